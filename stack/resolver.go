@@ -26,21 +26,17 @@ type Resolver interface {
 // finds them by type assertion when an Interface is added.
 
 // LinkUser is a Resolver that sends frames of its own. AttachLink is called
-// once, before any other method; send may be used from then on, from any
-// goroutine, without locks held.
+// once, before any other method, with the interface's name (for people), its
+// own MAC address, its broadcast domain (zero when untagged) and its MTU in
+// octets. The signature names types of package ethernet only, so that a
+// resolver need not import this package.
+//
+// send puts one packet into a frame from addr to dst (with the VLAN's tags) and
+// transmits it. It may be called from then on, from any goroutine, without
+// locks held; payload is not kept.
 type LinkUser interface {
-	AttachLink(l Link)
-}
-
-// Link is what an Interface offers to its Resolver.
-type Link struct {
-	Name string        // the interface's name, for people
-	Addr ethernet.Addr // the interface's own MAC address
-	VLAN ethernet.VLAN // the broadcast domain, zero when untagged
-	MTU  int
-	// Send puts one packet into a frame from Addr to dst (with the VLAN's tags)
-	// and transmits it. payload is not kept.
-	Send func(dst ethernet.Addr, t ethernet.EtherType, payload []byte) error
+	AttachLink(name string, addr ethernet.Addr, vlan ethernet.VLAN, mtu int,
+		send func(dst ethernet.Addr, t ethernet.EtherType, payload []byte) error)
 }
 
 // FrameHandler is a Resolver that wants the frames of some EtherTypes that
