@@ -1,0 +1,111 @@
+package tcp
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Config says how a connection starts. Only Local and Remote are required; for
+// security an owner also sets ISS and TSOffset from a keyed hash of the
+// addresses and a clock (RFC 6528 §3, RFC 7323 §5.4).
+type Config struct {
+	Local, Remote netip.AddrPort
+
+	// MSS is the largest payload that fits a packet of the path's first hop:
+	// its MTU less the fixed IP and TCP headers (RFC 9293 §3.7.1). It is
+	// announced to the peer and bounds what is sent. Zero means 536 (IPv4's
+	// minimum, MUST-15).
+	MSS uint16
+
+	// ISS is the initial send sequence number. A passive connection that
+	// takes the place of one in TIME-WAIT gets it from Conn.Reopens.
+	ISS Seq
+	// TSOffset is added to the clock in timestamps sent.
+	TSOffset uint32
+
+	// RcvBuf and SndBuf bound the octets queued in either direction. Memory is
+	// taken as data arrive, not in advance. Zero means DefaultBuffer; RcvBuf
+	// is at most 65535<<14.
+	RcvBuf, SndBuf int
+
+	// NoDelay switches Nagle's algorithm off (RFC 9293 §3.7.4).
+	NoDelay bool
+	// KeepAlive is off when its Idle is zero (RFC 9293 §3.8.4).
+	KeepAlive KeepAlive
+
+	// MinRTO and MaxRTO bound the retransmission timeout. Zero means
+	// DefaultMinRTO and DefaultMaxRTO.
+	MinRTO, MaxRTO time.Duration
+	// ConnectTimeout bounds the handshake: zero means three minutes, the
+	// least that RFC 9293 §3.8.3 (MUST-23) allows.
+	ConnectTimeout time.Duration
+	// UserTimeout bounds how long sent data may stay unacknowledged, and how
+	// long a zero window may stay unanswered. Zero means five minutes
+	// (RFC 9293 §3.9.1.1).
+	UserTimeout time.Duration
+	// TimeWait is how long TIME-WAIT lasts, 2 MSL. Zero means DefaultTimeWait.
+	TimeWait time.Duration
+	// FinWait2 is how long FIN-WAIT-2 lasts after Close. Zero means
+	// DefaultFinWait2.
+	FinWait2 time.Duration
+	// DelayedAck is how long an acknowledgment may wait for company, at most
+	// 500 ms (RFC 9293 §3.8.6.3). Zero means DefaultDelayedAck.
+	DelayedAck time.Duration
+
+	// NoWindowScale, NoTimestamps and NoSACK leave the option out of the
+	// handshake.
+	NoWindowScale, NoTimestamps, NoSACK bool
+
+	// CongestionControl decides the congestion window of this connection. Nil
+	// means CUBIC (RFC 9438). An instance serves one connection.
+	CongestionControl CongestionControl
+
+	// Pool lends buffers. Connections under one lock should share one; nil
+	// means a pool of the connection's own.
+	Pool *Pool
+}
+
+// KeepAlive says when an idle connection is probed (RFC 9293 §3.8.4).
+type KeepAlive struct {
+	Idle     time.Duration // silence before the first probe; 0 switches keep-alive off
+	Interval time.Duration // between probes; 0 means 75 s
+	Probes   int           // unanswered probes that end the connection; 0 means 9
+}
+
+// Defaults of Config.
+const (
+	DefaultBuffer = 256 << 10
+	// DefaultMinRTO is below the second of RFC 6298 §2.4, as in Linux: the
+	// rule guards against delayed acknowledgments of coarse 1990s timers,
+	// while receivers today delay by 40 to 200 ms, which SRTT sees or this
+	// floor covers. Set MinRTO to a second for the RFC's behaviour.
+	DefaultMinRTO = 200 * time.Millisecond
+	// DefaultMaxRTO is the least that RFC 6298 §2.5 allows.
+	DefaultMaxRTO = 60 * time.Second
+	// DefaultTimeWait takes MSL as 30 s where RFC 9293 §3.4.2 takes two
+	// minutes, as hosts do: TTLs bound a packet's life in hops, and timestamps
+	// (PAWS) tell old duplicates from new segments for the rest.
+	DefaultTimeWait = 60 * time.Second
+	// DefaultFinWait2 bounds how long a closed connection waits for a FIN that
+	// a vanished peer never sends; RFC 9293 leaves it unbounded.
+	DefaultFinWait2 = 60 * time.Second
+	// DefaultDelayedAck is Linux's least delay.
+	DefaultDelayedAck = 40 * time.Millisecond
+)
+
+const (
+	defaultMSS            = 536 // RFC 9293 §3.7.1 MUST-15
+	defaultConnectTimeout = 3 * time.Minute
+	defaultUserTimeout    = 5 * time.Minute
+	defaultKeepInterval   = 75 * time.Second
+	defaultKeepProbes     = 9
+	minSendMSS            = 88 // least payload bound that a peer or a path may impose; less is a denial of service
+)
+
+func or[T comparable](v, def T) T {
+	var zero T
+	if v == zero {
+		return def
+	}
+	return v
+}

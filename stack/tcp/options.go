@@ -1,0 +1,134 @@
+package tcp
+
+import "encoding/binary"
+
+// Option kinds (IANA "TCP Option Kind Numbers").
+const (
+	optEnd           = 0
+	optNop           = 1
+	optMSS           = 2 // RFC 9293 §3.7.1
+	optWindowScale   = 3 // RFC 7323 §2.2
+	optSACKPermitted = 4 // RFC 2018 §2
+	optSACK          = 5 // RFC 2018 §3
+	optTimestamps    = 8 // RFC 7323 §3.2
+)
+
+const (
+	maxOptionsLen  = 40
+	maxWindowScale = 14 // RFC 7323 §2.3
+	timestampsLen  = 12 // with two NOPs in front, so that the values are aligned
+)
+
+// SACKBlock is the range [Start, End) of octets that a receiver holds
+// (RFC 2018 §3).
+type SACKBlock struct{ Start, End Seq }
+
+// Options are the options of a segment that this package understands; the zero
+// value is none. It is comparable.
+type Options struct {
+	MSS            uint16 // largest payload the sender of the segment takes; 0 when absent (RFC 9293 §3.7.1)
+	WindowScale    uint8  // shift of later windows, clamped to 14 (RFC 7323 §2.3)
+	HasWindowScale bool
+	SACKPermitted  bool
+	HasTimestamps  bool
+	TSVal, TSEcr   uint32
+	NSACK          uint8 // how many of SACK are valid, 0 to 4
+	SACK           [4]SACKBlock
+}
+
+// parseOptions reads options as leniently as RFC 9293 §3.1 asks: an unknown
+// kind is skipped by its length (MUST-6), and an illegal length ends the list
+// without further harm (MUST-7). What was read before it counts.
+func parseOptions(b []byte) (o Options) {
+	for len(b) > 0 {
+		kind := b[0]
+		if kind == optEnd {
+			return o
+		}
+		if kind == optNop {
+			b = b[1:]
+			continue
+		}
+		if len(b) < 2 || b[1] < 2 || int(b[1]) > len(b) {
+			return o
+		}
+		v := b[2:b[1]]
+		switch {
+		case kind == optMSS && len(v) == 2:
+			o.MSS = binary.BigEndian.Uint16(v)
+		case kind == optWindowScale && len(v) == 1:
+			o.HasWindowScale, o.WindowScale = true, min(v[0], maxWindowScale)
+		case kind == optSACKPermitted && len(v) == 0:
+			o.SACKPermitted = true
+		case kind == optTimestamps && len(v) == 8:
+			o.HasTimestamps = true
+			o.TSVal, o.TSEcr = binary.BigEndian.Uint32(v), binary.BigEndian.Uint32(v[4:])
+		case kind == optSACK && len(v)%8 == 0:
+			o.NSACK = 0
+			for ; len(v) >= 8 && int(o.NSACK) < len(o.SACK); v = v[8:] {
+				o.SACK[o.NSACK] = SACKBlock{Seq(binary.BigEndian.Uint32(v)), Seq(binary.BigEndian.Uint32(v[4:]))}
+				o.NSACK++
+			}
+		}
+		b = b[b[1]:]
+	}
+	return o
+}
+
+// len returns the octets that appendTo writes: a multiple of four.
+func (o *Options) len() int {
+	n := 0
+	if o.MSS != 0 {
+		n += 4
+	}
+	if o.SACKPermitted && !o.HasTimestamps {
+		n += 4
+	}
+	if o.HasTimestamps {
+		n += timestampsLen
+	}
+	if o.HasWindowScale {
+		n += 4
+	}
+	return n + sackLen(int(o.NSACK))
+}
+
+// sackLen returns the octets that n SACK blocks take.
+func sackLen(n int) int {
+	if n == 0 {
+		return 0
+	}
+	return 4 + 8*n
+}
+
+// appendTo writes each option in whole 32-bit words, as most senders do.
+// SACK-permitted takes the place of the two NOPs before the timestamps.
+func (o *Options) appendTo(b []byte) []byte {
+	if o.MSS != 0 {
+		b = append(b, optMSS, 4, byte(o.MSS>>8), byte(o.MSS))
+	}
+	switch {
+	case o.SACKPermitted:
+		b = append(b, optSACKPermitted, 2)
+	case o.HasTimestamps:
+		b = append(b, optNop, optNop)
+	}
+	if o.HasTimestamps {
+		b = append(b, optTimestamps, 10)
+		b = binary.BigEndian.AppendUint32(b, o.TSVal)
+		b = binary.BigEndian.AppendUint32(b, o.TSEcr)
+	} else if o.SACKPermitted {
+		b = append(b, optNop, optNop)
+	}
+	if o.HasWindowScale {
+		b = append(b, optNop, optWindowScale, 3, o.WindowScale)
+	}
+	if o.NSACK > 0 {
+		b = append(b, optNop, optNop, optSACK, 2+8*o.NSACK)
+		for _, s := range o.SACK[:o.NSACK] {
+			b = binary.BigEndian.AppendUint32(b, uint32(s.Start))
+			b = binary.BigEndian.AppendUint32(b, uint32(s.End))
+		}
+	}
+	return b
+}
