@@ -3,7 +3,6 @@ package vcs
 import (
 	"crypto/sha1"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"strconv"
 )
@@ -58,19 +57,35 @@ func (k Kind) String() string {
 	return "kind(" + strconv.Itoa(int(k)) + ")"
 }
 
+// Object is one Git object: its name, its kind and its content without the
+// loose-object header.
+type Object struct {
+	ID      ID
+	Kind    Kind
+	Content []byte
+}
+
 // HashObject returns the ID that Git gives to an object of that kind and
 // content.
 func HashObject(k Kind, content []byte) ID {
+	var buf [512]byte
+	hdr := appendHeader(buf[:0], k, len(content))
+	if len(hdr)+len(content) <= len(buf) {
+		return sha1.Sum(append(hdr, content...))
+	}
 	h := sha1.New()
-	var buf [32]byte
-	hdr := append(buf[:0], k.String()...)
-	hdr = append(hdr, ' ')
-	hdr = strconv.AppendInt(hdr, int64(len(content)), 10)
-	h.Write(append(hdr, 0))
+	h.Write(hdr)
 	h.Write(content)
 	var id ID
 	h.Sum(id[:0])
 	return id
+}
+
+func appendHeader(b []byte, k Kind, size int) []byte {
+	b = append(b, k.String()...)
+	b = append(b, ' ')
+	b = strconv.AppendInt(b, int64(size), 10)
+	return append(b, 0)
 }
 
 // ObjectReader reads objects by name. Implementations are safe for concurrent
@@ -100,11 +115,3 @@ type RefReader interface {
 	Refs() ([]Ref, error)
 	Head() string
 }
-
-// Sentinel errors; every error of this package wraps one of them or an error of
-// the backend.
-var (
-	ErrBadID    = errors.New("vcs: not an object id")
-	ErrNotFound = errors.New("vcs: object not found")
-	ErrCorrupt  = errors.New("vcs: object is damaged")
-)

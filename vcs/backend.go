@@ -1,0 +1,61 @@
+package vcs
+
+import (
+	"context"
+	"iter"
+)
+
+// Backend keeps a store's refs and log. It is the durability seam: nobody asks
+// it for an object by name. A backend that also implements ObjectReader stores
+// objects natively and is read through that; one that does not keeps only the
+// log, and somebody else recomputes the objects from it.
+//
+// A Store calls Load once, then Apply from one goroutine at a time, then Close.
+// Package vcstest holds the suite that states this contract as tests.
+type Backend interface {
+	// Load returns what earlier Applies have made durable.
+	Load(ctx context.Context) (State, error)
+	// Apply makes the whole batch durable, or nothing of it, and returns when
+	// that is so. It returns an error that wraps ErrRefMoved when a ref does
+	// not hold the expected old value. After any other error the batch may or
+	// may not have been applied; the caller finds out with Load. The batch and
+	// the object contents must not be modified and must not be kept, except for
+	// contents, which are immutable.
+	Apply(ctx context.Context, b *Batch) error
+	// Close releases the backend. It does not have to make anything durable.
+	Close() error
+}
+
+// State is what a backend remembers.
+type State struct {
+	Refs       []Ref  // sorted by name
+	Checkpoint []byte // the newest one; nil when there was none
+	// Log yields, in order, the records applied since that checkpoint,
+	// including those of the batch that carried it. It may be ranged over more
+	// than once until the next Apply.
+	Log iter.Seq2[[]byte, error]
+}
+
+// Batch is one group commit.
+type Batch struct {
+	// Refs are compare-and-swap updates, each name at most once and at most
+	// MaxBatchRefs of them.
+	Refs []RefUpdate
+	// Log records are appended in order. A record is opaque to the backend and
+	// at most MaxRecord bytes long.
+	Log [][]byte
+	// Checkpoint, when not nil, replaces the older checkpoint and drops the
+	// records before this batch.
+	Checkpoint []byte
+	// Objects yields the objects that the batch adds, parts before wholes
+	// (blobs, trees, then the commit). Backends that do not store objects never
+	// call it. It may be ranged over more than once. Storing an object whose
+	// batch then fails is harmless.
+	Objects iter.Seq[Object]
+}
+
+// Limits of one batch.
+const (
+	MaxBatchRefs = 4096
+	MaxRecord    = 64 << 10
+)

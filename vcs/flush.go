@@ -1,0 +1,218 @@
+package vcs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// A group is sealed, and the next one opened, when it reaches these sizes, so
+// that one Apply stays small next to a guest's memory.
+const (
+	groupBytes = 1 << 20
+	groupRefs  = MaxBatchRefs / 2
+)
+
+// retryDelay is the pause between attempts while the backend fails.
+const retryDelay = time.Second
+
+// group is a batch in the making.
+type group struct {
+	seq   uint64
+	objs  []Object
+	index map[ID]int32
+	refs  []RefUpdate
+	byRef map[string]int
+	bytes int
+}
+
+func newGroup(seq uint64) *group {
+	return &group{seq: seq, index: make(map[ID]int32), byRef: make(map[string]int)}
+}
+
+func (g *group) object(id ID) (Object, bool) {
+	i, ok := g.index[id]
+	if !ok {
+		return Object{}, false
+	}
+	return g.objs[i], true
+}
+
+func (g *group) add(o Object) int {
+	if _, ok := g.index[o.ID]; ok {
+		return 0
+	}
+	g.index[o.ID] = int32(len(g.objs))
+	g.objs = append(g.objs, o)
+	n := len(o.Content) + 64
+	g.bytes += n
+	return n
+}
+
+func (g *group) update(u RefUpdate) {
+	if i, ok := g.byRef[u.Name]; ok {
+		g.refs[i].New = u.New
+		return
+	}
+	g.byRef[u.Name] = len(g.refs)
+	g.refs = append(g.refs, u)
+}
+
+func (g *group) batch() *Batch {
+	refs := slices.DeleteFunc(slices.Clone(g.refs), func(u RefUpdate) bool { return u.Old == u.New })
+	return &Batch{Refs: refs, Objects: slices.Values(g.objs)}
+}
+
+type waiter struct {
+	seq uint64
+	ch  chan error
+}
+
+// open returns the group that takes new changes. The lock is held.
+func (s *Store) openGroup() *group {
+	if n := len(s.queue); n > 0 {
+		g := s.queue[n-1]
+		if g.seq == s.seq && g.bytes < groupBytes && len(g.refs) < groupRefs {
+			return g
+		}
+	}
+	s.seq++
+	g := newGroup(s.seq)
+	s.queue = append(s.queue, g)
+	return g
+}
+
+// seal makes the next change start a new group. The lock is held.
+func (s *Store) seal() {
+	s.seq++
+}
+
+func signal(ch chan struct{}) {
+	select {
+	case ch <- struct{}{}:
+	default:
+	}
+}
+
+// Sync returns when everything that was written before the call is durable.
+// It starts the group commit at once instead of waiting for FlushDelay. The
+// error is the backend's when this attempt to write failed; the changes stay
+// queued and the next Sync tries again.
+func (s *Store) Sync(ctx context.Context) error {
+	s.mu.Lock()
+	if len(s.queue) == 0 {
+		s.mu.Unlock()
+		return nil
+	}
+	if s.closed {
+		s.mu.Unlock()
+		return ErrClosed
+	}
+	w := waiter{seq: s.queue[len(s.queue)-1].seq, ch: make(chan error, 1)}
+	s.waiters = append(s.waiters, w)
+	s.mu.Unlock()
+	signal(s.urgent)
+	select {
+	case err := <-w.ch:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// flusher is the store's one goroutine: it turns groups into Applies.
+func (s *Store) flusher() {
+	defer close(s.done)
+	delay := s.cfg.FlushDelay
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for {
+		select {
+		case <-s.wake:
+			if delay > 0 {
+				timer.Reset(delay)
+				select {
+				case <-timer.C:
+				case <-s.urgent:
+				case <-s.stop:
+				}
+			}
+		case <-s.urgent:
+		case <-s.stop:
+			s.flush()
+			return
+		}
+		delay = s.cfg.FlushDelay
+		if err := s.flush(); err != nil {
+			s.cfg.Logger.Error("vcs: changes are not saved yet", "err", err, "retry", retryDelay)
+			delay = retryDelay
+			signal(s.wake)
+		}
+	}
+}
+
+// flush applies all queued groups, oldest first, and stops at the first error.
+func (s *Store) flush() error {
+	for {
+		s.mu.Lock()
+		if len(s.queue) == 0 {
+			s.mu.Unlock()
+			return nil
+		}
+		g := s.queue[0]
+		if g.seq == s.seq {
+			s.seal()
+		}
+		retry := s.saveErr != nil
+		s.mu.Unlock()
+
+		err := s.apply(g, retry)
+
+		s.mu.Lock()
+		s.saveErr = err
+		if err == nil {
+			s.saved = g.seq
+			s.pending -= g.bytes
+			s.queue = slices.Delete(s.queue, 0, 1)
+		}
+		s.waiters = slices.DeleteFunc(s.waiters, func(w waiter) bool {
+			if err == nil && w.seq > s.saved {
+				return false
+			}
+			w.ch <- err
+			return true
+		})
+		s.mu.Unlock()
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// apply writes one group. After a failed attempt it is unknown whether the
+// batch was applied: then the backend's refs say which updates are in already.
+func (s *Store) apply(g *group, retry bool) error {
+	ctx := context.Background()
+	b := g.batch()
+	if retry {
+		st, err := s.backend.Load(ctx)
+		if err != nil {
+			return fmt.Errorf("vcs: save: %w", err)
+		}
+		have := make(map[string]ID, len(st.Refs))
+		for _, r := range st.Refs {
+			have[r.Name] = r.Target
+		}
+		b.Refs = slices.DeleteFunc(b.Refs, func(u RefUpdate) bool { return have[u.Name] == u.New })
+	}
+	err := s.backend.Apply(ctx, b)
+	if errors.Is(err, ErrRefMoved) {
+		return fmt.Errorf("vcs: save: somebody else changed the backend: %w", err)
+	}
+	if err != nil {
+		return fmt.Errorf("vcs: save: %w", err)
+	}
+	return nil
+}

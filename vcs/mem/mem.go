@@ -1,0 +1,98 @@
+// Package mem is the vcs backend that lives in memory: for tests, for
+// simulations and for appliances without a disk. Every Backend is isolated; it
+// outlives the stores opened on it, so that a test can reopen it.
+package mem
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"arpeggio/vcs"
+)
+
+// Backend keeps refs, log and objects in maps. The zero value is empty and
+// ready. It is safe for concurrent use.
+type Backend struct {
+	mu         sync.RWMutex
+	refs       map[string]vcs.ID
+	objects    map[vcs.ID]vcs.Object
+	log        [][]byte
+	checkpoint []byte
+}
+
+// New returns an empty backend.
+func New() *Backend { return &Backend{} }
+
+// Load implements vcs.Backend.
+func (b *Backend) Load(ctx context.Context) (vcs.State, error) {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	st := vcs.State{Checkpoint: slices.Clone(b.checkpoint)}
+	for name, id := range b.refs {
+		st.Refs = append(st.Refs, vcs.Ref{Name: name, Target: id})
+	}
+	slices.SortFunc(st.Refs, func(x, y vcs.Ref) int { return strings.Compare(x.Name, y.Name) })
+	records := b.log[:len(b.log):len(b.log)]
+	st.Log = func(yield func([]byte, error) bool) {
+		for _, r := range records {
+			if !yield(r, nil) {
+				return
+			}
+		}
+	}
+	return st, ctx.Err()
+}
+
+// Apply implements vcs.Backend.
+func (b *Backend) Apply(ctx context.Context, batch *vcs.Batch) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, u := range batch.Refs {
+		if have := b.refs[u.Name]; have != u.Old {
+			return fmt.Errorf("%w: %s is at %v, not at %v", vcs.ErrRefMoved, u.Name, have, u.Old)
+		}
+	}
+	if b.refs == nil {
+		b.refs = make(map[string]vcs.ID)
+		b.objects = make(map[vcs.ID]vcs.Object)
+	}
+	if batch.Objects != nil {
+		for o := range batch.Objects {
+			b.objects[o.ID] = o
+		}
+	}
+	for _, u := range batch.Refs {
+		if u.New.IsZero() {
+			delete(b.refs, u.Name)
+		} else {
+			b.refs[u.Name] = u.New
+		}
+	}
+	if batch.Checkpoint != nil {
+		b.checkpoint, b.log = slices.Clone(batch.Checkpoint), nil
+	}
+	for _, r := range batch.Log {
+		b.log = append(b.log, slices.Clone(r))
+	}
+	return nil
+}
+
+// Close implements vcs.Backend. The content stays for the next store.
+func (b *Backend) Close() error { return nil }
+
+// ReadObject implements vcs.ObjectReader.
+func (b *Backend) ReadObject(id vcs.ID) (vcs.Kind, []byte, error) {
+	b.mu.RLock()
+	o, ok := b.objects[id]
+	b.mu.RUnlock()
+	if !ok {
+		return 0, nil, fmt.Errorf("%w: %v", vcs.ErrNotFound, id)
+	}
+	return o.Kind, o.Content, nil
+}

@@ -1,0 +1,202 @@
+package vcs
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Head implements RefReader: the full name of the branch that a clone checks
+// out, whether it exists or not.
+func (s *Store) Head() string { return BranchRef(s.cfg.Head) }
+
+// Refs implements RefReader: all refs, sorted by name.
+func (s *Store) Refs() ([]Ref, error) {
+	s.mu.RLock()
+	out := make([]Ref, 0, len(s.refs))
+	for name, id := range s.refs {
+		out = append(out, Ref{name, id})
+	}
+	s.mu.RUnlock()
+	slices.SortFunc(out, func(a, b Ref) int { return strings.Compare(a.Name, b.Name) })
+	return out, nil
+}
+
+// Ref returns the target of a full ref name; ok is false when there is none.
+func (s *Store) Ref(name string) (id ID, ok bool) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	id, ok = s.refs[name]
+	return id, ok
+}
+
+// AddObjects adds objects that somebody else made. Each is parsed strictly and
+// hashed; the error wraps ErrBadObject, or ErrCorrupt when a non-zero ID is not
+// the hash, and then nothing was added. That what they refer to is present is
+// the caller's to check. The store keeps the contents.
+func (s *Store) AddObjects(ctx context.Context, objs []Object) error {
+	checked := make([]Object, len(objs))
+	for i, o := range objs {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := CheckObject(o.Kind, o.Content); err != nil {
+			return err
+		}
+		id := HashObject(o.Kind, o.Content)
+		if !o.ID.IsZero() && o.ID != id {
+			return fmt.Errorf("%w: %v hashes to %v", ErrCorrupt, o.ID, id)
+		}
+		checked[i] = Object{id, o.Kind, o.Content}
+	}
+	return s.publish(checked, nil)
+}
+
+// MaxObject is the largest object that a store takes, in bytes of content.
+const MaxObject = 512 << 10
+
+// CheckObject parses content strictly, as git fsck --strict would, and reports
+// objects beyond MaxObject with ErrTooLarge.
+func CheckObject(k Kind, content []byte) (err error) {
+	if len(content) > MaxObject {
+		return fmt.Errorf("%w: %v of %d bytes (at most %d)", ErrTooLarge, k, len(content), MaxObject)
+	}
+	switch k {
+	case KindCommit:
+		_, err = ParseCommit(content)
+	case KindTree:
+		_, err = ParseTree(content)
+	case KindTag:
+		_, err = ParseTag(content)
+	case KindBlob:
+	default:
+		err = fmt.Errorf("%w: unknown kind %d", ErrBadObject, k)
+	}
+	return err
+}
+
+// UpdateRefs changes refs by compare-and-swap, all of them or none, at most
+// MaxBatchRefs/2 in one call. A new target must be present, and a commit when
+// the ref is a branch; whether an update is a fast-forward is the caller's to
+// check. The error wraps ErrRefMoved, ErrBadRefName, ErrNotFound or
+// ErrWrongKind and names the ref.
+func (s *Store) UpdateRefs(ctx context.Context, updates []RefUpdate) error {
+	if len(updates) > groupRefs {
+		return fmt.Errorf("%w: %d ref updates at once (at most %d)", ErrTooLarge, len(updates), groupRefs)
+	}
+	seen := make(map[string]bool, len(updates))
+	for _, u := range updates {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := CheckRefName(u.Name); err != nil {
+			return err
+		}
+		if seen[u.Name] {
+			return fmt.Errorf("%w: %s is updated twice", ErrBadRefName, u.Name)
+		}
+		seen[u.Name] = true
+		if u.New.IsZero() {
+			continue
+		}
+		kind, _, err := s.ReadObject(u.New)
+		if err != nil {
+			return fmt.Errorf("ref %s: %w", u.Name, err)
+		}
+		if strings.HasPrefix(u.Name, branchPrefix) && kind != KindCommit {
+			return fmt.Errorf("ref %s: %w: %v is a %v, not a commit", u.Name, ErrWrongKind, u.New, kind)
+		}
+	}
+	return s.publish(nil, updates)
+}
+
+// publish adds objects and moves refs in one step and tells the watchers.
+func (s *Store) publish(objs []Object, updates []RefUpdate) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return ErrClosed
+	}
+	if s.pending > s.cfg.MaxPending {
+		if s.saveErr != nil {
+			return fmt.Errorf("%w: %d bytes: %w", ErrBacklog, s.pending, s.saveErr)
+		}
+		return fmt.Errorf("%w: %d bytes", ErrBacklog, s.pending)
+	}
+	for _, u := range updates {
+		if have := s.refs[u.Name]; have != u.Old {
+			return fmt.Errorf("%w: %s is at %v, not at %v", ErrRefMoved, u.Name, have, u.Old)
+		}
+	}
+	if err := s.checkFolders(updates); err != nil {
+		return err
+	}
+	if len(objs) == 0 && !slices.ContainsFunc(updates, func(u RefUpdate) bool { return u.Old != u.New }) {
+		return nil
+	}
+	g := s.openGroup()
+	for _, o := range objs {
+		s.pending += g.add(o)
+	}
+	for _, u := range updates {
+		if u.Old == u.New {
+			continue
+		}
+		g.update(u)
+		if u.New.IsZero() {
+			delete(s.refs, u.Name)
+		} else {
+			s.refs[u.Name] = u.New
+		}
+		for w := range s.watchers {
+			w.push(Event{Ref: u.Name, Old: u.Old, New: u.New})
+		}
+	}
+	if g.bytes >= groupBytes {
+		signal(s.urgent)
+	}
+	signal(s.wake)
+	return nil
+}
+
+// checkFolders refuses refs that would be both a ref and a folder of refs,
+// which a Git directory cannot hold. The lock is held.
+func (s *Store) checkFolders(updates []RefUpdate) error {
+	after := make(map[string]bool, len(updates)) // whether an updated ref exists
+	for _, u := range updates {
+		after[u.Name] = !u.New.IsZero()
+	}
+	exists := func(name string) bool {
+		if is, ok := after[name]; ok {
+			return is
+		}
+		_, ok := s.refs[name]
+		return ok
+	}
+	for _, u := range updates {
+		if !u.Old.IsZero() || u.New.IsZero() {
+			continue
+		}
+		clash := func(other string) error {
+			return fmt.Errorf("%w: %s and %s cannot both exist", ErrBadRefName, other, u.Name)
+		}
+		for i, c := range u.Name {
+			if c == '/' && exists(u.Name[:i]) {
+				return clash(u.Name[:i])
+			}
+		}
+		folder := u.Name + "/"
+		for name := range s.refs {
+			if strings.HasPrefix(name, folder) && exists(name) {
+				return clash(name)
+			}
+		}
+		for name, is := range after {
+			if is && strings.HasPrefix(name, folder) {
+				return clash(name)
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,226 @@
+package vcs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+)
+
+// StoreConfig configures a Store. The zero value works.
+type StoreConfig struct {
+	// Head is the branch that a clone checks out. Default "primary".
+	Head string
+	// Logger hears of failed background writes. Nil discards.
+	Logger *slog.Logger
+	// FlushDelay is how long a group commit waits for company before its
+	// Apply starts: at most, and by default, 10 ms. Negative means not at all.
+	FlushDelay time.Duration
+	// CacheBytes bounds the cache of decoded trees and commits. Default 8 MiB.
+	CacheBytes int
+	// MaxPending bounds the bytes of objects that wait for the backend, beyond
+	// which writes fail with ErrBacklog. Default 64 MiB.
+	MaxPending int
+}
+
+// MaxFlushDelay is the longest that a change waits before its sync starts.
+const MaxFlushDelay = 10 * time.Millisecond
+
+func (c *StoreConfig) fill() error {
+	if c.Head == "" {
+		c.Head = "primary"
+	}
+	if err := CheckRefName(BranchRef(c.Head)); err != nil {
+		return fmt.Errorf("%w: Head: %w", ErrConfig, err)
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.FlushDelay == 0 || c.FlushDelay > MaxFlushDelay {
+		c.FlushDelay = MaxFlushDelay
+	}
+	if c.CacheBytes <= 0 {
+		c.CacheBytes = 8 << 20
+	}
+	if c.MaxPending <= 0 {
+		c.MaxPending = 64 << 20
+	}
+	return nil
+}
+
+// Store is the untyped half of a repository: refs and objects over a Backend,
+// with group commit and watches. Servers (Git over HTTP, snapshots) use it; keys
+// and values are added by Repo.
+//
+// A change is visible to every reader as soon as the call that made it returns,
+// and durable when a later Sync returns. Changes become durable in the order in
+// which they were made, so what survives a crash is a prefix. When the backend
+// fails, the store goes on in memory, keeps what is unsaved in order, tries
+// again, and says so through Sync, Close and, when MaxPending is reached,
+// through ErrBacklog.
+//
+// A Store is safe for concurrent use.
+type Store struct {
+	cfg     StoreConfig
+	backend Backend
+	objects ObjectReader
+	cache   cache
+
+	mu       sync.RWMutex
+	refs     map[string]ID
+	queue    []*group // unsaved batches, oldest first; the last one is open
+	pending  int      // bytes of objects in queue
+	watchers map[*Watcher]struct{}
+	waiters  []waiter
+	seq      uint64 // of the newest group
+	saved    uint64 // newest group that is durable
+	saveErr  error  // of the last Apply; nil after a success
+	closed   bool
+
+	wake   chan struct{} // something is unsaved
+	urgent chan struct{} // somebody waits for it
+	stop   chan struct{}
+	done   chan struct{} // the flusher has ended
+}
+
+// OpenStore loads the backend's refs and starts a store on it. The store owns
+// the backend from then on, also when OpenStore fails, and closes it.
+func OpenStore(ctx context.Context, b Backend, cfg StoreConfig) (*Store, error) {
+	s := &Store{cfg: cfg, backend: b}
+	if err := s.open(ctx); err != nil {
+		return nil, errors.Join(err, b.Close())
+	}
+	go s.flusher()
+	return s, nil
+}
+
+func (s *Store) open(ctx context.Context) error {
+	if err := s.cfg.fill(); err != nil {
+		return err
+	}
+	objects, ok := s.backend.(ObjectReader)
+	if !ok {
+		return fmt.Errorf("%w: backend %T keeps no objects and no reader recomputes them", ErrConfig, s.backend)
+	}
+	st, err := s.backend.Load(ctx)
+	if err != nil {
+		return fmt.Errorf("vcs: load: %w", err)
+	}
+	s.objects = objects
+	s.refs = make(map[string]ID, len(st.Refs))
+	for _, r := range st.Refs {
+		s.refs[r.Name] = r.Target
+	}
+	s.cache.max = s.cfg.CacheBytes
+	s.watchers = make(map[*Watcher]struct{})
+	s.wake = make(chan struct{}, 1)
+	s.urgent = make(chan struct{}, 1)
+	s.stop = make(chan struct{})
+	s.done = make(chan struct{})
+	return nil
+}
+
+// Close makes everything durable, ends all watchers and closes the backend. The
+// error says what could not be saved. Later calls return nil.
+func (s *Store) Close() error {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		<-s.done
+		return nil
+	}
+	s.closed = true
+	for w := range s.watchers {
+		w.end()
+	}
+	clear(s.watchers)
+	s.mu.Unlock()
+	close(s.stop)
+	<-s.done
+	s.mu.RLock()
+	err := s.saveErr
+	s.mu.RUnlock()
+	if err != nil {
+		err = fmt.Errorf("vcs: close: unsaved changes are lost: %w", err)
+	}
+	return errors.Join(err, s.backend.Close())
+}
+
+// ReadObject implements ObjectReader over saved and unsaved objects.
+func (s *Store) ReadObject(id ID) (Kind, []byte, error) {
+	s.mu.RLock()
+	for i := len(s.queue) - 1; i >= 0; i-- {
+		if o, ok := s.queue[i].object(id); ok {
+			s.mu.RUnlock()
+			return o.Kind, o.Content, nil
+		}
+	}
+	s.mu.RUnlock()
+	return s.objects.ReadObject(id)
+}
+
+// ReadTree returns the decoded tree, from the cache when it is there.
+func (s *Store) ReadTree(id ID) (*Tree, error) {
+	if t, ok := s.cache.tree(id); ok {
+		return t, nil
+	}
+	t, err := loadTree(s, id)
+	if err == nil {
+		s.cache.addTree(id, t)
+	}
+	return t, err
+}
+
+// ReadCommit returns the decoded commit, which must not be modified, from the
+// cache when it is there.
+func (s *Store) ReadCommit(id ID) (*Commit, error) {
+	if c, ok := s.cache.commit(id); ok {
+		return c, nil
+	}
+	c, err := loadCommit(s, id)
+	if err == nil {
+		s.cache.addCommit(id, c)
+	}
+	return c, err
+}
+
+func readKind(r ObjectReader, id ID, want Kind) ([]byte, error) {
+	kind, content, err := r.ReadObject(id)
+	if err != nil {
+		return nil, err
+	}
+	if kind != want {
+		return nil, fmt.Errorf("%w: %v is a %v, not a %v", ErrWrongKind, id, kind, want)
+	}
+	return content, nil
+}
+
+func loadTree(r ObjectReader, id ID) (*Tree, error) {
+	if id == EmptyTree {
+		return &Tree{}, nil
+	}
+	content, err := readKind(r, id, KindTree)
+	if err != nil {
+		return nil, err
+	}
+	t, err := ParseTree(content)
+	if err != nil {
+		return nil, fmt.Errorf("tree %v: %w", id, err)
+	}
+	return t, nil
+}
+
+func loadCommit(r ObjectReader, id ID) (*Commit, error) {
+	content, err := readKind(r, id, KindCommit)
+	if err != nil {
+		return nil, err
+	}
+	c, err := ParseCommit(content)
+	if err != nil {
+		return nil, fmt.Errorf("commit %v: %w", id, err)
+	}
+	c.ID = id
+	return c, nil
+}

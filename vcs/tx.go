@@ -1,0 +1,113 @@
+package vcs
+
+import "context"
+
+// OnMove says what a transaction does when its branch moved while it ran.
+type OnMove int
+
+const (
+	// Retry runs the function again on the new head. The default.
+	Retry OnMove = iota
+	// Merge keeps the function's result as a commit on the head it saw and
+	// merges that into the branch: a merge commit with two parents. Conflicts
+	// end the transaction with ErrConflict.
+	Merge
+	// Fail ends the transaction with ErrRefMoved.
+	Fail
+)
+
+// TxOptions configures Update. The zero value works.
+type TxOptions struct {
+	CommitInfo
+	OnMove OnMove
+	// Retries bounds how often Retry and Merge try again before they give up
+	// with ErrRefMoved. Default 100.
+	Retries int
+	// MergeInfo describes the merge commit of OnMove Merge; its zero value is
+	// the CommitInfo with the subject "merge into BRANCH".
+	MergeInfo CommitInfo
+}
+
+// Tx is a transaction: a snapshot of a branch's head and the changes made to
+// it so far, which its own reads see. It is for one goroutine, and not valid
+// after the function it was given to returns.
+type Tx[K comparable, V any] struct {
+	r       *Repo[K, V]
+	base    *Snapshot[K, V]
+	changes []Change[K, V]
+	index   map[K]int
+	info    *CommitInfo
+}
+
+// Base returns the snapshot on which the transaction runs.
+func (tx *Tx[K, V]) Base() *Snapshot[K, V] { return tx.base }
+
+// Info returns the description of the commit to come, which may be modified: so
+// a message can say what the function found out.
+func (tx *Tx[K, V]) Info() *CommitInfo { return tx.info }
+
+// Get returns the value of k as the transaction sees it.
+func (tx *Tx[K, V]) Get(k K) (v V, ok bool, err error) {
+	if i, ok := tx.index[k]; ok {
+		o := tx.changes[i].Value
+		return o.Value, o.Present, nil
+	}
+	return tx.base.Get(k)
+}
+
+// Has reports whether k is present as the transaction sees it.
+func (tx *Tx[K, V]) Has(k K) (bool, error) {
+	if i, ok := tx.index[k]; ok {
+		return tx.changes[i].Value.Present, nil
+	}
+	return tx.base.Has(k)
+}
+
+// Set gives k a value.
+func (tx *Tx[K, V]) Set(k K, v V) { tx.put(k, Some(v)) }
+
+// Remove makes k absent.
+func (tx *Tx[K, V]) Remove(k K) { tx.put(k, None[V]()) }
+
+func (tx *Tx[K, V]) put(k K, o Opt[V]) {
+	if i, ok := tx.index[k]; ok {
+		tx.changes[i].Value = o
+		return
+	}
+	if tx.index == nil {
+		tx.index = make(map[K]int)
+	}
+	tx.index[k] = len(tx.changes)
+	tx.changes = append(tx.changes, Change[K, V]{k, o})
+}
+
+// Update runs fn on the head of a branch, which is created when it does not
+// exist, and commits what fn changed. It returns the branch's head after that;
+// when fn changed nothing there is no commit, unless the info allows empty ones.
+// An error of fn ends the transaction and is returned as it is. Without OnMove
+// Merge fn may run several times.
+func (r *Repo[K, V]) Update(ctx context.Context, branch string, opt TxOptions, fn func(*Tx[K, V]) error) (ID, error) {
+	return r.update(ctx, branch, opt, fn)
+}
+
+// Set is an Update that sets one key.
+func (r *Repo[K, V]) Set(ctx context.Context, branch string, k K, v V, info CommitInfo) (ID, error) {
+	return r.Update(ctx, branch, TxOptions{CommitInfo: info}, func(tx *Tx[K, V]) error {
+		tx.Set(k, v)
+		return nil
+	})
+}
+
+// Remove is an Update that removes one key.
+func (r *Repo[K, V]) Remove(ctx context.Context, branch string, k K, info CommitInfo) (ID, error) {
+	return r.Update(ctx, branch, TxOptions{CommitInfo: info}, func(tx *Tx[K, V]) error {
+		tx.Remove(k)
+		return nil
+	})
+}
+
+// TestAndSet sets k to a value, or removes it, if it has the expected one by
+// comparison of the encoded bytes; otherwise the error wraps ErrTestFailed.
+func (r *Repo[K, V]) TestAndSet(ctx context.Context, branch string, k K, expect, value Opt[V], info CommitInfo) (ID, error) {
+	return r.testAndSet(ctx, branch, k, expect, value, info)
+}
