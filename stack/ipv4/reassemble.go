@@ -1,0 +1,301 @@
+package ipv4
+
+import (
+	"bytes"
+	"net/netip"
+	"slices"
+	"time"
+)
+
+// What a Reassembler does unless its Config says otherwise.
+const (
+	DefaultReassemblyTimeout = 30 * time.Second // RFC 1122 §3.3.2 asks for 60 to 120 s; Linux's 30 s frees memory sooner
+	DefaultMaxBytes          = 4 << 20
+	DefaultMaxBytesPerSource = 1 << 20
+	DefaultMaxDatagrams      = 1024
+)
+
+// Memory that an incomplete datagram and each fragment are charged besides
+// their octets, so that floods of tiny fragments meet the caps too.
+const (
+	datagramCost = 256
+	fragmentCost = 64
+)
+
+// ReassemblerConfig bounds a Reassembler. The zero value takes the defaults.
+type ReassemblerConfig struct {
+	Timeout           time.Duration // from the first fragment to arrive
+	MaxBytes          int           // memory for all incomplete datagrams
+	MaxBytesPerSource int           // memory for those of one source address
+	MaxDatagrams      int           // incomplete datagrams
+}
+
+// Reassembler puts datagrams together from their fragments (RFC 791 §3.2,
+// RFC 815). A pure engine: it is told the time and is not safe for concurrent
+// use. The zero value is not usable; call NewReassembler.
+//
+// Overlaps are handled as RFC 5722 §4 demands for IPv6: the whole datagram is
+// dropped, and so is whatever else arrives of it before the time-out. Exact
+// duplicates are harmless and ignored. At a cap the oldest incomplete datagram
+// (of that source first, else of all) makes room.
+type Reassembler struct {
+	cfg     ReassemblerConfig
+	table   map[key]*datagram
+	sources map[netip.Addr]int // memory by source
+	bytes   int
+	head    *datagram // oldest first, hence also in the order of deadlines
+	tail    *datagram
+	evicted uint64
+}
+
+type key struct {
+	src, dst netip.Addr
+	id       uint16
+	proto    Proto
+}
+
+type datagram struct {
+	key        key
+	deadline   time.Time
+	first      Header // of the fragment with offset 0
+	opts       []byte
+	parts      []part // by offset, disjoint
+	have       int    // octets in parts
+	total      int    // length of the whole payload, -1 until the last fragment came
+	cost       int
+	dead       bool // overlapped: hold no data, accept nothing
+	prev, next *datagram
+}
+
+type part struct {
+	off  int
+	data []byte
+}
+
+func (p part) end() int { return p.off + len(p.data) }
+
+// Expired is a datagram whose time ran out. When Payload is not nil the first
+// fragment had arrived, and a time exceeded message, code 1, quoting it is to
+// be sent (RFC 792, RFC 1122 §3.3.2).
+type Expired struct {
+	Header  Header
+	Options []byte
+	Payload []byte
+}
+
+// NewReassembler returns an empty Reassembler.
+func NewReassembler(cfg ReassemblerConfig) *Reassembler {
+	setDefault(&cfg.Timeout, DefaultReassemblyTimeout)
+	setDefault(&cfg.MaxBytes, DefaultMaxBytes)
+	setDefault(&cfg.MaxBytesPerSource, min(DefaultMaxBytesPerSource, cfg.MaxBytes))
+	setDefault(&cfg.MaxDatagrams, DefaultMaxDatagrams)
+	return &Reassembler{cfg: cfg, table: map[key]*datagram{}, sources: map[netip.Addr]int{}}
+}
+
+func setDefault[T ~int | ~int64](v *T, def T) {
+	if *v <= 0 {
+		*v = def
+	}
+}
+
+// Len returns the number of incomplete datagrams, Bytes the memory charged for
+// them, Evicted how many gave way to a cap since the beginning.
+func (r *Reassembler) Len() int        { return len(r.table) }
+func (r *Reassembler) Bytes() int      { return r.bytes }
+func (r *Reassembler) Evicted() uint64 { return r.evicted }
+
+// Input takes a fragment as Parse returned it; opts and payload are copied.
+// When it completes a datagram, whole is that datagram's payload, the caller's
+// to keep, and first and firstOpts are the header and options of its first
+// fragment with MF clear. Otherwise whole is nil.
+//
+// ErrOverlap and ErrFragment mean that the datagram was dropped for good,
+// ErrFragLimit that the fragment alone exceeds a cap.
+func (r *Reassembler) Input(now time.Time, h Header, opts, payload []byte) (first Header, firstOpts, whole []byte, err error) {
+	k := key{h.Src, h.Dst, h.ID, h.Proto}
+	d := r.table[k]
+	if d != nil && !now.Before(d.deadline) {
+		r.remove(d) // its time is up although Expire has not run yet
+		d = nil
+	}
+	if d == nil {
+		d = r.add(k, now)
+	}
+	if d.dead {
+		return first, nil, nil, ErrOverlap
+	}
+	i, dup, err := d.place(h, payload)
+	if err != nil {
+		r.kill(d)
+		return first, nil, nil, err
+	}
+	if dup {
+		return first, nil, nil, nil
+	}
+	if !r.charge(d, len(payload)+len(opts)+fragmentCost) {
+		return first, nil, nil, ErrFragLimit
+	}
+	d.parts = slices.Insert(d.parts, i, part{int(h.Offset), bytes.Clone(payload)})
+	d.have += len(payload)
+	if !h.MF {
+		d.total = int(h.Offset) + len(payload)
+	}
+	if h.Offset == 0 {
+		d.first, d.opts = h, bytes.Clone(opts)
+	}
+	if d.have != d.total {
+		return first, nil, nil, nil
+	}
+	whole = make([]byte, 0, d.total)
+	for _, p := range d.parts {
+		whole = append(whole, p.data...)
+	}
+	r.remove(d)
+	d.first.MF = false
+	return d.first, d.opts, whole, nil
+}
+
+// place finds where the fragment goes among those that are there.
+func (d *datagram) place(h Header, payload []byte) (i int, dup bool, err error) {
+	off, end := int(h.Offset), int(h.Offset)+len(payload)
+	if len(payload) == 0 || h.MF && len(payload)%8 != 0 || end+MinHeaderLen > MaxLen {
+		return 0, false, ErrFragment
+	}
+	if n := len(d.parts); n > 0 && d.parts[n-1].end() <= off {
+		i = n // the usual case: fragments come in order
+	} else {
+		i, _ = slices.BinarySearchFunc(d.parts, off, func(p part, off int) int { return p.off - off })
+	}
+	if i < len(d.parts) && d.parts[i].off < end {
+		p := d.parts[i]
+		last := p.end() == d.total
+		if p.off == off && bytes.Equal(p.data, payload) && last == !h.MF {
+			return i, true, nil
+		}
+		return 0, false, ErrOverlap
+	}
+	if i > 0 && d.parts[i-1].end() > off {
+		return 0, false, ErrOverlap
+	}
+	// Fragments must agree on where the datagram ends.
+	if d.total >= 0 && (end > d.total || !h.MF) {
+		return 0, false, ErrFragment
+	}
+	if !h.MF && i < len(d.parts) {
+		return 0, false, ErrFragment
+	}
+	return i, false, nil
+}
+
+// Deadline returns when Expire is next due, zero when nothing waits.
+func (r *Reassembler) Deadline() time.Time {
+	if r.head == nil {
+		return time.Time{}
+	}
+	return r.head.deadline
+}
+
+// Expire forgets the datagrams whose time is up at now and calls report for
+// each that was still wanted.
+func (r *Reassembler) Expire(now time.Time, report func(Expired)) {
+	for d := r.head; d != nil && !now.Before(d.deadline); d = r.head {
+		r.remove(d)
+		if d.dead {
+			continue
+		}
+		e := Expired{Header: Header{Src: d.key.src, Dst: d.key.dst, ID: d.key.id, Proto: d.key.proto}}
+		if len(d.parts) > 0 && d.parts[0].off == 0 {
+			e = Expired{d.first, d.opts, d.parts[0].data}
+		}
+		report(e)
+	}
+}
+
+func (r *Reassembler) add(k key, now time.Time) *datagram {
+	if len(r.table) >= r.cfg.MaxDatagrams {
+		r.evict(r.victim(k.src))
+	}
+	d := &datagram{key: k, deadline: now.Add(r.cfg.Timeout), total: -1, prev: r.tail}
+	if r.tail != nil {
+		r.tail.next = d
+	} else {
+		r.head = d
+	}
+	r.tail = d
+	r.table[k] = d
+	r.account(d, datagramCost)
+	return d
+}
+
+// victim returns the oldest datagram of src or, when src has none, of all: a
+// flood displaces itself first.
+func (r *Reassembler) victim(src netip.Addr) *datagram {
+	if r.sources[src] > 0 {
+		for d := r.head; d != nil; d = d.next {
+			if d.key.src == src {
+				return d
+			}
+		}
+	}
+	return r.head
+}
+
+// charge makes room for n more octets of d, evicting older datagrams. It
+// reports false, and evicts d itself, when d alone would exceed a cap.
+func (r *Reassembler) charge(d *datagram, n int) bool {
+	if d.cost+n > r.cfg.MaxBytesPerSource || d.cost+n > r.cfg.MaxBytes {
+		r.evict(d)
+		return false
+	}
+	for o := r.head; o != nil && r.sources[d.key.src]+n > r.cfg.MaxBytesPerSource; {
+		next := o.next
+		if o != d && o.key.src == d.key.src {
+			r.evict(o)
+		}
+		o = next
+	}
+	for o := r.head; o != nil && r.bytes+n > r.cfg.MaxBytes; {
+		next := o.next
+		if o != d {
+			r.evict(o)
+		}
+		o = next
+	}
+	r.account(d, n)
+	return true
+}
+
+func (r *Reassembler) account(d *datagram, n int) {
+	d.cost += n
+	r.bytes += n
+	if r.sources[d.key.src] += n; r.sources[d.key.src] <= 0 {
+		delete(r.sources, d.key.src)
+	}
+}
+
+func (r *Reassembler) evict(d *datagram) {
+	r.evicted++
+	r.remove(d)
+}
+
+// kill drops what has arrived of d and keeps only the memory of the offence.
+func (r *Reassembler) kill(d *datagram) {
+	d.dead, d.parts, d.opts, d.have = true, nil, nil, 0
+	r.account(d, datagramCost-d.cost)
+}
+
+func (r *Reassembler) remove(d *datagram) {
+	delete(r.table, d.key)
+	r.account(d, -d.cost)
+	if d.prev != nil {
+		d.prev.next = d.next
+	} else {
+		r.head = d.next
+	}
+	if d.next != nil {
+		d.next.prev = d.prev
+	} else {
+		r.tail = d.prev
+	}
+	d.prev, d.next = nil, nil
+}
