@@ -1,0 +1,185 @@
+package arp
+
+import (
+	"net/netip"
+	"sync"
+	"time"
+
+	"arpeggio/stack/ethernet"
+)
+
+// Service is an Engine with a clock, a lock and a goroutine for its timers: the
+// resolver of one interface of a network stack. It has every ability that
+// package stack's Resolver may have. All methods are safe for concurrent use.
+//
+// The lock is held for the engine's own work only: never while a frame is
+// sent, and never while a callback runs. Callbacks run on the Service's
+// goroutine, never inside a call of Resolve.
+type Service struct {
+	cfg Config
+
+	// order makes the Table see the changes in the engine's order: it is taken
+	// while mu is still held and kept until the Table has them.
+	order sync.Mutex
+
+	mu        sync.Mutex
+	engine    *Engine // nil until AttachLink
+	transmit  func(dst ethernet.Addr, t ethernet.EtherType, payload []byte) error
+	acts      [][]Action // free buffers of run
+	waiters   map[netip.Addr][]waiter
+	callbacks []func()  // for the goroutine to call
+	armed     time.Time // the deadline that the goroutine sleeps for
+	conflicts map[netip.Addr]func(netip.Addr, ethernet.Addr)
+	owned     map[netip.Addr]chan struct{} // closed when the address is in use
+	closed    bool
+	unwatch   func()
+
+	wake chan struct{} // capacity 1: look at callbacks and deadline
+	stop chan struct{}
+	done chan struct{}
+}
+
+type waiter func(netip.Addr, ethernet.Addr, error)
+
+// NewService returns a Service that does nothing before AttachLink.
+func NewService(cfg Config) *Service {
+	return &Service{
+		cfg:       cfg.withDefaults(),
+		waiters:   make(map[netip.Addr][]waiter),
+		conflicts: make(map[netip.Addr]func(netip.Addr, ethernet.Addr)),
+		owned:     make(map[netip.Addr]chan struct{}),
+		wake:      make(chan struct{}, 1),
+		stop:      make(chan struct{}),
+		done:      make(chan struct{}),
+	}
+}
+
+// AttachLink gives the Service its interface: the name (for people), the MAC
+// address, the broadcast domain, the MTU in octets (an ARP packet fits any),
+// and the way to send. It is called once, before any other method. The cache
+// is warmed with what the Table holds, if it is a Lister.
+func (s *Service) AttachLink(name string, addr ethernet.Addr, vlan ethernet.VLAN, _ int,
+	send func(dst ethernet.Addr, t ethernet.EtherType, payload []byte) error) {
+	s.mu.Lock()
+	s.engine = NewEngine(s.cfg, name, addr, vlan)
+	s.transmit = send
+	s.mu.Unlock()
+	if l, ok := s.cfg.Table.(Lister); ok {
+		s.Warm(l.All())
+	}
+	if w, ok := s.cfg.Table.(Watcher); ok {
+		stop := w.Watch(s.foreign)
+		s.mu.Lock()
+		s.unwatch = stop
+		s.mu.Unlock()
+	}
+	go s.loop()
+}
+
+// Resolve returns the MAC address of addr if it is known (allocating nothing),
+// else it asks for it and calls done later, exactly once. The error is
+// ErrNoAnswer, ErrNotNeighbor, ErrTableFull, ErrAbandoned or ErrClosed.
+func (s *Service) Resolve(addr netip.Addr, done func(netip.Addr, ethernet.Addr, error)) (ethernet.Addr, bool) {
+	now := time.Now()
+	s.mu.Lock()
+	if s.closed || s.engine == nil {
+		s.mu.Unlock()
+		go done(addr, ethernet.Addr{}, ErrClosed)
+		return ethernet.Addr{}, false
+	}
+	if !s.engine.Knows(addr) {
+		s.recall(now, addr, ethernet.Addr{})
+	}
+	mac, lookup, err := s.engine.Resolve(now, addr)
+	switch lookup {
+	case Pending:
+		s.waiters[addr] = append(s.waiters[addr], done)
+	case Refused:
+		s.later(func() { done(addr, ethernet.Addr{}, err) })
+	}
+	s.run()
+	return mac, lookup == Hit
+}
+
+// recall asks the Table about an address that the cache does not know and seeds
+// it, unless the binding is the one that except claims anyway. mu is held, and
+// given up meanwhile.
+func (s *Service) recall(now time.Time, addr netip.Addr, except ethernet.Addr) {
+	k := s.engine.key(addr)
+	s.mu.Unlock()
+	b, ok := s.cfg.Table.Get(k)
+	s.mu.Lock()
+	if ok && b.MAC != except && !s.engine.Knows(addr) {
+		s.engine.Seed(now, addr, b)
+	}
+}
+
+// EtherTypes names the frames that HandleFrame wants: ARP, and RARP to be
+// counted.
+func (s *Service) EtherTypes() []ethernet.EtherType {
+	return []ethernet.EtherType{ethernet.TypeARP, ethernet.TypeRARP}
+}
+
+// HandleFrame takes a frame of one of these types. It sends its answer before
+// it returns and does not block; payload is not kept. at is when the frame
+// arrived; the zero time means now.
+func (s *Service) HandleFrame(h ethernet.Header, payload []byte, at time.Time) {
+	if at.IsZero() {
+		at = time.Now()
+	}
+	s.mu.Lock()
+	if s.closed || s.engine == nil {
+		s.mu.Unlock()
+		return
+	}
+	// A claim against a binding that was evicted is a claim all the same.
+	if p, err := Parse(payload); err == nil && !p.SenderIP.IsUnspecified() && !s.engine.Knows(p.SenderIP) {
+		s.recall(at, p.SenderIP, p.SenderMAC)
+	}
+	s.engine.Input(at, h, payload)
+	s.run()
+}
+
+// Confirm notes that a transport has just heard from addr.
+func (s *Service) Confirm(addr netip.Addr) {
+	now := time.Now()
+	s.mu.Lock()
+	if s.closed || s.engine == nil {
+		s.mu.Unlock()
+		return
+	}
+	s.engine.Confirm(now, addr)
+	s.run()
+}
+
+// Close ends the goroutine and every resolution under way (with ErrClosed). It
+// does not close the Table. It is idempotent.
+func (s *Service) Close() error {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return nil
+	}
+	s.closed = true
+	unwatch, attached := s.unwatch, s.engine != nil
+	for a, ws := range s.waiters {
+		for _, done := range ws {
+			s.callbacks = append(s.callbacks, func() { done(a, ethernet.Addr{}, ErrClosed) })
+		}
+	}
+	clear(s.waiters)
+	if attached {
+		s.engine.abandonWork()
+		s.run()
+	} else {
+		s.mu.Unlock()
+	}
+	if unwatch != nil {
+		unwatch()
+	}
+	close(s.stop)
+	if attached {
+		<-s.done
+	}
+	return nil
+}
