@@ -1,6 +1,10 @@
 package vcs
 
-import "iter"
+import (
+	"fmt"
+	"iter"
+	"slices"
+)
 
 // Delta is one key that differs between two commits.
 type Delta[K comparable, V any] struct {
@@ -11,19 +15,150 @@ type Delta[K comparable, V any] struct {
 
 // Diff yields the keys that differ between two commits (a zero ID is the empty
 // map), in the tree's order. Subtrees with equal ids are not looked at, so the
-// cost follows the differences. Files that are no key's are skipped.
-func (r *Repo[K, V]) Diff(a, b ID) iter.Seq2[Delta[K, V], error] { return r.diff(a, b) }
+// cost follows the differences. Files that are no key's are skipped. The error
+// of a value that does not decode comes with its key, and the iteration may go
+// on.
+func (r *Repo[K, V]) Diff(a, b ID) iter.Seq2[Delta[K, V], error] {
+	return func(yield func(Delta[K, V], error) bool) {
+		old, err := r.AtCommit(a)
+		if err != nil {
+			yield(Delta[K, V]{}, err)
+			return
+		}
+		now, err := r.AtCommit(b)
+		if err != nil {
+			yield(Delta[K, V]{}, err)
+			return
+		}
+		for ch, err := range DiffTrees(r.s, old.tree, now.tree) {
+			if err != nil {
+				yield(Delta[K, V]{}, err)
+				return
+			}
+			k, ok := r.cfg.Layout.Key(ch.Path)
+			if !ok {
+				continue
+			}
+			d := Delta[K, V]{Key: k, Path: ch.Path}
+			if d.Old, err = r.value(r.s, ch.Path, ch.Old); err == nil {
+				d.New, err = r.value(r.s, ch.Path, ch.New)
+			}
+			if !yield(d, err) {
+				return
+			}
+		}
+	}
+}
 
-// Log yields the commits reachable from some commits, newest commit time first
-// and no parent before all its children, as git log --date-order does.
+// value decodes what a tree entry holds; a zero entry, and one that is no file,
+// is an absent value.
+func (r *Repo[K, V]) value(src ObjectReader, path string, e TreeEntry) (Opt[V], error) {
+	if e.ID.IsZero() || e.Mode.Kind() != KindBlob {
+		return None[V](), nil
+	}
+	v, err := r.decode(src, path, e.ID)
+	if err != nil {
+		return None[V](), err
+	}
+	return Some(v), nil
+}
+
+// Log is Store.Log.
 func (r *Repo[K, V]) Log(from ...ID) iter.Seq2[*Commit, error] { return r.s.Log(from...) }
 
-// LogKey yields the commits that changed a key, newest first, as git log --
-// PATH does: through a merge it follows only a parent that has the same value.
-func (r *Repo[K, V]) LogKey(k K, from ID) iter.Seq2[*Commit, error] {
-	return r.s.LogPath(r.cfg.Layout.Path(k), from)
+// LogKey is Store.LogPath of the key's path.
+func (r *Repo[K, V]) LogKey(k K, from ...ID) iter.Seq2[*Commit, error] {
+	return r.s.LogPath(r.cfg.Layout.Path(k), from...)
 }
 
 // LastModified returns the newest commit that changed a key. The error wraps
 // ErrNotFound when none did.
-func (r *Repo[K, V]) LastModified(k K, from ID) (*Commit, error) { return r.lastModified(k, from) }
+func (r *Repo[K, V]) LastModified(k K, from ID) (*Commit, error) {
+	for c, err := range r.LogKey(k, from) {
+		return c, err
+	}
+	return nil, fmt.Errorf("%w: no commit changed %s", ErrNotFound, r.cfg.Layout.Path(k))
+}
+
+// Log yields the commits reachable from some commits, newest commit time first,
+// in the order of plain git log: a commit comes after the child through which it
+// was first met. The commits must not be modified.
+func (s *Store) Log(from ...ID) iter.Seq2[*Commit, error] {
+	return s.walk(from, func(c *Commit) (bool, []ID, error) { return true, c.Parents, nil })
+}
+
+// LogPath yields the commits that changed a file or folder, newest first, as
+// git log -- PATH does: from a merge it follows only a parent in which the path
+// is the same, if there is one.
+func (s *Store) LogPath(path string, from ...ID) iter.Seq2[*Commit, error] {
+	at := func(tree ID) (TreeEntry, error) {
+		e, ok, err := statPath(s, tree, path)
+		if err != nil || !ok {
+			return TreeEntry{}, err
+		}
+		return e, nil
+	}
+	return s.walk(from, func(c *Commit) (bool, []ID, error) {
+		mine, err := at(c.Tree)
+		if err != nil {
+			return false, nil, err
+		}
+		for _, p := range c.Parents {
+			pc, err := s.ReadCommit(p)
+			if err != nil {
+				return false, nil, err
+			}
+			if pc.Tree == c.Tree {
+				return false, []ID{p}, nil
+			}
+			theirs, err := at(pc.Tree)
+			if err != nil {
+				return false, nil, err
+			}
+			if theirs.ID == mine.ID && theirs.Mode == mine.Mode {
+				return false, []ID{p}, nil
+			}
+		}
+		return len(c.Parents) > 0 || !mine.ID.IsZero(), c.Parents, nil
+	})
+}
+
+// walk visits commits newest first. Visit says whether to yield one and which
+// parents to go on with.
+func (s *Store) walk(from []ID, visit func(*Commit) (show bool, next []ID, err error)) iter.Seq2[*Commit, error] {
+	from = slices.Clone(from)
+	return func(yield func(*Commit, error) bool) {
+		seen := make(map[ID]bool)
+		var q commitQueue
+		add := func(ids []ID) error {
+			for _, id := range ids {
+				if seen[id] {
+					continue
+				}
+				seen[id] = true
+				c, err := s.ReadCommit(id)
+				if err != nil {
+					return err
+				}
+				q.push(c)
+			}
+			return nil
+		}
+		err := add(from)
+		for err == nil && !q.empty() {
+			c := q.pop()
+			var show bool
+			var next []ID
+			if show, next, err = visit(c); err != nil {
+				break
+			}
+			if show && !yield(c, nil) {
+				return
+			}
+			err = add(next)
+		}
+		if err != nil {
+			yield(nil, err)
+		}
+	}
+}

@@ -1,6 +1,10 @@
 package vcs
 
-import "context"
+import (
+	"context"
+	"errors"
+	"fmt"
+)
 
 // OnMove says what a transaction does when its branch moved while it ran.
 type OnMove int
@@ -87,7 +91,68 @@ func (tx *Tx[K, V]) put(k K, o Opt[V]) {
 // An error of fn ends the transaction and is returned as it is. Without OnMove
 // Merge fn may run several times.
 func (r *Repo[K, V]) Update(ctx context.Context, branch string, opt TxOptions, fn func(*Tx[K, V]) error) (ID, error) {
-	return r.update(ctx, branch, opt, fn)
+	if err := CheckRefName(BranchRef(branch)); err != nil {
+		return ID{}, err
+	}
+	for try := 0; ; try++ {
+		id, err := r.try(ctx, branch, opt, fn)
+		if !errors.Is(err, errTryAgain) {
+			return id, err
+		}
+		if opt.OnMove == Fail || try >= retries(opt.Retries) {
+			return ID{}, fmt.Errorf("%w: %s, %d times during one update", ErrRefMoved, branch, try+1)
+		}
+	}
+}
+
+// errTryAgain says that the branch moved, as distinct from an ErrRefMoved that
+// the caller's function returned.
+var errTryAgain = errors.New("vcs: branch moved")
+
+func retries(n int) int {
+	if n <= 0 {
+		return 100
+	}
+	return n
+}
+
+// try runs a transaction once.
+func (r *Repo[K, V]) try(ctx context.Context, branch string, opt TxOptions, fn func(*Tx[K, V]) error) (ID, error) {
+	if err := ctx.Err(); err != nil {
+		return ID{}, err
+	}
+	ref := BranchRef(branch)
+	head, _ := r.s.Ref(ref)
+	base, err := r.AtCommit(head)
+	if err != nil {
+		return ID{}, err
+	}
+	info := opt.CommitInfo
+	tx := &Tx[K, V]{r: r, base: base, info: &info}
+	if err := fn(tx); err != nil {
+		return ID{}, err
+	}
+	w, id, err := r.prepare(head, tx.changes, info)
+	if err != nil || id == head {
+		return head, err
+	}
+	err = r.s.publishWork(w, []RefUpdate{{ref, head, id}})
+	if !errors.Is(err, ErrRefMoved) {
+		return id, err
+	}
+	if opt.OnMove != Merge {
+		return ID{}, errTryAgain
+	}
+	if err := r.s.publishWork(w, nil); err != nil {
+		return ID{}, err
+	}
+	mi := opt.MergeInfo
+	if mi.Message == "" {
+		mi = info
+		mi.Message = "merge into " + branch
+	}
+	res, err := r.Merge(ctx, branch, id, MergeOptions{CommitInfo: mi, Retries: opt.Retries})
+	return res.Head, err
 }
 
 // Set is an Update that sets one key.
@@ -109,5 +174,24 @@ func (r *Repo[K, V]) Remove(ctx context.Context, branch string, k K, info Commit
 // TestAndSet sets k to a value, or removes it, if it has the expected one by
 // comparison of the encoded bytes; otherwise the error wraps ErrTestFailed.
 func (r *Repo[K, V]) TestAndSet(ctx context.Context, branch string, k K, expect, value Opt[V], info CommitInfo) (ID, error) {
-	return r.testAndSet(ctx, branch, k, expect, value, info)
+	path := r.cfg.Layout.Path(k)
+	var want ID
+	if expect.Present {
+		content, err := r.encode(path, expect.Value)
+		if err != nil {
+			return ID{}, err
+		}
+		want = HashObject(KindBlob, content)
+	}
+	return r.Update(ctx, branch, TxOptions{CommitInfo: info}, func(tx *Tx[K, V]) error {
+		e, ok, err := tx.base.Stat(path)
+		if err != nil {
+			return err
+		}
+		if ok && e.ID != want || !ok && expect.Present {
+			return fmt.Errorf("%w: %s on %s", ErrTestFailed, path, branch)
+		}
+		tx.put(k, value)
+		return nil
+	})
 }
