@@ -1,0 +1,155 @@
+package control
+
+import (
+	"errors"
+	"io"
+	"runtime"
+	"sync"
+	"time"
+)
+
+// ErrNoExport is what an export without a handler answers.
+var ErrNoExport = errors.New("control: this guest has nothing to export")
+
+// GuestConfig configures a Guest.
+type GuestConfig struct {
+	// Stop is called, from the goroutine that reads the port, when the host asks
+	// the guest to stop. Required.
+	Stop func(reason string)
+}
+
+// Guest is the guest's side of the conversation. Its methods may be called from
+// any goroutine, and on a nil *Guest, which talks to nobody.
+type Guest struct {
+	conn   *Conn
+	export io.ReadWriteCloser
+	cfg    GuestConfig
+	start  time.Time
+
+	exports chan Message // requests for the one goroutine that streams
+
+	mu       sync.Mutex
+	health   func() map[string]int64
+	exporter func(Export, io.Writer) error
+}
+
+// NewGuest starts the conversation over the guest's ports, which then belong to
+// the Guest; export may be nil.
+func NewGuest(control, export io.ReadWriteCloser, cfg GuestConfig) *Guest {
+	g := &Guest{conn: NewConn(control), export: export, cfg: cfg, start: time.Now(), exports: make(chan Message, 4)}
+	go g.read()
+	go g.stream()
+	return g
+}
+
+// HandleHealth sets what a ping's answer counts.
+func (g *Guest) HandleHealth(f func() map[string]int64) {
+	if g == nil {
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.health = f
+}
+
+// HandleExport sets what writes an export's octets. It is called for one
+// request at a time.
+func (g *Guest) HandleExport(f func(what Export, w io.Writer) error) {
+	if g == nil {
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.exporter = f
+}
+
+// Hello sends the first message.
+func (g *Guest) Hello(version string) error {
+	return g.Send(Message{Type: TypeHello, Hello: &Hello{Protocol: Protocol, Version: version, Time: time.Now()}})
+}
+
+// Send sends any message. It blocks while the host does not read.
+func (g *Guest) Send(m Message) error {
+	if g == nil {
+		return nil
+	}
+	return g.conn.Send(m)
+}
+
+// Close ends the conversation.
+func (g *Guest) Close() error {
+	if g == nil {
+		return nil
+	}
+	err := g.conn.Close()
+	if g.export != nil {
+		err = errors.Join(err, g.export.Close())
+	}
+	return err
+}
+
+func (g *Guest) read() {
+	defer close(g.exports)
+	for {
+		m, err := g.conn.Receive()
+		if err != nil {
+			return // the host is gone; the guest serves on
+		}
+		switch m.Type {
+		case TypeStop:
+			reason := ""
+			if m.Stop != nil {
+				reason = m.Stop.Reason
+			}
+			g.cfg.Stop(reason)
+		case TypePing:
+			g.pong(m.ID)
+		case TypeExport:
+			select {
+			case g.exports <- m:
+			default: // the host sends one at a time; a crowd is refused
+				g.exported(m.ID, 0, errors.New("too many exports at once"))
+			}
+		}
+	}
+}
+
+func (g *Guest) pong(id uint64) {
+	g.mu.Lock()
+	f := g.health
+	g.mu.Unlock()
+	var mem runtime.MemStats
+	runtime.ReadMemStats(&mem)
+	h := &Health{Uptime: time.Since(g.start), Memory: mem.HeapInuse + mem.StackInuse}
+	if f != nil {
+		h.Counters = f()
+	}
+	g.conn.Send(Message{Type: TypeHealth, ID: id, Health: h}) // a broken port ends read
+}
+
+func (g *Guest) stream() {
+	for m := range g.exports {
+		g.mu.Lock()
+		f := g.exporter
+		g.mu.Unlock()
+		if g.export == nil {
+			g.exported(m.ID, 0, ErrNoExport)
+			continue
+		}
+		n, err := WriteStream(g.export, m.ID, func(w io.Writer) error {
+			if f == nil {
+				return ErrNoExport
+			}
+			return f(*m.Export, w)
+		})
+		g.exported(m.ID, n, err)
+	}
+}
+
+func (g *Guest) exported(id uint64, n int64, err error) {
+	e := &Exported{Size: n}
+	if err != nil {
+		e.Error = err.Error()
+	}
+	g.conn.Send(Message{Type: TypeExported, ID: id, Exported: e}) // a broken port ends read
+}

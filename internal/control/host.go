@@ -1,0 +1,287 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+)
+
+// ErrGuestGone is returned by Host's methods when the guest's end of the
+// control port was closed: the machine stopped or died.
+var ErrGuestGone = errors.New("control: the guest is gone")
+
+// FatalError is a guest's reason for giving up.
+type FatalError struct{ Fatal }
+
+func (e *FatalError) Error() string {
+	if e.Remedy == "" {
+		return "guest: " + e.Message
+	}
+	return "guest: " + e.Message + "; " + e.Remedy
+}
+
+// HostConfig configures a Host. The zero value works.
+type HostConfig struct {
+	// OnLog receives the guest's log records, one at a time, from the goroutine
+	// that reads the port; it must not call back into the Host.
+	OnLog func(Log)
+}
+
+// Host is the host's side of the conversation with one guest. Its methods may
+// be called from any goroutine.
+type Host struct {
+	conn   *Conn
+	export io.ReadWriteCloser
+	cfg    HostConfig
+
+	exporting chan struct{} // holds one token: the export port has one reader
+
+	hello, ready, stopped, gone event
+
+	mu      sync.Mutex
+	nextID  uint64
+	waiting map[uint64]chan Message
+	greet   Hello
+	up      Ready
+	fatal   *FatalError
+}
+
+// event is a channel that is closed once.
+type event struct {
+	once sync.Once
+	c    chan struct{}
+}
+
+func (e *event) fire() { e.once.Do(func() { close(e.c) }) }
+
+// NewHost starts the conversation over the control port. Both streams belong to
+// the Host; export may be nil when the machine has no export port.
+func NewHost(control, export io.ReadWriteCloser, cfg HostConfig) *Host {
+	h := &Host{
+		conn: NewConn(control), export: export, cfg: cfg,
+		exporting: make(chan struct{}, 1),
+		waiting:   map[uint64]chan Message{},
+	}
+	h.exporting <- struct{}{}
+	for _, e := range []*event{&h.hello, &h.ready, &h.stopped, &h.gone} {
+		e.c = make(chan struct{})
+	}
+	go h.read()
+	return h
+}
+
+func (h *Host) read() {
+	defer h.gone.fire()
+	for {
+		m, err := h.conn.Receive()
+		if err != nil {
+			return
+		}
+		h.take(m)
+	}
+}
+
+func (h *Host) take(m Message) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	switch m.Type {
+	case TypeHello:
+		h.greet = *m.Hello
+		h.hello.fire()
+	case TypeReady:
+		h.up = *m.Ready
+		h.ready.fire()
+	case TypeFatal:
+		if h.fatal == nil {
+			h.fatal = &FatalError{*m.Fatal}
+		}
+		h.hello.fire()
+		h.ready.fire()
+	case TypeStopped:
+		h.stopped.fire()
+	case TypeLog:
+		if h.cfg.OnLog != nil {
+			h.cfg.OnLog(*m.Log)
+		}
+	case TypeHealth, TypeExported:
+		if c, ok := h.waiting[m.ID]; ok {
+			delete(h.waiting, m.ID)
+			c <- m // buffered, one answer per request
+		}
+	}
+}
+
+// wait blocks for e; a guest that is gone ends it too, unless e came first.
+func (h *Host) wait(ctx context.Context, e *event) error {
+	select {
+	case <-e.c:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-h.gone.c:
+		select {
+		case <-e.c:
+		default:
+			return ErrGuestGone
+		}
+	}
+	return nil
+}
+
+// WaitHello waits for the guest's first message. It returns a *FatalError when
+// that is the reason for giving up, and ErrGuestGone when there will be none.
+func (h *Host) WaitHello(ctx context.Context) (Hello, error) {
+	if err := h.wait(ctx, &h.hello); err != nil {
+		return Hello{}, err
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.fatal != nil {
+		return h.greet, h.fatal
+	}
+	return h.greet, nil
+}
+
+// WaitReady waits until the guest serves; errors as for WaitHello.
+func (h *Host) WaitReady(ctx context.Context) (Ready, error) {
+	if err := h.wait(ctx, &h.ready); err != nil {
+		return Ready{}, err
+	}
+	if err := h.Fatal(); err != nil {
+		return Ready{}, err
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.up, nil
+}
+
+// Fatal returns the guest's *FatalError if it has sent one, else nil.
+func (h *Host) Fatal() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.fatal == nil {
+		return nil
+	}
+	return h.fatal
+}
+
+// Ping asks for the guest's health.
+func (h *Host) Ping(ctx context.Context) (Health, error) {
+	id, answer := h.expect()
+	defer h.forget(id)
+	if err := h.send(Message{Type: TypePing, ID: id}); err != nil {
+		return Health{}, err
+	}
+	m, err := h.answer(ctx, answer)
+	if err != nil {
+		return Health{}, err
+	}
+	if m.Health == nil {
+		return Health{}, ErrNoBody
+	}
+	return *m.Health, nil
+}
+
+// Export asks for bulk data and copies it to w, returning the number of octets
+// after length and hash are verified; data may have reached w before an error
+// is known. Exports run one after the other. When ctx ends in the middle, the
+// export port is closed and later exports fail.
+func (h *Host) Export(ctx context.Context, what Export, w io.Writer) (int64, error) {
+	if h.export == nil {
+		return 0, errors.New("control: this machine has no export port")
+	}
+	select {
+	case <-h.exporting:
+		defer func() { h.exporting <- struct{}{} }()
+	case <-ctx.Done():
+		return 0, context.Cause(ctx)
+	}
+	id, answer := h.expect()
+	defer h.forget(id)
+	if err := h.send(Message{Type: TypeExport, ID: id, Export: &what}); err != nil {
+		return 0, err
+	}
+	stop := context.AfterFunc(ctx, func() { h.export.Close() })
+	n, err := ReadStream(w, h.export, id)
+	if !stop() {
+		return n, fmt.Errorf("control: export of %s: %w", what.What, context.Cause(ctx))
+	}
+	if err != nil && !errors.Is(err, ErrStreamAborted) {
+		h.export.Close()
+		return n, fmt.Errorf("control: export of %s: %w", what.What, err)
+	}
+	m, aerr := h.answer(ctx, answer)
+	switch {
+	case aerr != nil:
+		return n, fmt.Errorf("control: export of %s: %w", what.What, aerr)
+	case m.Exported != nil && m.Exported.Error != "":
+		return n, fmt.Errorf("control: export of %s: guest: %s", what.What, m.Exported.Error)
+	}
+	return n, err
+}
+
+// Stop asks the guest to stop and waits until it says so or is gone. The
+// machine powers off soon after; waiting for that is its owner's.
+func (h *Host) Stop(ctx context.Context, reason string) error {
+	if err := h.send(Message{Type: TypeStop, Stop: &Stop{Reason: reason}}); err != nil {
+		return err
+	}
+	if err := h.wait(ctx, &h.stopped); err != nil && !errors.Is(err, ErrGuestGone) {
+		return err
+	}
+	return nil
+}
+
+// Counters returns what was received and refused.
+func (h *Host) Counters() Counters { return h.conn.Counters() }
+
+// Close ends the conversation.
+func (h *Host) Close() error {
+	err := h.conn.Close()
+	if h.export != nil {
+		err = errors.Join(err, h.export.Close())
+	}
+	return err
+}
+
+// send writes m without waiting for longer than the guest is there.
+func (h *Host) send(m Message) error {
+	select {
+	case <-h.gone.c:
+		return ErrGuestGone
+	default:
+	}
+	return h.conn.Send(m)
+}
+
+func (h *Host) expect() (uint64, chan Message) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.nextID++
+	c := make(chan Message, 1)
+	h.waiting[h.nextID] = c
+	return h.nextID, c
+}
+
+func (h *Host) forget(id uint64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.waiting, id)
+}
+
+func (h *Host) answer(ctx context.Context, c chan Message) (Message, error) {
+	select {
+	case m := <-c:
+		return m, nil
+	case <-ctx.Done():
+		return Message{}, context.Cause(ctx)
+	case <-h.gone.c:
+		select {
+		case m := <-c:
+			return m, nil
+		default:
+			return Message{}, ErrGuestGone
+		}
+	}
+}

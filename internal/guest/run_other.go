@@ -1,0 +1,16 @@
+//go:build !linux
+
+package guest
+
+import (
+	"context"
+	"errors"
+)
+
+// IsInit reports whether this process is the first of a Linux machine.
+func IsInit() bool { return false }
+
+// Run needs Linux.
+func Run(Config, func(context.Context, Env) error) error {
+	return errors.New("guest: the first process of a machine runs on Linux only")
+}

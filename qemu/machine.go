@@ -1,0 +1,277 @@
+package qemu
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"sync"
+	"time"
+)
+
+// How long Stop waits after each of its steps.
+const (
+	stopPatience  = 20 * time.Second // after StopGuest: the guest flushes its data
+	powerPatience = 10 * time.Second // after the power button
+	quitPatience  = 3 * time.Second  // after QEMU was told to quit
+)
+
+// Machine is a running virtual machine. Its methods may be called from any
+// goroutine.
+type Machine struct {
+	cfg     Config
+	cmd     *exec.Cmd
+	stderr  bounded
+	dir     string // private: sockets, and the console unless it has a name
+	console string
+	lock    *os.File // on the data disk
+	ports   []net.Conn
+	qmpConn net.Conn
+
+	mu       sync.Mutex
+	qmp      *qmp
+	shutdown string // QEMU's reason for the machine's shutdown
+	internal bool   // the accelerator failed
+	killed   bool   // by us, without the guest's consent
+
+	ended chan struct{}
+	err   error    // set before ended is closed
+	last  []string // of the console, likewise
+}
+
+// Pid returns QEMU's process id.
+func (m *Machine) Pid() int { return m.cmd.Process.Pid }
+
+// Port returns the host's end of the virtio-serial port of that name, which
+// belongs to the caller; nil when Config.Ports has no such name.
+func (m *Machine) Port(name string) net.Conn {
+	for i, n := range m.cfg.Ports {
+		if n == name {
+			return m.ports[i]
+		}
+	}
+	return nil
+}
+
+// Ended is closed when QEMU has ended.
+func (m *Machine) Ended() <-chan struct{} { return m.ended }
+
+// Wait blocks until QEMU has ended. It returns nil when the guest powered off
+// and an *ExitError otherwise.
+func (m *Machine) Wait() error {
+	<-m.ended
+	return m.err
+}
+
+// ConsoleTail returns the last lines of the serial console.
+func (m *Machine) ConsoleTail() []string {
+	select {
+	case <-m.ended:
+		return m.last
+	default:
+		return lastLines(tail(m.console))
+	}
+}
+
+// Status returns QEMU's name for the machine's state, such as "running" or
+// "internal-error".
+func (m *Machine) Status(ctx context.Context) (string, error) {
+	q := m.monitor()
+	if q == nil {
+		return "", errQMPClosed
+	}
+	var s struct {
+		Status string `json:"status"`
+	}
+	err := q.execute(ctx, "query-status", nil, &s)
+	return s.Status, err
+}
+
+// PressPowerButton makes the guest see an ACPI power button event.
+func (m *Machine) PressPowerButton(ctx context.Context) error {
+	q := m.monitor()
+	if q == nil {
+		return errQMPClosed
+	}
+	return q.execute(ctx, "system_powerdown", nil, nil)
+}
+
+// Stop ends the machine: it asks the guest (Config.StopGuest), then presses the
+// power button, then tells QEMU to quit, then kills it, and waits after each
+// step. When ctx ends, the steps that need the guest are skipped. It returns
+// nil when the guest powered off, ErrKilled in an *ExitError when it was not
+// willing, and Wait's error when the machine had died before.
+func (m *Machine) Stop(ctx context.Context) error {
+	if m.cfg.StopGuest != nil {
+		asked := make(chan error, 1)
+		go func() { asked <- m.cfg.StopGuest() }()
+		if m.wait(ctx, stopPatience, asked) {
+			return m.Wait()
+		}
+		m.cfg.Logger.Warn("the guest does not stop when asked; pressing the power button")
+	}
+	if err := m.PressPowerButton(ctx); err == nil && m.wait(ctx, powerPatience, nil) {
+		return m.Wait()
+	}
+	m.mu.Lock()
+	m.killed = true
+	q := m.qmp
+	m.mu.Unlock()
+	if q != nil {
+		m.cfg.Logger.Warn("the guest does not react to the power button; ending QEMU")
+		quit, cancel := context.WithTimeout(context.Background(), quitPatience)
+		err := q.execute(quit, "quit", nil, nil)
+		if (err == nil || errors.Is(err, errQMPClosed)) && m.wait(quit, quitPatience, nil) {
+			cancel()
+			return m.Wait()
+		}
+		cancel()
+	}
+	m.kill()
+	return m.Wait()
+}
+
+// wait reports whether QEMU ended within d. A failed request ends the waiting.
+func (m *Machine) wait(ctx context.Context, d time.Duration, asked <-chan error) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	for {
+		select {
+		case <-m.ended:
+			return true
+		case err := <-asked:
+			if err != nil {
+				select { // the guest may be gone because it powered off
+				case <-m.ended:
+					return true
+				case <-time.After(200 * time.Millisecond):
+					return false
+				}
+			}
+			asked = nil
+		case <-ctx.Done():
+			return false
+		case <-t.C:
+			return false
+		}
+	}
+}
+
+// Kill ends QEMU at once; the guest loses what it has not synced.
+func (m *Machine) Kill() error {
+	m.kill()
+	return m.Wait()
+}
+
+func (m *Machine) kill() {
+	m.mu.Lock()
+	m.killed = true
+	m.mu.Unlock()
+	m.cmd.Process.Kill() // an error means that it has ended
+}
+
+func (m *Machine) monitor() *qmp {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.qmp
+}
+
+func (m *Machine) setQMP(q *qmp) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.qmp = q
+}
+
+// event takes what QEMU reports by itself.
+func (m *Machine) event(e qmpEvent) {
+	m.cfg.Logger.Debug("QEMU event", "event", e.Event, "data", string(e.Data))
+	switch e.Event {
+	case "SHUTDOWN":
+		var d struct {
+			Reason string `json:"reason"`
+		}
+		if json.Unmarshal(e.Data, &d) == nil {
+			m.mu.Lock()
+			m.shutdown = d.Reason
+			m.mu.Unlock()
+		}
+	case "STOP":
+		go m.checkInternalError()
+	}
+}
+
+// checkInternalError ends a machine whose accelerator has failed: QEMU stops
+// it and keeps it for inspection.
+func (m *Machine) checkInternalError() {
+	ctx, cancel := context.WithTimeout(context.Background(), quitPatience)
+	defer cancel()
+	s, err := m.Status(ctx)
+	if err != nil || s != "internal-error" {
+		return
+	}
+	m.mu.Lock()
+	m.internal = true
+	m.mu.Unlock()
+	m.cmd.Process.Kill()
+}
+
+// finish runs when the process has ended: it finds out why and cleans up.
+func (m *Machine) finish(waited error) {
+	if q := m.monitor(); q != nil {
+		select { // QEMU's last events may still be on their way to us
+		case <-q.closed:
+		case <-time.After(time.Second):
+		}
+	}
+	console := tail(m.console)
+	m.last = lastLines(console)
+	m.mu.Lock()
+	m.err = m.cause(waited, console)
+	m.mu.Unlock()
+	m.release()
+	close(m.ended)
+}
+
+// cause turns the process's end into an error. The lock is held.
+func (m *Machine) cause(waited error, console []byte) error {
+	switch {
+	case m.internal:
+		return &ExitError{Cause: ErrAccelerator, Detail: m.cfg.Accel.Kind.String() + " stopped with an internal error", Remedy: "start it with TCG", Console: m.last}
+	case m.shutdown == "guest-shutdown" && waited == nil:
+		return nil
+	case m.killed:
+		return &ExitError{Cause: ErrKilled, Detail: "what the guest had not written to its disk is lost", Console: m.last}
+	case m.shutdown == "guest-reset" || m.shutdown == "guest-panic":
+		return guestFailure(console)
+	}
+	status := "exit status 0"
+	if waited != nil {
+		status = waited.Error()
+	}
+	e := emulatorFailure(m.stderr.String(), status)
+	if m.shutdown != "" {
+		e.Detail = fmt.Sprintf("%s (%s)", e.Detail, m.shutdown)
+	}
+	e.Console = m.last
+	return e
+}
+
+// release gives back everything but the process, and the ports, which belong
+// to the caller once Start has succeeded.
+func (m *Machine) release() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.qmpConn != nil {
+		m.qmpConn.Close()
+	}
+	if m.lock != nil {
+		m.lock.Close()
+		m.lock = nil
+	}
+	if m.dir != "" {
+		os.RemoveAll(m.dir)
+	}
+}
