@@ -33,8 +33,9 @@ type Config struct {
 	// KeepAlive is off when its Idle is zero (RFC 9293 §3.8.4).
 	KeepAlive KeepAlive
 
-	// MinRTO and MaxRTO bound the retransmission timeout. Zero means
-	// DefaultMinRTO and DefaultMaxRTO.
+	// MinRTO is the least margin of the retransmission timeout over the
+	// round-trip time, MaxRTO bounds the timeout. Zero means DefaultMinRTO and
+	// DefaultMaxRTO.
 	MinRTO, MaxRTO time.Duration
 	// ConnectTimeout bounds the handshake: zero means three minutes, the
 	// least that RFC 9293 §3.8.3 (MUST-23) allows.

@@ -5,144 +5,255 @@ import (
 	"time"
 )
 
-// Conn is one connection. Use NewActive or NewPassive.
+// Conn is one connection: flat state, no timers, no goroutines. Use NewActive or
+// NewPassive. Its methods are called by one owner at a time. The variables bear
+// the names of RFC 9293 §3.3.1 where it has one.
 type Conn struct {
 	local, remote netip.AddrPort
-	state         State
-	err           error
+	pool          *Pool
+	cc            CongestionControl
+	err           error // why the connection ended
+	softErr       error // the last ICMP error that did not end it
+
+	state State
+	loss  lossState
+
+	passive     bool // began with NewPassive
+	closing     bool // a FIN is queued behind the send queue
+	noReader    bool // CloseRead: received text is discarded
+	orphan      bool // Close: received text resets the connection
+	noDelay     bool
+	timestamps  bool // agreed on; in SYN-SENT: offered
+	sack        bool // likewise
+	scaling     bool // likewise
+	synDue      bool // SYN or SYN-ACK must be emitted
+	synAgain    bool // the handshake was retransmitted
+	rtxHead     bool // the first unacknowledged segment must be retransmitted now
+	probeDue    bool // a window probe is due
+	keepDue     bool // a keep-alive probe is due
+	persist     bool // the retransmission timer serves as the persist timer
+	ackedNew    bool // for AckedNewData
+	limited     bool // Cwnd kept the last Output from sending more
+	finReceived bool // rcvFin is valid
+	hasDSACK    bool
+	rescued     bool // the rescue retransmission of this recovery was made
+	backoff     uint8
+	keepProbes  uint8 // unanswered keep-alive probes
+	challenges  uint8 // challenge ACKs in the present second
+	ackDue      uint8 // acknowledgments that must be emitted at once
+	sndScale    uint8 // shift of the windows we receive
+	rcvScale    uint8 // shift of the windows we send
+	rcvMSS      uint16
+	maxMSS      uint16 // Config.MSS
+	peerMSS     uint16
+	pathMSS     uint16 // largest payload that the path carries
+
+	// Send sequence variables.
+	iss                    Seq
+	sndUna, sndNxt, sndMax Seq // sndMax is above sndNxt only after a window probe
+	sndWL1, sndWL2         Seq
+	sndWnd, sndMaxWnd      int
+	sndq                   sendQueue
+	sndBuf                 int
+
+	// Receive sequence variables.
+	irs         Seq
+	rcvNxt      Seq
+	rcvAdv      Seq // right edge that was advertised
+	rcvFin      Seq // sequence number of the peer's FIN
+	lastAckSent Seq
+	rcvq        recvQueue
+	rcvBuf      int
+	rcvUnacked  int // octets received and not yet acknowledged
+	dsack       SACKBlock
+
+	// Timestamps (RFC 7323).
+	tsOffset, tsRecent uint32
+	tsRecentAt         Instant
+
+	// Loss recovery (RFC 6675, RFC 6582) and congestion.
+	board   spanSet // what the peer holds out of order
+	recover Seq     // recovery point
+	highRxt Seq     // what lies before was retransmitted in this recovery
+	dupAcks int
+	inflate int // NewReno's window inflation
+	win     Window
+
+	// Round-trip time (RFC 6298).
+	srtt, rttvar   time.Duration
+	rtoBase        time.Duration
+	minRTO, maxRTO time.Duration
+	rttSeq         Seq
+	rttAt          Instant // when rttSeq was sent; 0 when nothing is timed
+
+	// Deadlines.
+	rtxAt  Instant // retransmission or persist
+	ackAt  Instant // delayed acknowledgment
+	keepAt Instant // keep-alive
+	waitAt Instant // end of the handshake, of FIN-WAIT-2 or of TIME-WAIT
+
+	lastRecv    Instant // when the peer was last heard
+	lastSend    Instant // when text was last sent
+	progressAt  Instant // when the outstanding data last moved
+	challengeAt Instant // start of the second in which challenges count
+
+	keep                                      KeepAlive
+	userTimeout, timeWait, finWait2, ackDelay time.Duration
+
+	reply       resetReply
+	retransmits uint64
 }
 
-// NewActive returns a connection in SYN-SENT; Output emits its SYN.
+// resetReply is a reset that must be emitted.
+type resetReply struct {
+	due      bool
+	flags    Flags
+	seq, ack Seq
+}
+
+// newConn returns what both ends have in common.
+func newConn(cfg *Config, now Instant) *Conn {
+	c := &Conn{
+		local: cfg.Local, remote: cfg.Remote,
+		pool: cfg.Pool, cc: cfg.CongestionControl,
+		noDelay:    cfg.NoDelay,
+		timestamps: !cfg.NoTimestamps, sack: !cfg.NoSACK, scaling: !cfg.NoWindowScale,
+		maxMSS: or(cfg.MSS, defaultMSS), peerMSS: defaultMSS,
+		iss: cfg.ISS, sndUna: cfg.ISS, sndNxt: cfg.ISS, sndMax: cfg.ISS,
+		sndBuf: or(cfg.SndBuf, DefaultBuffer), rcvBuf: min(or(cfg.RcvBuf, DefaultBuffer), 65535<<maxWindowScale),
+		tsOffset: cfg.TSOffset,
+		recover:  cfg.ISS,
+		minRTO:   or(cfg.MinRTO, DefaultMinRTO), maxRTO: or(cfg.MaxRTO, DefaultMaxRTO),
+		rtoBase:     initialRTO,
+		userTimeout: or(cfg.UserTimeout, defaultUserTimeout), timeWait: or(cfg.TimeWait, DefaultTimeWait),
+		finWait2: or(cfg.FinWait2, DefaultFinWait2), ackDelay: or(cfg.DelayedAck, DefaultDelayedAck),
+		waitAt:   now.Add(or(cfg.ConnectTimeout, defaultConnectTimeout)),
+		lastRecv: now, progressAt: now,
+		keep: cfg.KeepAlive, synDue: true,
+	}
+	if c.pool == nil {
+		c.pool = new(Pool)
+	}
+	if c.cc == nil {
+		c.cc = new(Cubic)
+	}
+	c.pathMSS = c.maxMSS
+	c.sndq.start = c.iss.Add(1)
+	for c.rcvBuf>>c.rcvScale > 65535 {
+		c.rcvScale++
+	}
+	return c
+}
+
+// NewActive returns a connection in SYN-SENT (RFC 9293 §3.10.1); Output emits
+// its SYN.
 func NewActive(cfg Config, now Instant) *Conn {
-	return &Conn{local: cfg.Local, remote: cfg.Remote, state: SynSent}
+	c := newConn(&cfg, now)
+	c.state = SynSent
+	return c
 }
 
 // NewPassive returns a connection in SYN-RECEIVED that answers syn, a segment
-// with SYN set and neither ACK nor RST; Output emits its SYN-ACK. The text of
-// syn, if any, is queued.
+// with SYN set and neither ACK nor RST (RFC 9293 §3.10.7.2); Output emits its
+// SYN-ACK. Text that syn carries is not taken: it stays unacknowledged and
+// comes again when the peer has proved that it exists.
 func NewPassive(cfg Config, syn *Segment, now Instant) *Conn {
-	return &Conn{local: cfg.Local, remote: cfg.Remote, state: SynReceived}
+	c := newConn(&cfg, now)
+	c.passive, c.state = true, SynReceived
+	c.takeSYN(now, syn)
+	return c
 }
 
-// Input processes a received segment (RFC 9293 §3.10.7). Its addresses and ports are the connection's; its
-// checksum has been verified.
-func (c *Conn) Input(now Instant, seg *Segment) {}
-
-// Output emits all segments that are due at now and runs expired timers. A
-// payload is at most the MSS, or at most maxPayload when that is greater: then
-// GSOSize is set. The segment given to emit is reused: emit keeps nothing of
-// it. When emit returns false, the segment counts as not sent and Output
-// returns; the owner calls again when there is room.
-func (c *Conn) Output(now Instant, maxPayload int, emit func(*Segment) bool) {}
-
-// Deadline returns when Output must be called next although nothing happened;
-// zero means never. It may lie in the past.
-func (c *Conn) Deadline() Instant { return 0 }
-
-// Read moves received octets to p. It returns ErrWouldBlock when there are
-// none, io.EOF after the peer's FIN or after CloseRead, and the connection's
-// error when that is all there is. Reading opens the window: call Output.
-func (c *Conn) Read(p []byte) (int, error) { return 0, ErrWouldBlock }
-
-// Write copies as much of p as the send queue has room for and returns how
-// much that was. It returns ErrWouldBlock only with n == 0, and ErrPipe or the
-// connection's error when nothing can be sent any more. Before the handshake
-// is over the data wait in the queue.
-func (c *Conn) Write(p []byte) (int, error) { return 0, ErrWouldBlock }
-
-// WriteRef queues p by reference: all of it (n == len(p)) as long as the queue
-// is below its bound, which p may exceed, else nothing and ErrWouldBlock. p
-// must not change until release is called, which happens exactly once, from
-// inside a later call of the Conn (never from this one), when p has been
-// acknowledged or the connection is over. release must not call the Conn; nil
-// is allowed. After an error other than nil release is not called.
-func (c *Conn) WriteRef(p []byte, release func()) (int, error) { return 0, ErrWouldBlock }
-
-// Readable reports whether Read would not return ErrWouldBlock.
-func (c *Conn) Readable() bool { return false }
-
-// Writable reports whether Write would not return ErrWouldBlock.
-func (c *Conn) Writable() bool { return false }
-
-// CloseWrite sends FIN after all queued data (RFC 9293 §3.10.4). It is idempotent.
-func (c *Conn) CloseWrite(now Instant) {}
-
-// CloseRead discards received data from now on; Read returns io.EOF. The peer is
-// not told and its data are acknowledged.
-func (c *Conn) CloseRead(now Instant) {}
-
-// Close closes both directions for good: data still unread, or arriving later, abort the connection with a reset
-// (RFC 9293 §3.6.1), and FIN-WAIT-2 ends by timeout. Queued data are still sent.
-func (c *Conn) Close(now Instant) {}
-
-// Abort drops all queued data and sends a reset where the state asks for one
-// (RFC 9293 §3.10.5); Output emits it. The state is CLOSED at once.
-func (c *Conn) Abort(now Instant) {}
-
-// State returns the present state.
-func (c *Conn) State() State { return c.state }
-
-// Err returns why the connection ended, nil while it lives or after an orderly close.
-func (c *Conn) Err() error { return c.err }
-
-// Done reports whether the owner may forget the connection: it is CLOSED and nothing is left to emit.
-// Data that arrived before may still be read.
-func (c *Conn) Done() bool { return false }
-
-// Local returns the local address and port.
-func (c *Conn) Local() netip.AddrPort { return c.local }
-
-// Remote returns the peer's address and port.
-func (c *Conn) Remote() netip.AddrPort { return c.remote }
-
-// SoftError records an ICMP error that does not end the connection; it is
-// reported instead of ErrTimeout if the connection gives up (RFC 9293 §3.9.2.2 MUST-56).
-func (c *Conn) SoftError(err error) {}
-
-// HardError aborts the connection with err before it is synchronized; afterwards it is a soft error (RFC 5927 §5.2).
-func (c *Conn) HardError(err error) {}
-
-// Outstanding reports whether seq was sent and is not acknowledged: the check that an ICMP message's
-// quotation has to pass (RFC 5927 §4.1).
-func (c *Conn) Outstanding(seq Seq) bool { return false }
-
-// SetPathMSS tells the largest payload that the path carries at present
-// (path MTU less fixed headers; RFC 1191, RFC 8201). What was sent in larger segments is sent again.
-func (c *Conn) SetPathMSS(now Instant, mss int) {}
-
-// SetNoDelay switches Nagle's algorithm off (true) or on.
-func (c *Conn) SetNoDelay(on bool) {}
-
-// SetKeepAlive changes keep-alive probing from now on.
-func (c *Conn) SetKeepAlive(now Instant, k KeepAlive) {}
-
-// SetUserTimeout changes Config.UserTimeout; 0 means the default.
-func (c *Conn) SetUserTimeout(d time.Duration) {}
-
-// AckedNewData reports whether a segment acknowledged new data since the last
-// call: evidence that the next hop forwards (RFC 4861 §7.3.1).
-func (c *Conn) AckedNewData() bool { return false }
-
-// Reopens reports whether syn may open a new incarnation of this connection in TIME-WAIT (RFC 6191 §2, RFC 9293
-// §3.10.7.4): the owner then forgets this Conn and calls NewPassive with the returned ISS in its Config.
-func (c *Conn) Reopens(syn *Segment) (iss Seq, ok bool) { return 0, false }
-
-// Info is a snapshot of a connection for people and metrics.
-type Info struct {
-	State                        State
-	SRTT, RTTVar, RTO            time.Duration
-	Cwnd, Ssthresh               int
-	SndMSS                       int
-	SndWnd, RcvWnd               int
-	SendQueue, RecvQueue, Flight int
-	Retransmits                  uint64
+// takeSYN learns what the peer's SYN says: its sequence number and options. An
+// option counts only when both sides offer it.
+func (c *Conn) takeSYN(now Instant, syn *Segment) {
+	o := &syn.Options
+	c.irs, c.rcvNxt = syn.Seq, syn.Seq.Add(1)
+	c.rcvq.rd = c.rcvNxt
+	c.rcvAdv = c.rcvNxt.Add(min(c.rcvBuf, 65535))
+	c.lastAckSent = c.rcvNxt
+	if o.MSS != 0 {
+		c.peerMSS = max(o.MSS, minSendMSS)
+	}
+	if c.scaling = c.scaling && o.HasWindowScale; c.scaling {
+		c.sndScale = min(o.WindowScale, maxWindowScale)
+	} else {
+		c.sndScale, c.rcvScale = 0, 0
+	}
+	c.sack = c.sack && o.SACKPermitted
+	if c.timestamps = c.timestamps && o.HasTimestamps; c.timestamps {
+		c.tsRecent, c.tsRecentAt = o.TSVal, now
+	}
+	// The window of a SYN is never scaled (RFC 7323 §2.2).
+	c.sndWnd, c.sndMaxWnd = int(syn.Window), int(syn.Window)
+	c.sndWL1, c.sndWL2 = syn.Seq, syn.Ack
+	c.lastRecv = now
+	c.resizeMSS()
+	c.win.Cwnd, c.win.Ssthresh = initialWindow(c.win.MSS), maxWindow
 }
 
-// Info returns a snapshot.
-func (c *Conn) Info() Info { return Info{} }
+// resizeMSS recomputes how much payload a full segment carries: the least of
+// what the peer takes, what we take and what the path carries, less the
+// options that every segment has (RFC 9293 §3.7.1, RFC 6691).
+func (c *Conn) resizeMSS() {
+	m := int(max(minSendMSS, min(c.peerMSS, c.maxMSS, c.pathMSS)))
+	if c.timestamps {
+		m -= timestampsLen
+	}
+	c.win.MSS = m
+}
 
-// CongestionControl decides the congestion window.
-type CongestionControl interface{ Name() string }
+// established enters ESTABLISHED, or the state after it when the user has
+// closed in the meantime (RFC 9293 §3.10.4).
+func (c *Conn) established(now Instant) {
+	c.setState(now, Established)
+	c.rtxAt, c.backoff = 0, 0
+	c.progressAt = now
+	if c.synAgain {
+		// RFC 6298 §5.7 and RFC 5681 §3.1: the handshake was lost once.
+		c.rtoBase = max(c.rtoBase, 3*time.Second)
+		c.win.Cwnd = c.win.MSS
+	}
+	if c.closing {
+		c.setState(now, FinWait1)
+	}
+	c.armKeepAlive(now)
+}
 
-// Pool lends buffers.
-type Pool struct{}
+// setState moves to s and sets the state's own deadline.
+func (c *Conn) setState(now Instant, s State) {
+	c.state, c.waitAt = s, 0
+	switch s {
+	case FinWait2:
+		if c.orphan {
+			c.waitAt = now.Add(c.finWait2)
+		}
+	case TimeWait:
+		c.waitAt = now.Add(c.timeWait)
+		c.rtxAt, c.keepAt = 0, 0
+		c.board.clear()
+	}
+}
+
+// end enters CLOSED with err, nil after an orderly close. Text that arrived in
+// order stays readable.
+func (c *Conn) end(err error) {
+	c.state = Closed
+	if c.err == nil {
+		c.err = err
+	}
+	c.rtxAt, c.ackAt, c.keepAt, c.waitAt = 0, 0, 0, 0
+	c.synDue, c.ackDue, c.probeDue, c.keepDue, c.rtxHead = false, 0, false, false, false
+	c.sndq.drop(c.pool)
+	c.board.clear()
+	c.rcvq.dropEarly(c.pool)
+}
+
+// finSeq returns the sequence number that our FIN has, or will have.
+func (c *Conn) finSeq() Seq { return c.sndq.end() }
+
+// finAcked reports whether the peer has acknowledged our FIN.
+func (c *Conn) finAcked() bool { return c.closing && c.sndUna.After(c.finSeq()) }
+
+// flight returns the octets sent and not acknowledged.
+func (c *Conn) flight() int { return c.sndNxt.Sub(c.sndUna) }

@@ -1,0 +1,141 @@
+package tcp
+
+import "time"
+
+const (
+	// pawsIdle is how long a timestamp stays comparable (RFC 7323 §5.5).
+	pawsIdle = 24 * 24 * time.Hour
+	// challengeLimit is how many segments that need no answer for progress are
+	// answered per second (RFC 5961 §7; the number is ours). It is counted per
+	// connection: a count shared by all tells an attacker about the others.
+	challengeLimit = 10
+)
+
+// checkSegment takes the first four steps of RFC 9293 §3.10.7.4 and the
+// presence check of the fifth, and reports whether the segment goes on.
+func (c *Conn) checkSegment(now Instant, seg *Segment) bool {
+	if !c.checkTimestamps(now, seg) {
+		return false
+	}
+	// First, check sequence number.
+	if !c.acceptable(seg) {
+		if seg.Flags&RST != 0 {
+			return false
+		}
+		c.ackUnacceptable(now, seg)
+		return false
+	}
+	// Second, check the RST bit: only the exact number resets, another one in
+	// the window is challenged (RFC 5961 §3.2).
+	if seg.Flags&RST != 0 {
+		if seg.Seq == c.rcvNxt {
+			c.reset()
+		} else {
+			c.challenge(now)
+		}
+		return false
+	}
+	// Fourth, check the SYN bit: challenge, whatever its number (RFC 5961 §4.2).
+	if seg.Flags&SYN != 0 {
+		c.challenge(now)
+		return false
+	}
+	// Fifth: "if the ACK bit is off, drop the segment and return".
+	if seg.Flags&ACK == 0 {
+		return false
+	}
+	c.lastRecv, c.keepProbes = now, 0
+	c.updateTSRecent(now, seg)
+	return true
+}
+
+// acceptable is the table of RFC 9293 §3.4 with two courtesies: a pure
+// acknowledgment may lie at the window's right edge, where a peer stands that
+// has filled the window; and with a closed window a segment at RCV.NXT is let
+// through for its ACK field (§3.10.7.4 asks for "special allowance"), its text
+// is dropped later.
+func (c *Conn) acceptable(seg *Segment) bool {
+	wnd := max(0, c.rcvAdv.Sub(c.rcvNxt))
+	n := seg.Len()
+	if seg.Seq == c.rcvNxt {
+		return true
+	}
+	if n == 0 {
+		return seg.Seq.In(c.rcvNxt, wnd+1)
+	}
+	return wnd > 0 && (seg.Seq.In(c.rcvNxt, wnd) || seg.Seq.Add(n-1).In(c.rcvNxt, wnd))
+}
+
+// ackUnacceptable answers a segment outside the window with an acknowledgment.
+// Text that is there already is reported as a duplicate (RFC 2883 §4); it means
+// that our acknowledgment was lost, so it is always answered. Empty segments
+// are answered within the limit, so that two ends never acknowledge each
+// other's acknowledgments for ever.
+func (c *Conn) ackUnacceptable(now Instant, seg *Segment) {
+	if seg.Len() == 0 || seg.Flags&SYN != 0 {
+		// Keep-alive probes of other stacks are of this form too.
+		c.lastRecv, c.keepProbes = now, 0
+		c.challenge(now)
+		return
+	}
+	if n := seg.DataLen(); n > 0 && seg.Seq.Add(n).BeforeEq(c.rcvNxt) {
+		c.reportDuplicate(seg.Seq, seg.Seq.Add(n))
+	}
+	c.lastRecv, c.keepProbes = now, 0
+	c.ackDue = 1
+}
+
+// checkTimestamps is the test of RFC 7323 §5.3, R1: with timestamps agreed, a
+// segment without them is dropped (§3.2), and one that is older than what was
+// seen is acknowledged and dropped (PAWS). Resets are exempt.
+func (c *Conn) checkTimestamps(now Instant, seg *Segment) bool {
+	if !c.timestamps || seg.Flags&RST != 0 {
+		return true
+	}
+	if !seg.Options.HasTimestamps {
+		return false
+	}
+	if int32(seg.Options.TSVal-c.tsRecent) < 0 && now.Sub(c.tsRecentAt) < pawsIdle {
+		if seg.Len() > 0 {
+			c.ackUnacceptable(now, seg)
+		} else {
+			c.challenge(now)
+		}
+		return false
+	}
+	return true
+}
+
+// updateTSRecent is RFC 7323 §4.3: the timestamp to echo is that of the
+// segment that begins where the last acknowledgment ended, or before.
+func (c *Conn) updateTSRecent(now Instant, seg *Segment) {
+	if c.timestamps && seg.Seq.BeforeEq(c.lastAckSent) {
+		c.tsRecent, c.tsRecentAt = seg.Options.TSVal, now
+	}
+}
+
+// reset is the second step's arm for an acceptable RST, by state.
+func (c *Conn) reset() {
+	switch {
+	case c.state == SynReceived && c.passive:
+		c.end(ErrReset) // "return to LISTEN": the owner forgets the Conn
+	case c.state == SynReceived:
+		c.end(ErrRefused)
+	case c.state == Closing || c.state == LastAck:
+		c.end(nil)
+	default:
+		c.end(ErrReset)
+	}
+}
+
+// challenge asks for an acknowledgment that tells the peer where we are
+// (RFC 5961 §3 to §5), at most challengeLimit times a second.
+func (c *Conn) challenge(now Instant) {
+	if c.challengeAt == 0 || now.Sub(c.challengeAt) >= time.Second {
+		c.challengeAt, c.challenges = now, 0
+	}
+	if c.challenges < challengeLimit {
+		c.challenges++
+		c.ackDue = max(c.ackDue, 1)
+	}
+}

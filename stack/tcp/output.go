@@ -1,0 +1,181 @@
+package tcp
+
+// transmitter is one call of Output: what the owner gave, and whether it still
+// takes segments.
+type transmitter struct {
+	now  Instant
+	max  int // payload of the largest segment or super-segment
+	emit func(*Segment) bool
+}
+
+// Output runs the timers that have passed and emits all segments that are due at
+// now. Payloads are at most the connection's MSS, or, when maxPayload is
+// greater, super-segments of at most maxPayload octets with GSOSize set. The
+// segment given to emit is reused: emit keeps nothing of it and does not call
+// the Conn. When emit returns false the segment counts as not sent and Output
+// returns; the owner calls again when there is room.
+func (c *Conn) Output(now Instant, maxPayload int, emit func(*Segment) bool) {
+	c.runTimers(now)
+	t := transmitter{now, maxPayload, emit}
+	if c.reply.due && !c.sendReset(&t) {
+		return
+	}
+	switch c.state {
+	case Closed:
+		return
+	case SynSent, SynReceived:
+		if c.synDue && !c.sendSyn(&t) {
+			return
+		}
+	case TimeWait, FinWait2:
+	default:
+		if !c.sendText(&t) {
+			return
+		}
+	}
+	if c.probeDue && !c.sendWindowProbe(&t) || c.keepDue && !c.sendKeepAlive(&t) {
+		return
+	}
+	c.sendAcks(&t)
+}
+
+// segment returns the pool's scratch segment with the fields that every segment
+// of this connection shares.
+func (c *Conn) segment(t *transmitter, flags Flags, seq Seq) *Segment {
+	s := &c.pool.seg
+	*s = Segment{SrcPort: c.local.Port(), DstPort: c.remote.Port(), Flags: flags, Seq: seq}
+	if c.timestamps {
+		s.Options.HasTimestamps = true
+		s.Options.TSVal = c.tsNow(t.now)
+	}
+	return s
+}
+
+// withAck completes s with acknowledgment, window, timestamp echo and SACK
+// blocks.
+func (c *Conn) withAck(s *Segment) (edge Seq) {
+	s.Flags |= ACK
+	s.Ack = c.rcvNxt
+	if c.timestamps {
+		s.Options.TSEcr = c.tsRecent
+	}
+	s.Window, edge = c.window()
+	if c.sack {
+		c.fillSACK(&s.Options)
+	}
+	return edge
+}
+
+// acknowledged takes note that a segment with our latest acknowledgment and
+// window has been emitted.
+func (c *Conn) acknowledged(edge Seq) {
+	c.rcvAdv = maxSeq(c.rcvAdv, edge)
+	c.lastAckSent = c.rcvNxt
+	c.ackDue, c.ackAt, c.rcvUnacked, c.hasDSACK = 0, 0, 0, false
+}
+
+// sendReset emits the reset that waits.
+func (c *Conn) sendReset(t *transmitter) bool {
+	s := &c.pool.seg
+	*s = Segment{SrcPort: c.local.Port(), DstPort: c.remote.Port(),
+		Flags: c.reply.flags, Seq: c.reply.seq, Ack: c.reply.ack}
+	if !t.emit(s) {
+		return false
+	}
+	c.reply.due = false
+	return true
+}
+
+// sendSyn emits SYN or SYN-ACK. Each retransmission carries the same options as
+// the first: the peer may only ever see this one.
+func (c *Conn) sendSyn(t *transmitter) bool {
+	s := c.segment(t, SYN, c.iss)
+	o := &s.Options
+	o.MSS = c.maxMSS
+	o.SACKPermitted = c.sack
+	o.HasWindowScale, o.WindowScale = c.scaling, c.rcvScale
+	s.Window = uint16(min(c.rcvBuf, 65535)) // never scaled (RFC 7323 §2.2)
+	if c.state == SynReceived {
+		s.Flags |= ACK
+		s.Ack = c.rcvNxt
+		if c.timestamps {
+			o.TSEcr = c.tsRecent
+		}
+	}
+	if !t.emit(s) {
+		return false
+	}
+	if c.sndMax != c.iss {
+		c.retransmits++
+		c.synAgain = true
+	} else {
+		c.timeSegment(t.now, c.iss.Add(1))
+	}
+	c.sndNxt = c.iss.Add(1)
+	c.sndMax = c.sndNxt
+	c.synDue, c.ackDue = false, 0
+	c.armRetransmit(t.now)
+	return true
+}
+
+// sendAcks emits what acknowledgments and window updates remain when nothing
+// else carried them.
+func (c *Conn) sendAcks(t *transmitter) {
+	if c.state == SynSent || (c.state == SynReceived && c.synDue) {
+		c.ackDue = 0
+		return
+	}
+	if c.ackDue == 0 && c.windowUpdateDue() {
+		c.ackDue = 1
+	}
+	for n := c.ackDue; n > 0 && c.state != Closed; n-- {
+		s := c.segment(t, ACK, c.sndNxt)
+		edge := c.withAck(s)
+		if !t.emit(s) {
+			c.ackDue = n
+			return
+		}
+		c.acknowledged(edge)
+	}
+}
+
+// sendWindowProbe emits one octet beyond the window, or the FIN when no text is
+// left (RFC 9293 §3.8.6.1, MUST-36). SND.NXT stays: the octet goes again with
+// its successors when the window opens, and if it was taken the
+// acknowledgment says so. When there is a window, only too small to be worth
+// it, this is the override timeout of §3.8.6.2.1: what fits is sent.
+func (c *Conn) sendWindowProbe(t *transmitter) bool {
+	text := c.sndq.end().Sub(c.sndNxt)
+	if usable := c.sndWnd - c.flight(); usable > 0 && text > 0 {
+		c.stopPersist()
+		mss, _ := c.segLimit(t)
+		n := min(text, usable, mss)
+		return c.sendNext(t, n, n == text, false, mss)
+	}
+	n, flags := 1, PSH
+	if text <= 0 {
+		n, flags = 0, FIN
+	}
+	if _, ok := c.emitPart(t, c.sndNxt, n, flags); !ok {
+		return false
+	}
+	c.sndMax = maxSeq(c.sndMax, c.sndNxt.Add(1))
+	c.probeDue = false
+	c.backoff = min(c.backoff+1, maxBackoff)
+	c.armRetransmit(t.now)
+	return true
+}
+
+// sendKeepAlive emits a probe: no text, one number before what the peer expects
+// (RFC 9293 §3.8.4).
+func (c *Conn) sendKeepAlive(t *transmitter) bool {
+	s := c.segment(t, ACK, c.sndNxt.Add(-1))
+	edge := c.withAck(s)
+	if !t.emit(s) {
+		return false
+	}
+	c.acknowledged(edge)
+	c.keepDue = false
+	c.keepProbes++
+	return true
+}

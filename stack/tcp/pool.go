@@ -1,0 +1,73 @@
+package tcp
+
+// chunkSize is the unit in which queues take memory: a power of two, so that
+// it divides the sequence space.
+const chunkSize = 4 << 10
+
+// maxPieces bounds the slices of one emitted segment, so that a device can
+// gather them in one call.
+const maxPieces = 64
+
+// poolKeep is how many free chunks a pool holds on to; the rest goes to the
+// garbage collector.
+const poolKeep = 1024
+
+// Pool lends the chunks that queues are made of, and the scratch segment that
+// Output fills, to the connections of one owner. The zero value is ready. Like
+// a Conn, it has no lock: connections that share one are under one lock.
+type Pool struct {
+	free  *chunk // with storage
+	nfree int
+	refs  *chunk // without storage, for WriteRef
+	nrefs int
+
+	seg    Segment
+	pieces [maxPieces][]byte
+}
+
+// chunk is an element of a send or receive queue: storage of the pool's, or
+// a reference to the user's.
+type chunk struct {
+	next    *chunk
+	buf     *[chunkSize]byte // nil for a reference
+	pos     Seq              // of the first octet
+	data    []byte           // send queue: the text from pos on
+	release func()           // send queue: called when a reference is given back
+}
+
+func (p *Pool) get() *chunk {
+	c := p.free
+	if c == nil {
+		return &chunk{buf: new([chunkSize]byte)}
+	}
+	p.free, c.next = c.next, nil
+	p.nfree--
+	return c
+}
+
+func (p *Pool) getRef() *chunk {
+	c := p.refs
+	if c == nil {
+		return new(chunk)
+	}
+	p.refs, c.next = c.next, nil
+	p.nrefs--
+	return c
+}
+
+// put takes c back and releases what it referred to.
+func (p *Pool) put(c *chunk) {
+	if c.release != nil {
+		c.release()
+		c.release = nil
+	}
+	c.data = nil
+	switch {
+	case c.buf == nil && p.nrefs < poolKeep:
+		c.next, p.refs = p.refs, c
+		p.nrefs++
+	case c.buf != nil && p.nfree < poolKeep:
+		c.next, p.free = p.free, c
+		p.nfree++
+	}
+}

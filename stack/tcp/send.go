@@ -1,0 +1,238 @@
+package tcp
+
+// sendText emits text and FIN: first what has to be sent again, then what is
+// new, as the congestion window, the peer's window and Nagle's algorithm
+// allow. It reports false when emit refused a segment.
+func (c *Conn) sendText(t *transmitter) bool {
+	if c.rtxHead && !c.retransmitHead(t) {
+		return false
+	}
+	if c.loss != lossNone && !c.sendLost(t) {
+		return false
+	}
+	return c.sendNew(t)
+}
+
+// segLimit returns how much payload one segment and one call of emit may carry
+// at present: the MSS less the SACK blocks that are due, and its multiple
+// within the owner's bound.
+func (c *Conn) segLimit(t *transmitter) (mss, most int) {
+	mss = c.win.MSS
+	if c.sack {
+		mss -= c.sackOctets()
+	}
+	return mss, max(mss, t.max/mss*mss)
+}
+
+// retransmitHead sends the first segment that is not acknowledged, whatever the
+// congestion window says.
+func (c *Conn) retransmitHead(t *transmitter) bool {
+	mss, _ := c.segLimit(t)
+	from, to, ok := c.board.gap(c.sndUna, c.sndNxt)
+	if !ok {
+		c.rtxHead = false
+		return true
+	}
+	n, ok := c.resendRange(t, from, minSeq(to, from.Add(mss)))
+	if ok {
+		c.rtxHead = false
+		c.highRxt = maxSeq(c.highRxt, from.Add(n))
+	}
+	return ok
+}
+
+// sendLost sends what loss recovery says, while the estimate of what is in
+// flight is below the congestion window (RFC 6675 §5 step C).
+func (c *Conn) sendLost(t *transmitter) bool {
+	mss, most := c.segLimit(t)
+	for {
+		room := c.win.Cwnd - c.pipe()
+		if room < mss {
+			return true
+		}
+		from, to, ok := c.nextRetransmit(false)
+		if !ok {
+			break
+		}
+		n, ok := c.resendRange(t, from, minSeq(to, from.Add(min(room/mss*mss, most))))
+		if !ok {
+			return false
+		}
+		c.highRxt = from.Add(n)
+	}
+	// Rule (2), new data, comes before rules (3) and (4).
+	if !c.sendNew(t) {
+		return false
+	}
+	for c.win.Cwnd-c.pipe() >= mss {
+		from, to, ok := c.nextRetransmit(true)
+		if !ok {
+			break
+		}
+		n, ok := c.resendRange(t, from, minSeq(to, from.Add(mss)))
+		if !ok {
+			return false
+		}
+		c.highRxt = from.Add(n)
+	}
+	if from, to, ok := c.rescue(); ok && c.win.Cwnd-c.pipe() >= mss {
+		if _, ok := c.resendRange(t, from, to); !ok {
+			return false
+		}
+		c.rescued = true // and HighRxt stays
+	}
+	return true
+}
+
+// resendRange retransmits [from, to), text or FIN or both, and returns how
+// many sequence numbers were sent. The timer runs from here when it did not.
+func (c *Conn) resendRange(t *transmitter, from, to Seq) (int, bool) {
+	n, flags := to.Sub(from), Flags(0)
+	if to.After(c.sndq.end()) {
+		n, flags = n-1, FIN
+	}
+	if to.AfterEq(c.sndq.end()) && n > 0 {
+		flags |= PSH
+	}
+	sent, ok := c.emitPart(t, from, n, flags)
+	if !ok {
+		return 0, false
+	}
+	c.retransmits++
+	c.rttAt = 0 // Karn's algorithm
+	if c.rtxAt == 0 || c.loss == lossTimeout || from == c.sndUna {
+		c.armRetransmit(t.now)
+	}
+	return sent, true
+}
+
+// sendNew sends text that was never sent, and the FIN behind it.
+func (c *Conn) sendNew(t *transmitter) bool {
+	// Slow start may grow while half the window is in use (RFC 7661 §4.1 is
+	// stricter, Linux is like this).
+	c.limited = c.win.SlowStart() && 2*c.flight() >= c.win.Cwnd
+	for {
+		mss, most := c.segLimit(t)
+		text := c.sndq.end().Sub(c.sndNxt)
+		fin := c.closing && text >= 0
+		if text <= 0 && !fin {
+			return true
+		}
+		if c.flight() == 0 {
+			c.restartAfterIdle(t.now)
+		}
+		usable := c.sndUna.Add(c.sndWnd).Sub(c.sndNxt)
+		n := min(text, usable, most)
+		room := c.win.Cwnd - c.pipe()
+		if n > room {
+			if n = room / mss * mss; n <= 0 && c.flight() > 0 {
+				c.limited = true
+				return true
+			}
+			n = max(n, min(mss, text, usable))
+		}
+		last := n == text // what goes out empties the queue
+		fin = fin && last && usable > n
+		if n = c.worthSending(n, mss, last, fin, usable); n < 0 || n == 0 && !fin {
+			if c.flight() == 0 {
+				c.startPersist(t.now)
+			}
+			return true
+		}
+		if c.persist {
+			c.stopPersist()
+		}
+		last = n == text
+		fin = fin && last
+		if !c.sendNext(t, n, last, fin, mss) {
+			return false
+		}
+	}
+}
+
+// worthSending is silly window avoidance (RFC 9293 §3.8.6.2.1) and Nagle's
+// algorithm (§3.7.4): of n octets that may be sent it returns how many should
+// be, zero for none.
+func (c *Conn) worthSending(n, mss int, last, fin bool, usable int) int {
+	if n < 0 {
+		return n
+	}
+	idle := c.flight() == 0
+	rest := n % mss
+	switch {
+	case rest == 0: // (1) full segments only
+	case last && (c.noDelay || fin || (idle && n < mss)): // (2) all there is, and nothing unacknowledged
+	case last && c.closing && usable <= n: // the FIN waits for window, the text need not
+	case !last && idle && n < mss && 2*n >= c.sndMaxWnd: // (3) half of the largest window
+	case !last && c.noDelay && 2*rest >= c.sndMaxWnd:
+	default:
+		n -= rest
+	}
+	return n
+}
+
+// sendNext emits n octets from SND.NXT on and moves it.
+func (c *Conn) sendNext(t *transmitter, n int, last, fin bool, mss int) bool {
+	flags := Flags(0)
+	if last && n > 0 {
+		flags |= PSH
+	}
+	if fin {
+		flags |= FIN
+	}
+	from := c.sndNxt
+	sent, ok := c.emitPart(t, from, n, flags)
+	if !ok {
+		return false
+	}
+	idle := c.flight() == 0
+	c.sndNxt = from.Add(sent)
+	c.sndMax = maxSeq(c.sndMax, c.sndNxt)
+	c.lastSend = t.now
+	c.timeSegment(t.now, from.Add(min(sent, mss)))
+	if idle {
+		c.progressAt = t.now
+	}
+	if idle || c.rtxAt == 0 {
+		c.armRetransmit(t.now)
+	}
+	c.limited = c.limited || c.win.SlowStart() && 2*c.flight() >= c.win.Cwnd
+	return true
+}
+
+// restartAfterIdle shrinks a window that was not used for longer than a
+// timeout (RFC 5681 §4.1).
+func (c *Conn) restartAfterIdle(now Instant) {
+	if c.lastSend != 0 && now.Sub(c.lastSend) > c.rto() {
+		c.win.Cwnd = min(c.win.Cwnd, initialWindow(c.win.MSS))
+	}
+}
+
+// emitPart emits n octets of text from seq on, with PSH and FIN as asked, or
+// fewer, without those, when the queue is too scattered for one segment. It
+// returns how many sequence numbers went out.
+func (c *Conn) emitPart(t *transmitter, seq Seq, n int, flags Flags) (sent int, ok bool) {
+	s := c.segment(t, flags, seq)
+	if n > 0 {
+		got := 0
+		s.Data, got = c.sndq.slice(c.pool.pieces[:0], seq, n)
+		if got < n {
+			s.Flags &^= PSH | FIN
+			n = got
+		}
+	}
+	edge := c.withAck(s)
+	if mss := c.win.MSS - sackLen(int(s.Options.NSACK)); n > mss {
+		s.GSOSize = uint16(mss)
+	}
+	took := t.emit(s)
+	clear(s.Data) // do not keep the user's buffers alive
+	if !took {
+		return 0, false
+	}
+	c.acknowledged(edge)
+	if s.Flags&FIN != 0 {
+		n++
+	}
+	return n, true
+}

@@ -1,0 +1,121 @@
+package tcp
+
+// maxAcksDue bounds the acknowledgments that one Output emits for segments that
+// arrived out of order.
+const maxAcksDue = 8
+
+// text is the seventh step of RFC 9293 §3.10.7.4: the segment's text within
+// the window goes to the receive queue.
+func (c *Conn) text(now Instant, seg *Segment) {
+	p, seq := seg.Payload, seg.Seq
+	if len(p) == 0 || c.state == Closed {
+		return
+	}
+	if c.orphan {
+		// §3.6.1: nobody will ever read it; the peer must know.
+		c.abort(ErrAborted)
+		return
+	}
+	// What is there already is reported (RFC 2883 §4) and cut off.
+	if old := c.rcvNxt.Sub(seq); old > 0 {
+		dup := min(old, len(p))
+		c.reportDuplicate(seq, seq.Add(dup))
+		c.ackDue = max(c.ackDue, 1)
+		p, seq = p[dup:], seq.Add(dup)
+	}
+	// What lies beyond the window is cut off, and with it what lies beyond
+	// the peer's own FIN.
+	edge := c.rcvAdv
+	if c.finReceived {
+		edge = minSeq(edge, c.rcvFin)
+	}
+	if over := seq.Add(len(p)).Sub(edge); over > 0 {
+		p = p[:max(0, len(p)-over)]
+		c.ackDue = max(c.ackDue, 1) // a window probe wants its answer
+	}
+	if len(p) == 0 {
+		return
+	}
+	if n := int(min(len(p), int(c.maxMSS))); n > int(c.rcvMSS) {
+		c.rcvMSS = uint16(n)
+	}
+	inOrder, gaps := seq == c.rcvNxt, !c.rcvq.early.empty()
+	if !inOrder && c.sack {
+		c.reportOverlap(seq, seq.Add(len(p)))
+	}
+	if !c.rcvq.insert(c.pool, seq, p) {
+		c.ackDue = max(c.ackDue, 1)
+		return
+	}
+	c.rcvUnacked += c.rcvq.nxt().Sub(c.rcvNxt)
+	c.rcvNxt = c.rcvq.nxt()
+	if c.noReader {
+		c.rcvq.discard(c.pool)
+	}
+	c.scheduleAck(now, inOrder, gaps)
+}
+
+// scheduleAck decides when the text that just came is acknowledged: at once
+// when it is out of order or fills a gap (RFC 5681 §4.2), at once for every
+// second full segment, else within the delay (RFC 9293 §3.8.6.3). A peer
+// without SACK counts acknowledgments, so each early segment gets its own.
+func (c *Conn) scheduleAck(now Instant, inOrder, gaps bool) {
+	switch {
+	case !inOrder && !c.sack:
+		c.ackDue = min(c.ackDue+1, maxAcksDue)
+	case !inOrder || gaps, c.rcvUnacked >= 2*int(c.rcvMSS):
+		c.ackDue = max(c.ackDue, 1)
+	case c.ackAt == 0:
+		c.ackAt = now.Add(c.ackDelay)
+	}
+}
+
+// fin is the eighth step of RFC 9293 §3.10.7.4. A FIN that comes before the
+// text in front of it waits.
+func (c *Conn) fin(now Instant, seg *Segment) {
+	if c.state == Closed {
+		return
+	}
+	if seg.Flags&FIN != 0 && !c.finReceived {
+		// It is accepted in the window, or right behind it with no text in
+		// front (closed window).
+		at := seg.Seq.Add(len(seg.Payload))
+		if at.BeforeEq(c.rcvAdv) && at.AfterEq(c.rcvq.nxt()) && (c.rcvq.early.empty() || at.AfterEq(c.rcvq.early.max())) {
+			c.finReceived, c.rcvFin = true, at
+			c.ackDue = max(c.ackDue, 1)
+		}
+	}
+	if !c.finReceived || c.rcvNxt != c.rcvFin {
+		return
+	}
+	// "Advance RCV.NXT over the FIN, and send an acknowledgment for the FIN."
+	c.rcvNxt = c.rcvNxt.Add(1)
+	c.ackDue = max(c.ackDue, 1)
+	switch c.state {
+	case Established:
+		c.setState(now, CloseWait)
+	case FinWait1:
+		c.setState(now, Closing)
+	case FinWait2:
+		c.setState(now, TimeWait)
+	}
+}
+
+// reportDuplicate remembers [start, end) for the next acknowledgment as a
+// duplicate (RFC 2883).
+func (c *Conn) reportDuplicate(start, end Seq) {
+	if c.sack {
+		c.hasDSACK, c.dsack = true, SACKBlock{start, end}
+	}
+}
+
+// reportOverlap reports the first part of [start, end) that the out-of-order
+// queue holds already (RFC 2883 §4.2).
+func (c *Conn) reportOverlap(start, end Seq) {
+	for _, s := range c.rcvq.early.s {
+		if a, b := maxSeq(start, s.start), minSeq(end, s.end); a.Before(b) {
+			c.reportDuplicate(a, b)
+			return
+		}
+	}
+}

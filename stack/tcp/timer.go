@@ -1,0 +1,121 @@
+package tcp
+
+// Deadline returns when Output must be called next although nothing happened;
+// zero means never. It may lie in the past.
+func (c *Conn) Deadline() Instant {
+	return earlier(earlier(c.rtxAt, c.ackAt), earlier(c.keepAt, c.waitAt))
+}
+
+func due(now, at Instant) bool { return at != 0 && now >= at }
+
+// runTimers acts on the deadlines that have passed.
+func (c *Conn) runTimers(now Instant) {
+	if due(now, c.waitAt) {
+		c.waitAt = 0
+		switch c.state {
+		case SynSent, SynReceived:
+			c.giveUp()
+		case FinWait2, TimeWait:
+			c.end(nil)
+		}
+	}
+	if due(now, c.ackAt) {
+		c.ackAt, c.ackDue = 0, max(c.ackDue, 1)
+	}
+	if due(now, c.rtxAt) {
+		c.retransmitTimer(now)
+	}
+	if due(now, c.keepAt) {
+		c.keepAliveTimer(now)
+	}
+}
+
+// retransmitTimer runs when rtxAt has passed: a timeout of the handshake, of
+// data, or the next window probe.
+func (c *Conn) retransmitTimer(now Instant) {
+	c.rtxAt = 0
+	if c.state == SynSent || c.state == SynReceived {
+		c.backoff = min(c.backoff+1, maxBackoff)
+		c.synDue, c.synAgain, c.rttAt = true, true, 0
+		return
+	}
+	if now.Sub(c.progressAt) >= c.userTimeout {
+		// RFC 9293 §3.8.3: R2 is passed. The peer may only have lost our
+		// acknowledgments, so it is told.
+		c.giveUp()
+		return
+	}
+	if c.persist {
+		c.probeDue = true
+		return
+	}
+	// A peer that has closed its window over data in flight is being probed,
+	// not timed out, as long as it answers.
+	if c.sndWnd == 0 && c.lastRecv > c.progressAt {
+		c.progressAt = c.lastRecv
+	}
+	c.timedOut(now)
+}
+
+// armRetransmit starts the retransmission timer anew. It never overshoots the
+// user timeout.
+func (c *Conn) armRetransmit(now Instant) {
+	at := now.Add(c.rto())
+	if c.state.Synchronized() {
+		at = min(at, max(c.progressAt.Add(c.userTimeout), now+1))
+	}
+	c.rtxAt = at
+}
+
+// startPersist starts the persist timer (RFC 9293 §3.8.6.1): there is something
+// to send, no window for it, and nothing in flight that would bring news.
+func (c *Conn) startPersist(now Instant) {
+	if c.persist {
+		return
+	}
+	c.persist, c.backoff, c.progressAt = true, 0, now
+	c.armRetransmit(now)
+}
+
+// stopPersist ends probing. An octet sent as a probe goes again with what
+// follows it.
+func (c *Conn) stopPersist() {
+	c.persist, c.probeDue, c.rtxAt, c.backoff = false, false, 0, 0
+}
+
+// giveUp ends the connection because the peer does not answer. An ICMP error
+// that came in the meantime says why (RFC 9293 §3.9.2.2).
+func (c *Conn) giveUp() {
+	err := ErrTimeout
+	if c.softErr != nil {
+		err = c.softErr
+	}
+	c.abort(err)
+}
+
+// armKeepAlive starts the wait for silence.
+func (c *Conn) armKeepAlive(now Instant) {
+	c.keepAt = 0
+	if c.keep.Idle > 0 && c.state.Synchronized() && c.state != TimeWait {
+		c.keepAt = now.Add(c.keep.Idle)
+	}
+}
+
+// keepAliveTimer runs when keepAt has passed. Traffic does not move keepAt;
+// the time of the last segment tells whether the silence was real.
+func (c *Conn) keepAliveTimer(now Instant) {
+	if quiet := now.Sub(c.lastRecv); c.keepProbes == 0 && quiet < c.keep.Idle {
+		c.keepAt = c.lastRecv.Add(c.keep.Idle)
+		return
+	}
+	if c.flight() > 0 || c.persist {
+		c.keepAt = now.Add(c.keep.Idle) // retransmission watches the peer
+		return
+	}
+	if int(c.keepProbes) >= or(c.keep.Probes, defaultKeepProbes) {
+		c.giveUp()
+		return
+	}
+	c.keepDue = true
+	c.keepAt = now.Add(or(c.keep.Interval, defaultKeepInterval))
+}

@@ -1,0 +1,125 @@
+package tcp
+
+import (
+	"io"
+	"net/netip"
+	"time"
+)
+
+// Read moves received octets to p. It returns ErrWouldBlock when there are
+// none, io.EOF after the peer's FIN and after CloseRead, and the connection's
+// error when that is all there is; data that arrived before come first.
+// Reading opens the window: call Output.
+func (c *Conn) Read(p []byte) (int, error) {
+	if n := c.rcvq.n; n > 0 && !c.noReader {
+		return c.rcvq.read(c.pool, p), nil
+	}
+	switch {
+	case c.noReader, c.err == nil && c.finDone():
+		return 0, io.EOF
+	case c.err != nil:
+		return 0, c.err
+	case c.state == Closed:
+		return 0, io.EOF
+	}
+	return 0, ErrWouldBlock
+}
+
+// finDone reports whether the peer's FIN and all text before it have arrived.
+func (c *Conn) finDone() bool { return c.finReceived && c.rcvNxt.After(c.rcvFin) }
+
+// Readable reports whether Read would return something else than ErrWouldBlock.
+func (c *Conn) Readable() bool {
+	return c.rcvq.n > 0 || c.noReader || c.err != nil || c.state == Closed || c.finDone()
+}
+
+// Buffered returns how many octets Read can give at once.
+func (c *Conn) Buffered() int { return c.rcvq.n }
+
+// writeErr returns why nothing can be written, nil when something can.
+func (c *Conn) writeErr() error {
+	switch {
+	case c.err != nil:
+		return c.err
+	case c.closing, c.state == Closed:
+		return ErrPipe
+	case c.sndq.n >= c.sndBuf:
+		return ErrWouldBlock
+	}
+	return nil
+}
+
+// Write copies as much of p as the send queue has room for and returns how
+// much that was. It returns ErrWouldBlock only with n == 0, and ErrPipe or the
+// connection's error when nothing can be sent any more. Before the handshake
+// is over the data wait in the queue.
+func (c *Conn) Write(p []byte) (int, error) {
+	if err := c.writeErr(); err != nil {
+		return 0, err
+	}
+	n := min(len(p), c.sndBuf-c.sndq.n)
+	c.sndq.write(c.pool, p[:n])
+	return n, nil
+}
+
+// WriteRef queues p by reference: all of it (n == len(p)) when the queue is
+// below its bound, which p may exceed, else nothing and ErrWouldBlock. p must
+// not change until release is called, which happens exactly once, from inside
+// a later call of the Conn (never from this one), when p has been acknowledged
+// or the connection is over. release must not call the Conn; nil is allowed.
+// When n is 0 (after an error, or for an empty p) release is not called.
+func (c *Conn) WriteRef(p []byte, release func()) (int, error) {
+	if err := c.writeErr(); err != nil {
+		return 0, err
+	}
+	if len(p) > 0 {
+		c.sndq.writeRef(c.pool, p, release)
+	}
+	return len(p), nil
+}
+
+// Writable reports whether Write would return something else than
+// ErrWouldBlock.
+func (c *Conn) Writable() bool { return c.writeErr() != ErrWouldBlock }
+
+// State returns the present state.
+func (c *Conn) State() State { return c.state }
+
+// Err returns why the connection ended: nil while it lives and after an orderly
+// close.
+func (c *Conn) Err() error { return c.err }
+
+// Done reports whether the owner may forget the connection: it is CLOSED and
+// nothing is left to emit. Text that arrived before may still be read.
+func (c *Conn) Done() bool { return c.state == Closed && !c.reply.due }
+
+// Local returns the local address and port.
+func (c *Conn) Local() netip.AddrPort { return c.local }
+
+// Remote returns the peer's address and port.
+func (c *Conn) Remote() netip.AddrPort { return c.remote }
+
+// SetNoDelay switches Nagle's algorithm off (true) or on (RFC 9293 §3.7.4).
+func (c *Conn) SetNoDelay(on bool) { c.noDelay = on }
+
+// SetKeepAlive changes keep-alive probing; a zero Idle switches it off.
+func (c *Conn) SetKeepAlive(now Instant, k KeepAlive) {
+	c.keep, c.keepProbes, c.keepDue = k, 0, false
+	c.armKeepAlive(now)
+}
+
+// SetUserTimeout changes Config.UserTimeout; zero means the default.
+func (c *Conn) SetUserTimeout(now Instant, d time.Duration) {
+	c.userTimeout = or(d, defaultUserTimeout)
+	if c.rtxAt != 0 {
+		c.armRetransmit(now)
+	}
+}
+
+// AckedNewData reports whether a segment acknowledged new data since the last
+// call: evidence that the way to the peer works (RFC 4861 §7.3.1).
+func (c *Conn) AckedNewData() bool {
+	was := c.ackedNew
+	c.ackedNew = false
+	return was
+}
