@@ -179,6 +179,7 @@ func (c *Conn) takeSYN(now Instant, syn *Segment) {
 		c.sndScale = min(o.WindowScale, maxWindowScale)
 	} else {
 		c.sndScale, c.rcvScale = 0, 0
+		c.rcvBuf = min(c.rcvBuf, 65535) // more could not be advertised
 	}
 	c.sack = c.sack && o.SACKPermitted
 	if c.timestamps = c.timestamps && o.HasTimestamps; c.timestamps {
