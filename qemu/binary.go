@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"regexp"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -30,43 +32,64 @@ func FindBinary() (string, error) {
 	return "", fmt.Errorf("qemu: %w (no %s in PATH); install it from https://www.qemu.org/download/", ErrNotInstalled, Emulator)
 }
 
-// installer is a package manager and the command with which it installs the
+// installer is a package manager and the commands with which it installs the
 // emulator for x86-64 guests without asking questions.
 type installer struct {
-	manager string // the program that shows that this is the one
-	command string
-	root    bool // whether it must run as root
+	manager  string // the program that shows that this is the one
+	commands []string
+	root     bool // whether they must run as root
 }
 
 // installers in the order of preference; Homebrew last, because on Linux the
 // system's own is better.
 var installers = []installer{
-	{"apt-get", "apt-get install -y --no-install-recommends qemu-system-x86", true},
-	{"dnf", "dnf install -y qemu-system-x86-core", true},
-	{"pacman", "pacman -S --noconfirm qemu-system-x86", true},
-	{"apk", "apk add qemu-system-x86_64", true},
-	{"zypper", "zypper --non-interactive install qemu-x86", true},
-	{"brew", "brew install qemu", false},
+	{"apt-get", []string{"apt-get update", "apt-get install -y --no-install-recommends qemu-system-x86"}, true},
+	{"dnf", []string{"dnf install -y qemu-system-x86-core"}, true},
+	{"pacman", []string{"pacman -Sy --noconfirm qemu-system-x86"}, true},
+	{"apk", []string{"apk add qemu-system-x86_64"}, true},
+	{"zypper", []string{"zypper --non-interactive install qemu-x86"}, true},
+	{"brew", []string{"brew install qemu"}, false},
 }
 
 // InstallCommand returns the shell command that installs the emulator on this
-// system, with sudo in front where root is needed and this process is not, or
-// "" when no known package manager is found.
+// system, with sudo where root is needed and this process is not, or "" when no
+// known package manager is found.
 func InstallCommand() string {
-	return installCommand(func(name string) bool { _, err := exec.LookPath(name); return err == nil }, os.Getuid() == 0)
+	return installCommand(inPath, os.Getuid() == 0, "sudo ")
 }
 
-func installCommand(has func(string) bool, root bool) string {
+func inPath(name string) bool { _, err := exec.LookPath(name); return err == nil }
+
+func installCommand(has func(string) bool, root bool, sudo string) string {
 	for _, i := range installers {
-		switch {
-		case !has(i.manager):
+		if !has(i.manager) {
 			continue
-		case i.root && !root:
-			return "sudo " + i.command
 		}
-		return i.command
+		if !i.root || root {
+			sudo = ""
+		}
+		return sudo + strings.Join(i.commands, " && "+sudo)
 	}
 	return ""
+}
+
+// Install installs the emulator with this system's package manager when that is
+// possible without a password; what the package manager says goes to output.
+// When it is not possible, the error tells the command to type.
+func Install(ctx context.Context, output io.Writer) error {
+	by := InstallCommand()
+	command := installCommand(inPath, os.Getuid() == 0, "sudo -n ")
+	if command == "" {
+		return fmt.Errorf("qemu: no known package manager here; install %s from https://www.qemu.org/download/", Emulator)
+	}
+	cmd := exec.CommandContext(ctx, "sh", "-c", command)
+	cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
+	cmd.Stdout, cmd.Stderr = output, output
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("qemu: installing QEMU fails (%w); type: %s", err, by)
+	}
+	_, err := FindBinary()
+	return err
 }
 
 // Version is an emulator's version.

@@ -36,10 +36,6 @@ type Config struct {
 	// Ports are names of virtio-serial ports; Machine.Port returns their ends.
 	Ports []string
 
-	// StopGuest asks the guest to power off, in whatever way host and guest
-	// have agreed upon. It is the first step of Machine.Stop; nil skips it.
-	StopGuest func() error
-
 	Logger *slog.Logger // nil discards
 }
 

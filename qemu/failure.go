@@ -86,11 +86,12 @@ var emulatorSymptoms = []symptom{
 // consoleSymptoms are looked for on the guest's console.
 var consoleSymptoms = []symptom{
 	{"Initramfs unpacking failed", ErrGuestDied, "the initramfs is cut off or the guest has too little memory: build the image again, or give the machine more memory"},
+	{"Failed to execute /init", ErrGuestDied, "the initramfs is cut off or its program is for another machine: build the image again"},
 	{"Unable to mount root fs", ErrGuestDied, "the initramfs holds no /init or is cut off: build the image again"},
 	{"System is deadlocked on memory", ErrMemory, "give the machine more memory"},
 	{"Out of memory", ErrMemory, "give the machine more memory"},
 	{"out of memory", ErrMemory, "give the machine more memory"},
-	{"Attempted to kill init", ErrGuestDied, "the program in the guest crashed: see its last words below"},
+	{"Attempted to kill init", ErrGuestDied, "the program in the guest crashed; its last words are on the console"},
 }
 
 // match returns the first symptom found in text, and the line that has it.

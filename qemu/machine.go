@@ -3,7 +3,6 @@ package qemu
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -14,7 +13,7 @@ import (
 
 // How long Stop waits after each of its steps.
 const (
-	stopPatience  = 20 * time.Second // after StopGuest: the guest flushes its data
+	stopPatience  = 30 * time.Second // after the guest was asked: it flushes its data
 	powerPatience = 10 * time.Second // after the power button
 	quitPatience  = 3 * time.Second  // after QEMU was told to quit
 )
@@ -99,65 +98,62 @@ func (m *Machine) PressPowerButton(ctx context.Context) error {
 	return q.execute(ctx, "system_powerdown", nil, nil)
 }
 
-// Stop ends the machine: it asks the guest (Config.StopGuest), then presses the
-// power button, then tells QEMU to quit, then kills it, and waits after each
-// step. When ctx ends, the steps that need the guest are skipped. It returns
-// nil when the guest powered off, ErrKilled in an *ExitError when it was not
-// willing, and Wait's error when the machine had died before.
-func (m *Machine) Stop(ctx context.Context) error {
-	if m.cfg.StopGuest != nil {
-		asked := make(chan error, 1)
-		go func() { asked <- m.cfg.StopGuest() }()
-		if m.wait(ctx, stopPatience, asked) {
+// Stop ends the machine. It calls ask, which asks the guest to power off in
+// whatever way host and guest have agreed upon (nil skips this step), then
+// presses the power button, then tells QEMU to quit, then kills it, and waits
+// after each step. When ctx ends, the steps that need the guest are skipped. It
+// returns nil when the guest powered off, ErrKilled in an *ExitError when it did
+// not, and Wait's error when the machine had died before.
+func (m *Machine) Stop(ctx context.Context, ask func(context.Context) error) error {
+	if ask != nil {
+		if m.try(ctx, stopPatience, ask) {
 			return m.Wait()
 		}
 		m.cfg.Logger.Warn("the guest does not stop when asked; pressing the power button")
 	}
-	if err := m.PressPowerButton(ctx); err == nil && m.wait(ctx, powerPatience, nil) {
+	if m.try(ctx, powerPatience, m.PressPowerButton) {
 		return m.Wait()
 	}
 	m.mu.Lock()
 	m.killed = true
-	q := m.qmp
 	m.mu.Unlock()
-	if q != nil {
-		m.cfg.Logger.Warn("the guest does not react to the power button; ending QEMU")
-		quit, cancel := context.WithTimeout(context.Background(), quitPatience)
-		err := q.execute(quit, "quit", nil, nil)
-		if (err == nil || errors.Is(err, errQMPClosed)) && m.wait(quit, quitPatience, nil) {
-			cancel()
-			return m.Wait()
-		}
-		cancel()
+	m.cfg.Logger.Warn("the guest does not react to the power button; ending QEMU")
+	if !m.try(context.WithoutCancel(ctx), quitPatience, m.quit) {
+		m.kill()
 	}
-	m.kill()
 	return m.Wait()
 }
 
-// wait reports whether QEMU ended within d. A failed request ends the waiting.
-func (m *Machine) wait(ctx context.Context, d time.Duration, asked <-chan error) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
+// try takes one step of Stop and reports whether the machine ended within d. A
+// step that fails at once ends the waiting, unless the machine ends with it.
+func (m *Machine) try(ctx context.Context, d time.Duration, step func(context.Context) error) bool {
+	ctx, cancel := context.WithTimeout(ctx, d)
+	defer cancel()
+	taken := make(chan error, 1)
+	go func() { taken <- step(ctx) }()
 	for {
 		select {
 		case <-m.ended:
 			return true
-		case err := <-asked:
+		case err := <-taken:
 			if err != nil {
-				select { // the guest may be gone because it powered off
-				case <-m.ended:
-					return true
-				case <-time.After(200 * time.Millisecond):
-					return false
-				}
+				var afterwards context.CancelFunc
+				ctx, afterwards = context.WithTimeout(ctx, 200*time.Millisecond)
+				defer afterwards()
 			}
-			asked = nil
+			taken = nil
 		case <-ctx.Done():
-			return false
-		case <-t.C:
 			return false
 		}
 	}
+}
+
+func (m *Machine) quit(ctx context.Context) error {
+	q := m.monitor()
+	if q == nil {
+		return errQMPClosed
+	}
+	return q.execute(ctx, "quit", nil, nil)
 }
 
 // Kill ends QEMU at once; the guest loses what it has not synced.
@@ -264,7 +260,9 @@ func (m *Machine) cause(waited error, console []byte) error {
 func (m *Machine) release() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.qmpConn != nil {
+	if m.qmp != nil {
+		m.qmp.close()
+	} else if m.qmpConn != nil {
 		m.qmpConn.Close()
 	}
 	if m.lock != nil {

@@ -36,7 +36,7 @@ func CheckBinary(path, arch string) error {
 	}
 	f, err := elf.Open(path)
 	if err != nil {
-		return fmt.Errorf("vmimage: binary %s is not a Linux program (%w); build it with GOOS=linux GOARCH=%s", path, err, arch)
+		return fmt.Errorf("vmimage: binary %s is not a whole Linux program (%w); build it with GOOS=linux GOARCH=%s", path, err, arch)
 	}
 	defer f.Close()
 	if f.Machine != want || f.Class != elf.ELFCLASS64 {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"time"
 )
 
 // ErrGuestGone is returned by Host's methods when the guest's end of the
@@ -245,12 +246,20 @@ func (h *Host) Close() error {
 	return err
 }
 
-// send writes m without waiting for longer than the guest is there.
+// sendLimit is how long the host waits for a guest that does not read.
+const sendLimit = 5 * time.Second
+
+// send writes m without waiting forever for a guest that is stuck.
 func (h *Host) send(m Message) error {
 	select {
 	case <-h.gone.c:
 		return ErrGuestGone
 	default:
+	}
+	if d, ok := h.conn.rw.(interface{ SetWriteDeadline(time.Time) error }); ok {
+		if err := d.SetWriteDeadline(time.Now().Add(sendLimit)); err != nil {
+			return ErrGuestGone
+		}
 	}
 	return h.conn.Send(m)
 }

@@ -16,7 +16,7 @@ import (
 type Config struct {
 	Version string // of the program, for the host
 	// Grace is how long the server may take to return once its context is
-	// cancelled; then the machine powers off without it. 0 means 30 s.
+	// cancelled; then the machine powers off without it. 0 means 20 s.
 	Grace time.Duration
 }
 

@@ -43,9 +43,17 @@ type Params struct {
 	Extra map[string]string
 }
 
+// kernelWords make the kernel use the serial console, say only what is wrong,
+// reset at once after a panic (which ends a machine that may not reboot), leave
+// the wire alone, and let the Go runtime reserve address space on a machine of
+// little memory.
+const kernelWords = "console=ttyS0 quiet panic=-1 ipv6.disable=1 sysctl.vm.overcommit_memory=1"
+
+// Cmdline returns the whole command line for the guest's kernel.
+func (p Params) Cmdline() string { return kernelWords + " " + p.String() }
+
 // String returns p as words for the kernel's command line. A value with a space
-// is quoted; a value that the kernel's parser cannot carry (a quote, a control
-// character) is an error that ParseParams reports: see Check.
+// is quoted; Check finds values that the kernel's command line cannot carry.
 func (p Params) String() string {
 	var w []string
 	add := func(name, value string) {

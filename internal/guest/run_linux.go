@@ -15,7 +15,7 @@ import (
 )
 
 // defaultGrace is long enough for a store to flush under TCG on a busy host.
-const defaultGrace = 30 * time.Second
+const defaultGrace = 20 * time.Second
 
 // IsInit reports whether this process is the first of the machine, which also
 // holds in a PID namespace.
@@ -73,6 +73,7 @@ func (m *machine) run(serve func(context.Context, Env) error) error {
 	if clock != nil {
 		m.env.Logger.Warn("clock", "error", clock)
 	}
+	limitMemory()
 	go reap()
 	watchSignals(cancel)
 	watchPowerButton(cancel, m.env.Logger)

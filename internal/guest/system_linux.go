@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -93,6 +94,16 @@ func setClock(least time.Time) error {
 	}
 	tv := unix.NsecToTimeval(least.UnixNano())
 	return os.NewSyscallError("settimeofday", unix.Settimeofday(&tv))
+}
+
+// limitMemory makes the garbage collector work harder before the machine runs
+// out of memory: Go's part stays below three quarters, the kernel's caches get
+// the rest.
+func limitMemory() {
+	var si unix.Sysinfo_t
+	if unix.Sysinfo(&si) == nil {
+		debug.SetMemoryLimit(int64(uint64(si.Totalram) * uint64(si.Unit) / 4 * 3))
+	}
 }
 
 // reap collects the orphans that the kernel hands to the first process. The

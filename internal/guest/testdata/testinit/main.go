@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"arpeggio/internal/control"
 	"arpeggio/internal/guest"
 )
@@ -30,8 +32,8 @@ func serve(ctx context.Context, env guest.Env) error {
 		}
 		data = boots
 	}
-	env.Control.HandleHealth(func() map[string]int64 { return map[string]int64{"frames": 0} })
-	env.Control.HandleExport(export)
+	env.Control.HandleHealth(func() map[string]int64 { return map[string]int64{"answer": 42} })
+	env.Control.HandleExport(func(what control.Export, w io.Writer) error { return export(env.Card, what, w) })
 	env.Logger.Info("testinit serves", "card", env.Card.Name)
 	if env.Params.Extra["panic"] != "" {
 		panic(env.Params.Extra["panic"])
@@ -53,6 +55,9 @@ func countBoot(path string) (string, error) {
 	if _, err := f.WriteString("boot "); err != nil {
 		return "", err
 	}
+	if err := f.Sync(); err != nil { // some of the machines are killed
+		return "", err
+	}
 	if err := f.Close(); err != nil {
 		return "", err
 	}
@@ -60,10 +65,27 @@ func countBoot(path string) (string, error) {
 	return string(b), err
 }
 
-func export(what control.Export, w io.Writer) error {
-	if what.What != "octets" {
-		return fmt.Errorf("no %s here", what.What)
+// export answers "octets" with 1,500,000 of them and "frame" by sending one
+// Ethernet frame on the card.
+func export(card guest.Card, what control.Export, w io.Writer) error {
+	switch what.What {
+	case "octets":
+		_, err := io.Copy(w, io.LimitReader(strings.NewReader(strings.Repeat("arpeggio ", 200_000)), 1_500_000))
+		return err
+	case "frame":
+		return sendFrame(card)
 	}
-	_, err := io.Copy(w, io.LimitReader(strings.NewReader(strings.Repeat("arpeggio ", 200_000)), 1_500_000))
-	return err
+	return fmt.Errorf("no %s here", what.What)
+}
+
+func sendFrame(card guest.Card) error {
+	s, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(s)
+	frame := append([]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, card.Addr[:]...)
+	frame = append(frame, 0x88, 0xb5) // IEEE 802 local experimental EtherType 1
+	frame = append(frame, make([]byte, 46)...)
+	return unix.Sendto(s, frame, 0, &unix.SockaddrLinklayer{Ifindex: card.Index})
 }
