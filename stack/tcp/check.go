@@ -80,6 +80,13 @@ func (c *Conn) ackUnacceptable(now Instant, seg *Segment) {
 	}
 	if n := seg.DataLen(); n > 0 && seg.Seq.Add(n).BeforeEq(c.rcvNxt) {
 		c.reportDuplicate(seg.Seq, seg.Seq.Add(n))
+		// Echo the retransmission's timestamp, not that of the original: else
+		// the sender would take the time since the lost acknowledgment for a
+		// round trip. RFC 7323 §4.3 does not ask for the window; a window's
+		// worth behind is as hard to hit for an attacker as one ahead.
+		if seg.Options.HasTimestamps && int32(seg.Options.TSVal-c.tsRecent) >= 0 && seg.Seq.AfterEq(c.rcvNxt.Add(-c.rcvBuf)) {
+			c.updateTSRecent(now, seg)
+		}
 	}
 	c.lastRecv, c.keepProbes = now, 0
 	c.ackDue = 1

@@ -195,3 +195,11 @@ func (c *Conn) rescue() (from, to Seq, ok bool) {
 	}
 	return maxSeq(from, to.Add(-c.win.MSS)), to, true
 }
+
+// reportsDuplicate reports whether the first SACK block is a D-SACK: below the
+// cumulative acknowledgment, or within the second block (RFC 2883 §4).
+func (s *Segment) reportsDuplicate() bool {
+	b := &s.Options.SACK
+	return s.Options.NSACK > 0 && b[0].Start.Before(s.Ack) ||
+		s.Options.NSACK > 1 && b[0].Start.AfterEq(b[1].Start) && b[0].End.BeforeEq(b[1].End)
+}

@@ -41,13 +41,15 @@ func (c *Conn) timeSegment(now Instant, end Seq) {
 
 // rttFromAck measures when the acknowledgment of new data up to ack arrives.
 // Nothing retransmitted is timed (Karn's algorithm), except through the
-// timestamp that comes back, which tells the copies apart (RFC 7323 §4.1).
+// timestamp that comes back, which tells the copies apart (RFC 7323 §4.1). When
+// a duplicate is reported, the acknowledgment of the first copy was lost and
+// the echo may be that old.
 func (c *Conn) rttFromAck(now Instant, seg *Segment) {
 	switch {
 	case c.rttAt != 0 && seg.Ack.AfterEq(c.rttSeq):
 		c.sampleRTT(now.Sub(c.rttAt))
 		c.rttAt = 0
-	case c.rttAt == 0 && c.timestamps && seg.Options.HasTimestamps && seg.Options.TSEcr != 0:
+	case c.rttAt == 0 && c.timestamps && !seg.reportsDuplicate() && seg.Options.HasTimestamps && seg.Options.TSEcr != 0:
 		if ms := int32(c.tsNow(now) - seg.Options.TSEcr); ms >= 0 && ms < 1<<24 {
 			c.sampleRTT(time.Duration(ms) * time.Millisecond)
 		}

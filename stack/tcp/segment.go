@@ -112,8 +112,21 @@ func (s *Segment) Len() int {
 func (s *Segment) String() string {
 	t := fmt.Sprintf("%d>%d [%v] seq %d ack %d win %d len %d",
 		s.SrcPort, s.DstPort, s.Flags, s.Seq, s.Ack, s.Window, s.DataLen())
-	if s.Options != (Options{}) {
-		t += fmt.Sprintf(" %+v", s.Options)
+	o := &s.Options
+	if o.MSS != 0 {
+		t += fmt.Sprintf(" mss %d", o.MSS)
+	}
+	if o.HasWindowScale {
+		t += fmt.Sprintf(" wscale %d", o.WindowScale)
+	}
+	if o.SACKPermitted {
+		t += " sackOK"
+	}
+	if o.HasTimestamps {
+		t += fmt.Sprintf(" TS %d %d", o.TSVal, o.TSEcr)
+	}
+	if o.NSACK > 0 {
+		t += fmt.Sprintf(" sack %d", o.SACK[:o.NSACK])
 	}
 	return t
 }
