@@ -1,4 +1,3 @@
-// Package stack is an IPv4 host in user space.
 package stack
 
 import (

@@ -1,0 +1,96 @@
+package stack
+
+import (
+	"crypto/rand"
+	"io"
+	"log/slog"
+	"time"
+
+	"arpeggio/stack/icmp"
+	"arpeggio/stack/ipv4"
+	"arpeggio/stack/tcp"
+)
+
+// Config configures a Stack. The zero value works.
+type Config struct {
+	// Logger hears about events that an operator should know: interfaces that
+	// come and go, address conflicts, devices that fail. Nil discards. What
+	// arrives malformed is counted (Stats) and never logged.
+	Logger *slog.Logger
+
+	// Rand is the source of secrets: sequence numbers, ports, identifiers. Nil
+	// means crypto/rand; tests hand in a seeded generator.
+	Rand io.Reader
+
+	// TTL of packets sent, 1 to 255 (default 64, as IANA recommends).
+	TTL uint8
+
+	// Backlog bounds the connections of a listener that are being opened or
+	// wait for Accept (default 512).
+	Backlog int
+	// MaxConns bounds the TCP connections in any state (default 65536).
+	MaxConns int
+
+	// RcvBuf and SndBuf bound the octets that a TCP connection queues (default
+	// 1 MiB each). UDPRcvBuf bounds those of a PacketConn (default 256 KiB).
+	RcvBuf, SndBuf, UDPRcvBuf int
+
+	// KeepAlive of new TCP connections; the zero value is net.Dialer's default:
+	// probes after 15 s of silence. Set Idle below zero to switch it off.
+	KeepAlive tcp.KeepAlive
+	// MinRTO and TimeWait are tcp.Config's.
+	MinRTO, TimeWait time.Duration
+	// CongestionControl makes a connection's; nil means the default of package
+	// tcp.
+	CongestionControl func() tcp.CongestionControl
+
+	// Reassembly and ICMPLimit configure the engines of those names.
+	Reassembly ipv4.ReassemblerConfig
+	ICMPLimit  icmp.LimiterConfig
+
+	// Forward sees each well-formed unicast packet that arrived for an address
+	// that is not ours, before it is dropped. It is called on the run loop
+	// with no lock held, must not block, and keeps nothing of packet. The
+	// default counts and drops: a Stack is a host, not a router
+	// (RFC 1122 §3.3.1.1).
+	Forward func(in *Interface, packet []byte)
+}
+
+// Defaults of Config.
+const (
+	DefaultTTL       = 64
+	DefaultBacklog   = 512
+	DefaultMaxConns  = 65536
+	DefaultBuffer    = 1 << 20
+	DefaultUDPBuffer = 256 << 10
+	DefaultKeepAlive = 15 * time.Second
+)
+
+func (c *Config) setDefaults() {
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Rand == nil {
+		c.Rand = rand.Reader
+	}
+	if c.TTL == 0 {
+		c.TTL = DefaultTTL
+	}
+	for _, d := range []struct {
+		v   *int
+		def int
+	}{
+		{&c.Backlog, DefaultBacklog}, {&c.MaxConns, DefaultMaxConns},
+		{&c.RcvBuf, DefaultBuffer}, {&c.SndBuf, DefaultBuffer}, {&c.UDPRcvBuf, DefaultUDPBuffer},
+	} {
+		if *d.v <= 0 {
+			*d.v = d.def
+		}
+	}
+	switch {
+	case c.KeepAlive.Idle < 0:
+		c.KeepAlive = tcp.KeepAlive{}
+	case c.KeepAlive.Idle == 0:
+		c.KeepAlive = tcp.KeepAlive{Idle: DefaultKeepAlive, Interval: DefaultKeepAlive}
+	}
+}

@@ -1,0 +1,250 @@
+package stack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"strconv"
+
+	"arpeggio/stack/tcp"
+)
+
+// parseAddr reads host:port with a numeric host and port; an empty host is
+// 0.0.0.0.
+func parseAddr(address string) (netip.AddrPort, error) {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return netip.AddrPort{}, err
+	}
+	n, err := strconv.ParseUint(port, 10, 16)
+	if err != nil {
+		return netip.AddrPort{}, &net.AddrError{Err: "port is not a number from 0 to 65535", Addr: address}
+	}
+	a := netip.IPv4Unspecified()
+	if host != "" {
+		if a, err = netip.ParseAddr(host); err != nil || !a.Unmap().Is4() {
+			return netip.AddrPort{}, &net.AddrError{Err: "host is not an IPv4 address; resolve names before", Addr: address}
+		}
+	}
+	return netip.AddrPortFrom(a.Unmap(), uint16(n)), nil
+}
+
+// network reduces tcp4 to tcp and udp4 to udp.
+func baseNetwork(network string) (string, error) {
+	switch network {
+	case "tcp", "tcp4":
+		return "tcp", nil
+	case "udp", "udp4":
+		return "udp", nil
+	}
+	return "", net.UnknownNetworkError(network)
+}
+
+// Dial is DialContext without a context.
+func (s *Stack) Dial(network, address string) (net.Conn, error) {
+	return s.DialContext(context.Background(), network, address)
+}
+
+// DialContext connects to address, an IPv4 address and a port, on "tcp",
+// "tcp4", "udp" or "udp4". It fits http.Transport.DialContext. Errors are
+// *net.OpError around the errno that connect(2) would give.
+func (s *Stack) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	base, err := baseNetwork(network)
+	var remote netip.AddrPort
+	if err == nil {
+		remote, err = parseAddr(address)
+	}
+	if err != nil {
+		return nil, &net.OpError{Op: "dial", Net: network, Err: err}
+	}
+	if base == "udp" {
+		u, err := s.DialUDP(netip.AddrPort{}, remote)
+		if err != nil {
+			return nil, err
+		}
+		return u, nil
+	}
+	c, err := s.DialTCP(ctx, netip.AddrPort{}, remote)
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// DialTCP connects from local to remote. The zero local address and port are
+// chosen by the stack.
+func (s *Stack) DialTCP(ctx context.Context, local, remote netip.AddrPort) (*TCPConn, error) {
+	c, err := s.connect(local, remote)
+	if err != nil {
+		return nil, opError("dial", "tcp", tcpAddr(local), tcpAddr(remote), err)
+	}
+	stop := context.AfterFunc(ctx, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		c.wr.wake()
+	})
+	defer stop()
+	s.mu.Lock()
+	for {
+		switch st := c.m.State(); {
+		case st == tcp.Closed:
+			err := c.m.Err()
+			if c.killed != nil {
+				err = c.killed
+			}
+			if err == nil {
+				err = errClosed
+			}
+			s.mu.Unlock()
+			return nil, c.fail("dial", err)
+		case st.Synchronized():
+			s.mu.Unlock()
+			return c, nil
+		}
+		if err := ctx.Err(); err != nil {
+			c.closed = true
+			now := s.now()
+			c.m.Abort(now)
+			c.changed()
+			s.unlock(now)
+			if errors.Is(err, context.DeadlineExceeded) {
+				err = os.ErrDeadlineExceeded // as package net: a timeout
+			}
+			return nil, &net.OpError{Op: "dial", Net: "tcp", Source: c.laddr, Addr: c.raddr, Err: err}
+		}
+		c.wr.wait()
+	}
+}
+
+func tcpAddr(a netip.AddrPort) net.Addr {
+	if !a.IsValid() {
+		return nil
+	}
+	return net.TCPAddrFromAddrPort(a)
+}
+
+// connect checks the ends, chooses what is open and sends the SYN.
+func (s *Stack) connect(local, remote netip.AddrPort) (*TCPConn, error) {
+	if !remote.IsValid() || !remote.Addr().Is4() || remote.Port() == 0 || local.IsValid() && !local.Addr().Is4() {
+		return nil, errInvalid
+	}
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return nil, errClosed
+	}
+	now := s.now()
+	c, err := s.open1(local, remote, now)
+	s.unlock(now)
+	return c, err
+}
+
+// open1 is connect with the lock held.
+func (s *Stack) open1(local, remote netip.AddrPort, now tcp.Instant) (*TCPConn, error) {
+	dst := remote.Addr()
+	if dst.IsUnspecified() || dst.IsMulticast() || s.isAnyBroadcast(dst) {
+		return nil, errNetUnreach
+	}
+	route, ok := s.lookup(dst, nil)
+	if !ok {
+		return nil, errNetUnreach
+	}
+	src := local.Addr()
+	if !local.IsValid() || src.IsUnspecified() {
+		src = route.src
+	}
+	if s.own[src] == nil {
+		return nil, errAddrNotAvail
+	}
+	if len(s.conns) >= s.cfg.MaxConns {
+		return nil, errNoBufs
+	}
+	free := func(port uint16) bool {
+		self := src == dst && port == remote.Port()
+		return s.conns[keyOf(netip.AddrPortFrom(src, port), remote)] == nil && !self
+	}
+	port := local.Port()
+	if port == 0 {
+		port = s.choosePort(keyOf(netip.AddrPortFrom(src, 0), remote), func(p uint16) bool {
+			return free(p) && len(s.listeners[p]) == 0
+		})
+		if port == 0 {
+			return nil, errAddrNotAvail
+		}
+	} else if !free(port) {
+		return nil, errAddrInUse
+	}
+	local = netip.AddrPortFrom(src, port)
+	c := s.newConn(tcp.NewActive(s.connConfig(local, remote, route, now), now), route)
+	s.stats.TCPActiveOpens++
+	c.changed()
+	return c, nil
+}
+
+// ListenConfig holds options for listening. The zero value is what Listen and
+// ListenPacket use.
+type ListenConfig struct {
+	// Interface binds a packet connection: it receives only what arrives
+	// there, and what it sends leaves there, with or without a route, and even
+	// before the interface has an address (from 0.0.0.0 to a broadcast
+	// address, as DHCP does).
+	Interface *Interface
+	// Backlog of a listener (default Config.Backlog).
+	Backlog int
+	// ReadBuffer and WriteBuffer bound a connection's queues in octets.
+	ReadBuffer, WriteBuffer int
+}
+
+// Listen announces on a local address such as ":80" or "192.0.2.1:80".
+func (s *Stack) Listen(network, address string) (net.Listener, error) {
+	return (&ListenConfig{}).Listen(s, network, address)
+}
+
+// ListenPacket opens a packet connection on a local address such as ":53".
+func (s *Stack) ListenPacket(network, address string) (net.PacketConn, error) {
+	return (&ListenConfig{}).ListenPacket(s, network, address)
+}
+
+// Listen is Stack.Listen with options; network is "tcp" or "tcp4".
+func (lc *ListenConfig) Listen(s *Stack, network, address string) (net.Listener, error) {
+	addr, err := listenAddr("tcp", network, address)
+	if err != nil {
+		return nil, err
+	}
+	l, err := lc.listenTCP(s, addr)
+	if err != nil {
+		return nil, err
+	}
+	return l, nil
+}
+
+// ListenPacket is Stack.ListenPacket with options; network is "udp" or "udp4".
+func (lc *ListenConfig) ListenPacket(s *Stack, network, address string) (net.PacketConn, error) {
+	addr, err := listenAddr("udp", network, address)
+	if err != nil {
+		return nil, err
+	}
+	u, err := lc.listenUDP(s, addr)
+	if err != nil {
+		return nil, err
+	}
+	return u, nil
+}
+
+func listenAddr(want, network, address string) (netip.AddrPort, error) {
+	base, err := baseNetwork(network)
+	if err == nil && base != want {
+		err = fmt.Errorf("%w, want %s", net.UnknownNetworkError(network), want)
+	}
+	var addr netip.AddrPort
+	if err == nil {
+		addr, err = parseAddr(address)
+	}
+	if err != nil {
+		return addr, &net.OpError{Op: "listen", Net: network, Err: err}
+	}
+	return addr, nil
+}

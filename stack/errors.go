@@ -1,0 +1,74 @@
+package stack
+
+import (
+	"errors"
+	"net"
+	"os"
+	"syscall"
+
+	"arpeggio/stack/tcp"
+)
+
+// What an operation fails with, as the kernel would say it. opError wraps them.
+const (
+	errHostUnreach  = syscall.EHOSTUNREACH
+	errNetUnreach   = syscall.ENETUNREACH
+	errNetDown      = syscall.ENETDOWN
+	errRefused      = syscall.ECONNREFUSED
+	errAddrInUse    = syscall.EADDRINUSE
+	errAddrNotAvail = syscall.EADDRNOTAVAIL
+	errMsgSize      = syscall.EMSGSIZE
+	errNoBufs       = syscall.ENOBUFS
+	errNotConn      = syscall.ENOTCONN
+	errDestRequired = syscall.EDESTADDRREQ
+	errIsConn       = syscall.EISCONN
+	errProtocol     = syscall.EPROTO
+	errNoProtoOpt   = syscall.ENOPROTOOPT
+	errInvalid      = syscall.EINVAL
+)
+
+// errClosed is what every operation on something closed returns inside its
+// *net.OpError.
+var errClosed = net.ErrClosed
+
+// syscallOf names the system call that would have failed in package net.
+func syscallOf(op string) string {
+	switch op {
+	case "dial":
+		return "connect"
+	case "listen":
+		return "bind"
+	}
+	return op
+}
+
+// opError wraps err as package net does: *net.OpError around os.SyscallError
+// around the errno, so that errors.Is(err, syscall.ECONNRESET), os.IsTimeout
+// and friends work as on a socket of the kernel's.
+func opError(op, network string, local, remote net.Addr, err error) error {
+	var oe *net.OpError
+	if err == nil || errors.As(err, &oe) {
+		return err
+	}
+	e := &net.OpError{Op: op, Net: network, Source: local, Addr: remote, Err: err}
+	if op == "listen" || op == "accept" {
+		e.Source, e.Addr = nil, local
+	}
+	var errno syscall.Errno
+	if errors.As(err, &errno) {
+		e.Err = os.NewSyscallError(syscallOf(op), errno)
+	}
+	return e
+}
+
+// tcpErrno returns the errno behind an error of package tcp, or the error.
+func tcpErrno(err error) error {
+	if errors.Is(err, tcp.ErrAborted) {
+		return errClosed // by this side: nobody else reads it
+	}
+	var errno syscall.Errno
+	if errors.As(err, &errno) {
+		return errno
+	}
+	return err
+}

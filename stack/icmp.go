@@ -1,0 +1,223 @@
+package stack
+
+import (
+	"net/netip"
+	"syscall"
+
+	"arpeggio/stack/icmp"
+	"arpeggio/stack/ipv4"
+	"arpeggio/stack/tcp"
+)
+
+// receiveICMP handles a message to us (RFC 1122 §3.2.2).
+func (s *Stack) receiveICMP(in *Interface, h *ipv4.Header, opts, payload []byte, a arrival) {
+	m, err := icmp.Parse(payload)
+	if err != nil {
+		s.stats.ICMPMalformed++
+		return
+	}
+	s.stats.ICMPIn++
+	switch m.Type {
+	case icmp.Echo:
+		s.echo(in, h, m)
+	case icmp.EchoReply:
+		s.pong(h, &m, a)
+	case icmp.Unreachable, icmp.TimeExceeded, icmp.ParamProblem:
+		s.icmpArrived(&m, a)
+	default:
+		// Redirects are not followed and quenches not heeded (RFC 6633); a
+		// timestamp would tell an attacker our clock.
+		s.stats.ICMPIgnored++
+	}
+}
+
+// echo answers a ping, except to a broadcast or multicast address
+// (RFC 1122 §3.2.2.6 allows the silence; amplifiers are made of the answer).
+func (s *Stack) echo(in *Interface, h *ipv4.Header, m icmp.Message) {
+	if s.own[h.Dst] == nil {
+		s.stats.ICMPIgnored++
+		return
+	}
+	via, ok := s.lookup(h.Src, nil)
+	if !ok {
+		via, ok = s.lookup(h.Src, in)
+	}
+	if !ok || via.broadcast {
+		s.stats.IPNoRoute++
+		return
+	}
+	reply := m.Reply()
+	s.stats.ICMPOut++
+	s.sendIP(via, ipv4.Header{TOS: h.TOS, Proto: ipv4.ProtoICMP, Src: h.Dst, Dst: h.Src}, nil, reply.AppendTo(nil), nil)
+}
+
+// icmpError sends m, whose Body is still empty, about the received packet, if
+// the rules and the rate limit let it.
+func (s *Stack) icmpError(in *Interface, h *ipv4.Header, opts, payload []byte, a arrival, m icmp.Message) {
+	o := icmp.Offender{
+		Src: h.Src, Dst: h.Dst, Group: a.group, FragOffset: h.Offset,
+		Directed: s.isAnyBroadcast(h.Dst) || s.isAnyBroadcast(h.Src),
+		IsICMP:   h.Proto == ipv4.ProtoICMP,
+	}
+	if o.IsICMP && len(payload) > 0 {
+		o.Type = icmp.Type(payload[0])
+	} else if o.IsICMP {
+		o.Type = icmp.Unreachable // too short to tell: counts as an error
+	}
+	if !o.MayReport() {
+		return
+	}
+	via, ok := s.lookup(h.Src, nil)
+	if !ok || via.broadcast {
+		return
+	}
+	if via.Interface != nil && !s.icmpLim.Allow(s.time(a.now), h.Src) {
+		s.stats.ICMPLimited++
+		return
+	}
+	m.Body = icmp.Quote(append(h.AppendTo(nil, opts, len(payload)), payload[:min(len(payload), icmp.MaxErrorLen)]...))
+	src := h.Dst
+	if s.own[src] == nil {
+		src = via.src
+	}
+	s.stats.ICMPOut++
+	s.sendIP(via, ipv4.Header{TOS: 0xc0, Proto: ipv4.ProtoICMP, Src: src, Dst: h.Src}, nil, m.AppendTo(nil), nil)
+}
+
+// expireFragments reports datagrams that stayed incomplete (RFC 792).
+func (s *Stack) expireFragments(now tcp.Instant) {
+	s.reasm.Expire(s.time(now), func(e ipv4.Expired) {
+		s.stats.IPReassemblyTimeouts++
+		if e.Payload != nil {
+			s.icmpError(nil, &e.Header, e.Options, e.Payload, arrival{now: now},
+				icmp.NewTimeExceeded(icmp.CodeReassembly, nil))
+		}
+	})
+}
+
+// icmpArrived gives an error to the connection whose packet it quotes. The
+// quotation must be of something that we sent (RFC 5927 §4).
+func (s *Stack) icmpArrived(m *icmp.Message, a arrival) {
+	h, body, ok := quoted(m.Body)
+	if !ok || s.own[h.Src] == nil || h.Offset != 0 {
+		s.stats.ICMPMalformed++
+		return
+	}
+	errno, hard := icmpErrno(m)
+	if errno == 0 {
+		s.stats.ICMPIgnored++
+		return
+	}
+	switch h.Proto {
+	case ipv4.ProtoTCP:
+		s.icmpTCP(m, &h, body, errno, hard, a)
+	case ipv4.ProtoUDP:
+		if len(body) >= 4 {
+			local := netip.AddrPortFrom(h.Src, uint16(body[0])<<8|uint16(body[1]))
+			remote := netip.AddrPortFrom(h.Dst, uint16(body[2])<<8|uint16(body[3]))
+			s.icmpUDP(local, remote, errno)
+		}
+	case ipv4.ProtoICMP:
+		if len(body) >= icmp.HeaderLen && icmp.Type(body[0]) == icmp.Echo {
+			k := pingKey{h.Dst, uint16(body[4])<<8 | uint16(body[5]), uint16(body[6])<<8 | uint16(body[7])}
+			if p := s.pings[k]; p != nil {
+				p.fail(errno)
+			}
+		}
+	}
+}
+
+// quoted reads the header of a quoted packet, which routers have cut, so that
+// its total length does not count.
+func quoted(b []byte) (h ipv4.Header, body []byte, ok bool) {
+	if len(b) < ipv4.MinHeaderLen || b[0]>>4 != 4 {
+		return h, nil, false
+	}
+	hlen := int(b[0]&15) * 4
+	if hlen < ipv4.MinHeaderLen || hlen > len(b) {
+		return h, nil, false
+	}
+	return ipv4.Header{
+		Offset: (uint16(b[6])<<8 | uint16(b[7])) & 0x1fff * 8, Proto: ipv4.Proto(b[9]),
+		Src: netip.AddrFrom4([4]byte(b[12:16])), Dst: netip.AddrFrom4([4]byte(b[16:20])),
+	}, b[hlen:], true
+}
+
+// icmpErrno maps an error to what a socket reports. hard is what RFC 1122
+// §4.2.3.9 calls so.
+func icmpErrno(m *icmp.Message) (errno syscall.Errno, hard bool) {
+	switch m.Type {
+	case icmp.TimeExceeded:
+		return errHostUnreach, false
+	case icmp.ParamProblem:
+		return errProtocol, false
+	case icmp.Unreachable:
+		switch m.Code {
+		case icmp.CodeNet, icmp.CodeNetUnknown, icmp.CodeNetProhibited:
+			return errNetUnreach, false
+		case icmp.CodeProtocol:
+			return errNoProtoOpt, true
+		case icmp.CodePort:
+			return errRefused, true
+		case icmp.CodeFragNeeded:
+			return errMsgSize, false
+		case icmp.CodeHost, icmp.CodeSourceRoute, icmp.CodeHostUnknown, icmp.CodeHostProhibited, icmp.CodeAdminProhibited:
+			return errHostUnreach, false
+		}
+		return errHostUnreach, false
+	}
+	return 0, false
+}
+
+// icmpTCP checks that the quoted sequence number is in flight and then lets
+// the connection decide; a packet that was too big lowers the path MTU.
+func (s *Stack) icmpTCP(m *icmp.Message, h *ipv4.Header, body []byte, errno syscall.Errno, hard bool, a arrival) {
+	if len(body) < 8 {
+		s.stats.ICMPMalformed++
+		return
+	}
+	k := connKey{
+		local: h.Src.As4(), remote: h.Dst.As4(),
+		lport: uint16(body[0])<<8 | uint16(body[1]), rport: uint16(body[2])<<8 | uint16(body[3]),
+	}
+	seq := tcp.Seq(uint32(body[4])<<24 | uint32(body[5])<<16 | uint32(body[6])<<8 | uint32(body[7]))
+	c := s.conns[k]
+	if c == nil || !c.m.Outstanding(seq) {
+		s.stats.ICMPIgnored++
+		return
+	}
+	switch {
+	case m.Type == icmp.Unreachable && m.Code == icmp.CodeFragNeeded:
+		s.tooBig(c, m.MTU(), a)
+	case hard:
+		c.m.HardError(errno)
+	default:
+		c.m.SoftError(errno)
+	}
+	c.changed()
+}
+
+// tooBig lowers the path MTU of c's peer. Routers older than RFC 1191 say no
+// MTU; then the next of its plateaus is taken.
+func (s *Stack) tooBig(c *TCPConn, mtu int, a arrival) {
+	dst, now := c.m.Remote().Addr(), s.time(a.now)
+	cur := s.pathMTU(c.route, dst, now)
+	if mtu == 0 {
+		for _, p := range [...]int{32000, 17914, 8166, 4352, 2002, 1492, 1006, minPathMTU} { // RFC 1191 §7.1
+			if mtu = p; p < cur {
+				break
+			}
+		}
+	}
+	if mtu = max(mtu, minPathMTU); mtu >= cur {
+		s.stats.ICMPIgnored++
+		return
+	}
+	s.paths.put(dst, mtu, now)
+	for _, o := range s.conns {
+		if o.m.Remote().Addr() == dst {
+			o.m.SetPathMSS(a.now, mtu-ipv4.MinHeaderLen-tcp.HeaderLen)
+			o.changed()
+		}
+	}
+}

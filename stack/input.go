@@ -1,0 +1,222 @@
+package stack
+
+import (
+	"net/netip"
+	"time"
+
+	"arpeggio/stack/ethernet"
+	"arpeggio/stack/icmp"
+	"arpeggio/stack/ipv4"
+	"arpeggio/stack/link"
+	"arpeggio/stack/tcp"
+)
+
+// input is an IPv4 packet on its way from a frame into the stack.
+type input struct {
+	iface  *Interface
+	packet []byte
+	csum   link.CsumState
+	group  bool // the frame was a link-layer broadcast or multicast
+}
+
+// arrival is what is known of a packet besides its octets.
+type arrival struct {
+	now     tcp.Instant
+	csum    link.CsumState
+	group   bool
+	trusted bool // from ourselves: neither filtered nor summed
+}
+
+// accept is the link layer's part, without the lock: which interface a frame is
+// for, and who wants it. Frames for the resolver are handed over here. What is
+// dropped is counted in drops.
+func (p *port) accept(f *link.Frame, at time.Time, drops *FrameStats) (in input, ok bool) {
+	h, payload, err := ethernet.Parse(f.Head)
+	if err != nil {
+		switch err {
+		case ethernet.ErrShort:
+			drops.FrameRunts++
+		case ethernet.ErrLength:
+			drops.FrameUnknownType++
+		default:
+			drops.FrameMalformed++
+		}
+		return in, false
+	}
+	if f.GSO.Type == link.GSONone && len(payload) > p.info.MTU && !p.info.Caps.Has(link.CapGRO) {
+		drops.FrameGiants++
+		return in, false
+	}
+	i := p.byVLAN(h.VLAN())
+	if i == nil {
+		drops.FrameForeignVLAN++
+		return in, false
+	}
+	group := h.Dst.IsMulticast()
+	switch {
+	case h.Src == i.mac:
+		drops.FrameOwnSource++ // a loop in the wiring, or an impostor
+		return in, false
+	case !h.Src.IsStation():
+		drops.FrameBadSource++
+		return in, false
+	case h.Dst != i.mac && !group:
+		drops.FrameForeignMAC++
+		return in, false
+	}
+	for _, t := range i.types {
+		if t == h.Type {
+			if f.Time.IsZero() {
+				f.Time = at
+			}
+			i.frames.HandleFrame(h, payload, f.Time)
+			return in, false
+		}
+	}
+	if h.Type != ethernet.TypeIPv4 {
+		drops.FrameUnknownType++
+		return in, false
+	}
+	return input{i, payload, f.Csum.State, group}, true
+}
+
+// receive takes an IPv4 packet. in is nil for one that we sent to ourselves.
+// The caller holds mu; packet is only valid during the call.
+func (s *Stack) receive(in *Interface, packet []byte, a arrival) {
+	s.stats.IPIn++
+	h, opts, payload, err := ipv4.Parse(packet)
+	if err != nil {
+		s.stats.countIP(err)
+		if err == ipv4.ErrOption && in != nil && s.own[h.Dst] != nil {
+			pos, _ := ipv4.CheckOptions(opts)
+			s.icmpError(in, &h, opts, payload, a, icmp.NewParamProblem(uint8(ipv4.MinHeaderLen+pos), nil))
+		}
+		return
+	}
+	if in != nil && !s.admit(in, &h, opts, packet, a) {
+		return
+	}
+	if !h.IsFragment() {
+		s.deliver(in, &h, opts, payload, a)
+		return
+	}
+	s.stats.IPFragmentsIn++
+	first, opts, whole, err := s.reasm.Input(s.time(a.now), h, opts, payload)
+	if err != nil {
+		s.stats.countIP(err)
+		return
+	}
+	if whole != nil {
+		s.stats.IPReassembled++
+		a.csum = link.CsumUnknown
+		s.deliver(in, &first, opts, whole, a)
+	}
+}
+
+// admit decides whether a packet from the wire is for us (RFC 1122 §3.2.1.3):
+// martians, spoofed own addresses and source routes are dropped, other hosts'
+// packets go to the forward hook.
+func (s *Stack) admit(in *Interface, h *ipv4.Header, opts, packet []byte, a arrival) bool {
+	toBroadcast := in.isBroadcast(h.Dst)
+	switch {
+	case h.Src.IsUnspecified():
+		// Only a host that looks for its address has none (RFC 1122 §3.2.1.3 (a)).
+		if h.Proto != ipv4.ProtoUDP || !toBroadcast {
+			s.stats.IPMartians++
+			return false
+		}
+	case !isUnicast(h.Src) || h.Src.IsLoopback() || s.isAnyBroadcast(h.Src):
+		s.stats.IPMartians++
+		return false
+	case s.own[h.Src] != nil:
+		s.stats.IPSpoofed++
+		return false
+	}
+	if h.Dst.IsUnspecified() || h.Dst.IsLoopback() {
+		s.stats.IPMartians++
+		return false
+	}
+	if len(opts) > 0 && ipv4.HasSourceRoute(opts) {
+		s.stats.IPSourceRoute++
+		return false
+	}
+	switch {
+	case s.own[h.Dst] != nil:
+		if a.group { // RFC 1122 §3.3.6
+			s.stats.IPGroupFrame++
+			return false
+		}
+		return true
+	case toBroadcast || h.Dst == allHosts:
+		return true
+	case h.Dst.IsMulticast():
+		s.stats.IPForeign++
+		return false
+	}
+	s.stats.IPForeign++
+	if s.cfg.Forward != nil && !a.group {
+		in.port.forwards = append(in.port.forwards, forward{in, append([]byte(nil), packet...)})
+	}
+	return false
+}
+
+// deliver hands a whole datagram to its protocol.
+func (s *Stack) deliver(in *Interface, h *ipv4.Header, opts, payload []byte, a arrival) {
+	s.stats.IPDelivered++
+	switch h.Proto {
+	case ipv4.ProtoTCP:
+		s.receiveTCP(in, h, payload, a)
+	case ipv4.ProtoUDP:
+		s.receiveUDP(in, h, opts, payload, a)
+	case ipv4.ProtoICMP:
+		s.receiveICMP(in, h, opts, payload, a)
+	default:
+		s.stats.IPUnknownProto++
+		s.icmpError(in, h, opts, payload, a, icmp.NewUnreachable(icmp.CodeProtocol, nil))
+	}
+}
+
+var (
+	limitedBroadcast = netip.AddrFrom4([4]byte{255, 255, 255, 255})
+	allHosts         = netip.AddrFrom4([4]byte{224, 0, 0, 1}) // RFC 1112 §4
+)
+
+// isUnicast reports whether a can be one host's address, as far as the address
+// alone tells.
+func isUnicast(a netip.Addr) bool {
+	first := a.As4()[0]
+	return first != 0 && first < 224
+}
+
+// broadcastOf returns the directed broadcast address of p's network.
+func broadcastOf(p netip.Prefix) netip.Addr {
+	b := p.Addr().As4()
+	for k := p.Bits(); k < 32; k++ {
+		b[k/8] |= 0x80 >> (k % 8)
+	}
+	return netip.AddrFrom4(b)
+}
+
+// isBroadcast reports whether dst is the limited broadcast address or that of
+// one of the interface's networks (RFC 1122 §3.3.6, RFC 3021 for /31).
+func (i *Interface) isBroadcast(dst netip.Addr) bool {
+	if dst == limitedBroadcast {
+		return true
+	}
+	for _, p := range i.addrs {
+		if p.Bits() < 31 && p.Contains(dst) && dst == broadcastOf(p) {
+			return true
+		}
+	}
+	return false
+}
+
+// isAnyBroadcast reports whether a is a broadcast address on any interface.
+func (s *Stack) isAnyBroadcast(a netip.Addr) bool {
+	for _, i := range s.ifaces {
+		if i.isBroadcast(a) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,189 @@
+package stack
+
+import (
+	"net"
+	"net/netip"
+	"slices"
+	"time"
+
+	"arpeggio/stack/tcp"
+)
+
+// TCPListener is a net.Listener on the stack.
+type TCPListener struct {
+	s       *Stack
+	addr    netip.AddrPort
+	backlog int
+	rcvBuf  int
+	sndBuf  int
+	half    int        // connections that are being opened
+	ready   []*TCPConn // opened and not accepted yet
+	closed  bool
+	wait    waiter
+}
+
+var _ net.Listener = (*TCPListener)(nil)
+
+// listener returns the listener for a local address: one bound to the address
+// before one bound to all.
+func (s *Stack) listener(local netip.AddrPort) *TCPListener {
+	var all *TCPListener
+	for _, l := range s.listeners[local.Port()] {
+		if l.addr.Addr() == local.Addr() {
+			return l
+		}
+		if l.addr.Addr().IsUnspecified() {
+			all = l
+		}
+	}
+	return all
+}
+
+// ListenTCP announces on a local address, one of ours or 0.0.0.0 for all; port
+// 0 means that the stack chooses one. Errors are EADDRINUSE and EADDRNOTAVAIL
+// inside a *net.OpError.
+func (s *Stack) ListenTCP(addr netip.AddrPort) (*TCPListener, error) {
+	return (&ListenConfig{}).listenTCP(s, addr)
+}
+
+func (lc *ListenConfig) listenTCP(s *Stack, addr netip.AddrPort) (*TCPListener, error) {
+	fail := func(err error) (*TCPListener, error) {
+		return nil, opError("listen", "tcp", net.TCPAddrFromAddrPort(addr), nil, err)
+	}
+	if !addr.Addr().IsValid() {
+		addr = netip.AddrPortFrom(netip.IPv4Unspecified(), addr.Port())
+	}
+	if !addr.Addr().Is4() {
+		return fail(errInvalid)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return fail(errClosed)
+	}
+	if a := addr.Addr(); !a.IsUnspecified() && s.own[a] == nil {
+		return fail(errAddrNotAvail)
+	}
+	taken := func(port uint16) bool {
+		return slices.ContainsFunc(s.listeners[port], func(o *TCPListener) bool {
+			return o.addr.Addr() == addr.Addr() || o.addr.Addr().IsUnspecified() || addr.Addr().IsUnspecified()
+		})
+	}
+	port := addr.Port()
+	if port == 0 {
+		port = s.choosePort(keyOf(addr, addr), func(p uint16) bool { return !taken(p) && s.tcpPorts[p] == 0 })
+	}
+	if port == 0 || taken(port) {
+		return fail(errAddrInUse)
+	}
+	l := &TCPListener{
+		s: s, addr: netip.AddrPortFrom(addr.Addr(), port),
+		backlog: lc.Backlog, rcvBuf: lc.ReadBuffer, sndBuf: lc.WriteBuffer,
+	}
+	if l.backlog <= 0 {
+		l.backlog = s.cfg.Backlog
+	}
+	l.wait.init(&s.mu)
+	s.listeners[port] = append(s.listeners[port], l)
+	return l, nil
+}
+
+// adjust puts the listener's options into a new connection's Config.
+func (l *TCPListener) adjust(cfg *tcp.Config) {
+	if l.rcvBuf > 0 {
+		cfg.RcvBuf = l.rcvBuf
+	}
+	if l.sndBuf > 0 {
+		cfg.SndBuf = l.sndBuf
+	}
+}
+
+// Accept waits for the next connection.
+func (l *TCPListener) Accept() (net.Conn, error) {
+	c, err := l.AcceptTCP()
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// AcceptTCP is Accept with the connection's own type.
+func (l *TCPListener) AcceptTCP() (*TCPConn, error) {
+	s := l.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for {
+		if l.closed {
+			return nil, opError("accept", "tcp", l.Addr(), nil, errClosed)
+		}
+		if err := l.wait.check(); err != nil {
+			return nil, opError("accept", "tcp", l.Addr(), nil, err)
+		}
+		if len(l.ready) > 0 {
+			c := l.ready[0]
+			l.ready[0] = nil
+			l.ready = l.ready[1:]
+			return c, nil
+		}
+		l.wait.wait()
+	}
+}
+
+// opened moves a connection whose handshake is complete to the ready ones.
+func (l *TCPListener) opened(c *TCPConn) {
+	l.half--
+	c.listener = nil
+	l.ready = append(l.ready, c)
+	l.wait.wake()
+}
+
+// Close ends the listener; connections that were not accepted are reset.
+func (l *TCPListener) Close() error {
+	s := l.s
+	s.mu.Lock()
+	if l.closed {
+		s.mu.Unlock()
+		return opError("close", "tcp", l.Addr(), nil, errClosed)
+	}
+	now := s.now()
+	l.closeLocked(now)
+	s.unlock(now)
+	return nil
+}
+
+func (l *TCPListener) closeLocked(now tcp.Instant) {
+	s := l.s
+	if l.closed {
+		return
+	}
+	l.closed = true
+	port := l.addr.Port()
+	if s.listeners[port] = slices.DeleteFunc(s.listeners[port], func(o *TCPListener) bool { return o == l }); len(s.listeners[port]) == 0 {
+		delete(s.listeners, port)
+	}
+	for _, c := range s.conns {
+		if c.listener == l {
+			c.listener = nil
+			c.abandon(now)
+		}
+	}
+	for _, c := range l.ready {
+		c.abandon(now)
+	}
+	l.ready = nil
+	l.wait.stop()
+}
+
+// Addr returns the address that the listener is bound to.
+func (l *TCPListener) Addr() net.Addr { return net.TCPAddrFromAddrPort(l.addr) }
+
+// SetDeadline bounds Accept; zero means no bound.
+func (l *TCPListener) SetDeadline(t time.Time) error {
+	l.s.mu.Lock()
+	defer l.s.mu.Unlock()
+	if l.closed {
+		return opError("set", "tcp", l.Addr(), nil, errClosed)
+	}
+	l.wait.set(t)
+	return nil
+}

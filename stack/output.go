@@ -1,0 +1,112 @@
+package stack
+
+import (
+	"hash/maphash"
+	"net/netip"
+
+	"arpeggio/stack/checksum"
+	"arpeggio/stack/ipv4"
+	"arpeggio/stack/link"
+	"arpeggio/stack/tcp"
+)
+
+// sendIP sends a datagram, in fragments where the interface's MTU demands it.
+// h.Src and h.Dst are set; TTL and ID are filled in. The caller holds mu.
+func (s *Stack) sendIP(via hop, h ipv4.Header, opts, payload []byte, from sender) error {
+	if h.TTL == 0 {
+		h.TTL = s.cfg.TTL
+	}
+	mtu := ipv4.MaxLen
+	if via.Interface != nil {
+		mtu = via.mtu
+	}
+	if !h.DF {
+		h.ID = s.nextID(h.Dst)
+	}
+	full := false
+	err := ipv4.Fragment(h, opts, payload, mtu, func(h ipv4.Header, opts, part []byte) {
+		s.stats.IPOut++
+		if h.IsFragment() {
+			s.stats.IPFragmentsOut++
+		}
+		if via.Interface == nil {
+			b := h.AppendTo(make([]byte, 0, ipv4.MinHeaderLen+len(opts)+len(part)), opts, len(part))
+			s.loop = append(s.loop, append(b, part...))
+			return
+		}
+		if s.tx.full() {
+			full = true
+			s.stats.FrameOutErrors++
+			return
+		}
+		f := s.tx.add(via, from)
+		f.Head = append(h.AppendTo(f.Head, opts, len(part)), part...)
+		s.tx.bytes += len(f.Head)
+	})
+	switch {
+	case err == ipv4.ErrTooLong || err == ipv4.ErrNeedFrag || err == ipv4.ErrMTUTooSmall:
+		return errMsgSize
+	case full:
+		return errNoBufs
+	}
+	return err
+}
+
+// nextID returns an identification for a datagram that may be fragmented:
+// counters by destination, so that a value does not come back to one host
+// before its turn (RFC 6864 §5.2.2).
+func (s *Stack) nextID(dst netip.Addr) uint16 {
+	n := &s.ids[uint8(maphash.Comparable(s.seed, dst))]
+	*n++
+	return *n
+}
+
+// sendSegment is the emit function of every tcp.Conn: s.emitting's segment
+// becomes a frame. It reports false when the transmit queue is full.
+func (s *Stack) sendSegment(seg *tcp.Segment) bool {
+	c := s.emitting
+	if !s.sendTCP(c.route, c.m.Local().Addr(), c.m.Remote().Addr(), seg, c) {
+		s.stalled = append(s.stalled, c)
+		return false
+	}
+	return true
+}
+
+// sendTCP sends one segment. DF is set, for path MTU discovery, and the
+// identification is zero, as it may be in a packet that nobody fragments
+// (RFC 6864 §4.1).
+func (s *Stack) sendTCP(via hop, src, dst netip.Addr, seg *tcp.Segment, from sender) bool {
+	n, hlen := seg.DataLen(), seg.HeaderLen()
+	h := ipv4.Header{DF: true, TTL: s.cfg.TTL, Proto: ipv4.ProtoTCP, Src: src, Dst: dst}
+	pseudo := checksum.Fold(checksum.Pseudo(src, dst, uint8(ipv4.ProtoTCP), hlen+n))
+	if via.Interface == nil {
+		b := h.AppendTo(make([]byte, 0, ipv4.MinHeaderLen+hlen+n), nil, hlen+n)
+		b = seg.AppendHeader(b)
+		for _, p := range seg.Data {
+			b = append(b, p...)
+		}
+		s.loop = append(s.loop, b)
+		s.stats.IPOut++
+		s.stats.TCPOut++
+		return true
+	}
+	if s.tx.full() {
+		return false
+	}
+	f := s.tx.add(via, from)
+	f.Head = h.AppendTo(f.Head, nil, hlen+n)
+	start := len(f.Head)
+	f.Head = seg.AppendHeader(f.Head)
+	f.Head[start+tcp.ChecksumOffset] = byte(pseudo >> 8)
+	f.Head[start+tcp.ChecksumOffset+1] = byte(pseudo)
+	f.Csum = link.Csum{State: link.CsumPartial, Start: uint16(start), Offset: tcp.ChecksumOffset}
+	if seg.GSOSize > 0 {
+		f.GSO = link.GSO{Type: link.GSOTCP4, HdrLen: uint16(len(f.Head)), Size: seg.GSOSize}
+	}
+	if n > 0 {
+		f.Payload = append(f.Payload, s.tx.store(seg.Data, n))
+	}
+	s.stats.IPOut++
+	s.stats.TCPOut++
+	return true
+}

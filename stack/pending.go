@@ -1,0 +1,185 @@
+package stack
+
+import (
+	"container/list"
+	"net/netip"
+
+	"arpeggio/stack/ethernet"
+	"arpeggio/stack/link"
+)
+
+// Bounds of the packets that wait for their neighbour's address.
+const (
+	pendingPerAddr  = 16      // RFC 1122 §2.3.2.2 asks for at least one
+	pendingMaxBytes = 1 << 20 // in all; the oldest is dropped
+	pendingOverhead = 256     // charged for a packet besides its octets
+)
+
+// pendingQueue keeps the packets whose next hop is being asked for. mu of the
+// Stack guards it.
+type pendingQueue struct {
+	waiting map[neighbour][]*list.Element
+	order   *list.List // of *parked, oldest first
+	bytes   int
+	// early holds answers that came between Resolve and park.
+	early map[neighbour]answer
+}
+
+type neighbour struct {
+	iface *Interface
+	addr  netip.Addr
+}
+
+type answer struct {
+	mac ethernet.Addr
+	err error
+}
+
+type parked struct {
+	frame link.Frame // flattened
+	meta  txMeta
+}
+
+func (p *parked) cost() int { return len(p.frame.Head) + pendingOverhead }
+
+func (q *pendingQueue) init() {
+	q.waiting, q.order, q.early = map[neighbour][]*list.Element{}, list.New(), map[neighbour]answer{}
+}
+
+// overtaken moves the frames of b whose next hop is being asked for already to
+// the queue, so that none overtakes another and the resolver is asked once.
+// What has moved is left without an interface.
+func (q *pendingQueue) overtaken(b *txBatch) {
+	if len(q.waiting) == 0 {
+		return
+	}
+	for k := range b.meta {
+		m := &b.meta[k]
+		if _, ok := q.waiting[neighbour{m.iface, m.next}]; ok && m.mac.IsZero() {
+			m.iface.s.keep(&b.frames[k], m)
+			m.iface = nil
+		}
+	}
+}
+
+// park keeps a frame whose next hop the resolver is looking for. No lock is
+// held.
+func (s *Stack) park(f *link.Frame, m *txMeta) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := neighbour{m.iface, m.next}
+	a, ok := s.pending.early[n]
+	if m.iface.gone {
+		delete(s.pending.early, n)
+		return
+	}
+	s.keep(f, m)
+	if ok {
+		delete(s.pending.early, n)
+		s.answered(n, a)
+	}
+}
+
+// keep appends a copy of f to its neighbour's packets. The caller holds mu.
+func (s *Stack) keep(f *link.Frame, m *txMeta) {
+	q := &s.pending
+	p := &parked{frame: link.Frame{Csum: f.Csum, GSO: f.GSO}, meta: *m}
+	p.frame.Head = f.AppendTo(make([]byte, 0, f.Len()))
+	n := neighbour{m.iface, m.next}
+	if w := q.waiting[n]; len(w) >= pendingPerAddr {
+		s.forget(w[0])
+		s.stats.PendingDropped++
+	}
+	q.waiting[n] = append(q.waiting[n], q.order.PushBack(p))
+	q.bytes += p.cost()
+	s.stats.PendingQueued++
+	for q.bytes > pendingMaxBytes {
+		s.forget(q.order.Front())
+		s.stats.PendingDropped++
+	}
+}
+
+// forget takes the oldest packet of a neighbour, e, out of the queue. The
+// neighbour stays known as being asked for.
+func (s *Stack) forget(e *list.Element) *parked {
+	q := &s.pending
+	p := q.order.Remove(e).(*parked)
+	n := neighbour{p.meta.iface, p.meta.next}
+	q.waiting[n] = q.waiting[n][1:]
+	q.bytes -= p.cost()
+	return p
+}
+
+// resolved is what resolvers call.
+func (i *Interface) resolved(addr netip.Addr, mac ethernet.Addr, err error) {
+	s := i.s
+	s.mu.Lock()
+	if i.gone {
+		s.mu.Unlock()
+		return
+	}
+	n, a := neighbour{i, addr}, answer{mac, err}
+	if err == nil && !mac.IsStation() {
+		a.err = errHostUnreach // an address that nobody can own
+	}
+	if _, ok := s.pending.waiting[n]; ok {
+		s.answered(n, a)
+	} else {
+		s.pending.early[n] = a
+	}
+	s.unlock(s.now())
+}
+
+// answered sends n's packets, or tells their senders. The caller holds mu.
+func (s *Stack) answered(n neighbour, a answer) {
+	q := &s.pending
+	packets := q.waiting[n]
+	for range packets {
+		p := s.forget(q.waiting[n][0])
+		if a.err != nil {
+			s.stats.PendingFailed++
+			if p.meta.from != nil {
+				p.meta.from.unreachable(errHostUnreach, destination(&p.frame, n.iface))
+			}
+			continue
+		}
+		if s.tx.full() {
+			s.stats.FrameOutErrors++
+			continue
+		}
+		f := s.tx.add(hop{Interface: n.iface, next: n.addr}, p.meta.from)
+		f.Head = append(f.Head[:0], p.frame.Head...)
+		f.Csum, f.GSO = p.frame.Csum, p.frame.GSO
+		s.tx.meta[len(s.tx.meta)-1].mac = a.mac
+		s.tx.bytes += len(f.Head)
+	}
+	delete(q.waiting, n)
+}
+
+// destination reads the packet's destination from its IPv4 header.
+func destination(f *link.Frame, i *Interface) netip.Addr {
+	ip := f.Head[i.header.Len():]
+	return netip.AddrFrom4([4]byte(ip[16:20]))
+}
+
+// dropInterface forgets what waits for i's neighbours.
+func (q *pendingQueue) dropInterface(i *Interface) {
+	for e := q.order.Front(); e != nil; {
+		next := e.Next()
+		if p := e.Value.(*parked); p.meta.iface == i {
+			q.order.Remove(e)
+			q.bytes -= p.cost()
+		}
+		e = next
+	}
+	for n := range q.waiting {
+		if n.iface == i {
+			delete(q.waiting, n)
+		}
+	}
+	for n := range q.early {
+		if n.iface == i {
+			delete(q.early, n)
+		}
+	}
+}

@@ -1,0 +1,127 @@
+package stack
+
+import (
+	"errors"
+	"net/netip"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"arpeggio/stack/ethernet"
+	"arpeggio/stack/link"
+	"arpeggio/stack/tcp"
+)
+
+// rxBatch is how many frames one pass of a run loop reads.
+const rxBatch = 64
+
+// port is a device with its run loop and the interfaces that share it.
+type port struct {
+	s      *Stack
+	dev    link.Device
+	info   link.Info
+	ifaces atomic.Pointer[[]*Interface] // replaced, never changed, under s.mu
+
+	// Guarded by s.mu. waiting is the deadline that the loop waits for or, when
+	// it is not waiting, zero: it will look at the timers before it does.
+	waiting  tcp.Instant
+	idle     bool // the loop waits (or is about to)
+	confirms []confirmation
+	forwards []forward
+}
+
+// confirmation is a neighbour that proved to be alive.
+type confirmation struct {
+	c    Confirmer
+	addr netip.Addr
+}
+
+// forward is a packet for Config.Forward.
+type forward struct {
+	in     *Interface
+	packet []byte
+}
+
+func (p *port) interfaces() []*Interface { return *p.ifaces.Load() }
+
+func (p *port) byVLAN(v ethernet.VLAN) *Interface {
+	for _, i := range p.interfaces() {
+		if i.vlan == v {
+			return i
+		}
+	}
+	return nil
+}
+
+// never is later than any deadline.
+const never = tcp.Instant(1<<63 - 1)
+
+// run is the loop: read a batch, process it, write, run timers, wait.
+func (p *port) run() {
+	s := p.s
+	frames := make([]link.Frame, rxBatch)
+	inputs := make([]input, 0, rxBatch)
+	var confirmed []confirmation
+	for {
+		n, err := p.dev.ReadFrames(frames)
+		at := time.Now()
+		drops := FrameStats{FramesIn: uint64(n)}
+		inputs = inputs[:0]
+		for k := range frames[:n] {
+			if in, ok := p.accept(&frames[k], at, &drops); ok {
+				inputs = append(inputs, in)
+			}
+		}
+		s.mu.Lock()
+		now := s.instant(at)
+		p.idle = false
+		s.stats.merge(&drops)
+		for k := range inputs {
+			in := &inputs[k]
+			s.receive(in.iface, in.packet, arrival{now: now, csum: in.csum, group: in.group})
+		}
+		s.runTimers(now)
+		s.settle(now)
+		confirms, forwards := p.confirms, p.forwards
+		p.confirms, p.forwards = confirmed[:0], nil
+		gone := len(p.interfaces()) == 0
+		var deadline tcp.Instant
+		if err == nil && n == 0 {
+			deadline = s.deadline(p)
+			p.waiting, p.idle = deadline, true
+			if deadline == 0 {
+				p.waiting = never
+			}
+		}
+		b, ok := s.take()
+		s.mu.Unlock()
+		if ok {
+			s.flush(b)
+		}
+		for _, c := range confirms {
+			c.c.Confirm(c.addr)
+		}
+		confirmed = confirms
+		for _, f := range forwards {
+			s.cfg.Forward(f.in, f.packet)
+		}
+		if err == nil && n == 0 {
+			err = p.dev.Wait(s.time(deadline))
+		}
+		if err != nil || gone {
+			p.end(err)
+			return
+		}
+	}
+}
+
+// end is the end of the loop: the device is gone, by RemoveInterface or by
+// itself.
+func (p *port) end(err error) {
+	if err != nil && !errors.Is(err, link.ErrClosed) {
+		p.s.cfg.Logger.Error("device failed; its interfaces are removed", "device", p.info.Name, "err", err)
+	}
+	for _, i := range slices.Clone(p.interfaces()) {
+		p.s.RemoveInterface(i)
+	}
+}

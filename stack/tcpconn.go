@@ -1,0 +1,323 @@
+package stack
+
+import (
+	"io"
+	"net"
+	"net/netip"
+	"slices"
+	"time"
+
+	"arpeggio/stack/ipv4"
+	"arpeggio/stack/link"
+	"arpeggio/stack/tcp"
+)
+
+// TCPConn is a TCP connection as a net.Conn. Its methods are safe for
+// concurrent use.
+type TCPConn struct {
+	s        *Stack
+	m        *tcp.Conn
+	key      connKey
+	route    hop
+	listener *TCPListener // until the handshake is complete
+
+	dirty      bool // in s.dirty
+	dead       bool // not in the tables any more
+	closed     bool // by the user
+	killed     error
+	linger     time.Duration // of Close; below zero: return at once
+	timerAt    tcp.Instant
+	timerIndex int // in s.timers, -1 when not there
+
+	rd, wr       waiter
+	laddr, raddr *net.TCPAddr
+	keepAlive    tcp.KeepAlive
+}
+
+var _ net.Conn = (*TCPConn)(nil)
+
+// newConn enters a connection into the tables.
+func (s *Stack) newConn(m *tcp.Conn, route hop) *TCPConn {
+	c := &TCPConn{
+		s: s, m: m, key: keyOf(m.Local(), m.Remote()), route: route, timerIndex: -1, linger: -1,
+		laddr: net.TCPAddrFromAddrPort(m.Local()), raddr: net.TCPAddrFromAddrPort(m.Remote()),
+		keepAlive: s.cfg.KeepAlive,
+	}
+	c.rd.init(&s.mu)
+	c.wr.init(&s.mu)
+	s.conns[c.key] = c
+	s.tcpPorts[c.key.lport]++
+	return c
+}
+
+// remove takes a connection out of the tables. Its user may still read what
+// had arrived.
+func (s *Stack) remove(c *TCPConn) {
+	if c.dead {
+		return
+	}
+	c.dead = true
+	delete(s.conns, c.key)
+	if s.tcpPorts[c.key.lport]--; s.tcpPorts[c.key.lport] == 0 {
+		delete(s.tcpPorts, c.key.lport)
+	}
+	s.disarm(c)
+	s.empty.Broadcast()
+}
+
+// changed notes that the engine must be asked for output before the lock is
+// released.
+func (c *TCPConn) changed() {
+	if !c.dirty {
+		c.dirty = true
+		c.s.dirty = append(c.s.dirty, c)
+	}
+}
+
+// maxSuper is the largest payload of a super-frame: the IPv4 datagram that it
+// looks like has room for no more.
+const maxSuper = ipv4.MaxLen - ipv4.MinHeaderLen - tcp.MaxHeaderLen
+
+// output lets the engine emit what is due and draws the consequences of what
+// happened to it.
+func (s *Stack) output(c *TCPConn, now tcp.Instant) {
+	maxPayload := 0
+	if i := c.route.Interface; i != nil && i.port.info.Caps.Has(link.CapTSO4|link.CapTxChecksum) {
+		maxPayload = maxSuper
+	}
+	s.emitting = c
+	c.m.Output(now, maxPayload, s.emit)
+	s.emitting = nil
+	st := c.m.State()
+	if i := c.route.Interface; i != nil && i.confirm != nil && c.m.AckedNewData() {
+		i.port.confirms = append(i.port.confirms, confirmation{i.confirm, c.route.next})
+	}
+	if l := c.listener; l != nil {
+		switch {
+		case st.Synchronized():
+			l.opened(c)
+		case st == tcp.Closed:
+			l.half--
+			c.listener = nil
+		}
+	}
+	if c.rd.waiting > 0 && (c.m.Readable() || st == tcp.Closed) {
+		c.rd.wake()
+	}
+	if c.wr.waiting > 0 && (c.m.Writable() || st != tcp.SynSent) {
+		c.wr.wake()
+	}
+	switch {
+	case c.m.Done():
+		s.remove(c)
+	default:
+		if st == tcp.TimeWait {
+			s.empty.Broadcast()
+		}
+		if !c.dead {
+			s.arm(c, now)
+		}
+	}
+}
+
+// unreachable implements sender: the next hop did not answer.
+func (c *TCPConn) unreachable(err error, _ netip.Addr) {
+	c.m.HardError(err) // which is a soft one once the connection is open
+	c.changed()
+}
+
+// kill ends a connection with an error of this host's.
+func (c *TCPConn) kill(err error, now tcp.Instant) {
+	if c.killed == nil {
+		c.killed = err
+	}
+	c.m.Abort(now)
+	c.changed()
+}
+
+// abandon ends a connection that nobody has accepted.
+func (c *TCPConn) abandon(now tcp.Instant) {
+	c.closed = true
+	c.m.Abort(now)
+	c.changed()
+}
+
+// fail wraps err for op.
+func (c *TCPConn) fail(op string, err error) error {
+	if err == nil || err == io.EOF {
+		return err
+	}
+	if c.killed != nil {
+		err = c.killed
+	}
+	return opError(op, "tcp", c.laddr, c.raddr, tcpErrno(err))
+}
+
+// usable returns an error once the user has closed the connection.
+func (c *TCPConn) usable() error {
+	if c.closed {
+		return errClosed
+	}
+	return nil
+}
+
+// Read implements net.Conn.
+func (c *TCPConn) Read(p []byte) (int, error) {
+	s := c.s
+	s.mu.Lock()
+	for {
+		if c.closed {
+			s.mu.Unlock()
+			return 0, opError("read", "tcp", c.laddr, c.raddr, errClosed)
+		}
+		if err := c.rd.check(); err != nil {
+			s.mu.Unlock()
+			return 0, opError("read", "tcp", c.laddr, c.raddr, err)
+		}
+		if len(p) == 0 {
+			s.mu.Unlock()
+			return 0, nil
+		}
+		n, err := c.m.Read(p)
+		if err == tcp.ErrWouldBlock {
+			c.rd.wait()
+			continue
+		}
+		if n > 0 { // the window may have opened
+			c.changed()
+			s.unlock(s.now())
+		} else {
+			s.mu.Unlock()
+		}
+		return n, c.fail("read", err)
+	}
+}
+
+// Write implements net.Conn. It returns when all of p is queued.
+func (c *TCPConn) Write(p []byte) (n int, err error) {
+	s := c.s
+	s.mu.Lock()
+	if err := c.wr.acquire(c.usable); err != nil {
+		s.mu.Unlock()
+		return 0, opError("write", "tcp", c.laddr, c.raddr, err)
+	}
+	for {
+		k, err := c.m.Write(p[n:])
+		n += k
+		if k > 0 {
+			c.changed()
+		}
+		if err == nil && n < len(p) {
+			continue
+		}
+		if err == tcp.ErrWouldBlock {
+			s.unlock(s.now())
+			s.mu.Lock()
+			if err = c.usable(); err == nil {
+				err = c.wr.check()
+			}
+			if err == nil {
+				if !c.m.Writable() {
+					c.wr.wait()
+				}
+				continue
+			}
+			c.wr.release()
+			s.mu.Unlock()
+			return n, opError("write", "tcp", c.laddr, c.raddr, err)
+		}
+		c.wr.release()
+		s.unlock(s.now())
+		return n, c.fail("write", err)
+	}
+}
+
+// Close implements net.Conn: what is queued is still sent, unless SetLinger(0)
+// was called or received data are unread; then the connection is reset.
+func (c *TCPConn) Close() error {
+	s := c.s
+	s.mu.Lock()
+	if c.closed {
+		s.mu.Unlock()
+		return opError("close", "tcp", c.laddr, c.raddr, errClosed)
+	}
+	c.closed = true
+	now := s.now()
+	if c.linger == 0 {
+		c.m.Abort(now)
+	} else {
+		c.m.Close(now)
+	}
+	c.rd.stop()
+	c.wr.stop()
+	c.changed()
+	s.unlock(now)
+	if c.linger > 0 {
+		c.drain()
+	}
+	return nil
+}
+
+// drain waits until the peer has acknowledged everything, the FIN included, or
+// the linger time is over.
+func (c *TCPConn) drain() {
+	s := c.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c.wr.set(time.Now().Add(c.linger))
+	for c.wr.check() == nil && !c.dead {
+		if st := c.m.State(); st == tcp.FinWait2 || st == tcp.TimeWait || st == tcp.Closed {
+			break
+		}
+		c.wr.wait()
+	}
+	c.wr.stop()
+}
+
+// control runs f, the engine's part of an operation, unless c is closed.
+func (c *TCPConn) control(op string, f func(now tcp.Instant)) error {
+	s := c.s
+	s.mu.Lock()
+	if c.closed {
+		s.mu.Unlock()
+		return opError(op, "tcp", c.laddr, c.raddr, errClosed)
+	}
+	now := s.now()
+	f(now)
+	c.changed()
+	s.unlock(now)
+	return nil
+}
+
+// CloseWrite sends FIN after all queued data; reading goes on.
+func (c *TCPConn) CloseWrite() error {
+	return c.control("close", func(now tcp.Instant) { c.m.CloseWrite(now) })
+}
+
+// CloseRead discards what arrives from now on; Read returns io.EOF.
+func (c *TCPConn) CloseRead() error {
+	return c.control("close", func(now tcp.Instant) { c.m.CloseRead(now); c.rd.wake() })
+}
+
+// Conns returns a snapshot of all TCP connections for people, sorted by address.
+func (s *Stack) Conns() []ConnInfo {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := make([]ConnInfo, 0, len(s.conns))
+	for _, c := range s.conns {
+		out = append(out, ConnInfo{c.m.Local(), c.m.Remote(), c.m.Info()})
+	}
+	slices.SortFunc(out, func(a, b ConnInfo) int {
+		if n := a.Local.Compare(b.Local); n != 0 {
+			return n
+		}
+		return a.Remote.Compare(b.Remote)
+	})
+	return out
+}
+
+// ConnInfo describes a TCP connection.
+type ConnInfo struct {
+	Local, Remote netip.AddrPort
+	tcp.Info
+}

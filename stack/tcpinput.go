@@ -1,0 +1,164 @@
+package stack
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"net/netip"
+	"time"
+
+	"arpeggio/stack/checksum"
+	"arpeggio/stack/ipv4"
+	"arpeggio/stack/link"
+	"arpeggio/stack/tcp"
+)
+
+// connKey names a connection.
+type connKey struct {
+	local, remote [4]byte
+	lport, rport  uint16
+}
+
+func keyOf(local, remote netip.AddrPort) connKey {
+	return connKey{local.Addr().As4(), remote.Addr().As4(), local.Port(), remote.Port()}
+}
+
+// receiveTCP verifies a segment and gives it to its connection, to a listener,
+// or to the rules for segments that belong to nobody (RFC 9293 §3.10.7).
+func (s *Stack) receiveTCP(in *Interface, h *ipv4.Header, payload []byte, a arrival) {
+	if a.csum == link.CsumUnknown && !a.trusted &&
+		checksum.Checksum(checksum.Sum(payload, checksum.Pseudo(h.Src, h.Dst, uint8(h.Proto), len(payload)))) != 0 {
+		s.stats.TCPBadChecksum++
+		return
+	}
+	seg, err := tcp.ParseSegment(payload)
+	if err != nil {
+		s.stats.TCPMalformed++
+		return
+	}
+	if s.own[h.Dst] == nil { // RFC 9293 §3.9.2.3 (MUST-57): no connections with groups
+		s.stats.TCPMalformed++
+		return
+	}
+	s.stats.TCPIn++
+	local, remote := netip.AddrPortFrom(h.Dst, seg.DstPort), netip.AddrPortFrom(h.Src, seg.SrcPort)
+	k := keyOf(local, remote)
+	c := s.conns[k]
+	if c == nil {
+		s.listen(local, remote, &seg, 0, false, a.now)
+		return
+	}
+	if c.m.State() == tcp.TimeWait {
+		if iss, ok := c.m.Reopens(&seg); ok && s.listener(local) != nil {
+			s.remove(c)
+			s.listen(local, remote, &seg, iss, true, a.now)
+			return
+		}
+	}
+	c.m.Input(a.now, &seg)
+	c.changed()
+}
+
+// listen handles a segment without a connection: the LISTEN and CLOSED states
+// of RFC 9293 §3.10.7.1 and §3.10.7.2.
+func (s *Stack) listen(local, remote netip.AddrPort, seg *tcp.Segment, iss tcp.Seq, reopen bool, now tcp.Instant) {
+	l := s.listener(local)
+	if l == nil || seg.Flags.Has(tcp.ACK) || seg.Flags.Has(tcp.RST) {
+		if l == nil {
+			s.stats.TCPNoListener++
+		}
+		s.reset(local, remote, seg)
+		return
+	}
+	if !seg.Flags.Has(tcp.SYN) || seg.Flags.Has(tcp.FIN) {
+		s.stats.TCPMalformed++
+		return
+	}
+	if l.half+len(l.ready) >= l.backlog || len(s.conns) >= s.cfg.MaxConns {
+		s.stats.TCPBacklogFull++
+		return
+	}
+	route, ok := s.lookup(remote.Addr(), nil)
+	if !ok || route.broadcast {
+		s.stats.IPNoRoute++
+		return
+	}
+	cfg := s.connConfig(local, remote, route, now)
+	cfg.ConnectTimeout = time.Minute
+	if reopen {
+		cfg.ISS = iss
+	}
+	l.adjust(&cfg)
+	c := s.newConn(tcp.NewPassive(cfg, seg, now), route)
+	c.listener = l
+	l.half++
+	s.stats.TCPPassiveOpens++
+	c.changed()
+}
+
+// reset answers a segment that belongs to no connection.
+func (s *Stack) reset(local, remote netip.AddrPort, seg *tcp.Segment) {
+	r, ok := tcp.ResetFor(seg)
+	if !ok {
+		return
+	}
+	via, ok := s.lookup(remote.Addr(), nil)
+	if !ok || via.broadcast {
+		return
+	}
+	s.stats.TCPResetsOut++
+	s.sendTCP(via, local.Addr(), remote.Addr(), &r, nil)
+}
+
+// connConfig fills in what all connections have in common.
+func (s *Stack) connConfig(local, remote netip.AddrPort, route hop, now tcp.Instant) tcp.Config {
+	sum := s.hash(keyOf(local, remote), 'i')
+	cfg := tcp.Config{
+		Local: local, Remote: remote,
+		MSS: uint16(s.pathMTU(route, remote.Addr(), s.time(now)) - ipv4.MinHeaderLen - tcp.HeaderLen),
+		// RFC 6528 §3: a hash of the addresses and a secret, plus a clock of 4 µs.
+		ISS:      tcp.Seq(binary.BigEndian.Uint32(sum[0:]) + uint32(now/4000)),
+		TSOffset: binary.BigEndian.Uint32(sum[4:]),
+		RcvBuf:   s.cfg.RcvBuf, SndBuf: s.cfg.SndBuf,
+		NoDelay:   true, // as package net sets it
+		KeepAlive: s.cfg.KeepAlive,
+		MinRTO:    s.cfg.MinRTO, TimeWait: s.cfg.TimeWait,
+		Pool: &s.pool,
+	}
+	if s.cfg.CongestionControl != nil {
+		cfg.CongestionControl = s.cfg.CongestionControl()
+	}
+	return cfg
+}
+
+// hash returns a keyed hash of k for the given purpose.
+func (s *Stack) hash(k connKey, purpose byte) [sha256.Size]byte {
+	var b [32 + 13]byte
+	copy(b[:], s.secret[:])
+	copy(b[32:], k.local[:])
+	copy(b[36:], k.remote[:])
+	binary.BigEndian.PutUint16(b[40:], k.lport)
+	binary.BigEndian.PutUint16(b[42:], k.rport)
+	b[44] = purpose
+	return sha256.Sum256(b[:])
+}
+
+// firstEphemeral is where the ports begin that are chosen for connections
+// without one. RFC 6056 §3.2 wants a wide range; below live services.
+const firstEphemeral = 32768
+
+// choosePort picks a local port that free accepts, starting from a hash of the
+// two ends so that an outsider cannot guess it, and moving on by a counter so
+// that one pair of hosts does not meet its own old connections
+// (RFC 6056 §3.3.3). It returns 0 when none is free.
+func (s *Stack) choosePort(k connKey, free func(port uint16) bool) uint16 {
+	const n = 65536 - firstEphemeral
+	sum := s.hash(k, 'p')
+	offset := binary.BigEndian.Uint32(sum[:])
+	for range uint32(n) {
+		s.portSeq++
+		if port := uint16(firstEphemeral + (offset+s.portSeq)%n); free(port) {
+			return port
+		}
+	}
+	return 0
+}

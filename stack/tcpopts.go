@@ -1,0 +1,99 @@
+package stack
+
+import (
+	"net"
+	"time"
+
+	"arpeggio/stack/tcp"
+)
+
+// LocalAddr implements net.Conn; the result is a *net.TCPAddr.
+func (c *TCPConn) LocalAddr() net.Addr { return c.laddr }
+
+// RemoteAddr implements net.Conn; the result is a *net.TCPAddr.
+func (c *TCPConn) RemoteAddr() net.Addr { return c.raddr }
+
+// SetDeadline implements net.Conn.
+func (c *TCPConn) SetDeadline(t time.Time) error { return c.setDeadlines(t, &c.rd, &c.wr) }
+
+// SetReadDeadline implements net.Conn.
+func (c *TCPConn) SetReadDeadline(t time.Time) error { return c.setDeadlines(t, &c.rd) }
+
+// SetWriteDeadline implements net.Conn.
+func (c *TCPConn) SetWriteDeadline(t time.Time) error { return c.setDeadlines(t, &c.wr) }
+
+func (c *TCPConn) setDeadlines(t time.Time, ws ...*waiter) error {
+	c.s.mu.Lock()
+	defer c.s.mu.Unlock()
+	if c.closed {
+		return opError("set", "tcp", c.laddr, c.raddr, errClosed)
+	}
+	for _, w := range ws {
+		w.set(t)
+	}
+	return nil
+}
+
+// SetNoDelay switches Nagle's algorithm off (true, as it is from the start) or
+// on.
+func (c *TCPConn) SetNoDelay(on bool) error {
+	return c.control("set", func(tcp.Instant) { c.m.SetNoDelay(on) })
+}
+
+// SetLinger says what Close does with data that the peer has not acknowledged:
+// below zero, the default, they are sent in the background; 0 discards them and
+// resets the connection; above zero Close waits for so many seconds.
+func (c *TCPConn) SetLinger(sec int) error {
+	return c.control("set", func(tcp.Instant) { c.linger = time.Duration(sec) * time.Second })
+}
+
+// SetKeepAlive switches keep-alive probes on or off.
+func (c *TCPConn) SetKeepAlive(on bool) error {
+	return c.SetKeepAliveConfig(net.KeepAliveConfig{Enable: on, Idle: -1, Interval: -1, Count: -1})
+}
+
+// SetKeepAlivePeriod sets both the silence before the first probe and the time
+// between probes.
+func (c *TCPConn) SetKeepAlivePeriod(d time.Duration) error {
+	return c.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: d, Interval: d, Count: -1})
+}
+
+// SetKeepAliveConfig configures keep-alive as net.TCPConn's does: zero means
+// the default of package net, below zero leaves a value as it is.
+func (c *TCPConn) SetKeepAliveConfig(k net.KeepAliveConfig) error {
+	return c.control("set", func(now tcp.Instant) {
+		pick := func(v, def, old time.Duration) time.Duration {
+			switch {
+			case v == 0, v < 0 && old == 0:
+				return def
+			case v < 0:
+				return old
+			}
+			return v
+		}
+		old := c.keepAlive
+		c.keepAlive = tcp.KeepAlive{
+			Idle:     pick(k.Idle, DefaultKeepAlive, old.Idle),
+			Interval: pick(k.Interval, DefaultKeepAlive, old.Interval),
+			Probes:   int(pick(time.Duration(k.Count), 9, time.Duration(old.Probes))),
+		}
+		if k.Enable {
+			c.m.SetKeepAlive(now, c.keepAlive)
+		} else {
+			c.m.SetKeepAlive(now, tcp.KeepAlive{})
+		}
+	})
+}
+
+// SetUserTimeout bounds how long data may stay unacknowledged before the
+// connection ends with ETIMEDOUT (RFC 5482, local part); 0 is the default.
+func (c *TCPConn) SetUserTimeout(d time.Duration) error {
+	return c.control("set", func(now tcp.Instant) { c.m.SetUserTimeout(now, d) })
+}
+
+// Info returns a snapshot of the connection's state.
+func (c *TCPConn) Info() tcp.Info {
+	c.s.mu.Lock()
+	defer c.s.mu.Unlock()
+	return c.m.Info()
+}

@@ -1,0 +1,237 @@
+package stack
+
+import (
+	"encoding/binary"
+	"net/netip"
+
+	"arpeggio/stack/checksum"
+	"arpeggio/stack/ethernet"
+	"arpeggio/stack/link"
+	"arpeggio/stack/udp"
+)
+
+// Bounds of what may be queued for the devices. The queue is emptied each time
+// the lock is released, so only bursts come near them; TCP then stops
+// emitting until there is room, everything else is dropped.
+const (
+	txMaxFrames = 2048
+	txMaxBytes  = 8 << 20
+)
+
+// sender is told when a packet of its could not reach the next hop. The caller
+// holds mu.
+type sender interface {
+	unreachable(err error, dst netip.Addr)
+}
+
+// txMeta is what flush must know of a frame besides its octets.
+type txMeta struct {
+	iface *Interface
+	next  netip.Addr
+	mac   ethernet.Addr // of next, when known already
+	from  sender        // may be nil
+}
+
+// txBatch is a run of frames with their storage, which is used again.
+type txBatch struct {
+	frames []link.Frame
+	meta   []txMeta
+	blocks [][]byte // storage of payloads
+	block  int      // the one in use
+	bytes  int
+}
+
+// txQueue collects frames under the stack's lock. One goroutine at a time,
+// whichever finds work and nobody at it, takes the collected batch and writes
+// it with the lock released; what others queue meanwhile is the next batch. So
+// the order of a connection's frames is kept although no lock is held while
+// the device and the resolver run.
+type txQueue struct {
+	txBatch
+	spare txBatch
+	busy  bool // a goroutine is writing
+}
+
+func (b *txBatch) full() bool { return len(b.frames) >= txMaxFrames || b.bytes >= txMaxBytes }
+
+// add returns an empty frame at the end of the batch whose Head has room for
+// the Ethernet header of h's interface in front.
+func (b *txBatch) add(h hop, from sender) *link.Frame {
+	n := len(b.frames)
+	if n < cap(b.frames) {
+		b.frames = b.frames[:n+1]
+	} else {
+		b.frames = append(b.frames, link.Frame{})
+	}
+	f := &b.frames[n]
+	f.Reset()
+	var room [ethernet.MaxHeaderLen]byte
+	f.Head = append(f.Head, room[:h.header.Len()]...)
+	m := txMeta{iface: h.Interface, next: h.next, from: from}
+	switch {
+	case h.broadcast:
+		m.mac = ethernet.Broadcast
+	case h.next.IsMulticast():
+		ip := h.next.As4() // RFC 1112 §6.4
+		m.mac = ethernet.Addr{0x01, 0x00, 0x5e, ip[1] & 0x7f, ip[2], ip[3]}
+	}
+	b.meta = append(b.meta, m)
+	return f
+}
+
+const blockSize = 256 << 10
+
+// store copies pieces, n octets in all, into the batch's storage.
+func (b *txBatch) store(pieces [][]byte, n int) []byte {
+	for ; b.block < len(b.blocks); b.block++ {
+		if cur := b.blocks[b.block]; cap(cur)-len(cur) >= n {
+			break
+		}
+	}
+	if b.block == len(b.blocks) {
+		b.blocks = append(b.blocks, make([]byte, 0, max(blockSize, n)))
+	}
+	cur := b.blocks[b.block]
+	start := len(cur)
+	for _, p := range pieces {
+		cur = append(cur, p...)
+	}
+	b.blocks[b.block] = cur
+	b.bytes += n
+	return cur[start:len(cur):len(cur)]
+}
+
+// reset empties the batch and keeps storage worth keeping.
+func (b *txBatch) reset() {
+	clear(b.meta)
+	b.frames, b.meta = b.frames[:0], b.meta[:0]
+	if len(b.blocks) > 8 {
+		clear(b.blocks[8:])
+		b.blocks = b.blocks[:8]
+	}
+	for k := range b.blocks {
+		b.blocks[k] = b.blocks[k][:0]
+	}
+	b.block, b.bytes = 0, 0
+}
+
+// take returns the collected batch when there is one and nobody else is
+// writing. The caller holds mu and gives the batch to flush after releasing it.
+func (s *Stack) take() (b txBatch, ok bool) {
+	if s.tx.busy || len(s.tx.frames) == 0 {
+		return b, false
+	}
+	b = s.tx.txBatch
+	s.tx.txBatch, s.tx.spare, s.tx.busy = s.tx.spare, txBatch{}, true
+	s.pending.overtaken(&b)
+	return b, true
+}
+
+// flush writes b and what is queued meanwhile. No lock is held.
+func (s *Stack) flush(b txBatch) {
+	for more := true; more; {
+		var st FrameStats
+		s.write(&b, &st)
+		b.reset()
+		s.mu.Lock()
+		s.stats.merge(&st)
+		s.tx.spare, s.tx.busy = b, false
+		for _, c := range s.stalled {
+			c.changed()
+		}
+		s.stalled = s.stalled[:0]
+		if len(s.dirty) > 0 {
+			s.settle(s.now())
+		}
+		if b, more = s.take(); !more {
+			s.empty.Broadcast()
+		}
+		wake := s.wakeFor()
+		s.mu.Unlock()
+		if wake != nil {
+			wake.Wake()
+		}
+	}
+}
+
+// write resolves the next hops of b's frames, completes them and writes them
+// in runs, one for each stretch of frames of one device.
+func (s *Stack) write(b *txBatch, st *FrameStats) {
+	var (
+		start   int // of the run that is being collected
+		last    txMeta
+		unknown []txMeta // neighbours of this batch that are being asked for
+	)
+	for k := range b.frames {
+		m := &b.meta[k]
+		if m.mac.IsZero() && m.iface == last.iface && m.next == last.next {
+			m.mac = last.mac
+		}
+		if m.mac.IsZero() && m.iface != nil {
+			m.mac = s.neighbour(m, &unknown)
+		}
+		if k > start && (m.mac.IsZero() || m.iface.dev != b.meta[k-1].iface.dev) {
+			writeRun(b.meta[start].iface.dev, b.frames[start:k], st)
+			start = k
+		}
+		if m.mac.IsZero() {
+			if m.iface != nil {
+				s.park(&b.frames[k], m)
+			}
+			start = k + 1
+			continue
+		}
+		last = *m
+		complete(&b.frames[k], m)
+	}
+	if start < len(b.frames) {
+		writeRun(b.meta[start].iface.dev, b.frames[start:], st)
+	}
+}
+
+// neighbour asks the resolver for m's next hop, once a batch. It returns zero
+// when the answer is yet to come.
+func (s *Stack) neighbour(m *txMeta, unknown *[]txMeta) ethernet.Addr {
+	for _, u := range *unknown {
+		if u.iface == m.iface && u.next == m.next {
+			return ethernet.Addr{}
+		}
+	}
+	if mac, ok := m.iface.resolver.Resolve(m.next, m.iface.done); ok {
+		return mac
+	}
+	*unknown = append(*unknown, *m)
+	return ethernet.Addr{}
+}
+
+// complete fills in the Ethernet header, and the checksum when the device does
+// not.
+func complete(f *link.Frame, m *txMeta) {
+	h := m.iface.header
+	h.Dst, h.Type = m.mac, ethernet.TypeIPv4
+	h.AppendTo(f.Head[:0])
+	if f.Csum.State == link.CsumPartial && !m.iface.port.info.Caps.Has(link.CapTxChecksum) {
+		sum := checksum.Sum(f.Head[f.Csum.Start:], 0)
+		if len(f.Payload) > 0 {
+			head := len(f.Head) - int(f.Csum.Start)
+			sum = checksum.Combine(sum, head, checksum.SumSlices(f.Payload, 0))
+		}
+		binary.BigEndian.PutUint16(f.Head[f.Csum.Start+f.Csum.Offset:], udp.Finish(sum))
+		f.Csum = link.Csum{}
+	}
+}
+
+// writeRun writes frames to one device. What the device refuses is lost, as on
+// a wire.
+func writeRun(dev link.Device, frames []link.Frame, st *FrameStats) {
+	for len(frames) > 0 {
+		n, err := dev.WriteFrames(frames)
+		st.FramesOut += uint64(n)
+		if err == nil && n > 0 {
+			frames = frames[n:]
+			continue
+		}
+		st.FrameOutErrors++
+		frames = frames[min(n+1, len(frames)):]
+	}
+}

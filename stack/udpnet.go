@@ -1,0 +1,112 @@
+package stack
+
+import (
+	"net"
+	"net/netip"
+	"os"
+	"time"
+)
+
+var errDeadline = os.ErrDeadlineExceeded
+
+func (u *UDPConn) fail(op string, err error) error {
+	return opError(op, "udp", u.LocalAddr(), u.RemoteAddr(), err)
+}
+
+// ReadFrom implements net.PacketConn; what does not fit p is lost.
+func (u *UDPConn) ReadFrom(p []byte) (int, net.Addr, error) {
+	n, from, err := u.ReadFromAddrPort(p)
+	if err != nil {
+		return n, nil, err
+	}
+	return n, net.UDPAddrFromAddrPort(from), nil
+}
+
+// ReadFromAddrPort is ReadFrom without an allocation.
+func (u *UDPConn) ReadFromAddrPort(p []byte) (n int, from netip.AddrPort, err error) {
+	n, from, err = u.receive(p)
+	if err != nil {
+		err = u.fail("read", err)
+	}
+	return n, from, err
+}
+
+// Read implements net.Conn.
+func (u *UDPConn) Read(p []byte) (int, error) {
+	n, _, err := u.ReadFromAddrPort(p)
+	return n, err
+}
+
+// WriteTo implements net.PacketConn. It fails with EISCONN when u has a peer.
+func (u *UDPConn) WriteTo(p []byte, addr net.Addr) (int, error) {
+	a, ok := addr.(*net.UDPAddr)
+	if !ok || a == nil {
+		return 0, u.fail("write", errInvalid)
+	}
+	ap := a.AddrPort()
+	return u.WriteToAddrPort(p, netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port()))
+}
+
+// WriteToAddrPort is WriteTo without an allocation.
+func (u *UDPConn) WriteToAddrPort(p []byte, to netip.AddrPort) (int, error) {
+	if u.remote.IsValid() {
+		return 0, u.fail("write", errIsConn)
+	}
+	if err := u.send(p, to); err != nil {
+		return 0, opError("write", "udp", u.LocalAddr(), udpAddr(to), err)
+	}
+	return len(p), nil
+}
+
+// Write implements net.Conn. It fails with EDESTADDRREQ when u has no peer.
+func (u *UDPConn) Write(p []byte) (int, error) {
+	if !u.remote.IsValid() {
+		return 0, u.fail("write", errDestRequired)
+	}
+	if err := u.send(p, u.remote); err != nil {
+		return 0, u.fail("write", err)
+	}
+	return len(p), nil
+}
+
+// LocalAddr implements net.Conn; the result is a *net.UDPAddr.
+func (u *UDPConn) LocalAddr() net.Addr { return net.UDPAddrFromAddrPort(u.local) }
+
+// RemoteAddr implements net.Conn; the result is a *net.UDPAddr or nil.
+func (u *UDPConn) RemoteAddr() net.Addr { return udpAddr(u.remote) }
+
+// SetDeadline implements net.Conn.
+func (u *UDPConn) SetDeadline(t time.Time) error { return u.setDeadline(t, true, true) }
+
+// SetReadDeadline implements net.Conn.
+func (u *UDPConn) SetReadDeadline(t time.Time) error { return u.setDeadline(t, true, false) }
+
+// SetWriteDeadline implements net.Conn. Sending does not wait; after t it
+// fails.
+func (u *UDPConn) SetWriteDeadline(t time.Time) error { return u.setDeadline(t, false, true) }
+
+func (u *UDPConn) setDeadline(t time.Time, read, write bool) error {
+	u.s.mu.Lock()
+	defer u.s.mu.Unlock()
+	if u.closed {
+		return u.fail("set", errClosed)
+	}
+	if read {
+		u.rd.set(t)
+	}
+	if write {
+		u.sendBy = t
+	}
+	return nil
+}
+
+// SetReadBuffer bounds the octets that wait for Read, overhead included.
+func (u *UDPConn) SetReadBuffer(n int) error {
+	u.s.mu.Lock()
+	defer u.s.mu.Unlock()
+	if n <= 0 {
+		return u.fail("set", errInvalid)
+	}
+	u.max = n
+	return nil
+}
