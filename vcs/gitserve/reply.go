@@ -1,0 +1,97 @@
+package gitserve
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"time"
+
+	"arpeggio/vcs"
+)
+
+// timed returns a writer whose every write must be done within WriteTimeout.
+func (h *Handler) timed(w http.ResponseWriter) *timedWriter {
+	return &timedWriter{w: w, ctl: http.NewResponseController(w), timeout: h.cfg.WriteTimeout}
+}
+
+type timedWriter struct {
+	w       io.Writer
+	ctl     *http.ResponseController
+	timeout time.Duration
+}
+
+func (t *timedWriter) Write(p []byte) (int, error) {
+	// Not every ResponseWriter has deadlines; then the http.Server's rule.
+	_ = t.ctl.SetWriteDeadline(time.Now().Add(t.timeout))
+	return t.w.Write(p)
+}
+
+func (t *timedWriter) Flush() error { return t.ctl.Flush() }
+
+// cancelReader reads objects until the client is gone.
+type cancelReader struct {
+	ctx     context.Context
+	objects vcs.ObjectReader
+}
+
+func (c *cancelReader) ReadObject(id vcs.ID) (vcs.Kind, []byte, error) {
+	if err := c.ctx.Err(); err != nil {
+		return 0, nil, err
+	}
+	return c.objects.ReadObject(id)
+}
+
+// answerV2 runs one command of protocol v2.
+func (h *Handler) answerV2(w http.ResponseWriter, r *http.Request, cmd v2Command) {
+	startReply(w, typeResult)
+	if cmd.lsRefs == nil && cmd.fetch == nil {
+		return
+	}
+	t := h.timed(w)
+	out := newPktWriter(t)
+	objects := &cancelReader{r.Context(), h.cfg.Repository}
+	s, err := takeSnapshot(h.cfg.Repository)
+	switch {
+	case err != nil:
+	case cmd.lsRefs != nil:
+		if err = lsRefs(out, objects, s, cmd.lsRefs); err == nil {
+			h.count(func(s *Stats) { s.LsRefs++ })
+		}
+	default:
+		err = h.withSlot(r.Context(), func() error {
+			f := &fetch{args: cmd.fetch, graph: newGraph(objects), refs: s, out: out, flusher: t, sideband: maxPayload - 1}
+			return h.fetchV2(r.Context(), f)
+		})
+	}
+	h.finish(r.Context(), out, err)
+}
+
+// answerV0 runs one request of protocol v0 or v1.
+func (h *Handler) answerV0(w http.ResponseWriter, r *http.Request, args *fetchArgs, caps v0Caps) {
+	startReply(w, typeResult)
+	if len(args.wants) == 0 {
+		return
+	}
+	t := h.timed(w)
+	out := newPktWriter(t)
+	s, err := takeSnapshot(h.cfg.Repository)
+	if err == nil {
+		err = h.withSlot(r.Context(), func() error {
+			objects := &cancelReader{r.Context(), h.cfg.Repository}
+			f := &fetch{args: args, graph: newGraph(objects), refs: s, out: out, flusher: t, sideband: caps.sideband}
+			return h.fetchV0(r.Context(), f, caps)
+		})
+	}
+	h.finish(r.Context(), out, err)
+}
+
+// withSlot runs f when fewer than MaxConcurrent others run.
+func (h *Handler) withSlot(ctx context.Context, f func() error) error {
+	select {
+	case h.slots <- struct{}{}:
+		defer func() { <-h.slots }()
+		return f()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
