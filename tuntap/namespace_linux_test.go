@@ -1,0 +1,79 @@
+package tuntap_test
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+var namespaces atomic.Int32
+
+// namespace is a network namespace that the test made and that vanishes with
+// it.
+type namespace struct {
+	t    *testing.T
+	name string
+}
+
+func newNamespace(t *testing.T) *namespace {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("network namespaces need root")
+	}
+	if _, err := exec.LookPath("ip"); err != nil {
+		t.Skip("needs ip(8) of iproute2")
+	}
+	n := &namespace{t, fmt.Sprintf("arpeggio-tt-%d-%d", os.Getpid(), namespaces.Add(1))}
+	if out, err := exec.Command("ip", "netns", "add", n.name).CombinedOutput(); err != nil {
+		t.Skipf("cannot make a network namespace: %v: %s", err, out)
+	}
+	t.Cleanup(func() { exec.Command("ip", "netns", "delete", n.name).Run() })
+	n.ip("link", "set", "lo", "up")
+	return n
+}
+
+// ip runs ip(8) inside the namespace.
+func (n *namespace) ip(args ...string) {
+	n.t.Helper()
+	out, err := exec.Command("ip", append([]string{"-n", n.name}, args...)...).CombinedOutput()
+	if err != nil {
+		n.t.Fatalf("ip %s: %v: %s", strings.Join(args, " "), err, out)
+	}
+}
+
+// do runs fn on a thread that is inside the namespace. What fn opens stays
+// there.
+func (n *namespace) do(fn func()) {
+	n.t.Helper()
+	var err error
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
+		var fd int
+		if fd, err = unix.Open("/run/netns/"+n.name, unix.O_RDONLY|unix.O_CLOEXEC, 0); err != nil {
+			return
+		}
+		defer unix.Close(fd)
+		if err = unix.Setns(fd, unix.CLONE_NEWNET); err == nil {
+			fn()
+		}
+	}()
+	<-done
+	if err != nil {
+		n.t.Fatalf("entering %s: %v", n.name, err)
+	}
+}
+
+func needTun(t *testing.T) {
+	t.Helper()
+	if _, err := os.Stat("/dev/net/tun"); err != nil {
+		t.Skip("needs /dev/net/tun (modprobe tun)")
+	}
+}

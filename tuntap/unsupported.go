@@ -1,0 +1,38 @@
+//go:build !linux
+
+package tuntap
+
+import (
+	"fmt"
+	"runtime"
+
+	"arpeggio/stack/link"
+)
+
+// TAP is a TAP device; it exists on Linux only.
+type TAP struct{ link.Device }
+
+// Stats returns how many frames could not be moved.
+func (*TAP) Stats() Stats { return Stats{} }
+
+// Packet is a network card; it exists on Linux only.
+type Packet struct{ link.Device }
+
+// Stats returns how many frames could not be moved.
+func (*Packet) Stats() Stats { return Stats{} }
+
+// OpenTAP returns ErrUnsupported.
+func OpenTAP(TAPConfig) (*TAP, error) { return nil, unsupported("TAP devices") }
+
+// OpenPacket returns ErrUnsupported.
+func OpenPacket(PacketConfig) (*Packet, error) { return nil, unsupported("packet sockets") }
+
+// CreatePersistent returns ErrUnsupported.
+func CreatePersistent(string, int) error { return unsupported("TAP devices") }
+
+// Remove returns ErrUnsupported.
+func Remove(string) error { return unsupported("TAP devices") }
+
+func unsupported(what string) error {
+	return fmt.Errorf("%w: %s has no %s that arpeggio can use", ErrUnsupported, runtime.GOOS, what)
+}
