@@ -118,12 +118,17 @@ func (e *Engine) Flush() {
 	}
 }
 
-// abandon drops n because its address can no longer be a neighbour's.
-func (e *Engine) abandon(n *entry, now time.Time, rule string) {
-	if n.bound() {
-		e.change(ActExpire, Change{Op: OpExpired, Key: e.key(n.addr), Old: n.mac, Rule: rule}, now)
-	} else if n.state == StateIncomplete {
+// abandon drops n because its address becomes our own. Who waits for it gets
+// our own MAC address, as Resolve will say from now on, or an error while the
+// address is still being probed.
+func (e *Engine) abandon(n *entry, now time.Time) {
+	switch {
+	case n.bound():
+		e.change(ActExpire, Change{Op: OpExpired, Key: e.key(n.addr), Old: n.mac, Rule: "the address is ours now"}, now)
+	case n.state == StateIncomplete && e.cfg.Probe:
 		e.out = append(e.out, Action{Kind: ActFailed, Addr: n.addr, Err: ErrAbandoned})
+	case n.state == StateIncomplete:
+		e.out = append(e.out, Action{Kind: ActResolved, Addr: n.addr, MAC: e.mac})
 	}
 	e.finish(n, OutcomeDropped)
 	e.drop(n)

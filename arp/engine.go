@@ -107,11 +107,14 @@ func (e *Engine) fire(n *entry, now time.Time) {
 			e.retry(n, now)
 		}
 	case StateDelay:
-		if n.claim == nil && !now.Before(n.next) {
-			e.probe(n, now, false)
+		if n.claim == nil && !now.Before(earlier(n.next, e.refreshAt(n))) {
+			e.probe(n, now, !now.Before(e.expiresAt(n)))
 		}
 	case StateProbe:
-		if !now.Before(n.next) {
+		switch {
+		case e.cfg.QuietExpiry && !now.Before(e.expiresAt(n)):
+			e.expire(n, now, "deadline")
+		case !now.Before(n.next):
 			e.reprobe(n, now)
 		}
 	case StateFailed:
@@ -134,8 +137,14 @@ func (e *Engine) reschedule(n *entry) {
 	}
 	var t time.Time
 	switch n.state {
-	case StateIncomplete, StateDelay, StateProbe, StateFailed:
+	case StateIncomplete, StateFailed:
 		t = n.next
+	case StateDelay:
+		t = earlier(n.next, e.refreshAt(n))
+	case StateProbe:
+		if t = n.next; e.cfg.QuietExpiry {
+			t = earlier(t, e.expiresAt(n))
+		}
 	case StateReachable, StateStale:
 		t = e.refreshAt(n)
 	}

@@ -38,7 +38,9 @@ func (t *MemTable) Put(c Change) {
 func (t *MemTable) Expire(c Change) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	delete(t.m, c.Key)
+	if b, ok := t.m[c.Key]; ok && (c.Old.IsZero() || c.Old == b.MAC) {
+		delete(t.m, c.Key)
+	}
 }
 
 // All implements Lister with a snapshot.

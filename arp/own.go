@@ -41,7 +41,7 @@ func (e *Engine) AddAddress(now time.Time, p netip.Prefix) {
 		}
 	}
 	if n := e.entries[a]; n != nil {
-		e.abandon(n, now, "own address")
+		e.abandon(n, now)
 	}
 	o := &ownAddr{prefix: p}
 	e.own = append(e.own, o)

@@ -55,7 +55,8 @@ type Table interface {
 	// OpPinned and OpUnpinned. A Put of what holds already is not a change:
 	// it happens when the cache has forgotten what the Table remembers.
 	Put(c Change)
-	// Expire ends the binding of c.Key, if there is one (OpExpired).
+	// Expire ends the binding of c.Key to c.Old, if it holds (OpExpired). A
+	// binding to another MAC address stays; a zero c.Old stands for any.
 	Expire(c Change)
 }
 

@@ -1,0 +1,102 @@
+package versioned
+
+import (
+	"encoding/hex"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"arpeggio/arp"
+	"arpeggio/vcs"
+)
+
+// Trailers of commits. Programs read these; the subject is for people.
+const (
+	TrailerCause     = "Arp-Cause"     // the change: learned, moved, expired, … or merge
+	TrailerAddress   = "Arp-Address"   // the key
+	TrailerMAC       = "Arp-MAC"       // the claimant's or new owner's
+	TrailerOld       = "Arp-Old"       // the owner before
+	TrailerRule      = "Arp-Rule"      // the rule that decided
+	TrailerKind      = "Arp-Kind"      // of the frame, "solicited " before it when it was asked for
+	TrailerFrame     = "Arp-Frame"     // the evidence in hexadecimal
+	TrailerNode      = "Arp-Node"      // who saw it
+	TrailerInterface = "Arp-Interface" // where
+	TrailerTime      = "Arp-Time"      // when, RFC 3339 with the fraction that Git's time lacks
+	TrailerFolded    = "Arp-Folded"    // further changes that this commit stands for
+	TrailerBranch    = "Arp-Branch"    // of a merge: what was merged
+)
+
+// subject returns the first line of a change's commit.
+func subject(c *arp.Change) string {
+	k := Clean(c.Key.String())
+	switch c.Op {
+	case arp.OpMoved:
+		return fmt.Sprintf("arp: %s -> %v (was %v)", k, c.MAC, c.Old)
+	case arp.OpExpired:
+		return fmt.Sprintf("arp: %s expired (was %v)", k, c.Old)
+	case arp.OpPinned:
+		return fmt.Sprintf("arp: %s pinned to %v", k, c.MAC)
+	case arp.OpUnpinned:
+		return fmt.Sprintf("arp: %s unpinned from %v", k, c.MAC)
+	case arp.OpRefused:
+		return fmt.Sprintf("arp: %s claim of %v refused, %v keeps it", k, c.MAC, c.Old)
+	case arp.OpConflict:
+		return fmt.Sprintf("arp: %s is ours and claimed by %v", k, c.MAC)
+	case arp.OpQueryFailed:
+		return fmt.Sprintf("arp: %s query timed out", k)
+	}
+	return fmt.Sprintf("arp: %s -> %v", k, c.MAC)
+}
+
+// message returns the whole text of an item's commit.
+func (t *Table) message(it *item) string {
+	c := &it.change
+	var b strings.Builder
+	b.WriteString(subject(c))
+	b.WriteString("\n\n")
+	add := func(key, value string) {
+		if value = strings.TrimSpace(value); value != "" {
+			fmt.Fprintf(&b, "%s: %s\n", key, value)
+		}
+	}
+	add(TrailerCause, c.Op.String())
+	add(TrailerAddress, Clean(c.Key.String()))
+	if !c.MAC.IsZero() {
+		add(TrailerMAC, c.MAC.String())
+	}
+	if !c.Old.IsZero() {
+		add(TrailerOld, c.Old.String())
+	}
+	add(TrailerRule, Clean(c.Rule))
+	if c.Evidence.Len > 0 {
+		kind := c.Evidence.Kind.String()
+		if c.Evidence.Solicited {
+			kind = solicited + kind
+		}
+		add(TrailerKind, kind)
+		add(TrailerFrame, hex.EncodeToString(c.Evidence.Bytes()))
+	}
+	add(TrailerNode, t.cfg.Node)
+	add(TrailerInterface, Clean(c.Interface))
+	add(TrailerTime, c.Time.UTC().Format(time.RFC3339Nano))
+	if it.folded > 0 {
+		add(TrailerFolded, strconv.Itoa(it.folded))
+	}
+	return b.String()
+}
+
+// mergeMessage returns the text of a merge commit.
+func (t *Table) mergeMessage(what, branch string) string {
+	return fmt.Sprintf("arp: merge %s\n\n%s: merge\n%s: %s\n%s: %s\n",
+		what, TrailerCause, TrailerBranch, branch, TrailerNode, t.cfg.Node)
+}
+
+// info describes a commit of this node; the zero time is now.
+func (t *Table) info(message string, at time.Time, empty bool) vcs.CommitInfo {
+	if at.IsZero() {
+		at = t.cfg.Clock()
+	}
+	who := vcs.Signature{Name: t.cfg.Node, Email: t.cfg.Node + "@" + t.cfg.Domain}
+	return vcs.CommitInfo{Author: who, Committer: who, Message: message, Time: at, AllowEmpty: empty}
+}

@@ -1,0 +1,283 @@
+package versioned
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"arpeggio/arp"
+	"arpeggio/vcs"
+)
+
+// maxBatch bounds how many learned changes reach the primary branch in one
+// merge.
+const maxBatch = 512
+
+// retryDelay is the pause before a commit is tried again while the store takes
+// no more.
+const retryDelay = time.Second
+
+// start starts the writers.
+func (t *Table) start() {
+	learn := make(chan item, maxBatch)
+	t.ended.Go(func() { t.dispatch(learn) })
+	t.ended.Go(func() { t.learner(learn) })
+	go t.follower()
+}
+
+// dispatch takes the queue apart and hands each item to its writer, until Close
+// and the end of the queue.
+func (t *Table) dispatch(learn chan<- item) {
+	defer close(learn)
+	units := make(map[workKey]*unit)
+	slots := make(chan struct{}, max(t.cfg.MaxWork, 0))
+	for {
+		t.mu.Lock()
+		it, ok := t.queue.pop()
+		closed := t.closed
+		t.mu.Unlock()
+		switch {
+		case ok:
+			t.route(it, units, slots, learn)
+		case closed:
+			for _, u := range units {
+				close(u.in)
+			}
+			return
+		default:
+			<-t.wake
+		}
+	}
+}
+
+type workKey struct {
+	id  uint64
+	key arp.Key
+}
+
+func (t *Table) route(it item, units map[workKey]*unit, slots chan struct{}, learn chan<- item) {
+	switch {
+	case it.kind == itemBegin:
+		select {
+		case slots <- struct{}{}:
+			u, err := t.open(kindOf(it.work.Kind), it.work.Key, it.work.Time)
+			if err != nil {
+				<-slots
+				t.failed("open a branch", err)
+				break
+			}
+			units[workKey{it.work.ID, it.work.Key}] = u
+			t.ended.Go(func() {
+				u.run()
+				<-slots
+			})
+		default: // its outcome goes with what is learned
+		}
+		t.settle(1)
+	case it.kind == itemEnd:
+		k := workKey{it.work.ID, it.work.Key}
+		if u := units[k]; u != nil {
+			delete(units, k)
+			close(u.in)
+		}
+		t.settle(1)
+	case it.change.Op == arp.OpPinned || it.change.Op == arp.OpUnpinned:
+		u, err := t.open(kindPin, it.change.Key, it.change.Time)
+		if err != nil {
+			t.failed("open a branch", err)
+			learn <- it
+			return
+		}
+		u.in <- it
+		close(u.in)
+		t.ended.Go(u.run)
+	default:
+		if u := units[workKey{it.change.Work, it.change.Key}]; u != nil {
+			u.in <- it
+			return
+		}
+		learn <- it
+	}
+}
+
+// learner commits what is learned on a branch of its own, one commit a change,
+// and merges it into the primary branch.
+func (t *Table) learner(in <-chan item) {
+	name := t.branchName(Learn)
+	for it := range in {
+		head, err := t.reopen(name)
+		n := 1
+		for more := true; more; {
+			if err == nil {
+				head, err = t.commit(name, head, &it)
+			}
+			for try := 0; err != nil && try < 3 && errors.Is(err, vcs.ErrRefMoved); try++ {
+				// somebody else has moved our branch: go on from there
+				if head, err = t.reopen(name); err == nil {
+					head, err = t.commit(name, head, &it)
+				}
+			}
+			if err != nil {
+				t.failed(subject(&it.change), err)
+				head, err = t.reopen(name)
+			}
+			if more = n < maxBatch; more {
+				select {
+				case next, ok := <-in:
+					if more = ok; ok {
+						it = next
+						n++
+					}
+				default:
+					more = false
+				}
+			}
+		}
+		if err == nil {
+			what := fmt.Sprintf("%d learned changes", n)
+			if n == 1 {
+				what = "what was learned about " + Clean(it.change.Key.String())
+			}
+			t.merge(name, head, what, it.change.Time)
+		}
+		t.settle(n)
+	}
+}
+
+// reopen moves the learning branch to the primary head, unless it still holds
+// what a failed merge has left there, and returns its head.
+func (t *Table) reopen(name string) (vcs.ID, error) {
+	to, err := t.repo.Head(t.cfg.Branch)
+	if err != nil {
+		return vcs.ID{}, err
+	}
+	old, err := t.repo.Head(name)
+	if err != nil && !errors.Is(err, vcs.ErrNotFound) {
+		return vcs.ID{}, err
+	}
+	if !old.IsZero() {
+		if done, err := t.repo.Store().IsAncestor(old, to); err != nil || !done {
+			return old, err
+		}
+	}
+	return to, t.repo.SetBranch(t.ctx, name, old, to)
+}
+
+// commit puts one item on a branch and returns the new head. While the store
+// takes no more it waits, unless the Table is being closed.
+func (t *Table) commit(branch string, head vcs.ID, it *item) (vcs.ID, error) {
+	var changes []vcs.Change[arp.Key, Entry]
+	if it.kind == itemWrite {
+		changes = append(changes, vcs.Change[arp.Key, Entry]{Key: it.change.Key, Value: vcs.Some(it.entry)})
+	}
+	info := t.info(t.message(it), it.change.Time, true)
+	for {
+		t.pause("commit")
+		id, err := t.repo.Commit(t.ctx, branch, head, changes, info)
+		if err == nil {
+			t.count(&t.stats.Commits)
+			return id, nil
+		}
+		if !errors.Is(err, vcs.ErrBacklog) || !t.later() {
+			return head, err
+		}
+	}
+}
+
+// merge brings a branch into the primary one.
+func (t *Table) merge(branch string, head vcs.ID, what string, at time.Time) bool {
+	opt := vcs.MergeOptions{CommitInfo: t.info(t.mergeMessage(what, branch), at, true)}
+	for {
+		t.pause("merge")
+		res, err := t.repo.Merge(t.ctx, t.cfg.Branch, head, opt)
+		switch {
+		case err == nil && res.Kind == vcs.Merged:
+			t.count(&t.stats.Merges)
+			return true
+		case err == nil:
+			t.count(&t.stats.Forward)
+			return true
+		case errors.Is(err, vcs.ErrRefMoved):
+		case !errors.Is(err, vcs.ErrBacklog) || !t.later():
+			t.failed("merge "+branch, err)
+			return false
+		}
+	}
+}
+
+// later waits before another attempt; false means that there is no time left.
+func (t *Table) later() bool {
+	select {
+	case <-time.After(retryDelay):
+		return true
+	case <-t.stop:
+		return false
+	}
+}
+
+func (t *Table) count(n *uint64) {
+	t.mu.Lock()
+	*n++
+	t.mu.Unlock()
+}
+
+func (t *Table) failed(what string, err error) {
+	t.count(&t.stats.Failed)
+	t.cfg.Logger.Error("versioned: not committed", "what", what, "err", err)
+}
+
+// settle notes that n items need no more attention.
+func (t *Table) settle(n int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.busy -= n; t.busy == 0 {
+		for _, c := range t.idle {
+			close(c)
+		}
+		t.idle = nil
+	}
+}
+
+// Sync returns when everything that the Table was told before is committed,
+// merged and durable. Work under way is not waited for.
+func (t *Table) Sync(ctx context.Context) error {
+	t.mu.Lock()
+	var idle chan struct{}
+	if t.busy > 0 {
+		idle = make(chan struct{})
+		t.idle = append(t.idle, idle)
+	}
+	t.mu.Unlock()
+	if idle != nil {
+		select {
+		case <-idle:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return t.repo.Sync(ctx)
+}
+
+// Close commits and merges what is queued, makes it durable and ends the
+// writers. Afterwards the Table still answers, but records no more. It is
+// idempotent.
+func (t *Table) Close() error {
+	t.mu.Lock()
+	if t.closed {
+		t.mu.Unlock()
+		return nil
+	}
+	t.closed = true
+	t.mu.Unlock()
+	close(t.stop)
+	select {
+	case t.wake <- struct{}{}:
+	default:
+	}
+	t.ended.Wait()
+	t.follow.Close()
+	<-t.followed
+	t.cancel()
+	return t.repo.Sync(context.Background())
+}
