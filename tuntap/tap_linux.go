@@ -281,7 +281,7 @@ func (t *TAP) writeOne(f *link.Frame) error {
 	}
 	var hdr [vnetLen]byte
 	var v [maxVector]unix.Iovec
-	iov := v[:]
+	var iov []unix.Iovec
 	if t.vnet {
 		putVnet(&hdr, f)
 		v[0] = iovec(hdr[:])

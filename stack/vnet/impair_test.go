@@ -155,12 +155,12 @@ func TestRateLimitPacesAndDrops(t *testing.T) {
 	each(t, im, func(t *testing.T, l *lan, stats func() vnet.Counters) {
 		numbered(t, l.a, 10, 1250-14)
 		for i := range 6 {
-			time.Sleep(10*time.Millisecond - 1)
+			time.Sleep(10*time.Millisecond - time.Nanosecond)
 			synctest.Wait()
 			if n := numbers(t, l.b); len(n) != 0 {
 				t.Errorf("frame %v came early", n)
 			}
-			time.Sleep(1)
+			time.Sleep(time.Nanosecond)
 			synctest.Wait()
 			if n := numbers(t, l.b); len(n) != 1 || n[0] != i {
 				t.Errorf("after %d ms: %v", 10*(i+1), n)
@@ -214,12 +214,12 @@ func TestOutageOnceAfterOneMegabyte(t *testing.T) {
 			t.Errorf("%d frames before the outage", n)
 		}
 		numbered(t, l.a, 5, 986)
-		time.Sleep(time.Second - 1)
+		time.Sleep(time.Second - time.Nanosecond)
 		numbered(t, l.a, 5, 986)
 		if n := len(numbers(t, l.b)); n != 0 || stats().Dropped[vnet.DropOutage] != 10 {
 			t.Errorf("%d frames during the outage; %+v", n, stats())
 		}
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		numbered(t, l.a, 1000, 1400)
 		if n := len(numbers(t, l.b)); n != 1000 {
 			t.Errorf("%d frames after the outage", n)
