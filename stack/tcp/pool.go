@@ -21,6 +21,9 @@ type Pool struct {
 	refs  *chunk // without storage, for WriteRef
 	nrefs int
 
+	holding bool // see Hold
+	held    *chunk
+
 	seg    Segment
 	pieces [maxPieces][]byte
 }
@@ -55,8 +58,17 @@ func (p *Pool) getRef() *chunk {
 	return c
 }
 
-// put takes c back and releases what it referred to.
+// put takes c back, for Recycle when the pool is holding.
 func (p *Pool) put(c *chunk) {
+	if p.holding {
+		c.next, p.held = p.held, c
+		return
+	}
+	p.recycle(c)
+}
+
+// recycle releases what c referred to and keeps c for the next user.
+func (p *Pool) recycle(c *chunk) {
 	if c.release != nil {
 		c.release()
 		c.release = nil

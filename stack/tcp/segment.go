@@ -28,7 +28,7 @@ type Segment struct {
 
 	// Data holds the text of a segment to be sent, in pieces that alias the
 	// send queue. They are valid until the next call of the Conn that emitted
-	// the segment and must not be modified.
+	// the segment, or longer with Pool.Hold, and must not be modified.
 	Data [][]byte
 
 	// GSOSize is above zero when Data is longer than one segment may be and
