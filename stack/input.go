@@ -27,6 +27,10 @@ type arrival struct {
 	trusted bool // from ourselves: neither filtered nor summed
 }
 
+// maxTrailer is how many octets of padding behind a full packet are tolerated:
+// some cards and drivers append their own.
+const maxTrailer = 255
+
 // accept is the link layer's part, without the lock: which interface a frame is
 // for, and who wants it. Frames for the resolver are handed over here. What is
 // dropped is counted in drops.
@@ -43,7 +47,7 @@ func (p *port) accept(f *link.Frame, at time.Time, drops *FrameStats) (in input,
 		}
 		return in, false
 	}
-	if f.GSO.Type == link.GSONone && len(payload) > p.info.MTU && !p.info.Caps.Has(link.CapGRO) {
+	if f.GSO.Type == link.GSONone && len(payload) > p.info.MTU+maxTrailer && !p.info.Caps.Has(link.CapGRO) {
 		drops.FrameGiants++
 		return in, false
 	}

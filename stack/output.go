@@ -72,6 +72,10 @@ func (s *Stack) sendSegment(seg *tcp.Segment) bool {
 	return true
 }
 
+// maxCopy is the payload up to which copying it behind the headers is cheaper
+// than letting the device gather it.
+const maxCopy = 512
+
 // sendTCP sends one segment. DF is set, for path MTU discovery, and the
 // identification is zero, as it may be in a packet that nobody fragments
 // (RFC 6864 §4.1).
@@ -103,8 +107,13 @@ func (s *Stack) sendTCP(via hop, src, dst netip.Addr, seg *tcp.Segment, from sen
 	if seg.GSOSize > 0 {
 		f.GSO = link.GSO{Type: link.GSOTCP4, HdrLen: uint16(len(f.Head)), Size: seg.GSOSize}
 	}
-	if n > 0 {
-		f.Payload = append(f.Payload, s.tx.store(seg.Data, n))
+	s.tx.bytes += n
+	if n > maxCopy {
+		f.Payload = append(f.Payload, seg.Data...)
+	} else {
+		for _, p := range seg.Data {
+			f.Head = append(f.Head, p...)
+		}
 	}
 	s.stats.IPOut++
 	s.stats.TCPOut++

@@ -76,6 +76,7 @@ func New(cfg Config) *Stack {
 	s.pending.init()
 	s.empty.L = &s.mu
 	s.emit = s.sendSegment
+	s.pool.Hold()
 	var seed [8]byte
 	s.random(s.secret[:])
 	s.random(seed[:])

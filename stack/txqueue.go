@@ -7,6 +7,7 @@ import (
 	"arpeggio/stack/checksum"
 	"arpeggio/stack/ethernet"
 	"arpeggio/stack/link"
+	"arpeggio/stack/tcp"
 	"arpeggio/stack/udp"
 )
 
@@ -36,9 +37,10 @@ type txMeta struct {
 type txBatch struct {
 	frames []link.Frame
 	meta   []txMeta
-	blocks [][]byte // storage of payloads
-	block  int      // the one in use
 	bytes  int
+	// held are the buffers that were given back until the batch was taken:
+	// payloads of its frames may lie there.
+	held tcp.Held
 }
 
 // txQueue collects frames under the stack's lock. One goroutine at a time,
@@ -79,49 +81,27 @@ func (b *txBatch) add(h hop, from sender) *link.Frame {
 	return f
 }
 
-const blockSize = 256 << 10
-
-// store copies pieces, n octets in all, into the batch's storage.
-func (b *txBatch) store(pieces [][]byte, n int) []byte {
-	for ; b.block < len(b.blocks); b.block++ {
-		if cur := b.blocks[b.block]; cap(cur)-len(cur) >= n {
-			break
-		}
-	}
-	if b.block == len(b.blocks) {
-		b.blocks = append(b.blocks, make([]byte, 0, max(blockSize, n)))
-	}
-	cur := b.blocks[b.block]
-	start := len(cur)
-	for _, p := range pieces {
-		cur = append(cur, p...)
-	}
-	b.blocks[b.block] = cur
-	b.bytes += n
-	return cur[start:len(cur):len(cur)]
-}
-
 // reset empties the batch and keeps storage worth keeping.
 func (b *txBatch) reset() {
+	for k := range b.frames {
+		clear(b.frames[k].Payload)
+	}
 	clear(b.meta)
-	b.frames, b.meta = b.frames[:0], b.meta[:0]
-	if len(b.blocks) > 8 {
-		clear(b.blocks[8:])
-		b.blocks = b.blocks[:8]
-	}
-	for k := range b.blocks {
-		b.blocks[k] = b.blocks[k][:0]
-	}
-	b.block, b.bytes = 0, 0
+	b.frames, b.meta, b.bytes, b.held = b.frames[:0], b.meta[:0], 0, tcp.Held{}
 }
 
 // take returns the collected batch when there is one and nobody else is
 // writing. The caller holds mu and gives the batch to flush after releasing it.
 func (s *Stack) take() (b txBatch, ok bool) {
-	if s.tx.busy || len(s.tx.frames) == 0 {
+	if s.tx.busy {
+		return b, false
+	}
+	if len(s.tx.frames) == 0 {
+		s.pool.Recycle(s.pool.TakeHeld())
 		return b, false
 	}
 	b = s.tx.txBatch
+	b.held = s.pool.TakeHeld()
 	s.tx.txBatch, s.tx.spare, s.tx.busy = s.tx.spare, txBatch{}, true
 	s.pending.overtaken(&b)
 	return b, true
@@ -132,8 +112,9 @@ func (s *Stack) flush(b txBatch) {
 	for more := true; more; {
 		var st FrameStats
 		s.write(&b, &st)
-		b.reset()
 		s.mu.Lock()
+		s.pool.Recycle(b.held)
+		b.reset()
 		s.stats.merge(&st)
 		s.tx.spare, s.tx.busy = b, false
 		for _, c := range s.stalled {
