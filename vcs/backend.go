@@ -56,6 +56,6 @@ type Batch struct {
 
 // Limits of one batch.
 const (
-	MaxBatchRefs = 4096
+	MaxBatchRefs = 2048
 	MaxRecord    = 64 << 10
 )

@@ -25,8 +25,8 @@ func CheckRefName(name string) error {
 	bad := func(why string) error {
 		return fmt.Errorf("%w: %.120q: %s", ErrBadRefName, name, why)
 	}
-	if len(name) > 1024 {
-		return bad("longer than 1024 bytes")
+	if len(name) > maxRefName {
+		return bad("longer than 400 bytes")
 	}
 	if !strings.HasPrefix(name, "refs/") {
 		return bad("does not start with refs/")
@@ -59,3 +59,7 @@ func CheckRefName(name string) error {
 	}
 	return nil
 }
+
+// maxRefName is the longest ref name; with it MaxBatchRefs updates fit into one
+// transaction of every backend.
+const maxRefName = 400

@@ -1,0 +1,16 @@
+// Package badger is the vcs backend on a file system: objects, refs and log in
+// a badger LSM tree, set up for small machines and for power cuts.
+//
+// One Apply is one synced transaction. What does not fit into one (badger's
+// limit is 15 % of a memtable) is written ahead in transactions of its own:
+// objects that nothing refers to yet, log and checkpoint chunks beyond the end
+// that the last transaction sets. So a cut leaves either all of a batch or
+// nothing that shows.
+//
+// All values stay in the LSM tree: a damaged value log opens without an error
+// and with values missing. Objects are stored as they are, uncompressed, and
+// hashed on every read.
+//
+// Writes stop with ErrNoSpace before the disk is full, because badger writes
+// through memory maps and a full disk would kill the process.
+package badger
