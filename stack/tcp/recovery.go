@@ -193,7 +193,7 @@ func (c *Conn) rescue() (from, to Seq, ok bool) {
 	if !from.Before(to) {
 		return 0, 0, false
 	}
-	return maxSeq(from, to.Add(-c.win.MSS)), to, true
+	return maxSeq(from, to.Add(c.sackOctets()-c.win.MSS)), to, true
 }
 
 // reportsDuplicate reports whether the first SACK block is a D-SACK: below the
