@@ -79,6 +79,7 @@ var emulatorSymptoms = []symptom{
 	{"netdev backend type", ErrEmulator, "this QEMU is too old for the stream network; install 7.2 or newer, or use the user network"},
 	{"Parameter 'type'", ErrEmulator, "this QEMU is too old for the stream network; install 7.2 or newer, or use the user network"},
 	{"kernel file", ErrEmulator, "check that the kernel is a readable bzImage"},
+	{"kernel too old", ErrEmulator, "check that the kernel is a readable bzImage"},
 	{"could not load kernel", ErrEmulator, "check that the kernel is a readable bzImage"},
 	{"Machine type", ErrEmulator, "this QEMU emulates no q35 machine; install qemu-system-x86_64"},
 }

@@ -38,12 +38,9 @@ const (
 // Kernel looks at the file at path and reports why it cannot be booted as an
 // x86-64 bzImage.
 func Kernel(path string) (KernelInfo, error) {
-	fail := func(format string, args ...any) (KernelInfo, error) {
-		return KernelInfo{}, fmt.Errorf("vmimage: kernel %s "+format, append([]any{path}, args...)...)
-	}
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return fail("does not exist; fetch it with: go mod download github.com/gokrazy/kernel.amd64")
+		return KernelInfo{}, fmt.Errorf("vmimage: kernel %s does not exist; fetch it with: go mod download github.com/gokrazy/kernel.amd64", path)
 	} else if err != nil {
 		return KernelInfo{}, fmt.Errorf("vmimage: kernel: %w", err)
 	}
@@ -53,30 +50,37 @@ func Kernel(path string) (KernelInfo, error) {
 		return KernelInfo{}, fmt.Errorf("vmimage: kernel: %w", err)
 	}
 	if info.IsDir() {
-		return fail("is a directory; name the vmlinuz file in it")
+		return KernelInfo{}, fmt.Errorf("vmimage: kernel %s is a directory; name the vmlinuz file in it", path)
 	}
+	version, err := readKernel(f, info.Size())
+	if err != nil {
+		return KernelInfo{}, fmt.Errorf("vmimage: kernel %s %w", path, err)
+	}
+	return KernelInfo{Path: path, Version: version, Size: info.Size()}, nil
+}
+
+// readKernel checks an image of size octets and returns its version. Errors
+// continue the sentence "kernel FILE …".
+func readKernel(r io.ReaderAt, size int64) (version string, err error) {
 	h := make([]byte, setupHeaderEnd)
-	n, err := io.ReadFull(f, h)
-	h = h[:n]
-	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) {
-		return KernelInfo{}, fmt.Errorf("vmimage: kernel: %w", err)
-	}
-	if n < setupHeaderEnd {
-		return fail("is cut off: only %d bytes", n)
+	if n, err := r.ReadAt(h, 0); n < len(h) && errors.Is(err, io.EOF) {
+		return "", fmt.Errorf("is cut off: only %d bytes", n)
+	} else if n < len(h) {
+		return "", fmt.Errorf("cannot be read: %w", err)
 	}
 	if what := foreignKernel(h); what != "" {
-		return fail("is %s; an x86-64 bzImage is needed", what)
+		return "", fmt.Errorf("is %s; an x86-64 bzImage is needed", what)
 	}
 	u16 := func(off int) uint16 { return binary.LittleEndian.Uint16(h[off:]) }
 	switch {
 	case u16(offBootFlag) != 0xaa55 || string(h[offHeader:offHeader+4]) != "HdrS":
-		return fail("is not a Linux kernel image")
+		return "", errors.New("is not a Linux kernel image; an x86-64 bzImage is needed")
 	case u16(offVersion) < minProtocol:
-		return fail("is too old: boot protocol %d.%02d, 2.12 is needed", u16(offVersion)>>8, u16(offVersion)&0xff)
+		return "", fmt.Errorf("is too old: boot protocol %d.%02d, 2.12 is needed", u16(offVersion)>>8, u16(offVersion)&0xff)
 	case h[offLoadFlags]&loadedHigh == 0:
-		return fail("is a zImage; an x86-64 bzImage is needed")
+		return "", errors.New("is a zImage; an x86-64 bzImage is needed")
 	case u16(offXLoadFlags)&xlfKernel64 == 0:
-		return fail("is built for 32-bit x86; an x86-64 kernel is needed")
+		return "", errors.New("is built for 32-bit x86; an x86-64 kernel is needed")
 	}
 	setup := int64(h[offSetupSects])
 	if setup == 0 {
@@ -84,10 +88,10 @@ func Kernel(path string) (KernelInfo, error) {
 	}
 	whole := (setup+1)*512 + int64(binary.LittleEndian.Uint32(h[offSysSize:]))*16
 	// syssize is rounded up to a paragraph; the file may end inside the last one.
-	if info.Size()+15 < whole {
-		return fail("is cut off: %d of %d bytes", info.Size(), whole)
+	if size+15 < whole {
+		return "", fmt.Errorf("is cut off: %d of %d bytes", size, whole)
 	}
-	return KernelInfo{Path: path, Version: kernelVersion(f, int64(u16(offKernelVer))), Size: info.Size()}, nil
+	return kernelVersion(r, int64(u16(offKernelVer))), nil
 }
 
 // foreignKernel names images that people pass by mistake.
