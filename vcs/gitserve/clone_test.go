@@ -205,10 +205,10 @@ func TestWantOfAFormerTip(t *testing.T) {
 		old := r.chain(t, "primary", 3)[2]
 		_, url := serve(t, Config{Repository: r})
 		var once sync.Once
-		r.onRead = func(int) error { // the ref listing is done, the fetch has begun
+		r.hook(func(int) error { // the ref listing is done, the fetch has begun
 			once.Do(func() { r.set("refs/heads/primary", vcs.ID{}) })
 			return nil
-		}
+		})
 		dir := filepath.Join(t.TempDir(), "c")
 		vcstest.Git(t, filepath.Dir(dir), "-c", version(v), "clone", "-q", url, dir)
 		if got := vcstest.Git(t, dir, "rev-parse", "HEAD"); got != old.String() {

@@ -125,6 +125,10 @@ func (h *Handler) fetchV0(ctx context.Context, f *fetch, caps v0Caps) error {
 			f.out.flush()
 		}
 	}
+	if caps.wantOnly {
+		// A deepening client reads the boundaries first and comes back.
+		return f.out.err
+	}
 	var last vcs.ID
 	for _, id := range f.args.haves {
 		known, err := n.have(id)

@@ -65,6 +65,13 @@ func (r *testRepo) Refs() ([]vcs.Ref, error) {
 	return refs, nil
 }
 
+// hook has f called at each read, with the number of reads so far.
+func (r *testRepo) hook(f func(n int) error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.onRead, r.reads = f, 0
+}
+
 func (r *testRepo) Head() string { return r.head }
 
 func (r *testRepo) set(name string, id vcs.ID) {

@@ -14,6 +14,7 @@ type v0Caps struct {
 	noDone   bool
 	sideband int // payload of a side-band packet, 0: none
 	filter   bool
+	wantOnly bool // the request ends after its want section
 }
 
 type ackMode uint8
@@ -51,7 +52,7 @@ func (h *Handler) parseV0(in *pktReader) (*fetchArgs, v0Caps, error) {
 			return args, caps, err
 		}
 	}
-	for len(args.wants) > 0 {
+	for caps.wantOnly = true; ; caps.wantOnly = false {
 		kind, line, err := in.next()
 		if errors.Is(err, io.EOF) {
 			return args, caps, nil
@@ -59,11 +60,9 @@ func (h *Handler) parseV0(in *pktReader) (*fetchArgs, v0Caps, error) {
 		if err != nil {
 			return args, caps, err
 		}
-		if kind != pktData {
-			return args, caps, nil
-		}
-		if string(line) == "done" {
-			args.done = true
+		if kind != pktData || string(line) == "done" {
+			args.done = kind == pktData
+			caps.wantOnly = false
 			return args, caps, nil
 		}
 		value, ok := strings.CutPrefix(string(line), "have ")
@@ -74,7 +73,6 @@ func (h *Handler) parseV0(in *pktReader) (*fetchArgs, v0Caps, error) {
 			return args, caps, err
 		}
 	}
-	return args, caps, nil
 }
 
 func parseWantSection(args *fetchArgs, caps *v0Caps, line string, first bool) error {
