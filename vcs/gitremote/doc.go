@@ -1,0 +1,18 @@
+// Package gitremote joins a store to the Git repositories of others: it writes
+// and updates bare Git directories, reads them as a vcs backend, takes in
+// bundles, and mirrors remotes over http, https, ssh and file. It is the only
+// package that uses go-git.
+//
+// # Directories
+//
+// A directory written here is an ordinary bare repository: packs with their
+// indexes, packed-refs, HEAD, config and description. Objects are on the disk,
+// synced, before any ref names them, and all refs move together by one rename of
+// packed-refs, so that a crash at any point leaves either the old or the new
+// state and at worst a temporary file, which the next writer removes. Writers
+// exclude each other by a lock on the directory; readers need none.
+//
+// Nothing here overwrites what it does not know: a directory that is neither
+// empty nor a bare Git repository is refused, and so is one whose refs would
+// lose history that the source does not have.
+package gitremote

@@ -1,0 +1,58 @@
+package gitremote
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"arpeggio/vcs"
+)
+
+// Source is what a snapshot is taken of: any vcs store.
+type Source interface {
+	vcs.ObjectReader
+	vcs.RefReader
+}
+
+// WriteSnapshot makes dir a bare Git repository that holds what src holds at
+// this moment: all its refs and what they lead to. dir is created when it is
+// missing and updated when it exists; an update writes one pack with what is new
+// and now and then merges small packs, so that periodic snapshots neither grow
+// without bound nor rewrite everything.
+//
+// The error wraps ErrNotRepository when dir holds something else,
+// ErrForeignHistory when a ref of dir would be moved off or deleted from history
+// that src does not have, and ErrLocked when another snapshot is under way.
+func WriteSnapshot(dir string, src Source) (Report, error) {
+	refs, err := src.Refs()
+	if err != nil {
+		return Report{}, fmt.Errorf("gitremote: list refs: %w", err)
+	}
+	return update(dir, change{
+		refs:    refs,
+		head:    src.Head(),
+		trusted: true,
+		write: func(w io.Writer, have vcs.ObjectReader, old []vcs.Ref) error {
+			return encodeNew(w, src, have, refs, old)
+		},
+		allow: func(changes []vcs.RefUpdate) error { return onlyKnown(dir, src, changes) },
+	})
+}
+
+// onlyKnown refuses changes that take history away which objects does not hold.
+func onlyKnown(dir string, objects vcs.ObjectReader, changes []vcs.RefUpdate) error {
+	for _, u := range changes {
+		if u.Old.IsZero() {
+			continue
+		}
+		_, _, err := objects.ReadObject(u.Old)
+		if errors.Is(err, vcs.ErrNotFound) {
+			return fmt.Errorf("%w: %s holds %s at %s, which is not part of this store; choose another directory",
+				ErrForeignHistory, dir, u.Name, u.Old)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
