@@ -61,7 +61,10 @@ func (c *Conn) acceptable(seg *Segment) bool {
 		return true
 	}
 	if n == 0 {
-		return seg.Seq.In(c.rcvNxt, wnd+1)
+		if seg.Flags&RST == 0 {
+			wnd++
+		}
+		return seg.Seq.In(c.rcvNxt, wnd)
 	}
 	return wnd > 0 && (seg.Seq.In(c.rcvNxt, wnd) || seg.Seq.Add(n-1).In(c.rcvNxt, wnd))
 }

@@ -39,6 +39,11 @@ func (c *Conn) retransmitTimer(now Instant) {
 		c.synDue, c.synAgain, c.rttAt = true, true, 0
 		return
 	}
+	// A peer that has closed its window over data in flight is being probed,
+	// not timed out, as long as it answers.
+	if c.sndWnd == 0 && c.lastRecv > c.progressAt {
+		c.progressAt = c.lastRecv
+	}
 	if now.Sub(c.progressAt) >= c.userTimeout {
 		// RFC 9293 §3.8.3: R2 is passed. The peer may only have lost our
 		// acknowledgments, so it is told.
@@ -48,11 +53,6 @@ func (c *Conn) retransmitTimer(now Instant) {
 	if c.persist {
 		c.probeDue = true
 		return
-	}
-	// A peer that has closed its window over data in flight is being probed,
-	// not timed out, as long as it answers.
-	if c.sndWnd == 0 && c.lastRecv > c.progressAt {
-		c.progressAt = c.lastRecv
 	}
 	c.timedOut(now)
 }

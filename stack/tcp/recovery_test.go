@@ -1,0 +1,313 @@
+package tcp
+
+import (
+	"testing"
+	"time"
+)
+
+// reno gives the scripts a window that is easy to foresee.
+func reno(cfg *Config, _ *Options) { cfg.CongestionControl = new(Reno) }
+
+// sentSegments returns a connection that has sent n segments of 1000 octets in
+// one flight and has nothing more to send.
+func sentSegments(t *testing.T, n int, opts ...option) *script {
+	t.Helper()
+	p := inEstablished(t, append(opts, reno)...)
+	p.c.win.Cwnd = 100_000
+	p.write(n * 1000)
+	if len(p.out) != n {
+		t.Fatalf("sent %d segments, want %d", len(p.out), n)
+	}
+	p.out = nil
+	return p
+}
+
+func TestRFC6928InitialWindow(t *testing.T) {
+	for mss, want := range map[uint16]int{1460: 10, 536: 10, 2000: 7, 9000: 2} {
+		p := inEstablished(t, withMSS(mss), config(func(c *Config) { c.MSS = 9000 }))
+		p.write(100000)
+		if n := len(p.out); n != want {
+			t.Errorf("MSS %d: %d segments at first", mss, n)
+		}
+	}
+}
+
+func TestRFC5681OneSegmentAfterLostSyn(t *testing.T) {
+	p, syn := inSynSent(t)
+	p.after(time.Second)
+	p.out = nil
+	p.write(5000)
+	p.recv(SYN|ACK, 0, 1, 0, func(s *Segment) { s.Options = syn })
+	p.expect("[.] 1+1000 ack 1")
+	if r := p.c.Info().RTO; r != 3*time.Second { // RFC 6298 §5.7
+		t.Fatalf("RTO %v", r)
+	}
+}
+
+func TestRFC6298Estimator(t *testing.T) { // §2.2, §2.3
+	p, syn := inSynSent(t)
+	step := func(d time.Duration, seq int, want time.Duration) {
+		t.Helper()
+		p.now = p.now.Add(d)
+		if seq == 0 {
+			p.recv(SYN|ACK, 0, 1, 0, func(s *Segment) { s.Options = syn })
+		} else {
+			p.recv(ACK, 1, seq, 0)
+		}
+		if got := p.c.Info().RTO; got != want {
+			t.Fatalf("RTO %v, want %v", got, want)
+		}
+	}
+	step(400*time.Millisecond, 0, 1200*time.Millisecond)
+	p.write(10)
+	step(300*time.Millisecond, 11, 1087500*time.Microsecond)
+}
+
+func TestRFC6298BackoffAndKarn(t *testing.T) { // §5.5, §5.7
+	p := sentSegments(t, 1)
+	at := p.times(7 * time.Second)
+	if len(at) != 5 || at[1]-at[0] != 2*at[0] || at[2]-at[1] != 4*at[0] {
+		t.Fatalf("retransmissions after %v", at)
+	}
+	p.recv(ACK, 1, 1001, 0) // ambiguous: no sample, the back-off stays
+	if r := p.c.Info().RTO; r < 6*time.Second {
+		t.Fatalf("RTO %v", r)
+	}
+	p.write(10)
+	p.now = p.now.Add(10 * time.Millisecond)
+	p.recv(ACK, 1, 1011, 0)
+	if r := p.c.Info().RTO; r > 300*time.Millisecond {
+		t.Fatalf("RTO %v after a clean sample", r)
+	}
+}
+
+func TestRFC7323TimestampSamplesRetransmissions(t *testing.T) { // §4.1
+	p := sentSegments(t, 1, withTimestamps)
+	p.after(250 * time.Millisecond)
+	echo := p.last().Options.TSVal
+	p.now = p.now.Add(30 * time.Millisecond)
+	p.recv(ACK, 1, 989, 0, func(s *Segment) { s.Options.TSEcr = echo })
+	if i := p.c.Info(); i.RTO > 400*time.Millisecond || i.SRTT < time.Millisecond {
+		t.Fatalf("%+v", i)
+	}
+}
+
+func TestRFC5681TimeoutCollapsesWindow(t *testing.T) { // §3.1
+	p := sentSegments(t, 8)
+	p.after(300 * time.Millisecond)
+	p.expect("[.] 1+1000 ack 1")
+	if i := p.c.Info(); i.Cwnd != 1000 || i.Ssthresh != 4000 {
+		t.Fatalf("%+v", i)
+	}
+	p.recv(ACK, 1, 1001, 0)
+	p.expect("[.] 1001+1000 ack 1", "[.] 2001+1000 ack 1") // slow start
+	p.recv(ACK, 1, 8001, 0)
+	if p.c.loss != lossNone || p.c.flight() != 0 || p.c.Deadline() != 0 {
+		t.Fatal("recovery or timer is left")
+	}
+}
+
+func TestRFC6582NewReno(t *testing.T) { // §3.2, with RFC 3042 before it
+	p := sentSegments(t, 8)
+	p.c.win.Cwnd = 8000
+	p.write(20000)
+	p.expect()
+	p.recv(ACK, 1, 1, 0)
+	p.expect("[.] 8001+1000 ack 1") // limited transmit
+	p.recv(ACK, 1, 1, 0)
+	p.expect("[.] 9001+1000 ack 1")
+	p.recv(ACK, 1, 1, 0)
+	p.expect("[.] 1+1000 ack 1") // fast retransmit
+	if i := p.c.Info(); i.Ssthresh != 4000 {
+		t.Fatalf("%+v", i)
+	}
+	for range 4 { // inflation: 4+3+4 segments allow the eleventh
+		p.recv(ACK, 1, 1, 0)
+	}
+	p.expect("[.] 10001+1000 ack 1")
+	p.recv(ACK, 1, 3001, 0) // partial: the next hole goes at once, the window deflates by 3-1
+	p.expect("[.] 3001+1000 ack 1", "[.] 11001+1000 ack 1")
+	p.recv(ACK, 1, 12001, 0) // full
+	if i := p.c.Info(); i.Cwnd > 4000 || p.c.loss != lossNone {
+		t.Fatalf("%+v", i)
+	}
+}
+
+func TestRFC5681WindowUpdatesAreNoDuplicates(t *testing.T) { // §2
+	p := sentSegments(t, 4)
+	for i := range 6 {
+		p.recv(ACK, 1, 1, 0, window(50000+uint16(i)))
+		p.recv(ACK, 1+i, 1, 1)
+	}
+	if p.c.loss != lossNone || p.c.dupAcks != 0 {
+		t.Fatal("counted as duplicates")
+	}
+}
+
+func TestRFC6675Recovery(t *testing.T) { // §5
+	p := sentSegments(t, 10, withSACK)
+	p.recv(ACK, 1, 1, 0, sacking([2]int{1001, 2001}))
+	p.recv(ACK, 1, 1, 0, sacking([2]int{1001, 3001}))
+	p.expect()
+	p.recv(ACK, 1, 1, 0, sacking([2]int{4001, 5001}, [2]int{1001, 3001}))
+	p.expect("[.] 1+1000 ack 1") // whatever the window says
+	if i := p.c.Info(); i.Ssthresh != 5000 || i.Cwnd != 5000 {
+		t.Fatalf("%+v", i)
+	}
+	// Three segments are reported above 3001: two octets more than the
+	// threshold make it lost.
+	p.recv(ACK, 1, 1, 0, sacking([2]int{4001, 7001}, [2]int{1001, 3001}))
+	p.expect("[.] 3001+1000 ack 1")
+	p.recv(ACK, 1, 3001, 0, sacking([2]int{4001, 7001}))
+	p.recv(ACK, 1, 10001, 0)
+	if p.c.loss != lossNone || p.c.Info().Cwnd != 5000 {
+		t.Fatalf("%+v", p.c.Info())
+	}
+}
+
+func TestRFC6675RescueRetransmission(t *testing.T) { // §4, NextSeg rule (4)
+	p := sentSegments(t, 10, withSACK)
+	// The first and the last three are lost; nothing new is to be sent.
+	p.recv(ACK, 1, 1, 0, sacking([2]int{1001, 7001}))
+	if len(p.out) != 2 || p.out[0] != "[.] 1+1000 ack 1" || p.out[1] != "[P.] 9001+1000 ack 1" {
+		t.Fatalf("%q", p.out)
+	}
+}
+
+func TestRFC6675TimeoutSkipsWhatIsSacked(t *testing.T) { // §5.1
+	p := sentSegments(t, 6, withSACK)
+	p.recv(ACK, 1, 1, 0, sacking([2]int{1001, 2001}))
+	p.after(250 * time.Millisecond)
+	p.expect("[.] 1+1000 ack 1")
+	p.recv(ACK, 1, 2001, 0)
+	p.expect("[.] 2001+1000 ack 1", "[.] 3001+1000 ack 1", "[.] 4001+1000 ack 1")
+}
+
+func TestRFC2018RenegingIsSurvived(t *testing.T) { // §8
+	p := sentSegments(t, 3, withSACK)
+	p.recv(ACK, 1, 1, 0, sacking([2]int{1001, 3001}))
+	p.after(250 * time.Millisecond)
+	p.recv(ACK, 1, 1001, 0) // it has dropped what it had reported
+	p.out = nil
+	p.after(time.Second)
+	if len(p.out) == 0 || p.out[0] != "[.] 1001+1000 ack 1" {
+		t.Fatalf("%q", p.out)
+	}
+}
+
+func TestForgedSACKIgnored(t *testing.T) {
+	p := sentSegments(t, 3, withSACK)
+	for _, b := range [][2]int{{5001, 6001}, {2001, 9001}, {1001, 1001}, {2001, 1001}, {-500, 500}, {-2000, -1000}} {
+		p.recv(ACK, 1, 1, 0, sacking(b))
+	}
+	if !p.c.board.empty() {
+		t.Fatalf("%v", p.c.board.s)
+	}
+}
+
+func TestRFC2018SendsNewestFirst(t *testing.T) { // §4
+	p := inEstablished(t, withSACK, withTimestamps)
+	for _, seq := range []int{8001, 2001, 6001, 4001} {
+		p.recv(ACK, seq, 1, 500)
+	}
+	o := p.last().Options
+	want := [4]SACKBlock{{peerISS.Add(4001), peerISS.Add(4501)}, {peerISS.Add(6001), peerISS.Add(6501)}, {peerISS.Add(2001), peerISS.Add(2501)}}
+	if o.NSACK != 3 || o.SACK != want {
+		t.Fatalf("%v", p.segs[len(p.segs)-1].String())
+	}
+}
+
+func TestRFC2883DSACK(t *testing.T) { // §4.1, §4.2
+	p := inEstablished(t, withSACK)
+	block := func(a, b int) SACKBlock { return SACKBlock{peerISS.Add(a), peerISS.Add(b)} }
+	check := func(want ...SACKBlock) {
+		t.Helper()
+		o := p.last().Options
+		if int(o.NSACK) != len(want) {
+			t.Fatalf("%d blocks %v, want %v", o.NSACK, o.SACK, want)
+		}
+		for i := range want {
+			if o.SACK[i] != want[i] {
+				t.Fatalf("%v, want %v", o.SACK, want)
+			}
+		}
+	}
+	p.recv(ACK, 1, 1, 1000)
+	p.recv(ACK, 1, 1, 1000) // a full duplicate
+	check(block(1, 1001))
+	p.recv(ACK, 1, 1, 1500) // partly
+	check(block(1, 1001))
+	p.recv(ACK, 3001, 1, 500)
+	check(block(3001, 3501))
+	p.recv(ACK, 3001, 1, 500) // a duplicate out of order
+	check(block(3001, 3501), block(3001, 3501))
+	p.recv(ACK, 5001, 1, 500) // reported once only
+	check(block(5001, 5501), block(3001, 3501))
+}
+
+func TestOutOfOrderQueueIsBounded(t *testing.T) {
+	p := inEstablished(t, withSACK)
+	for i := range 3000 {
+		p.recv(ACK, 3+2*i, 1, 1)
+	}
+	if n := len(p.c.rcvq.early.s); n != maxSpans {
+		t.Fatalf("%d spans", n)
+	}
+	chunks := 0
+	for c := p.c.rcvq.head; c != nil; c = c.next {
+		chunks++
+	}
+	if chunks > 2 {
+		t.Fatalf("%d chunks for 513 octets", chunks)
+	}
+	p.recv(ACK, 1, 1, 6000) // and it recovers
+	p.read(1, 6000)
+}
+
+func TestSetPathMSS(t *testing.T) { // RFC 1191 §6
+	p := sentSegments(t, 3)
+	cwnd := p.c.Info().Cwnd
+	p.c.SetPathMSS(p.now, 600)
+	p.flush()
+	p.expect("[.] 1+600 ack 1", "[.] 601+600 ack 1", "[.] 1201+600 ack 1", "[.] 1801+600 ack 1", "[P.] 2401+600 ack 1")
+	if p.c.Info().Cwnd != cwnd {
+		t.Fatal("a path change is no congestion")
+	}
+	p.c.SetPathMSS(p.now, 9000) // never above Config.MSS
+	if m := p.c.Info().SndMSS; m != 1000 {
+		t.Fatalf("MSS %d", m)
+	}
+	p.c.SetPathMSS(p.now, 1)
+	if m := p.c.Info().SndMSS; m != minSendMSS {
+		t.Fatalf("MSS %d", m)
+	}
+}
+
+func TestSuperSegments(t *testing.T) {
+	p := inEstablished(t)
+	p.gso = 4500
+	p.write(10500)
+	p.expect("[.] 1+4000 ack 1", "[.] 4001+4000 ack 1", "[.] 8001+2000 ack 1")
+	if g := p.segs[2].GSOSize; g != 1000 {
+		t.Fatalf("cut every %d", g)
+	}
+	p.recv(ACK, 1, 10001, 0)
+	p.expect("[P.] 10001+500 ack 1")
+	if g := p.last().GSOSize; g != 0 {
+		t.Fatalf("a short segment is to be cut every %d", g)
+	}
+}
+
+func TestEmitRefused(t *testing.T) {
+	p := inEstablished(t)
+	if _, err := p.c.Write(text(0, 3000)); err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	p.c.Output(p.now, 0, func(*Segment) bool { n++; return n == 1 })
+	if p.c.flight() != 1000 {
+		t.Fatalf("%d in flight after one of two was taken", p.c.flight())
+	}
+	p.flush()
+	p.expect("[.] 1001+1000 ack 1", "[P.] 2001+1000 ack 1")
+}

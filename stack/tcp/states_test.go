@@ -1,0 +1,395 @@
+package tcp
+
+import (
+	"errors"
+	"io"
+	"syscall"
+	"testing"
+	"time"
+)
+
+func TestRFC9293ActiveOpen(t *testing.T) {
+	p := inEstablished(t)
+	if p.segs[0].Options.MSS != 1000 || p.segs[0].Window != 10000 {
+		t.Fatalf("SYN: %v", &p.segs[0])
+	}
+	if !p.c.AckedNewData() || p.c.AckedNewData() {
+		t.Fatal("the handshake is news, once")
+	}
+}
+
+func TestRFC9293PassiveOpen(t *testing.T) {
+	p := inSynReceived(t)
+	p.recv(ACK, 1, 1, 0)
+	p.expect()
+	p.state(Established)
+}
+
+func TestRFC9293PassiveOpenTakesTextOfThirdSegment(t *testing.T) {
+	p := inSynReceived(t)
+	p.recv(PSH|FIN|ACK, 1, 1, 10)
+	p.expect("[.] 1 ack 12")
+	p.state(CloseWait)
+	p.read(1, 10)
+}
+
+func TestRFC9293SimultaneousOpen(t *testing.T) { // §3.5, figure 7
+	p, _ := inSynSent(t)
+	p.recv(SYN, 0, 0, 0)
+	p.expect("[S.] 0 ack 1")
+	p.state(SynReceived)
+	p.recv(SYN|ACK, 0, 1, 0)
+	p.state(Established)
+	p.out = nil
+	p.recv(ACK, 1, 1, 5)
+	p.read(1, 5)
+}
+
+func TestRFC9293SynSentAckOfSomethingElse(t *testing.T) { // §3.10.7.3, first
+	p, _ := inSynSent(t)
+	p.recv(SYN|ACK, 0, 77, 0)
+	p.expect("[R] 77 ack 0")
+	p.state(SynSent)
+	p.recv(RST|ACK, 0, 77, 0)
+	p.expect()
+	p.state(SynSent)
+}
+
+func TestRFC5961BlindResetInSynSentIgnored(t *testing.T) {
+	p, _ := inSynSent(t)
+	p.recv(RST, 0, 0, 0)
+	p.state(SynSent)
+	p.expect()
+}
+
+func TestRFC9293Refused(t *testing.T) {
+	p, _ := inSynSent(t)
+	p.recv(RST|ACK, 0, 1, 0)
+	p.failed(ErrRefused)
+	if !errors.Is(p.c.Err(), syscall.ECONNREFUSED) || !p.c.Done() {
+		t.Fatal("want ECONNREFUSED and Done")
+	}
+	if _, err := p.c.Read(make([]byte, 1)); err != ErrRefused {
+		t.Fatalf("Read: %v", err)
+	}
+}
+
+func TestRFC9293SynReceivedWrongAck(t *testing.T) { // §3.10.7.4, fifth
+	p := inSynReceived(t)
+	p.recv(ACK, 1, 50, 0)
+	p.expect("[R] 50 ack 0")
+	p.state(SynReceived)
+}
+
+func TestRFC9293SynReceivedReset(t *testing.T) {
+	p := inSynReceived(t)
+	p.recv(RST, 1, 0, 0)
+	p.failed(ErrReset)
+}
+
+func TestSynRetransmittedBringsSynAckAgain(t *testing.T) {
+	p := inSynReceived(t)
+	p.recv(SYN, 0, 0, 0)
+	p.expect("[S.] 0 ack 1")
+}
+
+// Each retransmission of SYN and SYN-ACK carries the same options: the first
+// one may be the one that was lost.
+func TestRetransmittedHandshakeKeepsOptions(t *testing.T) {
+	all := []option{withSACK, withTimestamps, withScale(7)}
+	p, _ := inSynSent(t, all...)
+	q := inSynReceived(t, all...)
+	for _, p := range []*script{p, q} {
+		p.after(3 * time.Second)
+		if len(p.segs) != 3 {
+			t.Fatalf("%d segments after 3 s: %v", len(p.segs), p.out)
+		}
+		for _, s := range p.segs {
+			s.Options.TSVal = p.segs[0].Options.TSVal
+			if s.Options != p.segs[0].Options || s.Window != p.segs[0].Window {
+				t.Fatalf("%v differs from %v", &s, &p.segs[0])
+			}
+		}
+		if o := p.segs[0].Options; o.MSS == 0 || !o.SACKPermitted || !o.HasTimestamps || !o.HasWindowScale {
+			t.Fatalf("options missing: %+v", o)
+		}
+	}
+}
+
+// After a lost SYN-ACK both ends still agree on what was negotiated.
+func TestLostSynAckKeepsAgreement(t *testing.T) {
+	s := newSim(t, 1)
+	s.ends[1].imp.dropNth = func(n int, _ *Segment) bool { return n <= 2 }
+	s.transfer(200_000, 30*time.Second)
+	for _, e := range s.ends {
+		if i := e.info(); !i.SACK || !i.Timestamps || i.SndScale != 3 || i.RcvScale != 3 {
+			t.Fatalf("%+v", i)
+		}
+	}
+}
+
+func TestRFC9293ConnectTimeout(t *testing.T) {
+	p, _ := inSynSent(t)
+	p.c.SoftError(syscall.EHOSTUNREACH) // MUST-56: does not end it, but says why
+	at := p.times(4 * time.Minute)
+	p.failed(syscall.EHOSTUNREACH)
+	if last := at[len(at)-1]; last < 100*time.Second || at[0] != time.Second || at[1] != 3*time.Second {
+		t.Fatalf("SYN again after %v", at)
+	}
+	q, _ := inSynSent(t, config(func(c *Config) { c.ConnectTimeout = 5 * time.Second }))
+	q.after(5 * time.Second)
+	q.failed(ErrTimeout)
+	if te, ok := q.c.Err().(interface{ Timeout() bool }); !ok || !te.Timeout() {
+		t.Fatal("not a timeout for package net")
+	}
+}
+
+func TestHardErrorEndsOnlyTheHandshake(t *testing.T) { // RFC 5927 §5.2
+	p, _ := inSynSent(t)
+	p.c.HardError(syscall.ECONNREFUSED)
+	p.failed(syscall.ECONNREFUSED)
+	q := inEstablished(t)
+	q.c.HardError(syscall.ECONNREFUSED)
+	q.state(Established)
+}
+
+func TestOutstandingGuardsAgainstForgedICMP(t *testing.T) { // RFC 5927 §4.1
+	p := inEstablished(t)
+	p.write(100)
+	for rel, want := range map[int]bool{0: false, 1: true, 100: true, 101: false} {
+		if got := p.c.Outstanding(ourISS.Add(rel)); got != want {
+			t.Errorf("Outstanding(%d) = %v", rel, got)
+		}
+	}
+}
+
+func TestRFC9293ActiveClose(t *testing.T) {
+	p := inTimeWait(t)
+	p.after(59 * time.Second)
+	p.state(TimeWait)
+	p.after(time.Second)
+	p.failed(nil)
+	if !p.c.Done() {
+		t.Fatal("not done")
+	}
+}
+
+func TestRFC9293PassiveClose(t *testing.T) {
+	p := inLastAck(t)
+	p.recv(ACK, 2, 2, 0)
+	p.failed(nil)
+	if n, err := p.c.Read(make([]byte, 1)); n != 0 || err != io.EOF {
+		t.Fatalf("Read: %d, %v", n, err)
+	}
+}
+
+func TestRFC9293SimultaneousClose(t *testing.T) {
+	p := inClosing(t)
+	p.recv(ACK, 2, 2, 0)
+	p.expect()
+	p.state(TimeWait)
+}
+
+// The peer's FIN acknowledges ours: straight from FIN-WAIT-1 to TIME-WAIT.
+func TestRFC9293FinWait1FinAck(t *testing.T) {
+	p := inFinWait1(t)
+	p.recv(FIN|ACK, 1, 2, 0)
+	p.expect("[.] 2 ack 2")
+	p.state(TimeWait)
+}
+
+// FIN/FIN/ACK: both closed at once, then an in-window reset that is not exact.
+func TestRFC5961ResetDuringSimultaneousClose(t *testing.T) {
+	p := inClosing(t)
+	p.recv(RST, 50, 0, 0)
+	p.expect("[.] 2 ack 2")
+	p.state(Closing)
+	p.recv(RST, 2, 0, 0)
+	p.failed(nil)
+}
+
+func TestRFC9293HalfClose(t *testing.T) {
+	p := inFinWait2(t)
+	p.recv(PSH|ACK, 1, 2, 500)
+	p.read(1, 500)
+	if _, err := p.c.Write([]byte("x")); !errors.Is(err, syscall.EPIPE) {
+		t.Fatalf("Write after CloseWrite: %v", err)
+	}
+	p.after(time.Hour)
+	p.state(FinWait2) // no timeout while the user may still read
+	q := inCloseWait(t)
+	q.write(300)
+	q.expect("[P.] 1+300 ack 2")
+	if _, err := q.c.Read(make([]byte, 1)); err != io.EOF {
+		t.Fatalf("Read after FIN: %v", err)
+	}
+}
+
+func TestCloseBeforeEstablishedSendsDataAndFin(t *testing.T) {
+	p, _ := inSynSent(t)
+	p.write(20)
+	p.c.CloseWrite(p.now)
+	p.recv(SYN|ACK, 0, 1, 0, func(s *Segment) { s.Options.MSS = 1000 })
+	p.expect("[FP.] 1+20 ack 1")
+	p.state(FinWait1)
+}
+
+func TestFinWait2TimesOutAfterClose(t *testing.T) {
+	p := inEstablished(t)
+	p.c.Close(p.now)
+	p.flush()
+	p.expect("[F.] 1 ack 1")
+	p.recv(ACK, 1, 2, 0)
+	p.after(DefaultFinWait2)
+	p.failed(nil)
+}
+
+func TestRFC9293DataAfterCloseResets(t *testing.T) { // §3.6.1
+	p := inEstablished(t)
+	p.c.Close(p.now)
+	p.flush()
+	p.expect("[F.] 1 ack 1")
+	p.recv(ACK, 1, 2, 10)
+	p.failed(ErrAborted)
+	p.expect("[R.] 2 ack 1")
+}
+
+func TestRFC9293CloseWithUnreadDataResets(t *testing.T) {
+	p := inEstablished(t)
+	p.recv(ACK, 1, 1, 10)
+	p.c.Close(p.now)
+	p.flush()
+	p.expect("[R.] 1 ack 11")
+	p.failed(ErrAborted)
+}
+
+func TestCloseReadDiscards(t *testing.T) {
+	p := inEstablished(t)
+	p.recv(ACK, 1, 1, 10)
+	p.c.CloseRead(p.now)
+	p.recv(ACK, 11, 1, 2000)
+	p.expect("[.] 1 ack 2011")
+	if n, err := p.c.Read(make([]byte, 9)); n != 0 || err != io.EOF {
+		t.Fatalf("Read: %d, %v", n, err)
+	}
+	if w := p.last().Window; w != 10000 {
+		t.Fatalf("window %d: discarded text fills the buffer", w)
+	}
+}
+
+func TestRFC9293Abort(t *testing.T) { // §3.10.5
+	want := map[State]string{
+		SynReceived: "[R.] 1 ack 1", Established: "[R.] 1 ack 1", FinWait1: "[R.] 2 ack 1",
+		FinWait2: "[R.] 2 ack 1", CloseWait: "[R.] 1 ack 2",
+	}
+	for _, st := range states {
+		p := st.make(t)
+		p.c.Abort(p.now)
+		if _, resets := want[st.state]; p.c.Done() == resets {
+			t.Fatalf("%v: Done before the reset went out", st.state)
+		}
+		p.flush()
+		if r, ok := want[st.state]; ok {
+			p.expect(r)
+			p.failed(ErrAborted)
+		} else {
+			p.expect()
+			p.failed(nil)
+		}
+		if p.c.Deadline() != 0 || !p.c.Done() {
+			t.Fatalf("%v: not done", st.state)
+		}
+	}
+}
+
+func TestRFC9293AbortInSynSentIsSilent(t *testing.T) {
+	p, _ := inSynSent(t)
+	p.c.Abort(p.now)
+	p.flush()
+	p.expect()
+	p.failed(ErrAborted)
+}
+
+func TestRFC9293ExactResetInEveryState(t *testing.T) {
+	for _, st := range states {
+		p := st.make(t)
+		p.recv(RST, p.c.rcvNxt.Sub(peerISS), 0, 0)
+		p.expect()
+		switch st.state {
+		case TimeWait: // RFC 1337 §3
+			p.state(TimeWait)
+		case Closing, LastAck:
+			p.failed(nil)
+		default:
+			p.failed(ErrReset)
+		}
+	}
+}
+
+func TestResetKeepsWhatArrivedReadable(t *testing.T) {
+	p := inEstablished(t)
+	p.recv(ACK, 1, 1, 10)
+	p.recv(RST, 11, 0, 0)
+	p.read(1, 10)
+	if _, err := p.c.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) {
+		t.Fatalf("Read: %v", err)
+	}
+	if _, err := p.c.Write([]byte("x")); !errors.Is(err, syscall.ECONNRESET) {
+		t.Fatalf("Write: %v", err)
+	}
+}
+
+func TestRFC9293ResetFor(t *testing.T) { // §3.10.7.1
+	for _, tc := range []struct {
+		in   Segment
+		want string
+	}{
+		{Segment{Flags: ACK, Seq: peerISS, Ack: ourISS.Add(9)}, "[R] 9 ack 0"},
+		{Segment{Flags: SYN, Seq: peerISS}, "[R.] 0 ack 1"},
+		{Segment{Flags: FIN, Seq: peerISS, Payload: []byte("abc")}, "[R.] 0 ack 4"},
+		{Segment{Flags: SYN | ACK, Seq: peerISS, Ack: ourISS.Add(3)}, "[R] 3 ack 0"},
+	} {
+		tc.in.SrcPort, tc.in.DstPort = 7, 8
+		r, ok := ResetFor(&tc.in)
+		if !ok || show(&r) != tc.want || r.SrcPort != 8 || r.DstPort != 7 {
+			t.Errorf("%v: %v, want %s", &tc.in, &r, tc.want)
+		}
+	}
+	if _, ok := ResetFor(&Segment{Flags: RST | ACK}); ok {
+		t.Error("a reset was answered")
+	}
+}
+
+func TestTimeWaitAcksRetransmittedFinAndRestarts(t *testing.T) {
+	p := inTimeWait(t)
+	p.after(50 * time.Second)
+	p.recv(FIN|ACK, 1, 2, 0)
+	p.expect("[.] 2 ack 2")
+	p.after(50 * time.Second)
+	p.state(TimeWait)
+	p.after(10 * time.Second)
+	p.failed(nil)
+}
+
+func TestRFC6191Reopens(t *testing.T) {
+	syn := func(rel int, ts uint32) *Segment {
+		return &Segment{Flags: SYN, Seq: peerISS.Add(rel), Options: Options{HasTimestamps: ts != 0, TSVal: ts}}
+	}
+	p := inTimeWait(t)
+	if iss, ok := p.c.Reopens(syn(100, 0)); !ok || !iss.After(p.c.sndMax) {
+		t.Fatalf("newer number: %d, %v", iss, ok)
+	}
+	if _, ok := p.c.Reopens(syn(1, 0)); ok {
+		t.Fatal("an old SYN reopens")
+	}
+	q := inTimeWait(t, withTimestamps)
+	if _, ok := q.c.Reopens(syn(-1000, 101)); !ok {
+		t.Fatal("newer timestamp does not reopen")
+	}
+	if _, ok := q.c.Reopens(syn(1000, 99)); ok {
+		t.Fatal("older timestamp reopens")
+	}
+	if _, ok := inEstablished(t).c.Reopens(syn(1000, 0)); ok {
+		t.Fatal("ESTABLISHED reopens")
+	}
+}
