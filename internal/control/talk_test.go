@@ -1,0 +1,161 @@
+package control
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// talk connects a guest and a host by pipes and runs test in a bubble.
+func talk(t *testing.T, test func(t *testing.T, g *Guest, h *Host, stopped <-chan string)) {
+	synctest.Test(t, func(t *testing.T) {
+		hostCtrl, guestCtrl := net.Pipe()
+		hostExp, guestExp := net.Pipe()
+		stopped := make(chan string, 1)
+		g := NewGuest(guestCtrl, guestExp, GuestConfig{Stop: func(reason string) { stopped <- reason }})
+		h := NewHost(hostCtrl, hostExp, HostConfig{OnLog: func(l Log) { t.Logf("%s %s", l.Level, l.Text) }})
+		test(t, g, h, stopped)
+		g.Close()
+		h.Close()
+		synctest.Wait()
+	})
+}
+
+func TestHelloReadyStop(t *testing.T) {
+	talk(t, func(t *testing.T, g *Guest, h *Host, stopped <-chan string) {
+		if err := g.Hello("v1"); err != nil {
+			t.Fatal(err)
+		}
+		if m, err := h.WaitHello(t.Context()); err != nil || m.Version != "v1" || m.Protocol != Protocol {
+			t.Errorf("%+v %v", m, err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if _, err := h.WaitReady(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("ready before it says so: %v", err)
+		}
+		g.Send(Message{Type: TypeReady, Ready: &Ready{URLs: map[string]string{"site": "http://10.0.0.1/"}}})
+		if r, err := h.WaitReady(t.Context()); err != nil || r.URLs["site"] != "http://10.0.0.1/" {
+			t.Errorf("%+v %v", r, err)
+		}
+		go func() {
+			<-stopped
+			time.Sleep(3 * time.Second)
+			g.Send(Message{Type: TypeStopped})
+		}()
+		start := time.Now()
+		if err := h.Stop(t.Context(), "enough"); err != nil || time.Since(start) != 3*time.Second {
+			t.Errorf("%v after %v", err, time.Since(start))
+		}
+	})
+}
+
+func TestFatalEndsBothWaits(t *testing.T) {
+	talk(t, func(t *testing.T, g *Guest, h *Host, _ <-chan string) {
+		g.Send(Message{Type: TypeFatal, Fatal: &Fatal{Message: "the disk is foreign", Remedy: "use another"}})
+		_, hello := h.WaitHello(t.Context())
+		_, ready := h.WaitReady(t.Context())
+		for _, err := range []error{hello, ready, h.Fatal()} {
+			if f, ok := errors.AsType[*FatalError](err); !ok || f.Remedy != "use another" || !strings.Contains(err.Error(), "the disk is foreign; use another") {
+				t.Errorf("got %v", err)
+			}
+		}
+	})
+}
+
+func TestGuestThatGoesAway(t *testing.T) {
+	talk(t, func(t *testing.T, g *Guest, h *Host, _ <-chan string) {
+		g.Close()
+		_, hello := h.WaitHello(t.Context())
+		_, ready := h.WaitReady(t.Context())
+		_, ping := h.Ping(t.Context())
+		_, export := h.Export(t.Context(), Export{What: "bundle"}, io.Discard)
+		for what, err := range map[string]error{"hello": hello, "ready": ready, "ping": ping, "export": export, "stop": h.Stop(t.Context(), "")} {
+			if !errors.Is(err, ErrGuestGone) {
+				t.Errorf("%s: %v", what, err)
+			}
+		}
+	})
+}
+
+func TestPing(t *testing.T) {
+	talk(t, func(t *testing.T, g *Guest, h *Host, _ <-chan string) {
+		time.Sleep(time.Hour)
+		g.HandleHealth(func() map[string]int64 { return map[string]int64{"entries": 8} })
+		if m, err := h.Ping(t.Context()); err != nil || m.Uptime != time.Hour || m.Memory == 0 || m.Counters["entries"] != 8 {
+			t.Errorf("%+v %v", m, err)
+		}
+	})
+}
+
+func TestExports(t *testing.T) {
+	talk(t, func(t *testing.T, g *Guest, h *Host, _ <-chan string) {
+		if _, err := h.Export(t.Context(), Export{What: "early"}, io.Discard); err == nil || !strings.Contains(err.Error(), "nothing to export") {
+			t.Errorf("without a handler: %v", err)
+		}
+		g.HandleExport(func(e Export, w io.Writer) error {
+			if e.What != "bundle" {
+				fmt.Fprint(w, "half of ")
+				return errors.New("no such thing")
+			}
+			_, err := fmt.Fprintf(w, "bundle of %s", e.Args["ref"])
+			return err
+		})
+		results := make(chan error, 3)
+		for i := range 3 { // at once: they queue up
+			go func() {
+				var b bytes.Buffer
+				ref := fmt.Sprint("branch-", i)
+				n, err := h.Export(t.Context(), Export{What: "bundle", Args: map[string]string{"ref": ref}}, &b)
+				if err == nil && (b.String() != "bundle of "+ref || n != int64(b.Len())) {
+					err = fmt.Errorf("got %q, %d", b.String(), n)
+				}
+				results <- err
+			}()
+		}
+		for range 3 {
+			if err := <-results; err != nil {
+				t.Error(err)
+			}
+		}
+		if _, err := h.Export(t.Context(), Export{What: "x"}, io.Discard); err == nil || !strings.Contains(err.Error(), "no such thing") {
+			t.Errorf("failing export: %v", err)
+		}
+		if _, err := h.Export(t.Context(), Export{What: "bundle"}, io.Discard); err != nil {
+			t.Errorf("export after a failed one: %v", err)
+		}
+	})
+}
+
+func TestExportThatHangsEndsWithItsContext(t *testing.T) {
+	talk(t, func(t *testing.T, g *Guest, h *Host, _ <-chan string) {
+		g.HandleExport(func(_ Export, w io.Writer) error {
+			fmt.Fprint(w, "half")
+			time.Sleep(time.Hour)
+			return nil
+		})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if _, err := h.Export(ctx, Export{What: "slow"}, io.Discard); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("got %v", err)
+		}
+		time.Sleep(2 * time.Hour)
+	})
+}
+
+// A guest on a machine without ports has a nil Guest and talks to nobody.
+func TestNobodyThere(t *testing.T) {
+	var g *Guest
+	g.HandleHealth(nil)
+	g.HandleExport(nil)
+	if err := errors.Join(g.Hello("v1"), g.Send(Message{Type: TypeStopped}), g.Close()); err != nil {
+		t.Error(err)
+	}
+}
