@@ -4,6 +4,7 @@ package tuntap
 
 import (
 	"fmt"
+	"net/netip"
 	"runtime"
 
 	"arpeggio/stack/link"
@@ -29,6 +30,9 @@ func OpenPacket(PacketConfig) (*Packet, error) { return nil, unsupported("packet
 
 // CreatePersistent returns ErrUnsupported.
 func CreatePersistent(string, int) error { return unsupported("TAP devices") }
+
+// Configure returns ErrUnsupported.
+func Configure(string, netip.Prefix) error { return unsupported("interfaces") }
 
 // Remove returns ErrUnsupported.
 func Remove(string) error { return unsupported("TAP devices") }
