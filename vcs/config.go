@@ -15,12 +15,6 @@ type Config[K comparable, V any] struct {
 	// Merge settles a key that both sides of a merge changed. Nil makes every
 	// such key a conflict.
 	Merge MergeFunc[K, V]
-	// Join calls Merge for every key on which the two sides differ, also when
-	// only one of them changed it. It is for merge functions that ignore the
-	// base, such as the join of a semilattice, whose writers' clocks are not
-	// trusted; the cost of a merge then follows the differences between the two
-	// sides. A pure revert ignores it.
-	Join bool
 	// Author is the default author and committer of commits. Its zero value
 	// is "vcs <vcs@localhost>".
 	Author Signature
@@ -66,8 +60,10 @@ func None[V any]() Opt[V] { return Opt[V]{} }
 // result may be absent, which removes the key. An error that wraps ErrConflict
 // makes the key a conflict; any other error ends the merge.
 //
-// When nodes merge each other's branches, all of them reach equal trees only if
-// the result does not depend on which side is ours.
+// Nodes that merge each other's branches all reach equal trees, whatever they
+// merge first, when the values form a join-semilattice (a total order, say), the
+// result is the join of ours and theirs, and every write is later than what its
+// writer saw. Package vcstest checks that (TestMerge).
 type MergeFunc[K comparable, V any] func(key K, base, ours, theirs Opt[V]) (Opt[V], error)
 
 // Paths is the Layout of keys that are paths.

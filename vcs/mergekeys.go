@@ -30,10 +30,10 @@ func (r *Repo[K, V]) newMerger() *keyMerger[K, V] {
 }
 
 // merge merges trees for good and collects conflicts.
-func (m *keyMerger[K, V]) merge(base, ours, theirs ID, join bool) (ID, error) {
-	t := merger{w: m.w, join: join}
+func (m *keyMerger[K, V]) merge(base, ours, theirs ID) (ID, error) {
+	t := merger{w: m.w}
 	t.leaf = func(path string, b, o, th TreeEntry) (TreeEntry, error) {
-		e, c, err := m.file(m.w, join, path, b, o, th)
+		e, c, err := m.file(m.w, path, b, o, th)
 		if c != nil {
 			m.conflicts = append(m.conflicts, *c)
 			return o, nil
@@ -51,9 +51,9 @@ func (m *keyMerger[K, V]) merge(base, ours, theirs ID, join bool) (ID, error) {
 
 // virtual merges trees into a virtual base, in which a conflict is absent.
 func (m *keyMerger[K, V]) virtual(base, ours, theirs ID) (ID, error) {
-	t := merger{w: m.bases, join: m.r.cfg.Join}
+	t := merger{w: m.bases}
 	t.leaf = func(path string, b, o, th TreeEntry) (TreeEntry, error) {
-		e, c, err := m.file(m.bases, t.join, path, b, o, th)
+		e, c, err := m.file(m.bases, path, b, o, th)
 		if c != nil {
 			return TreeEntry{}, nil
 		}
@@ -64,14 +64,13 @@ func (m *keyMerger[K, V]) virtual(base, ours, theirs ID) (ID, error) {
 }
 
 // file settles one file on which the sides differ.
-func (m *keyMerger[K, V]) file(w *scratch, join bool, path string, base, ours, theirs TreeEntry) (TreeEntry, *Conflict[K, V], error) {
-	e, settled := threeWay(base, ours, theirs)
+func (m *keyMerger[K, V]) file(w *scratch, path string, base, ours, theirs TreeEntry) (TreeEntry, *Conflict[K, V], error) {
+	if e, ok := threeWay(base, ours, theirs); ok {
+		return e, nil, nil
+	}
 	k, isKey := m.r.cfg.Layout.Key(path)
 	for _, x := range []TreeEntry{base, ours, theirs} {
 		isKey = isKey && (x.ID.IsZero() || x.Mode == ModeFile || x.Mode == ModeExecutable)
-	}
-	if settled && (!join || !isKey) {
-		return e, nil, nil
 	}
 	c := &Conflict[K, V]{Path: path, Key: k, IsKey: isKey}
 	if !isKey {
@@ -84,9 +83,6 @@ func (m *keyMerger[K, V]) file(w *scratch, join bool, path string, base, ours, t
 	}{{&c.Base, base}, {&c.Ours, ours}, {&c.Theirs, theirs}} {
 		var err error
 		if *x.o, err = m.r.value(w, path, x.e); errors.Is(err, ErrDecode) {
-			if settled {
-				return e, nil, nil
-			}
 			c.Err = err
 			return TreeEntry{}, c, nil
 		} else if err != nil {

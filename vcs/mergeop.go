@@ -126,7 +126,7 @@ func (r *Repo[K, V]) mergeHead(head, from ID, opt MergeOptions) (res MergeResult
 	if err != nil {
 		return res, nil, err
 	}
-	tree, err := m.merge(base, ours.Tree, theirs.Tree, r.cfg.Join)
+	tree, err := m.merge(base, ours.Tree, theirs.Tree)
 	if err != nil {
 		return res, nil, err
 	}
@@ -176,7 +176,7 @@ func (r *Repo[K, V]) Revert(ctx context.Context, branch string, commit ID, opt M
 		}
 		res = MergeResult[K, V]{Head: head, Bases: []ID{commit}}
 		m := r.newMerger()
-		tree, err := m.merge(c.Tree, ours.Tree, parent, false)
+		tree, err := m.merge(c.Tree, ours.Tree, parent)
 		if err != nil {
 			return res, nil, err
 		}

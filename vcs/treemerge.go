@@ -6,7 +6,6 @@ import "fmt"
 // which settles them.
 type merger struct {
 	w    *scratch // reads all trees, takes the new ones
-	join bool     // look also where only one side changed
 	leaf func(path string, base, ours, theirs TreeEntry) (TreeEntry, error)
 	// clash hears of a path that would be a file and a folder at once; unless
 	// it returns an error the folder stays.
@@ -27,9 +26,9 @@ func (m *merger) trees(dir string, base, ours, theirs ID, depth int) (ID, error)
 	switch {
 	case ours == theirs:
 		return ours, nil
-	case base == ours && !m.join:
+	case base == ours:
 		return theirs, nil
-	case base == theirs && !m.join:
+	case base == theirs:
 		return ours, nil
 	case depth > maxDepth:
 		return ID{}, fmt.Errorf("%w: %.120q is deeper than %d folders", ErrBadPath, dir, maxDepth)

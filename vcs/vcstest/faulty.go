@@ -1,0 +1,118 @@
+package vcstest
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"arpeggio/vcs"
+)
+
+// ErrInjected is the error of a Faulty backend.
+var ErrInjected = errors.New("vcstest: injected error")
+
+// Fault is what a Faulty backend does with one Apply.
+type Fault int
+
+const (
+	NoFault   Fault = iota
+	FailFirst       // fail and apply nothing
+	FailAfter       // apply the batch, then fail all the same
+)
+
+// Faulty wraps a backend that stores objects and injects errors. It is safe for
+// concurrent use.
+type Faulty struct {
+	vcs.Backend
+	mu      sync.Mutex
+	applies int
+	fault   func(n int) Fault
+	load    error
+	gate    chan struct{}
+	batches []vcs.Batch
+}
+
+// NewFaulty wraps a backend.
+func NewFaulty(b vcs.Backend) *Faulty { return &Faulty{Backend: b} }
+
+// FailApply asks fault about each Apply from now on, counted from 0. Nil stops
+// that.
+func (f *Faulty) FailApply(fault func(n int) Fault) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.applies, f.fault = 0, fault
+}
+
+// FailLoad makes Load fail with an error until it is set to nil.
+func (f *Faulty) FailLoad(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.load = err
+}
+
+// Hold makes each Apply from now on wait until release is called.
+func (f *Faulty) Hold() (release func()) {
+	gate := make(chan struct{})
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.gate = gate
+	return func() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		if f.gate == gate {
+			f.gate = nil
+			close(gate)
+		}
+	}
+}
+
+// Batches returns the batches that were applied.
+func (f *Faulty) Batches() []vcs.Batch {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return append([]vcs.Batch(nil), f.batches...)
+}
+
+// Load implements vcs.Backend.
+func (f *Faulty) Load(ctx context.Context) (vcs.State, error) {
+	f.mu.Lock()
+	err := f.load
+	f.mu.Unlock()
+	if err != nil {
+		return vcs.State{}, err
+	}
+	return f.Backend.Load(ctx)
+}
+
+// Apply implements vcs.Backend.
+func (f *Faulty) Apply(ctx context.Context, b *vcs.Batch) error {
+	f.mu.Lock()
+	fault := NoFault
+	if f.fault != nil {
+		fault = f.fault(f.applies)
+	}
+	f.applies++
+	gate := f.gate
+	f.mu.Unlock()
+	if gate != nil {
+		<-gate
+	}
+	if fault == FailFirst {
+		return ErrInjected
+	}
+	if err := f.Backend.Apply(ctx, b); err != nil {
+		return err
+	}
+	f.mu.Lock()
+	f.batches = append(f.batches, *b)
+	f.mu.Unlock()
+	if fault == FailAfter {
+		return ErrInjected
+	}
+	return nil
+}
+
+// ReadObject implements vcs.ObjectReader.
+func (f *Faulty) ReadObject(id vcs.ID) (vcs.Kind, []byte, error) {
+	return f.Backend.(vcs.ObjectReader).ReadObject(id)
+}
