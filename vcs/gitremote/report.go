@@ -2,6 +2,7 @@ package gitremote
 
 import (
 	"errors"
+	"fmt"
 
 	"arpeggio/vcs"
 )
@@ -86,5 +87,10 @@ func readCommit(objects vcs.ObjectReader, id vcs.ID) (*vcs.Commit, error) {
 	if kind != vcs.KindCommit {
 		return nil, vcs.ErrWrongKind
 	}
-	return vcs.ParseCommit(content)
+	c, err := vcs.ParseCommit(content)
+	if err != nil {
+		return nil, fmt.Errorf("commit %s: %w", id, err)
+	}
+	c.ID = id
+	return c, nil
 }
