@@ -1,0 +1,292 @@
+//go:build linux
+
+package stack_test
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"net/http"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"arpeggio/arp"
+	"arpeggio/stack"
+	"arpeggio/tuntap"
+
+	"golang.org/x/sys/unix"
+)
+
+// The peer of these tests is the Linux kernel's own stack, in network
+// namespaces that they make, behind a TAP.
+
+var kernelSpaces atomic.Int32
+
+func needTools(t *testing.T, tools ...string) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("network namespaces need root")
+	}
+	if _, err := os.Stat("/dev/net/tun"); err != nil {
+		t.Skip("needs /dev/net/tun (modprobe tun)")
+	}
+	for _, tool := range append(tools, "ip") {
+		if _, err := exec.LookPath(tool); err != nil {
+			t.Skipf("needs %s", tool)
+		}
+	}
+}
+
+func run(t *testing.T, command string, args ...string) string {
+	t.Helper()
+	out, err := exec.Command(command, args...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s %s: %v\n%s", command, strings.Join(args, " "), err, out)
+	}
+	return string(out)
+}
+
+// netns makes a network namespace and returns its name.
+func netns(t *testing.T) string {
+	t.Helper()
+	name := fmt.Sprintf("arpeggio-st-%d-%d", os.Getpid(), kernelSpaces.Add(1))
+	if out, err := exec.Command("ip", "netns", "add", name).CombinedOutput(); err != nil {
+		t.Skipf("cannot make a network namespace: %v: %s", err, out)
+	}
+	t.Cleanup(func() { exec.Command("ip", "netns", "delete", name).Run() })
+	run(t, "ip", "-n", name, "link", "set", "lo", "up")
+	return name
+}
+
+// in runs a command inside the namespace.
+func in(t *testing.T, ns string, args ...string) string {
+	t.Helper()
+	return run(t, "ip", append([]string{"netns", "exec", ns}, args...)...)
+}
+
+// openTAP opens a TAP inside the namespace.
+func openTAP(t *testing.T, ns string, cfg tuntap.TAPConfig) (tap *tuntap.TAP) {
+	t.Helper()
+	var err error
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
+		var fd int
+		if fd, err = unix.Open("/run/netns/"+ns, unix.O_RDONLY|unix.O_CLOEXEC, 0); err != nil {
+			return
+		}
+		defer unix.Close(fd)
+		if err = unix.Setns(fd, unix.CLONE_NEWNET); err == nil {
+			tap, err = tuntap.OpenTAP(cfg)
+		}
+	}()
+	<-done
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tap
+}
+
+// onTAP returns a stack 10.9.0.2/24 on a TAP in a namespace whose kernel is
+// 10.9.0.1/24. Bridged, the kernel's address is in a second namespace, ns,
+// behind a bridge in the first, wire, whose ports lossy can hook.
+func onTAP(t *testing.T, offload, bridged bool) (s *stack.Stack, ns, wire string) {
+	t.Helper()
+	needTools(t)
+	wire = netns(t)
+	tap := openTAP(t, wire, tuntap.TAPConfig{Name: "tap0", Offload: offload, Up: true})
+	ns = wire
+	dev := "tap0"
+	if bridged {
+		ns, dev = netns(t), "va"
+		for _, c := range []string{
+			"-n " + wire + " link add br0 type bridge",
+			"-n " + wire + " link set br0 up",
+			"-n " + wire + " link set tap0 master br0",
+			"-n " + wire + " link add vb type veth peer name va netns " + ns,
+			"-n " + wire + " link set vb up master br0",
+			"-n " + ns + " link set va up",
+		} {
+			run(t, "ip", strings.Fields(c)...)
+		}
+	}
+	run(t, "ip", "-n", ns, "addr", "add", "10.9.0.1/24", "dev", dev)
+	s = stack.New(stack.Config{})
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	if _, err := s.AddInterface(stack.InterfaceConfig{
+		Device: tap, Resolver: arp.NewService(arp.Config{}),
+		Addresses: []netip.Prefix{netip.MustParsePrefix("10.9.0.2/24")},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return s, ns, wire
+}
+
+// lossy makes the bridge's ports lose frames in both directions. (An egress
+// hook would only tell the sender ENOBUFS, which then tries again.)
+func lossy(t *testing.T, wire string, percent int) {
+	t.Helper()
+	var rules strings.Builder
+	fmt.Fprintln(&rules, "table netdev loss {")
+	for _, dev := range []string{"tap0", "vb"} {
+		fmt.Fprintf(&rules, "chain %s { type filter hook ingress device %s priority 0; numgen random mod 100 < %d counter drop; }\n", dev, dev, percent)
+	}
+	fmt.Fprintln(&rules, "}")
+	cmd := exec.Command("ip", "netns", "exec", wire, "nft", "-f", "-")
+	cmd.Stdin = strings.NewReader(rules.String())
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Skipf("nftables without a netdev ingress hook: %v\n%s", err, out)
+	}
+}
+
+// serve answers GET with n octets of stream(7, n) and PUT with the SHA-256 of
+// what came.
+func serve(t *testing.T, s *stack.Stack, n int64) {
+	t.Helper()
+	ln, err := s.Listen("tcp", ":80")
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPut {
+			h := sha256.New()
+			io.Copy(h, r.Body)
+			fmt.Fprintf(w, "%x", h.Sum(nil))
+			return
+		}
+		w.Header().Set("Content-Length", fmt.Sprint(n))
+		io.Copy(w, stream(7, n))
+	})}
+	go srv.Serve(ln)
+	t.Cleanup(func() { srv.Close() })
+}
+
+func TestKernelPing(t *testing.T) {
+	needTools(t, "ping")
+	s, ns, _ := onTAP(t, true, false)
+	for _, size := range []string{"0", "56", "1472", "1473", "65000", "65507"} {
+		out := in(t, ns, "ping", "-c", "2", "-i", "0.05", "-W", "5", "-s", size, "10.9.0.2")
+		if !strings.Contains(out, " 0% packet loss") {
+			t.Errorf("%s octets:\n%s", size, out)
+		}
+	}
+	for _, size := range []int{0, 1473, 65507} {
+		if rtt, err := s.Ping(t.Context(), netip.MustParseAddr("10.9.0.1"), size); err != nil || rtt <= 0 {
+			t.Errorf("%d octets to the kernel: %v, %v", size, rtt, err)
+		}
+	}
+}
+
+func TestKernelTransfer(t *testing.T) {
+	needTools(t, "curl")
+	for _, offload := range []bool{true, false} {
+		t.Run(fmt.Sprintf("offload=%v", offload), func(t *testing.T) {
+			const n = 64 << 20
+			s, ns, _ := onTAP(t, offload, false)
+			serve(t, s, n)
+			transfer(t, ns, n, n)
+			if st := s.Stats(); st.TCPBadChecksum+st.IPBadChecksum+st.TCPMalformed+st.FrameOutErrors > 0 {
+				t.Errorf("%+v", st)
+			}
+		})
+	}
+}
+
+// transfer downloads down octets with curl, uploads up octets, and compares.
+func transfer(t *testing.T, ns string, down, up int64) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "file")
+	start := time.Now()
+	in(t, ns, "curl", "-sS", "--max-time", "240", "-o", file, "http://10.9.0.2/")
+	d := time.Since(start)
+	f, err := os.Open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = same(f, 7, down)
+	f.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f, err = os.Create(file); err != nil {
+		t.Fatal(err)
+	}
+	h := sha256.New()
+	if _, err := io.Copy(io.MultiWriter(f, h), stream(8, up)); err != nil {
+		t.Fatal(err)
+	}
+	f.Close()
+	start = time.Now()
+	out := in(t, ns, "curl", "-sS", "--max-time", "240", "-T", file, "http://10.9.0.2/up")
+	u := time.Since(start)
+	if out != hex.EncodeToString(h.Sum(nil)) {
+		t.Errorf("what arrived has another hash than what was sent")
+	}
+	t.Logf("download %.0f Mbit/s, upload %.0f Mbit/s", float64(down)*8e-6/d.Seconds(), float64(up)*8e-6/u.Seconds())
+}
+
+func TestKernelLoss(t *testing.T) {
+	needTools(t, "curl", "nft")
+	const n = 8 << 20
+	for _, offload := range []bool{true, false} {
+		t.Run(fmt.Sprintf("offload=%v", offload), func(t *testing.T) {
+			s, ns, wire := onTAP(t, offload, true)
+			lossy(t, wire, 5)
+			serve(t, s, n)
+			transfer(t, ns, n, n)
+			out := in(t, wire, "nft", "list", "table", "netdev", "loss")
+			if strings.Contains(out, "packets 0 ") {
+				t.Errorf("a direction lost nothing: the test shows nothing\n%s", out)
+			}
+		})
+	}
+}
+
+// One frame for a foreign MAC address ends gVisor's loop on a TAP for good.
+func TestKernelForeignFrames(t *testing.T) {
+	needTools(t, "ping", "curl")
+	s, ns, _ := onTAP(t, true, false)
+	run(t, "ip", "-n", ns, "neigh", "add", "10.9.0.77", "lladdr", "02:00:00:00:00:77", "dev", "tap0")
+	exec.Command("ip", "netns", "exec", ns, "ping", "-c", "1", "-W", "1", "10.9.0.77").Run()
+	if s.Stats().FrameForeignMAC == 0 {
+		t.Fatal("the foreign frame did not arrive: the test shows nothing")
+	}
+	serve(t, s, 1<<10)
+	in(t, ns, "ping", "-c", "1", "-W", "5", "10.9.0.2")
+	if out := in(t, ns, "curl", "-sS", "--max-time", "10", "http://10.9.0.2/"); len(out) != 1<<10 {
+		t.Errorf("%d octets", len(out))
+	}
+}
+
+// What the kernel reports to programs shows that our resets and ICMP errors
+// are right.
+func TestKernelRefusals(t *testing.T) {
+	needTools(t, "curl", "bash")
+	s, ns, _ := onTAP(t, true, false)
+	out, err := exec.Command("ip", "netns", "exec", ns, "curl", "-sS", "--max-time", "10", "http://10.9.0.2:81/").CombinedOutput()
+	if err == nil || !bytes.Contains(out, []byte("onnect")) || bytes.Contains(out, []byte("timed out")) {
+		t.Errorf("closed TCP port: %s", out)
+	}
+	// A connected UDP socket learns of the closed port at its next operation.
+	script := `exec 3<>/dev/udp/10.9.0.2/9; echo x >&3; sleep 0.2; echo y >&3`
+	if out, err := exec.Command("ip", "netns", "exec", ns, "bash", "-c", script).CombinedOutput(); err == nil || !bytes.Contains(out, []byte("refused")) {
+		t.Errorf("closed UDP port: %v, %s", err, out)
+	}
+	if st := s.Stats(); st.UDPNoPort == 0 || st.TCPNoListener == 0 {
+		t.Errorf("%+v", st)
+	}
+}
