@@ -252,6 +252,9 @@ func TestMachineDiesWithItsParent(t *testing.T) {
 	for s := bufio.NewScanner(out); pid == 0 && s.Scan(); {
 		fmt.Sscanf(s.Text(), "qemu is %d", &pid) // other lines are not it
 	}
+	if name, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid)); err != nil || !strings.HasPrefix(string(name), "qemu") {
+		t.Errorf("process %d is not QEMU: %q %v", pid, name, err)
+	}
 	parent.Process.Kill()
 	parent.Wait() // says that it was killed
 	if pid == 0 {

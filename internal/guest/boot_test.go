@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"arpeggio/internal/control"
-	"arpeggio/internal/guest"
 	"arpeggio/qemu"
 	"arpeggio/vmimage"
 )
@@ -253,10 +252,4 @@ func hashFile(t *testing.T, path string) string {
 		t.Fatal(err)
 	}
 	return hex.EncodeToString(h.Sum(nil))
-}
-
-func TestParamsReachTheGuest(t *testing.T) {
-	if err := (guest.Params{Extra: map[string]string{"quote": `say "no"`}}).Check(); err == nil {
-		t.Error("a quote survives the kernel's command line")
-	}
 }
