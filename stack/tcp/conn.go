@@ -202,6 +202,7 @@ func (c *Conn) resizeMSS() {
 		m -= timestampsLen
 	}
 	c.win.MSS = m
+	c.win.Cwnd, c.win.Ssthresh = max(c.win.Cwnd, m), max(c.win.Ssthresh, 2*m)
 }
 
 // established enters ESTABLISHED, or the state after it when the user has

@@ -12,56 +12,58 @@ func FuzzMachine(f *testing.F) {
 	f.Add([]byte{1, 7, 0x10, 1, 1, 50, 0xff, 8, 0, 200, 9, 0, 100})
 	f.Add([]byte{2, 15, 0x11, 1, 2, 0, 0, 10, 0, 0, 8, 1, 1, 0x14, 1, 1, 3, 3})
 	f.Add([]byte{9, 31, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15})
-	f.Fuzz(func(t *testing.T, in []byte) {
-		next := func() int {
-			if len(in) == 0 {
-				return 0
-			}
-			b := in[0]
-			in = in[1:]
-			return int(b)
+	f.Fuzz(fuzzMachine)
+}
+
+func fuzzMachine(t *testing.T, in []byte) {
+	next := func() int {
+		if len(in) == 0 {
+			return 0
 		}
-		if len(in) > 2000 {
-			return
-		}
-		which, opts := next(), next()
-		p := fuzzStart(t, which, opts)
-		refs := 0
-		for len(in) > 0 {
-			switch op := next() % 16; op {
-			case 8:
-				_, _ = p.c.Write(text(0, next()*40))
-			case 9:
-				_, _ = p.c.Read(make([]byte, next()*40))
-			case 10:
-				p.now = p.now.Add(time.Duration(next()) * 20 * time.Millisecond)
-			case 11:
-				if at := p.c.Deadline(); at != 0 {
-					p.now = max(p.now, at)
-				}
-			case 12:
-				fuzzUser(p, next())
-			case 13:
-				if n, err := p.c.WriteRef(text(0, next()*300), func() { refs-- }); err == nil && n > 0 {
-					refs++
-				}
-			default:
-				fuzzSegment(p, op, next)
+		b := in[0]
+		in = in[1:]
+		return int(b)
+	}
+	if len(in) > 2000 {
+		return
+	}
+	which, opts := next(), next()
+	p := fuzzStart(t, which, opts)
+	refs := 0
+	for len(in) > 0 {
+		switch op := next() % 16; op {
+		case 8:
+			_, _ = p.c.Write(text(0, next()*40))
+		case 9:
+			_, _ = p.c.Read(make([]byte, next()*40))
+		case 10:
+			p.now = p.now.Add(time.Duration(next()) * 20 * time.Millisecond)
+		case 11:
+			if at := p.c.Deadline(); at != 0 {
+				p.now = max(p.now, at)
 			}
-			if op := next(); op%4 != 0 {
-				p.flush()
-				p.out, p.segs = nil, nil
+		case 12:
+			fuzzUser(p, next())
+		case 13:
+			if n, err := p.c.WriteRef(text(0, next()*300), func() { refs-- }); err == nil && n > 0 {
+				refs++
 			}
-			if refs < 0 {
-				t.Fatal("released twice")
-			}
+		default:
+			fuzzSegment(p, op, next)
 		}
-		p.c.Abort(p.now)
-		p.flush()
-		if refs != 0 || !p.c.Done() || p.c.Deadline() != 0 || p.c.sndq.head != nil {
-			t.Fatalf("after Abort: %d references, done %v", refs, p.c.Done())
+		if op := next(); op%4 != 0 {
+			p.flush()
+			p.out, p.segs = nil, nil
 		}
-	})
+		if refs < 0 {
+			t.Fatal("released twice")
+		}
+	}
+	p.c.Abort(p.now)
+	p.flush()
+	if refs != 0 || !p.c.Done() || p.c.Deadline() != 0 || p.c.sndq.head != nil {
+		t.Fatalf("after Abort: %d references, done %v", refs, p.c.Done())
+	}
 }
 
 func fuzzStart(t *testing.T, which, opts int) *script {

@@ -33,7 +33,6 @@ func (c *Conn) SetPathMSS(now Instant, mss int) {
 	if c.win.MSS >= old || !c.state.Synchronized() || c.state == TimeWait {
 		return
 	}
-	c.win.Cwnd = max(c.win.Cwnd, c.win.MSS)
 	if c.flight() > 0 {
 		c.resend(now)
 	}
