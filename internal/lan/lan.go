@@ -1,0 +1,169 @@
+package lan
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"arpeggio/arp"
+	"arpeggio/internal/node"
+	"arpeggio/stack/ethernet"
+	"arpeggio/stack/link"
+	"arpeggio/stack/vnet"
+)
+
+// Config describes the neighbourhood. The zero value works.
+type Config struct {
+	Seed     uint64 // of the stations' lives and cards
+	Stations int    // 9 when zero, at most 200; negative: none
+	// Gateway is the gateway's address with the prefix of the whole network
+	// (10.9.0.1/24 by default, at least a /24); Guest is the address that DHCP
+	// gives to GuestMAC, 10.9.0.2. Stations follow from 10.9.0.11 on.
+	Gateway  netip.Prefix
+	Guest    netip.Addr
+	GuestMAC ethernet.Addr
+	// ExpireAfter is how long the neighbours remember one another, 60 s.
+	ExpireAfter time.Duration
+	// Monitor sees every frame that enters the switch, for a capture; nil: nobody.
+	Monitor func(port string, frame []byte, at time.Time)
+	Logger  *slog.Logger // nil discards
+}
+
+// Defaults of Config.
+const (
+	DefaultStations = 9
+	maxStations     = 200
+	firstStation    = 11 // last octet of the first station's address
+)
+
+// GatewayMAC is the address of the gateway's card.
+var GatewayMAC = ethernet.Addr{0x02, 0x50, 0x00, 0x00, 0x00, 0x01}
+
+// LAN is a running neighbourhood.
+type LAN struct {
+	cfg     Config
+	log     *slog.Logger
+	sw      *vnet.Switch
+	gateway *node.Node
+	cancel  context.CancelFunc
+	ctx     context.Context
+	work    sync.WaitGroup
+}
+
+// Start builds the switch and the gateway. The stations come with Populate.
+func Start(cfg Config) (*LAN, error) {
+	if cfg.Stations == 0 {
+		cfg.Stations = DefaultStations
+	}
+	if cfg.Stations > maxStations {
+		return nil, fmt.Errorf("lan: %d stations are too many for one network; at most %d", cfg.Stations, maxStations)
+	}
+	cfg.Stations = max(cfg.Stations, 0)
+	if !cfg.Gateway.IsValid() {
+		cfg.Gateway = netip.MustParsePrefix("10.9.0.1/24")
+	}
+	if !cfg.Guest.IsValid() {
+		cfg.Guest = cfg.Gateway.Addr().Next()
+	}
+	if !cfg.Gateway.Addr().Is4() || cfg.Gateway.Bits() > 24 {
+		return nil, fmt.Errorf("lan: the network %v is too small; it takes a /24 or more", cfg.Gateway)
+	}
+	if !cfg.Gateway.Contains(cfg.Guest) {
+		return nil, fmt.Errorf("lan: the guest's address %v is outside the network %v", cfg.Guest, cfg.Gateway.Masked())
+	}
+	if cfg.ExpireAfter == 0 {
+		cfg.ExpireAfter = time.Minute
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	l := &LAN{cfg: cfg, log: cfg.Logger, sw: vnet.New(vnet.Config{Seed: cfg.Seed})}
+	l.ctx, l.cancel = context.WithCancel(context.Background())
+	if cfg.Monitor != nil {
+		l.sw.Monitor(cfg.Monitor)
+	}
+	if err := l.startGateway(); err != nil {
+		l.Close()
+		return nil, err
+	}
+	return l, nil
+}
+
+func (l *LAN) startGateway() error {
+	port, err := l.sw.Port(vnet.PortConfig{Name: "gateway", Addr: GatewayMAC})
+	if err != nil {
+		return err
+	}
+	l.gateway, err = node.Start(node.Config{
+		Device: port, Addr: GatewayMAC, Addresses: []netip.Prefix{l.cfg.Gateway},
+		ARP: arp.Config{ExpireAfter: l.cfg.ExpireAfter}, Logger: l.log,
+	})
+	if err != nil {
+		return err
+	}
+	return l.startDHCP()
+}
+
+// Plug connects a device (the guest's card, seen from outside) to the switch.
+// The LAN owns the device from now on.
+func (l *LAN) Plug(name string, dev link.Device) error {
+	a, err := l.sw.Attach(dev, vnet.PortConfig{Name: name})
+	if err != nil {
+		dev.Close()
+		return err
+	}
+	l.work.Go(func() {
+		<-l.ctx.Done()
+		a.Close()
+	})
+	return nil
+}
+
+// Populate lets the stations live from now on. It is called once.
+func (l *LAN) Populate() {
+	rng := rand.New(rand.NewPCG(l.cfg.Seed, 0))
+	start := time.Now()
+	for i, t := range tempers(rng, l.cfg.Stations) {
+		s := &station{lan: l, self: i, addr: l.stationAddr(i), life: newLife(l.cfg.Seed, i, l.cfg.Stations, t)}
+		l.work.Go(func() { s.run(l.ctx, start) })
+	}
+}
+
+// stationAddr returns the address of the i-th station.
+func (l *LAN) stationAddr(i int) netip.Prefix {
+	base := l.cfg.Gateway.Masked().Addr().As4()
+	base[3] = byte(firstStation + i)
+	return netip.PrefixFrom(netip.AddrFrom4(base), l.cfg.Gateway.Bits())
+}
+
+// Dial opens a TCP connection from the gateway to a port of the guest.
+func (l *LAN) Dial(ctx context.Context, port uint16) (net.Conn, error) {
+	return l.gateway.Stack.DialContext(ctx, "tcp", netip.AddrPortFrom(l.cfg.Guest, port).String())
+}
+
+// Guest returns the guest's address.
+func (l *LAN) Guest() netip.Addr { return l.cfg.Guest }
+
+// Close stops the stations, the gateway and every published port, and waits for
+// them.
+func (l *LAN) Close() error {
+	l.cancel()
+	l.work.Wait()
+	var err error
+	if l.gateway != nil {
+		err = l.gateway.Close()
+	}
+	return errors.Join(err, l.sw.Close())
+}
+
+// startDHCP lets the gateway hand out addresses: the guest's to the guest, the
+// upper half of the network to anybody else.
+func (l *LAN) startDHCP() error {
+	return nil
+}
