@@ -75,6 +75,8 @@ type Conn struct {
 	board   spanSet // what the peer holds out of order
 	recover Seq     // recovery point
 	highRxt Seq     // what lies before was retransmitted in this recovery
+	headNxt Seq     // SND.NXT when the first hole was last retransmitted, or later
+	rxtNxt  Seq     // SND.NXT at the last retransmission
 	dupAcks int
 	inflate int // NewReno's window inflation
 	win     Window

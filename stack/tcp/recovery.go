@@ -68,6 +68,10 @@ func (c *Conn) duplicateAck(now Instant) {
 	case lossRecovery:
 		if !c.sack {
 			c.inflate += c.win.MSS
+		} else if c.retransmitLost() {
+			// RFC 5681 §4.3: a second indication of congestion.
+			c.cc.Lost(&c.win, now, min(c.flight(), c.win.Cwnd))
+			c.rtxHead = true
 		}
 	case lossNone:
 		c.dupAcks++
@@ -85,6 +89,14 @@ func (c *Conn) duplicateAck(now Instant) {
 			c.inflate += c.win.MSS
 		}
 	}
+}
+
+// retransmitLost reports whether the retransmission of the first hole was lost
+// too: more than the octets that RFC 6675 §4 takes as proof were sent after it
+// and have arrived. RFC 6675 itself leaves this to the timer.
+func (c *Conn) retransmitLost() bool {
+	return c.highRxt.After(c.sndUna) && !c.rtxHead &&
+		c.board.covered(c.headNxt, c.sndNxt) > (dupThresh-1)*c.win.MSS
 }
 
 // enterRecovery starts fast recovery: the first lost segment is retransmitted
@@ -115,6 +127,9 @@ func (c *Conn) recoveryAcked(now Instant, n int) {
 	}
 	switch c.loss {
 	case lossRecovery:
+		// Another hole is the first one now. It was retransmitted no later than
+		// the last retransmission.
+		c.headNxt = c.rxtNxt
 		if !c.sack {
 			// Partial acknowledgment: the next hole is lost too; deflate.
 			c.inflate = max(0, c.inflate-n)
@@ -149,7 +164,9 @@ func (c *Conn) timedOut(now Instant) {
 		c.board.clear()
 	}
 	if c.backoff == 0 {
-		c.cc.TimedOut(&c.win, now, c.flight())
+		// The flight counts what is SACKed, and recovery stretches it beyond
+		// the window; the reduction starts from the window then.
+		c.cc.TimedOut(&c.win, now, min(c.flight(), c.win.Cwnd))
 	}
 	c.backoff = min(c.backoff+1, maxBackoff)
 	c.win.Cwnd = c.win.MSS

@@ -100,6 +100,10 @@ func (c *Conn) resendRange(t *transmitter, from, to Seq) (int, bool) {
 	}
 	c.retransmits++
 	c.rttAt = 0 // Karn's algorithm
+	c.rxtNxt = c.sndNxt
+	if from == c.sndUna {
+		c.headNxt = c.sndNxt
+	}
 	if c.rtxAt == 0 || c.loss == lossTimeout || from == c.sndUna {
 		c.armRetransmit(t.now)
 	}
