@@ -2,6 +2,7 @@ package vcs
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -102,7 +103,7 @@ func ParseCommit(content []byte) (*Commit, error) {
 		return true
 	}
 	fail := func(what string) (*Commit, error) {
-		if err == nil {
+		if err == nil || errors.Is(err, ErrBadID) {
 			err = fmt.Errorf("%w: commit: %s", ErrBadObject, what)
 		}
 		return nil, err
@@ -117,7 +118,8 @@ func ParseCommit(content []byte) (*Commit, error) {
 	for ; more && key == "parent"; more = next() {
 		p, perr := ParseID(string(line))
 		if perr != nil {
-			return nil, fmt.Errorf("%w: commit: bad parent header: %w", ErrBadObject, perr)
+			err = perr
+			return fail("bad parent header")
 		}
 		c.Parents = append(c.Parents, p)
 	}

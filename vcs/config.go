@@ -57,7 +57,8 @@ func None[V any]() Opt[V] { return Opt[V]{} }
 // MergeFunc settles one key of a three-way merge: base is the value of the
 // common ancestor (absent when there is none, or when several common ancestors
 // conflict), ours that of the branch merged into, theirs the other's. The
-// result may be absent, which removes the key. An error that wraps ErrConflict
+// result may be absent, which removes the key. It is not asked about a key to
+// which both sides gave equal bytes: that is one change, also for a counter. An error that wraps ErrConflict
 // makes the key a conflict; any other error ends the merge.
 //
 // Nodes that merge each other's branches all reach equal trees, whatever they
