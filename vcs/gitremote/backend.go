@@ -117,7 +117,7 @@ func (d *Dir) records(id vcs.ID) iter.Seq2[[]byte, error] {
 }
 
 // Apply implements vcs.Backend: one pack and one rename of packed-refs, both
-// synced. The first Apply takes the directory's lock and Close releases it.
+// synced. A Dir of OpenDir takes the writers' lock here and holds it until Close.
 func (d *Dir) Apply(ctx context.Context, b *vcs.Batch) error {
 	if err := ctx.Err(); err != nil {
 		return err

@@ -49,8 +49,9 @@ func OpenDir(dir string) (*Dir, error) {
 	return d, nil
 }
 
-// CreateDir opens a bare Git directory, and makes one first when dir is missing
-// or empty. Its HEAD then names the branch head, such as "refs/heads/primary".
+// CreateDir opens a bare Git directory for writing, and makes one first when dir
+// is missing or empty. Its HEAD then names the branch head, such as
+// "refs/heads/primary". Other writers get ErrLocked until Close.
 func CreateDir(dir, head string) (*Dir, error) {
 	if err := vcs.CheckRefName(head); err != nil {
 		return nil, fmt.Errorf("gitremote: HEAD: %w", err)
@@ -59,8 +60,13 @@ func CreateDir(dir, head string) (*Dir, error) {
 	if err != nil {
 		return nil, err
 	}
-	unlock()
-	return OpenDir(dir)
+	d, err := OpenDir(dir)
+	if err != nil {
+		unlock()
+		return nil, err
+	}
+	d.unlock = unlock
+	return d, nil
 }
 
 // reopen starts over with the packs that are there now.
@@ -70,7 +76,7 @@ func (d *Dir) reopen() {
 	}
 	d.packsAt = d.packsTime()
 	d.racy = time.Since(d.packsAt) < clockTick
-	d.store = filesystem.NewStorageWithOptions(osfs.New(d.path),
+	d.store = filesystem.NewStorageWithOptions(completePacks{osfs.New(d.path)},
 		cache.NewObjectLRU(cacheBytes), filesystem.Options{KeepDescriptors: true})
 }
 
