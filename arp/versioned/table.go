@@ -228,20 +228,23 @@ func (t *Table) binding(e Entry) arp.Binding {
 func (t *Table) pinned(e Entry) bool { return e.State == Static && e.Node == t.cfg.Node }
 
 // Put implements arp.Table.
-func (t *Table) Put(c arp.Change) { t.write(&c, put) }
-
-// Expire implements arp.Table.
-func (t *Table) Expire(c arp.Change) { t.write(&c, expire) }
-
-func (t *Table) write(c *arp.Change, rule func(Entry, *arp.Change, string) (Entry, bool)) {
+func (t *Table) Put(c arp.Change) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	e, changed := rule(t.live[c.Key], c, t.cfg.Node)
-	if !changed {
-		return
+	if e, changed := put(t.live[c.Key], &c, t.cfg.Node); changed {
+		t.live[c.Key] = e
+		t.push(item{kind: itemWrite, change: c, entry: e})
 	}
-	t.live[c.Key] = e
-	t.push(item{kind: itemWrite, change: *c, entry: e})
+}
+
+// Expire implements arp.Table.
+func (t *Table) Expire(c arp.Change) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if e, changed := expire(t.live[c.Key], &c, t.cfg.Node); changed {
+		t.live[c.Key] = e
+		t.push(item{kind: itemWrite, change: c, entry: e})
+	}
 }
 
 // push queues an item; mu is held.
