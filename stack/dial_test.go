@@ -1,0 +1,318 @@
+package stack_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"arpeggio/stack"
+	"arpeggio/stack/icmp"
+	"arpeggio/stack/ipv4"
+	"arpeggio/stack/vnet"
+)
+
+func lanTest(t *testing.T, name string, n int, pc vnet.PortConfig, f func(t *testing.T, l *lan)) {
+	t.Run(name, func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			l := newLAN(t, n, pc)
+			defer l.close()
+			f(t, l)
+		})
+	})
+}
+
+// wantErrno checks the error's shape: what programs written for package net
+// look at.
+func wantErrno(t *testing.T, err error, op string, errno error) {
+	t.Helper()
+	var oe *net.OpError
+	if !errors.As(err, &oe) || oe.Op != op || !errors.Is(err, errno) {
+		t.Errorf("got %T %v, want a *net.OpError of %s with %v", err, err, op, errno)
+	}
+}
+
+func TestDialErrors(t *testing.T) {
+	lanTest(t, "refused", 2, vnet.PortConfig{}, func(t *testing.T, l *lan) {
+		_, err := l.stacks[0].Dial("tcp", "10.0.0.2:81")
+		wantErrno(t, err, "dial", syscall.ECONNREFUSED)
+	})
+	lanTest(t, "no neighbour", 2, vnet.PortConfig{}, func(t *testing.T, l *lan) {
+		start := time.Now()
+		_, err := l.stacks[0].Dial("tcp", "10.0.0.50:80")
+		wantErrno(t, err, "dial", syscall.EHOSTUNREACH)
+		if d := time.Since(start); d > time.Second {
+			t.Errorf("it took %v to say so", d)
+		}
+		if st := l.stacks[0].Stats(); st.PendingFailed != 1 {
+			t.Errorf("%+v", st)
+		}
+	})
+	lanTest(t, "no route", 1, vnet.PortConfig{}, func(t *testing.T, l *lan) {
+		_, err := l.stacks[0].Dial("tcp", "192.0.2.1:80")
+		wantErrno(t, err, "dial", syscall.ENETUNREACH)
+	})
+	lanTest(t, "broadcast", 1, vnet.PortConfig{}, func(t *testing.T, l *lan) {
+		for _, a := range []string{"10.0.0.255:80", "255.255.255.255:80", "224.0.0.1:80", "0.0.0.0:80"} {
+			_, err := l.stacks[0].Dial("tcp", a)
+			wantErrno(t, err, "dial", syscall.ENETUNREACH)
+		}
+	})
+	lanTest(t, "silent peer", 2, vnet.PortConfig{Egress: vnet.Impairment{Loss: 1}}, func(t *testing.T, l *lan) {
+		start := time.Now()
+		_, err := l.stacks[0].Dial("tcp", "10.0.0.2:80")
+		wantErrno(t, err, "dial", syscall.ETIMEDOUT)
+		if !os.IsTimeout(err) {
+			t.Error("not a timeout")
+		}
+		if d := time.Since(start); d < 3*time.Minute || d > 5*time.Minute { // RFC 9293 §3.8.3 (MUST-23)
+			t.Errorf("gave up after %v", d)
+		}
+	})
+	lanTest(t, "context", 2, vnet.PortConfig{Egress: vnet.Impairment{Loss: 1}}, func(t *testing.T, l *lan) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_, err := l.stacks[0].DialContext(ctx, "tcp", "10.0.0.2:80")
+		wantErrno(t, err, "dial", os.ErrDeadlineExceeded)
+		ctx, cancel = context.WithCancel(t.Context())
+		time.AfterFunc(time.Second, cancel)
+		_, err = l.stacks[0].DialContext(ctx, "tcp", "10.0.0.2:80")
+		wantErrno(t, err, "dial", context.Canceled)
+		if n := len(l.stacks[0].Conns()); n != 0 {
+			t.Errorf("%d connections left behind", n)
+		}
+	})
+	lanTest(t, "addresses", 2, vnet.PortConfig{}, func(t *testing.T, l *lan) {
+		s := l.stacks[0]
+		for _, a := range []string{"nonsense", "10.0.0.2", "10.0.0.2:x", "10.0.0.2:65536", "example.com:80", "[::1]:80"} {
+			if _, err := s.Dial("tcp", a); err == nil || !strings.Contains(err.Error(), "dial tcp") {
+				t.Errorf("%q: %v", a, err)
+			}
+		}
+		var unknown net.UnknownNetworkError
+		if _, err := s.Dial("tcp6", "10.0.0.2:80"); !errors.As(err, &unknown) {
+			t.Errorf("%v", err)
+		}
+		_, err := s.DialTCP(t.Context(), addrPort(7, 0), addrPort(2, 80))
+		wantErrno(t, err, "dial", syscall.EADDRNOTAVAIL)
+	})
+}
+
+func TestListenErrors(t *testing.T) {
+	lanTest(t, "in use", 2, vnet.PortConfig{}, func(t *testing.T, l *lan) {
+		s := l.stacks[0]
+		ln, err := s.Listen("tcp", "10.0.0.1:80")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, a := range []string{":80", "10.0.0.1:80", "0.0.0.0:80"} {
+			_, err := s.Listen("tcp", a)
+			wantErrno(t, err, "listen", syscall.EADDRINUSE)
+		}
+		_, err = s.Listen("tcp", "10.0.0.2:80")
+		wantErrno(t, err, "listen", syscall.EADDRNOTAVAIL)
+		if err := ln.Close(); err != nil {
+			t.Error(err)
+		}
+		if !errors.Is(ln.Close(), net.ErrClosed) {
+			t.Error("closed twice without an error")
+		}
+		if ln, err = s.Listen("tcp", ":80"); err != nil {
+			t.Fatal(err)
+		}
+		go func() { time.Sleep(time.Second); ln.Close() }()
+		_, err = ln.Accept()
+		wantErrno(t, err, "accept", net.ErrClosed)
+	})
+	lanTest(t, "deadline", 1, vnet.PortConfig{}, func(t *testing.T, l *lan) {
+		ln, err := l.stacks[0].ListenTCP(netip.AddrPort{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ln.SetDeadline(time.Now().Add(time.Minute))
+		start := time.Now()
+		_, err = ln.Accept()
+		wantErrno(t, err, "accept", os.ErrDeadlineExceeded)
+		if d := time.Since(start); d != time.Minute {
+			t.Errorf("after %v", d)
+		}
+	})
+	lanTest(t, "backlog", 2, vnet.PortConfig{}, func(t *testing.T, l *lan) {
+		ln, err := (&stack.ListenConfig{Backlog: 3}).Listen(l.stacks[1], "tcp", ":80")
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		opened := 0
+		for range 5 {
+			if _, err := l.stacks[0].DialContext(ctx, "tcp", "10.0.0.2:80"); err == nil {
+				opened++
+			}
+		}
+		if st := l.stacks[1].Stats(); opened != 3 || st.TCPBacklogFull == 0 {
+			t.Errorf("%d connections opened, %d refused for the backlog", opened, st.TCPBacklogFull)
+		}
+		ln.Close() // resets those that nobody accepted
+		synctest.Wait()
+		for _, c := range l.stacks[0].Conns() {
+			t.Errorf("%v is still %v", c.Local, c.State)
+		}
+	})
+}
+
+func TestConnErrors(t *testing.T) {
+	lanTest(t, "reset", 2, vnet.PortConfig{}, func(t *testing.T, l *lan) {
+		c, s := l.connect()
+		s.SetLinger(0)
+		s.Close()
+		_, err := c.Read(make([]byte, 1))
+		wantErrno(t, err, "read", syscall.ECONNRESET)
+		_, err = c.Write(make([]byte, 1))
+		if !errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, syscall.EPIPE) {
+			t.Errorf("write: %v", err)
+		}
+	})
+	lanTest(t, "pipe", 2, vnet.PortConfig{}, func(t *testing.T, l *lan) {
+		c, _ := l.connect()
+		c.CloseWrite()
+		_, err := c.Write([]byte("x"))
+		wantErrno(t, err, "write", syscall.EPIPE)
+	})
+	lanTest(t, "unread data reset", 2, vnet.PortConfig{}, func(t *testing.T, l *lan) {
+		c, s := l.connect()
+		c.Write([]byte("never read"))
+		synctest.Wait()
+		s.Close()
+		_, err := c.Read(make([]byte, 1))
+		wantErrno(t, err, "read", syscall.ECONNRESET)
+	})
+	lanTest(t, "half close", 2, vnet.PortConfig{}, func(t *testing.T, l *lan) {
+		c, s := l.connect()
+		c.CloseWrite()
+		if _, err := s.Read(make([]byte, 1)); err != io.EOF {
+			t.Errorf("%v, want EOF itself", err)
+		}
+		if _, err := s.Write([]byte("late")); err != nil {
+			t.Error(err)
+		}
+		s.Close()
+		if b, err := io.ReadAll(c); string(b) != "late" || err != nil {
+			t.Errorf("%q, %v", b, err)
+		}
+	})
+	lanTest(t, "peer vanishes", 2, vnet.PortConfig{}, func(t *testing.T, l *lan) {
+		c, _ := l.connect()
+		l.ports[1].SetImpairment(vnet.Egress, vnet.Impairment{Loss: 1})
+		c.SetUserTimeout(30 * time.Second)
+		c.Write([]byte("anybody there?"))
+		start := time.Now()
+		_, err := c.Read(make([]byte, 1))
+		wantErrno(t, err, "read", syscall.ETIMEDOUT)
+		if d := time.Since(start); d < 29*time.Second || d > time.Minute {
+			t.Errorf("after %v", d)
+		}
+	})
+	lanTest(t, "keep-alive", 2, vnet.PortConfig{}, func(t *testing.T, l *lan) {
+		c, _ := l.connect()
+		c.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: 10 * time.Second, Interval: time.Second, Count: 4})
+		l.ports[1].SetImpairment(vnet.Egress, vnet.Impairment{Loss: 1})
+		start := time.Now()
+		_, err := c.Read(make([]byte, 1))
+		wantErrno(t, err, "read", syscall.ETIMEDOUT)
+		if d := time.Since(start); d < 13*time.Second || d > 20*time.Second {
+			t.Errorf("after %v", d)
+		}
+	})
+	lanTest(t, "slow reader never blocks for ever", 2, vnet.PortConfig{}, func(t *testing.T, l *lan) {
+		c, s := l.connect()
+		go func() {
+			io.Copy(c, stream(1, 8<<20))
+			c.Close()
+		}()
+		buf, total := make([]byte, 128<<10), 0
+		for {
+			n, err := s.Read(buf)
+			if total += n; err != nil {
+				break
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+		if total != 8<<20 {
+			t.Errorf("%d octets", total)
+		}
+	})
+}
+
+// RFC 1191, hardened by RFC 5927: a router's word is believed only when it
+// quotes what is in flight, and never below a floor.
+func TestPathMTU(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLAN(t, 2, vnet.PortConfig{})
+		defer l.close()
+		c, s := l.connect()
+		go io.Copy(io.Discard, s)
+		router, err := l.sw.Port(vnet.PortConfig{Name: "raw", Addr: rawMAC})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := &raw{lan: l, dev: router, mac: l.ports[0].Info().Addr}
+		var seen []byte
+		stop := l.sw.Monitor(func(port string, frame []byte, _ time.Time) {
+			if port == "host1" && len(frame) > 200 {
+				seen = append(seen[:0], frame[14:]...)
+			}
+		})
+		defer stop()
+		report := func(mtu uint16, quote []byte) {
+			m := icmp.NewFragNeeded(mtu, quote)
+			r.ip(ipv4.Header{Proto: ipv4.ProtoICMP, Src: addr(9), Dst: addr(1)}, nil, m.AppendTo(nil))
+		}
+		write := func() {
+			if _, err := c.Write(make([]byte, 1460)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		l.ports[1].SetImpairment(vnet.Egress, vnet.Impairment{MTU: 1400})
+		write()
+		synctest.Wait()
+		stale := append([]byte(nil), seen...)
+		stale[24] ^= 0x40 // another sequence number: not in flight
+		if report(1400, stale); c.Info().SndMSS < 1440 {
+			t.Fatalf("MSS %d: a stale quotation was believed", c.Info().SndMSS)
+		}
+		report(1400, seen)
+		if mss := c.Info().SndMSS; mss > 1360 || mss < 1340 {
+			t.Fatalf("MSS %d after an MTU of 1400", mss)
+		}
+		time.Sleep(time.Second)
+		if q := c.Info().SendQueue; q != 0 {
+			t.Errorf("%d octets are still not through", q)
+		}
+		// A new connection knows.
+		ln, _ := l.stacks[1].Listen("tcp", ":80")
+		defer ln.Close()
+		d, err := l.stacks[0].Dial("tcp", "10.0.0.2:80")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if mss := d.(*stack.TCPConn).Info().SndMSS; mss > 1360 {
+			t.Errorf("a new connection starts with MSS %d", mss)
+		}
+		// Below the floor of 552 octets nobody is believed.
+		l.ports[1].SetImpairment(vnet.Egress, vnet.Impairment{Loss: 1})
+		write()
+		synctest.Wait()
+		report(68, seen)
+		if mss := c.Info().SndMSS; mss < 500 || mss > 512 {
+			t.Errorf("MSS %d after an MTU of 68, want that of the floor", mss)
+		}
+	})
+}

@@ -1,0 +1,219 @@
+package stack_test
+
+import (
+	"bytes"
+	"errors"
+	"net"
+	"net/netip"
+	"os"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"arpeggio/stack"
+	"arpeggio/stack/udp"
+	"arpeggio/stack/vnet"
+)
+
+func listenUDP(t testing.TB, s *stack.Stack, address string) *stack.UDPConn {
+	t.Helper()
+	p, err := s.ListenPacket("udp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p.(*stack.UDPConn)
+}
+
+func TestUDP(t *testing.T) {
+	lanTest(t, "sizes", 2, vnet.PortConfig{}, func(t *testing.T, l *lan) {
+		a, b := listenUDP(t, l.stacks[0], ":5000"), listenUDP(t, l.stacks[1], "10.0.0.2:5001")
+		for _, n := range []int{0, 1, 1472, 1473, udp.MaxPayload4} {
+			want := bytes.Repeat([]byte{byte(n)}, n)
+			if _, err := a.WriteTo(want, b.LocalAddr()); err != nil {
+				t.Fatalf("%d octets: %v", n, err)
+			}
+			buf := make([]byte, 65536)
+			got, from, err := b.ReadFrom(buf)
+			if err != nil || !bytes.Equal(buf[:got], want) || from.String() != "10.0.0.1:5000" {
+				t.Errorf("%d octets: %d from %v, %v", n, got, from, err)
+			}
+		}
+		_, err := a.WriteTo(make([]byte, udp.MaxPayload4+1), b.LocalAddr())
+		wantErrno(t, err, "write", syscall.EMSGSIZE)
+	})
+	lanTest(t, "connected", 2, vnet.PortConfig{}, func(t *testing.T, l *lan) {
+		b := listenUDP(t, l.stacks[1], ":7")
+		c, err := l.stacks[0].Dial("udp", "10.0.0.2:7")
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Write([]byte("ping"))
+		buf := make([]byte, 100)
+		n, from, err := b.ReadFromAddrPort(buf)
+		if err != nil || string(buf[:n]) != "ping" {
+			t.Fatalf("%q, %v", buf[:n], err)
+		}
+		stranger := listenUDP(t, l.stacks[1], ":8")
+		stranger.WriteToAddrPort([]byte("forged"), from)
+		b.WriteToAddrPort([]byte("pong"), from)
+		if n, err := c.Read(buf); err != nil || string(buf[:n]) != "pong" {
+			t.Errorf("%q, %v", buf[:n], err)
+		}
+		_, err = c.(net.PacketConn).WriteTo(nil, b.LocalAddr())
+		wantErrno(t, err, "write", syscall.EISCONN)
+		_, err = b.Write(nil)
+		wantErrno(t, err, "write", syscall.EDESTADDRREQ)
+	})
+	lanTest(t, "port unreachable reaches the socket", 2, vnet.PortConfig{}, func(t *testing.T, l *lan) {
+		c, err := l.stacks[0].Dial("udp", "10.0.0.2:9")
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Write([]byte("x"))
+		_, err = c.Read(make([]byte, 1))
+		wantErrno(t, err, "read", syscall.ECONNREFUSED)
+		c.Write([]byte("x"))
+		synctest.Wait()
+		_, err = c.Write([]byte("x"))
+		wantErrno(t, err, "write", syscall.ECONNREFUSED)
+	})
+	lanTest(t, "host unreachable reaches the socket", 2, vnet.PortConfig{}, func(t *testing.T, l *lan) {
+		c, err := l.stacks[0].Dial("udp", "10.0.0.77:9")
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Write([]byte("x"))
+		_, err = c.Read(make([]byte, 1))
+		wantErrno(t, err, "read", syscall.EHOSTUNREACH)
+	})
+	lanTest(t, "subnet and limited broadcast", 3, vnet.PortConfig{}, func(t *testing.T, l *lan) {
+		a := listenUDP(t, l.stacks[0], ":67")
+		b, c := listenUDP(t, l.stacks[1], ":67"), listenUDP(t, l.stacks[2], ":67")
+		buf := make([]byte, 100)
+		for _, dst := range []string{"10.0.0.255:67", "255.255.255.255:67"} {
+			if _, err := a.WriteToAddrPort([]byte(dst), netip.MustParseAddrPort(dst)); err != nil {
+				t.Fatal(err)
+			}
+			for _, u := range []*stack.UDPConn{b, c} {
+				if n, _, err := u.ReadFromAddrPort(buf); err != nil || string(buf[:n]) != dst {
+					t.Errorf("%v: %q, %v", dst, buf[:n], err)
+				}
+			}
+		}
+	})
+	lanTest(t, "in use", 1, vnet.PortConfig{}, func(t *testing.T, l *lan) {
+		s := l.stacks[0]
+		u := listenUDP(t, s, "10.0.0.1:53")
+		_, err := s.ListenPacket("udp", ":53")
+		wantErrno(t, err, "listen", syscall.EADDRINUSE)
+		u.Close()
+		listenUDP(t, s, ":53")
+		_, err = u.WriteTo(nil, u.LocalAddr())
+		wantErrno(t, err, "write", net.ErrClosed)
+		_, err = s.ListenPacket("udp", "10.0.0.9:54")
+		wantErrno(t, err, "listen", syscall.EADDRNOTAVAIL)
+		v := listenUDP(t, s, ":0")
+		if v.LocalAddr().(*net.UDPAddr).Port == 0 {
+			t.Error("no port was chosen")
+		}
+	})
+	lanTest(t, "deadline and close wake the reader", 1, vnet.PortConfig{}, func(t *testing.T, l *lan) {
+		u := listenUDP(t, l.stacks[0], ":53")
+		u.SetReadDeadline(time.Now().Add(time.Second))
+		_, _, err := u.ReadFrom(nil)
+		wantErrno(t, err, "read", os.ErrDeadlineExceeded)
+		u.SetReadDeadline(time.Time{})
+		go func() { time.Sleep(time.Second); u.Close() }()
+		_, _, err = u.ReadFrom(nil)
+		wantErrno(t, err, "read", net.ErrClosed)
+	})
+	lanTest(t, "queue is bounded", 2, vnet.PortConfig{}, func(t *testing.T, l *lan) {
+		a, b := listenUDP(t, l.stacks[0], ":1"), listenUDP(t, l.stacks[1], ":2")
+		b.SetReadBuffer(10_000)
+		for range 100 {
+			a.WriteToAddrPort(make([]byte, 1000), addrPort(2, 2))
+		}
+		synctest.Wait()
+		if st := l.stacks[1].Stats(); st.UDPIn != 9 || st.UDPQueueFull != 91 {
+			t.Errorf("%d queued, %d dropped", st.UDPIn, st.UDPQueueFull)
+		}
+	})
+}
+
+// RFC 768: no checksum, and a wrong one.
+func TestUDPChecksum(t *testing.T) {
+	rawTest(t, "zero and wrong", func(t *testing.T, r *raw) {
+		u := listenUDP(t, r.stacks[0], ":9")
+		h, body := udpPacket(addrPort(9, 1), addrPort(1, 9), []byte("bad"))
+		body[7] ^= 1
+		r.ip(h, nil, body)
+		body[6], body[7] = 0, 0
+		copy(body[8:], "sum")
+		r.ip(h, nil, body)
+		buf := make([]byte, 10)
+		if n, _, err := u.ReadFrom(buf); err != nil || string(buf[:n]) != "sum" {
+			t.Errorf("%q, %v", buf[:n], err)
+		}
+		if st := r.stats(); st.UDPBadChecksum != 1 {
+			t.Errorf("%+v", st)
+		}
+	})
+}
+
+// What DHCP needs: from 0.0.0.0 to 255.255.255.255 before there is an address,
+// and the answer by broadcast.
+func TestUnconfiguredInterface(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLAN(t, 1, vnet.PortConfig{})
+		defer l.close()
+		server := listenUDP(t, l.stacks[0], ":67")
+		p, err := l.sw.Port(vnet.PortConfig{Name: "new"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := stack.New(stack.Config{})
+		defer s.Close()
+		i, err := s.AddInterface(stack.InterfaceConfig{Device: p, Resolver: l.neighbors})
+		if err != nil {
+			t.Fatal(err)
+		}
+		pc, err := (&stack.ListenConfig{Interface: i}).ListenPacket(s, "udp", ":68")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := pc.WriteTo([]byte("discover"), &net.UDPAddr{IP: net.IPv4bcast, Port: 67}); err != nil {
+			t.Fatal(err)
+		}
+		buf := make([]byte, 100)
+		n, from, err := server.ReadFrom(buf)
+		if err != nil || string(buf[:n]) != "discover" || from.String() != "0.0.0.0:68" {
+			t.Fatalf("%q from %v, %v", buf[:n], from, err)
+		}
+		server.WriteTo([]byte("offer"), &net.UDPAddr{IP: net.IPv4bcast, Port: 68})
+		if n, _, err := pc.ReadFrom(buf); err != nil || string(buf[:n]) != "offer" {
+			t.Fatalf("%q, %v", buf[:n], err)
+		}
+		// Without an interface named there is no way out.
+		u := listenUDP(t, s, ":69")
+		_, err = u.WriteTo(nil, &net.UDPAddr{IP: net.IPv4bcast, Port: 67})
+		wantErrno(t, err, "write", syscall.ENETUNREACH)
+
+		l.neighbors[addr(50)] = i.Addr()
+		if err := i.AddAddress(netip.MustParsePrefix("10.0.0.50/24")); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Ping(t.Context(), addr(1), 10); err != nil {
+			t.Errorf("with an address: %v", err)
+		}
+		if err := i.RemoveAddress(addr(50)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Ping(t.Context(), addr(1), 10); !errors.Is(err, syscall.ENETUNREACH) {
+			t.Errorf("without an address: %v", err)
+		}
+		if err := i.RemoveAddress(addr(50)); !errors.Is(err, stack.ErrNoAddress) {
+			t.Errorf("removed twice: %v", err)
+		}
+	})
+}
