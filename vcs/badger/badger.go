@@ -70,6 +70,13 @@ func Open(ctx context.Context, dir string, cfg Config) (*Backend, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("badger: %w", err)
 	}
+	removed, err := removeEmptyLogs(dir)
+	if err != nil {
+		return nil, err
+	}
+	for _, path := range removed {
+		cfg.Logger.Warn("badger: removed a log that a crash left empty", "file", path)
+	}
 	db, err := badger.Open(badger.DefaultOptions(dir).
 		WithExternalMagic(magic | version).
 		WithSyncWrites(true).

@@ -77,14 +77,49 @@ func inspect(dir string) error {
 // openError explains badger's.
 func openError(dir string, err error) error {
 	if strings.Contains(err.Error(), "Cannot acquire directory lock") {
-		who := "another process"
-		if pid, rerr := os.ReadFile(filepath.Join(dir, "LOCK")); rerr == nil {
-			who = "process " + strings.TrimSpace(string(pid))
-		}
-		return fmt.Errorf("%w: %s is open in %s; stop that first", ErrLocked, dir, who)
+		return lockedError(dir)
 	}
 	if errors.Is(err, os.ErrPermission) || errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("badger: %s: %w", dir, err)
 	}
 	return fmt.Errorf("%w: %s: %w; restore the directory from a snapshot", ErrDamaged, dir, err)
+}
+
+func lockedError(dir string) error {
+	who := "another process"
+	if pid, err := os.ReadFile(filepath.Join(dir, "LOCK")); err == nil {
+		who = "process " + strings.TrimSpace(string(pid))
+	}
+	return fmt.Errorf("%w: %s is open in %s; stop that first", ErrLocked, dir, who)
+}
+
+// removeEmptyLogs removes log files that a power cut left without their first
+// byte. Nothing was ever acknowledged from them, but badger does not open a
+// directory that has one. It returns their names.
+func removeEmptyLogs(dir string) (removed []string, err error) {
+	empty := func() (paths []string) {
+		entries, _ := os.ReadDir(dir) // an unreadable directory is badger's to report
+		for _, e := range entries {
+			if ext := filepath.Ext(e.Name()); ext != ".mem" && ext != ".vlog" {
+				continue
+			}
+			if fi, err := e.Info(); err == nil && fi.Mode().IsRegular() && fi.Size() == 0 {
+				paths = append(paths, filepath.Join(dir, e.Name()))
+			}
+		}
+		return paths
+	}
+	if len(empty()) == 0 {
+		return nil, nil
+	}
+	err = whileUnlocked(dir, func() error {
+		removed = empty()
+		for _, path := range removed {
+			if err := os.Remove(path); err != nil {
+				return fmt.Errorf("badger: %w", err)
+			}
+		}
+		return nil
+	})
+	return removed, err
 }

@@ -1,0 +1,184 @@
+package badger_test
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	upstream "github.com/dgraph-io/badger/v4"
+
+	"arpeggio/vcs"
+	"arpeggio/vcs/badger"
+)
+
+// snapshot reads all files of a directory.
+func snapshot(t *testing.T, dir string) string {
+	t.Helper()
+	var b strings.Builder
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		data, _ := os.ReadFile(filepath.Join(dir, e.Name()))
+		fmt.Fprintf(&b, "%s %x\n", e.Name(), data)
+	}
+	return b.String()
+}
+
+// refused wants Open to fail in a certain way and to leave the directory alone.
+func refused(t *testing.T, dir string, want error, remedy string) {
+	t.Helper()
+	before := snapshot(t, dir)
+	_, err := badger.Open(t.Context(), dir, badger.Config{})
+	if !errors.Is(err, want) || !strings.Contains(fmt.Sprint(err), remedy) {
+		t.Errorf("%v; want %v and %q", err, want, remedy)
+	}
+	if snapshot(t, dir) != before {
+		t.Error("the directory was changed")
+	}
+}
+
+func write(t *testing.T, path string, data []byte) {
+	t.Helper()
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestForeign(t *testing.T) {
+	t.Run("Files", func(t *testing.T) {
+		dir := t.TempDir()
+		write(t, filepath.Join(dir, "photos.tar"), []byte("x"))
+		refused(t, dir, badger.ErrForeign, "empty directory")
+	})
+	t.Run("Manifest", func(t *testing.T) {
+		dir := t.TempDir()
+		write(t, filepath.Join(dir, "MANIFEST"), []byte("Manifest-Version: 1.0\n"))
+		refused(t, dir, badger.ErrForeign, "another directory")
+	})
+	t.Run("Database", func(t *testing.T) {
+		dir := t.TempDir()
+		db, err := upstream.Open(upstream.DefaultOptions(dir).WithLogger(nil).WithMemTableSize(1 << 20).WithValueThreshold(1 << 10).WithValueLogFileSize(1 << 20))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := db.Close(); err != nil {
+			t.Fatal(err)
+		}
+		refused(t, dir, badger.ErrForeign, "another program's")
+	})
+	t.Run("Newer", func(t *testing.T) {
+		dir := t.TempDir()
+		if err := open(t, dir).Close(); err != nil {
+			t.Fatal(err)
+		}
+		path := filepath.Join(dir, "MANIFEST")
+		data, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		binary.BigEndian.PutUint16(data[4:], binary.BigEndian.Uint16(data[4:])+1)
+		write(t, path, data)
+		refused(t, dir, badger.ErrNewer, "newer program")
+	})
+	t.Run("CutManifest", func(t *testing.T) {
+		dir := t.TempDir()
+		write(t, filepath.Join(dir, "MANIFEST"), []byte("Bdg"))
+		refused(t, dir, badger.ErrDamaged, "snapshot")
+	})
+	t.Run("FreshFileSystem", func(t *testing.T) {
+		dir := t.TempDir()
+		if err := os.Mkdir(filepath.Join(dir, "lost+found"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := open(t, dir).Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Run("NotADirectory", func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "file")
+		write(t, path, nil)
+		if _, err := badger.Open(t.Context(), path, badger.Config{}); err == nil {
+			t.Error("opened a file")
+		}
+	})
+}
+
+func TestLocked(t *testing.T) {
+	dir := t.TempDir()
+	b := open(t, dir)
+	_, err := badger.Open(t.Context(), dir, badger.Config{})
+	if !errors.Is(err, badger.ErrLocked) || !strings.Contains(err.Error(), fmt.Sprint(os.Getpid())) {
+		t.Errorf("%v; want ErrLocked with the process", err)
+	}
+	if err := b.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := open(t, dir).Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestNoSpace(t *testing.T) {
+	dir := t.TempDir()
+	if err := open(t, dir).Close(); err != nil {
+		t.Fatal(err)
+	}
+	b, err := badger.Open(t.Context(), dir, badger.Config{MinFree: 1 << 62})
+	if err != nil {
+		t.Fatalf("a full disk must still open: %v", err)
+	}
+	defer b.Close()
+	if err := b.Apply(t.Context(), &vcs.Batch{Log: [][]byte{{1}}}); !errors.Is(err, badger.ErrNoSpace) {
+		t.Errorf("Apply on a full disk: %v", err)
+	}
+}
+
+// TestDamagedObject: a flipped bit in a table is reported on open, and what is
+// not touched by it stays readable.
+func TestDamagedObject(t *testing.T) {
+	dir := t.TempDir()
+	r, _, err := openRepo(t.Context(), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mark := bytes.Repeat([]byte("recognisable"), 20)
+	must(r.Set(t.Context(), "primary", "good", "fine", vcs.CommitInfo{}))(t)
+	must(r.Set(t.Context(), "primary", "bad", string(mark), vcs.CommitInfo{}))(t)
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	tables, _ := filepath.Glob(filepath.Join(dir, "*.sst"))
+	hit := false
+	for _, path := range tables {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if i := bytes.Index(data, mark); i >= 0 {
+			data[i+5] ^= 1
+			write(t, path, data)
+			hit = true
+		}
+	}
+	if !hit {
+		t.Fatal("the value is in no table")
+	}
+	b, err := badger.Open(t.Context(), dir, badger.Config{})
+	if err != nil {
+		if !errors.Is(err, badger.ErrDamaged) {
+			t.Errorf("%v; want ErrDamaged or a report", err)
+		}
+		return
+	}
+	defer b.Close()
+	if rep := b.Report(); rep.OK() {
+		t.Errorf("nothing reported: %v", rep.String())
+	}
+}
