@@ -1,0 +1,124 @@
+package capture
+
+import (
+	"encoding/binary"
+	"math"
+	"time"
+
+	"arpeggio/stack/link"
+)
+
+// Block types and options of pcapng (draft-ietf-opsawg-pcapng).
+const (
+	blockSection   = 0x0a0d0d0a // §4.1
+	blockInterface = 1          // §4.2
+	blockObsolete  = 2          // packet block, appendix A
+	blockSimple    = 3          // §4.4
+	blockEnhanced  = 6          // §4.3
+
+	byteOrderMagic = 0x1a2b3c4d
+
+	optEnd     = 0
+	optComment = 1
+
+	optUserAppl = 4 // of a section
+
+	optIfName        = 2 // of an interface
+	optIfDescription = 3
+	optIfTsResol     = 9
+	optIfTsOffset    = 14
+
+	optFlags = 2 // of a packet
+)
+
+// block appends one block to b: its frame, what body appends, and both lengths.
+func block(b []byte, typ uint32, body func([]byte) []byte) []byte {
+	start := len(b)
+	b = binary.LittleEndian.AppendUint32(b, typ)
+	b = append(b, 0, 0, 0, 0)
+	b = pad(body(b), start)
+	n := uint32(len(b) - start + 4)
+	binary.LittleEndian.PutUint32(b[start+4:], n)
+	return binary.LittleEndian.AppendUint32(b, n)
+}
+
+// pad appends zeros until b is aligned to 4 octets from start.
+func pad(b []byte, start int) []byte {
+	for (len(b)-start)%4 != 0 {
+		b = append(b, 0)
+	}
+	return b
+}
+
+// option appends one option; text that does not fit is cut.
+func option[T []byte | string](b []byte, code uint16, v T) []byte {
+	v = v[:min(len(v), math.MaxUint16)]
+	b = binary.LittleEndian.AppendUint16(b, code)
+	b = binary.LittleEndian.AppendUint16(b, uint16(len(v)))
+	start := len(b)
+	return pad(append(b, v...), start)
+}
+
+// text appends an option unless v is empty.
+func text(b []byte, code uint16, v string) []byte {
+	if v == "" {
+		return b
+	}
+	return option(b, code, v)
+}
+
+func endOfOptions(b []byte) []byte { return append(b, optEnd, 0, 0, 0) }
+
+// sectionBlock appends a section header.
+func sectionBlock(b []byte, application, comment string) []byte {
+	return block(b, blockSection, func(b []byte) []byte {
+		b = binary.LittleEndian.AppendUint32(b, byteOrderMagic)
+		b = binary.LittleEndian.AppendUint16(b, 1) // version 1.0
+		b = binary.LittleEndian.AppendUint16(b, 0)
+		b = binary.LittleEndian.AppendUint64(b, math.MaxUint64) // length not known
+		b = text(b, optComment, comment)
+		b = text(b, optUserAppl, application)
+		return endOfOptions(b)
+	})
+}
+
+// interfaceBlock appends an interface description with nanosecond resolution.
+func interfaceBlock(b []byte, i Interface) []byte {
+	return block(b, blockInterface, func(b []byte) []byte {
+		b = binary.LittleEndian.AppendUint16(b, uint16(i.LinkType))
+		b = binary.LittleEndian.AppendUint16(b, 0)
+		b = binary.LittleEndian.AppendUint32(b, uint32(i.SnapLen))
+		b = text(b, optIfName, i.Name)
+		b = text(b, optIfDescription, i.Description)
+		b = option(b, optIfTsResol, []byte{9})
+		return endOfOptions(b)
+	})
+}
+
+// packetBlock appends an enhanced packet block. The data are f's, cut at snap
+// octets (0: not cut); length is the packet's on the wire.
+func packetBlock(b []byte, iface int, at time.Time, d Direction, f *link.Frame, snap, length int, comment string) []byte {
+	return block(b, blockEnhanced, func(b []byte) []byte {
+		ts := uint64(max(0, at.UnixNano()))
+		b = binary.LittleEndian.AppendUint32(b, uint32(iface))
+		b = binary.LittleEndian.AppendUint32(b, uint32(ts>>32))
+		b = binary.LittleEndian.AppendUint32(b, uint32(ts))
+		kept := f.Len()
+		if snap > 0 {
+			kept = min(kept, snap)
+		}
+		b = binary.LittleEndian.AppendUint32(b, uint32(kept))
+		b = binary.LittleEndian.AppendUint32(b, uint32(length))
+		start := len(b)
+		b = f.AppendTo(b)
+		b = pad(b[:start+kept], start)
+		if d == Unknown && comment == "" {
+			return b
+		}
+		b = text(b, optComment, comment)
+		if d != Unknown {
+			b = option(b, optFlags, []byte{byte(d), 0, 0, 0}) // bits 0 and 1: 01 inbound, 10 outbound
+		}
+		return endOfOptions(b)
+	})
+}

@@ -1,0 +1,192 @@
+package capture
+
+import (
+	"encoding/binary"
+	"fmt"
+	"io"
+	"iter"
+)
+
+// section is the state of one pcapng section.
+type section struct {
+	order  binary.ByteOrder
+	base   int // index of its first interface
+	clocks []clock
+	skip   bool // of a version that is not ours to read
+}
+
+// nextBlock reads one block.
+func (r *Reader) nextBlock(p *Packet) error {
+	h, err := r.r.Peek(12)
+	if err != nil {
+		return ended(err, len(h) > 0)
+	}
+	if binary.BigEndian.Uint32(h) == blockSection { // reads the same in both orders
+		switch {
+		case binary.LittleEndian.Uint32(h[8:]) == byteOrderMagic:
+			r.ng.order = binary.LittleEndian
+		case binary.BigEndian.Uint32(h[8:]) == byteOrderMagic:
+			r.ng.order = binary.BigEndian
+		default:
+			return fmt.Errorf("%w: section with the byte order mark % x", ErrFormat, h[8:12])
+		}
+	}
+	typ, length := r.ng.order.Uint32(h), r.ng.order.Uint32(h[4:])
+	if length < 12 || length%4 != 0 {
+		r.stats.Malformed++
+		return fmt.Errorf("%w: block of %d octets after %d packets", ErrFormat, length, r.stats.Packets)
+	}
+	if length > maxBlock {
+		r.stats.Malformed++
+		return r.discard(int64(length))
+	}
+	b, err := r.read(int(length))
+	if err != nil {
+		return ended(err, true)
+	}
+	if end := r.ng.order.Uint32(b[length-4:]); end != length {
+		r.stats.Malformed++
+		return fmt.Errorf("%w: block of %d octets ends as one of %d after %d packets", ErrFormat, length, end, r.stats.Packets)
+	}
+	body := b[8 : length-4]
+	if typ == blockSection {
+		return r.section(body)
+	}
+	if r.ng.skip {
+		r.stats.Skipped++
+		return errSkip
+	}
+	switch typ {
+	case blockInterface:
+		return r.iface(body)
+	case blockEnhanced:
+		return r.enhanced(p, body)
+	case blockObsolete:
+		return r.obsolete(p, body)
+	case blockSimple:
+		return r.simple(p, body)
+	}
+	r.stats.Skipped++
+	return errSkip
+}
+
+func (r *Reader) discard(n int64) error {
+	if _, err := io.CopyN(io.Discard, r.r, n); err != nil {
+		return ended(err, true)
+	}
+	return errSkip
+}
+
+func (r *Reader) section(b []byte) error {
+	if len(b) < 16 {
+		return r.malformed()
+	}
+	major := r.ng.order.Uint16(b[4:])
+	r.ng = section{order: r.ng.order, base: len(r.ifaces), skip: major != 1}
+	if r.ng.skip {
+		return r.malformed()
+	}
+	return errSkip
+}
+
+func (r *Reader) iface(b []byte) error {
+	i, c := Interface{}, clock{resolution: 6}
+	if len(b) >= 8 {
+		i.LinkType = LinkType(r.ng.order.Uint16(b))
+		i.SnapLen = int(r.ng.order.Uint32(b[4:]))
+		for code, v := range r.options(b[8:]) {
+			switch {
+			case code == optIfName:
+				i.Name = string(v)
+			case code == optIfDescription:
+				i.Description = string(v)
+			case code == optIfTsResol && len(v) >= 1:
+				c.resolution = v[0]
+			case code == optIfTsOffset && len(v) >= 8:
+				c.offset = int64(r.ng.order.Uint64(v))
+			}
+		}
+	} else {
+		r.stats.Malformed++ // it keeps its number all the same
+	}
+	r.ifaces = append(r.ifaces, i)
+	r.ng.clocks = append(r.ng.clocks, c)
+	return errSkip
+}
+
+// enhanced reads an enhanced packet block.
+func (r *Reader) enhanced(p *Packet, b []byte) error {
+	if len(b) < 20 {
+		return r.malformed()
+	}
+	return r.packet(p, r.ng.order.Uint32(b), b)
+}
+
+// obsolete reads the packet block that it replaced, which differs in a 16-bit
+// interface and a drop count.
+func (r *Reader) obsolete(p *Packet, b []byte) error {
+	if len(b) < 20 {
+		return r.malformed()
+	}
+	return r.packet(p, uint32(r.ng.order.Uint16(b)), b)
+}
+
+func (r *Reader) packet(p *Packet, iface uint32, b []byte) error {
+	kept, length := r.ng.order.Uint32(b[12:]), r.ng.order.Uint32(b[16:])
+	if iface >= uint32(len(r.ng.clocks)) || uint64(kept) > uint64(len(b)-20) {
+		return r.malformed()
+	}
+	n := r.ng.base + int(iface)
+	ts := uint64(r.ng.order.Uint32(b[4:]))<<32 | uint64(r.ng.order.Uint32(b[8:]))
+	*p = Packet{
+		Time:      r.ng.clocks[iface].time(ts),
+		Interface: n,
+		LinkType:  r.ifaces[n].LinkType,
+		Data:      b[20 : 20+kept : 20+kept],
+		Length:    int(max(kept, length)),
+	}
+	padded := min(len(b), 20+(int(kept)+3)&^3)
+	for code, v := range r.options(b[padded:]) {
+		switch {
+		case code == optComment && p.Comment == "":
+			p.Comment = string(v)
+		case code == optFlags && len(v) >= 4:
+			if d := Direction(r.ng.order.Uint32(v) & 3); d <= Out {
+				p.Direction = d
+			}
+		}
+	}
+	return nil
+}
+
+// simple reads a simple packet block: interface 0, no time, cut at the
+// interface's snap length.
+func (r *Reader) simple(p *Packet, b []byte) error {
+	if len(b) < 4 || len(r.ng.clocks) == 0 {
+		return r.malformed()
+	}
+	i := r.ifaces[r.ng.base]
+	length := r.ng.order.Uint32(b)
+	kept := uint64(length)
+	if i.SnapLen > 0 {
+		kept = min(kept, uint64(i.SnapLen))
+	}
+	if kept > uint64(len(b)-4) {
+		return r.malformed()
+	}
+	*p = Packet{Interface: r.ng.base, LinkType: i.LinkType, Data: b[4 : 4+kept : 4+kept], Length: int(length)}
+	return nil
+}
+
+// options yields the options in b up to the first that does not fit.
+func (r *Reader) options(b []byte) iter.Seq2[uint16, []byte] {
+	return func(yield func(uint16, []byte) bool) {
+		for len(b) >= 4 {
+			code, n := r.ng.order.Uint16(b), int(r.ng.order.Uint16(b[2:]))
+			if code == optEnd || n > len(b)-4 || !yield(code, b[4:4+n]) {
+				return
+			}
+			b = b[min(len(b), 4+(n+3)&^3):]
+		}
+	}
+}
