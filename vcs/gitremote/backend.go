@@ -156,9 +156,9 @@ func (d *Dir) Apply(ctx context.Context, b *vcs.Batch) error {
 		refs = setRef(refs, stateRef, state)
 	}
 	if _, err := d.apply(old, change{
-		refs:    refs,
-		trusted: true,
-		write:   func(w io.Writer, have vcs.ObjectReader, _ []vcs.Ref) error { return objects.encode(w, have) },
+		refs:  refs,
+		trust: trustAll,
+		write: func(w io.Writer, have vcs.ObjectReader, _ []vcs.Ref) error { return objects.encode(w, have) },
 	}); err != nil {
 		return fmt.Errorf("gitremote: apply: %w", err)
 	}

@@ -129,17 +129,32 @@ func TestOpenDirRefusals(t *testing.T) {
 	}
 }
 
+func TestBackendContract(t *testing.T) {
+	vcstest.TestBackend(t, func(t *testing.T) vcs.Backend { return createDir(t, t.TempDir()) })
+	vcstest.TestReopen(t, func(t *testing.T, closed vcs.Backend) vcs.Backend {
+		if closed == nil {
+			return createDir(t, t.TempDir())
+		}
+		return createDir(t, closed.(*Dir).Path())
+	})
+}
+
+func createDir(t *testing.T, dir string) *Dir {
+	t.Helper()
+	d, err := CreateDir(dir, defaultHead)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
 // TestBackend runs a store on a directory, closes it and opens it again.
 func TestBackend(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "arp.git")
 	ctx := t.Context()
 	var want string
 	for round := range 3 {
-		d, err := CreateDir(dir, "refs/heads/primary")
-		if err != nil {
-			t.Fatal(err)
-		}
-		r, err := vcs.Open(ctx, d, vcs.Config[string, string]{Merge: vcstest.Larger})
+		r, err := vcs.Open(ctx, createDir(t, dir), vcs.Config[string, string]{Merge: vcstest.Larger})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -195,10 +210,7 @@ func TestBackendState(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	d, err := CreateDir(dir, defaultHead)
-	if err != nil {
-		t.Fatal(err)
-	}
+	d := createDir(t, dir)
 	newest := ""
 	for i, step := range []struct {
 		checkpoint []byte
@@ -228,10 +240,7 @@ func TestBackendState(t *testing.T) {
 }
 
 func TestBackendCompareAndSwap(t *testing.T) {
-	d, err := CreateDir(t.TempDir(), defaultHead)
-	if err != nil {
-		t.Fatal(err)
-	}
+	d := createDir(t, t.TempDir())
 	defer d.Close()
 	blob := vcs.Object{ID: vcs.HashObject(vcs.KindBlob, []byte("x")), Kind: vcs.KindBlob, Content: []byte("x")}
 	batch := func(old vcs.ID) *vcs.Batch {

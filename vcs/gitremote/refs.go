@@ -57,10 +57,10 @@ func writeRefs(dir string, refs []vcs.Ref, objects vcs.ObjectReader) error {
 			continue
 		}
 		target, err := peel(objects, r.Target)
-		if err != nil {
+		if err != nil && !errors.Is(err, vcs.ErrNotFound) {
 			return fmt.Errorf("gitremote: peel %s: %w", r.Name, err)
 		}
-		if target != r.Target {
+		if err == nil && target != r.Target {
 			text = fmt.Appendf(text, "^%s\n", target)
 		}
 	}

@@ -29,9 +29,9 @@ func WriteSnapshot(dir string, src Source) (Report, error) {
 		return Report{}, fmt.Errorf("gitremote: list refs: %w", err)
 	}
 	return update(dir, change{
-		refs:    refs,
-		head:    src.Head(),
-		trusted: true,
+		refs:  refs,
+		head:  src.Head(),
+		trust: trustPack,
 		write: func(w io.Writer, have vcs.ObjectReader, old []vcs.Ref) error {
 			return encodeNew(w, src, have, refs, old)
 		},

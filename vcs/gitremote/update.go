@@ -16,11 +16,19 @@ type change struct {
 	// write produces a pack with what have lacks of the refs' history, or
 	// nothing when it lacks nothing; old are the refs before.
 	write func(w io.Writer, have vcs.ObjectReader, old []vcs.Ref) error
-	// trusted spares the full check of the pack: it comes from our own store.
-	trusted bool
+	trust trust
 	// allow, when not nil, may veto the changes before anything is written.
 	allow func([]vcs.RefUpdate) error
 }
+
+// trust says how far a change's source is believed.
+type trust uint8
+
+const (
+	trustNothing trust = iota // check every object and every link
+	trustPack                 // believe the objects, check that refs find theirs
+	trustAll                  // believe the refs too: a backend's caller knows
+)
 
 // update brings a directory to c's refs, creating it when it is missing.
 func update(dir string, c change) (Report, error) {
@@ -58,8 +66,10 @@ func (d *Dir) apply(old []vcs.Ref, c change) (Report, error) {
 	if err != nil {
 		return Report{}, err
 	}
-	if report.Forced, err = forced(d, report.Changes); err != nil {
-		return Report{}, err
+	if c.trust < trustAll {
+		if report.Forced, err = forced(d, report.Changes); err != nil {
+			return Report{}, err
+		}
 	}
 	if len(report.Changes) > 0 {
 		if err := writeRefs(d.path, c.refs, d); err != nil {
@@ -78,15 +88,15 @@ func (d *Dir) apply(old []vcs.Ref, c change) (Report, error) {
 func (d *Dir) addPack(old []vcs.Ref, c change, report *Report) error {
 	s, err := stagePack(d, func(w io.Writer) error { return c.write(w, d, old) })
 	if errors.Is(err, errNoPack) {
-		return checkTips(d, c.refs)
+		return checkTips(d, c)
 	}
 	if err != nil {
 		return err
 	}
-	if c.trusted {
-		err = checkTips(overlay{s, d}, c.refs)
-	} else {
+	if c.trust == trustNothing {
 		err = s.verify(d, c.refs)
+	} else {
+		err = checkTips(overlay{s, d}, c)
 	}
 	if err != nil {
 		s.discard()
@@ -100,8 +110,12 @@ func (d *Dir) addPack(old []vcs.Ref, c change, report *Report) error {
 	return nil
 }
 
-func checkTips(objects vcs.ObjectReader, refs []vcs.Ref) error {
-	for _, r := range refs {
+// checkTips looks for the objects that the refs name.
+func checkTips(objects vcs.ObjectReader, c change) error {
+	if c.trust == trustAll {
+		return nil
+	}
+	for _, r := range c.refs {
 		if _, _, err := objects.ReadObject(r.Target); err != nil {
 			if errors.Is(err, vcs.ErrNotFound) {
 				return fmt.Errorf("%w: %s, which %s names", ErrIncomplete, r.Target, r.Name)
