@@ -89,6 +89,7 @@ var consoleSymptoms = []symptom{
 	{"Initramfs unpacking failed", ErrGuestDied, "the initramfs is cut off or the guest has too little memory: build the image again, or give the machine more memory"},
 	{"Failed to execute /init", ErrGuestDied, "the initramfs is cut off or its program is for another machine: build the image again"},
 	{"Unable to mount root fs", ErrGuestDied, "the initramfs holds no /init or is cut off: build the image again"},
+	{"IO-APIC + timer doesn't work", ErrGuestDied, "the host was too busy at a bad moment: start it again, or boot the kernel with no_timer_check"},
 	{"System is deadlocked on memory", ErrMemory, "give the machine more memory"},
 	{"Out of memory", ErrMemory, "give the machine more memory"},
 	{"out of memory", ErrMemory, "give the machine more memory"},

@@ -85,10 +85,12 @@ func (c *Config) checkHost() error {
 }
 
 // LeastMemory returns how many MiB a guest needs to boot an initramfs of that
-// many octets: the kernel takes 48 MiB before /init runs, and archive and
-// unpacked files exist side by side. A program needs more to work.
+// many octets. The kernel takes 48 MiB before /init runs, the archive stays in
+// memory while it is unpacked, and the files may fill half of the rest. With
+// less, the kernel cuts files off and runs what there is. A program needs more
+// to work.
 func LeastMemory(initrd int64) int {
-	return max(96, 80+2*int((initrd+1<<20-1)>>20))
+	return max(96, 64+3*int((initrd+1<<20-1)>>20))
 }
 
 func (m *Machine) start(ctx context.Context) error {

@@ -50,7 +50,7 @@ func TestDataDiskSurvives(t *testing.T) {
 			t.Error(err)
 		}
 		t.Logf("off after %v", time.Since(start).Round(time.Millisecond))
-		if c := v.consoleText(t); !strings.Contains(c, "arpeggio: stopping: power button") {
+		if c := v.consoleText(t); !strings.Contains(c, "arpeggio: stopping: power button") || strings.Contains(c, "fatal") {
 			t.Errorf("console:\n%s", c)
 		}
 	})
@@ -110,8 +110,8 @@ func stopByMessage(t *testing.T, img image, disk string) {
 		t.Errorf("frames on the wire: %x", f)
 	}
 	for _, want := range []string{"arpeggio: ready", "arpeggio: stopping: the host asked: the test is over", "arpeggio: power off"} {
-		if c := v.consoleText(t); !strings.Contains(c, want) {
-			t.Errorf("%q is not on the console:\n%s", want, c)
+		if c := v.consoleText(t); !strings.Contains(c, want) || strings.Contains(c, "fatal") {
+			t.Errorf("%q is not on the console, or a failure is:\n%s", want, c)
 		}
 	}
 }
@@ -166,6 +166,22 @@ func TestRefusals(t *testing.T) {
 		v.refuses(t, "data disk is damaged")
 		if hashFile(t, disk) != before {
 			t.Error("the disk was changed")
+		}
+	})
+	t.Run("server that does not stop", func(t *testing.T) {
+		p := img.params()
+		p.Extra = map[string]string{"hang": "1"}
+		disk := filepath.Join(t.TempDir(), "data")
+		if err := vmimage.CreateDisk(disk, vmimage.MinDiskSize); err != nil {
+			t.Fatal(err)
+		}
+		v := img.boot(t, p, func(c *qemu.Config) { c.Disk.Path = disk })
+		v.waitReady(t)
+		if err := v.Machine.Stop(t.Context(), func(ctx context.Context) error { return v.Host.Stop(ctx, "enough") }); err != nil {
+			t.Error(err)
+		}
+		if f := v.Fatal(); f == nil || !strings.Contains(f.Error(), "did not stop within 1s") {
+			t.Errorf("control port: %v", f)
 		}
 	})
 	t.Run("panic in the server", func(t *testing.T) {

@@ -132,13 +132,13 @@ func (m *machine) serve(ctx context.Context, serve func(context.Context, Env) er
 	case err := <-done:
 		return m.stopped(ctx, err)
 	case <-time.After(m.cfg.Grace):
-		return &Fatal{fmt.Sprintf("the server did not stop within %v", m.cfg.Grace), ""}
+		return &Fatal{fmt.Sprintf("the server did not stop within %v", m.cfg.Grace), "what it had not written is lost; please report it"}
 	}
 }
 
 // stopped drops the error that only says that the server was told to stop.
 func (m *machine) stopped(ctx context.Context, err error) error {
-	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+	if ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.Cause(ctx))) {
 		return nil
 	}
 	return err

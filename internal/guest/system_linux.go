@@ -1,24 +1,16 @@
 package guest
 
 import (
-	"bytes"
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
-	"os/signal"
-	"path/filepath"
 	"runtime/debug"
-	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"arpeggio/internal/control"
 )
 
 // mountKernel mounts the kernel's file systems. What is mounted already is left
@@ -104,121 +96,4 @@ func limitMemory() {
 	if unix.Sysinfo(&si) == nil {
 		debug.SetMemoryLimit(int64(uint64(si.Totalram) * uint64(si.Unit) / 4 * 3))
 	}
-}
-
-// reap collects the orphans that the kernel hands to the first process. The
-// program must start no children of its own and wait for them.
-func reap() {
-	c := make(chan os.Signal, 1)
-	signal.Notify(c, unix.SIGCHLD)
-	for range c {
-		for {
-			pid, err := unix.Wait4(-1, nil, unix.WNOHANG, nil)
-			if pid <= 0 && !errors.Is(err, unix.EINTR) {
-				break
-			}
-		}
-	}
-}
-
-// watchSignals stops the machine on SIGTERM, SIGINT and on Ctrl-Alt-Delete,
-// which the kernel then turns into SIGINT.
-func watchSignals(cancel context.CancelCauseFunc) {
-	unix.Reboot(unix.LINUX_REBOOT_CMD_CAD_OFF) // without it the keys reset the machine
-	c := make(chan os.Signal, 1)
-	signal.Notify(c, unix.SIGTERM, unix.SIGINT)
-	go func() {
-		for s := range c {
-			cancel(fmt.Errorf("signal %v", s))
-		}
-	}()
-}
-
-// From the kernel's include/uapi/linux/input-event-codes.h, and the layout of
-// struct input_event on a 64-bit machine.
-const (
-	inputEventSize  = 24
-	inputTypeOffset = 16 // u16 type, u16 code, s32 value
-	evKey           = 1
-	keyPower        = 116
-)
-
-// watchPowerButton stops the machine when an input device reports the power key.
-func watchPowerButton(cancel context.CancelCauseFunc, log *slog.Logger) {
-	paths, _ := filepath.Glob("/dev/input/event*") // the pattern is good
-	for _, path := range paths {
-		f, err := os.Open(path)
-		if err != nil {
-			log.Warn("input device", "error", err)
-			continue
-		}
-		go func() {
-			defer f.Close()
-			b := make([]byte, 16*inputEventSize)
-			for {
-				n, err := f.Read(b)
-				if err != nil {
-					return
-				}
-				if powerKey(b[:n]) {
-					cancel(errors.New("power button"))
-				}
-			}
-		}()
-	}
-}
-
-// powerKey reports whether the power key goes down in a read of whole events.
-func powerKey(b []byte) bool {
-	press := []byte{evKey, 0, keyPower, 0, 1, 0, 0, 0}
-	for ; len(b) >= inputEventSize; b = b[inputEventSize:] {
-		if bytes.Equal(b[inputTypeOffset:inputEventSize], press) {
-			return true
-		}
-	}
-	return false
-}
-
-// portPatience is how long the host's virtio-serial ports may take to appear
-// after their controller.
-const portPatience = 2 * time.Second
-
-// openPorts opens the ports to the host by name. Both are nil on a machine
-// without them.
-func openPorts() (ctrl, export io.ReadWriteCloser, err error) {
-	controllers, _ := filepath.Glob("/sys/bus/virtio/drivers/virtio_console/virtio*")
-	if len(controllers) == 0 {
-		return nil, nil, nil
-	}
-	for end := time.Now().Add(portPatience); ; time.Sleep(10 * time.Millisecond) {
-		ports := portNames()
-		dev, ok := ports[control.PortControl]
-		if !ok && time.Now().Before(end) {
-			continue
-		}
-		if !ok {
-			return nil, nil, nil
-		}
-		if ctrl, err = os.OpenFile(dev, os.O_RDWR, 0); err != nil {
-			return nil, nil, err
-		}
-		if dev, ok = ports[control.PortExport]; ok {
-			if export, err = os.OpenFile(dev, os.O_RDWR, 0); err != nil {
-				return nil, nil, err
-			}
-		}
-		return ctrl, export, nil
-	}
-}
-
-// portNames maps the names that the host gave its ports to device files.
-func portNames() map[string]string {
-	out := map[string]string{}
-	files, _ := filepath.Glob("/sys/class/virtio-ports/*/name")
-	for _, f := range files {
-		if b, err := os.ReadFile(f); err == nil {
-			out[strings.TrimSpace(string(b))] = "/dev/" + filepath.Base(filepath.Dir(f))
-		}
-	}
-	return out
 }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -18,7 +19,7 @@ import (
 )
 
 func main() {
-	err := guest.Run(guest.Config{Version: "testinit"}, serve)
+	err := guest.Run(guest.Config{Version: "testinit", Grace: time.Second}, serve)
 	fmt.Fprintln(os.Stderr, err)
 	os.Exit(1)
 }
@@ -43,6 +44,18 @@ func serve(ctx context.Context, env guest.Env) error {
 		return err
 	}
 	<-ctx.Done()
+	if env.Params.Extra["hang"] != "" {
+		f, err := os.Create(filepath.Join(env.DataDir, "open"))
+		if err != nil {
+			return err
+		}
+		for { // with the disk in use
+			time.Sleep(time.Millisecond)
+			if _, err := f.WriteString("more "); err != nil {
+				return err
+			}
+		}
+	}
 	return context.Cause(ctx)
 }
 
