@@ -62,22 +62,40 @@ func (q *pendingQueue) overtaken(b *txBatch) {
 	}
 }
 
-// park keeps a frame whose next hop the resolver is looking for. No lock is
-// held.
-func (s *Stack) park(f *link.Frame, m *txMeta) {
+// park keeps a frame whose next hop the resolver is looking for. asked says that
+// this frame raised the question; another one of the same batch may find it
+// answered already and is queued anew. No lock is held.
+func (s *Stack) park(f *link.Frame, m *txMeta, asked bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	n := neighbour{m.iface, m.next}
-	a, ok := s.pending.early[n]
+	a, early := s.pending.early[n]
+	delete(s.pending.early, n)
 	if m.iface.gone {
-		delete(s.pending.early, n)
+		return
+	}
+	if _, waiting := s.pending.waiting[n]; !asked && !waiting {
+		s.requeue(f.AppendTo(nil), f, m)
 		return
 	}
 	s.keep(f, m)
-	if ok {
-		delete(s.pending.early, n)
+	if early {
 		s.answered(n, a)
 	}
+}
+
+// requeue puts a frame, flattened to b, at the end of the transmit queue. The
+// caller holds mu.
+func (s *Stack) requeue(b []byte, f *link.Frame, m *txMeta) {
+	if s.tx.full() {
+		s.stats.FrameOutErrors++
+		return
+	}
+	q := s.tx.add(hop{Interface: m.iface, next: m.next}, m.from)
+	q.Head = append(q.Head[:0], b...)
+	q.Csum, q.GSO = f.Csum, f.GSO
+	s.tx.meta[len(s.tx.meta)-1].mac = m.mac
+	s.tx.bytes += len(b)
 }
 
 // keep appends a copy of f to its neighbour's packets. The caller holds mu.
@@ -143,15 +161,8 @@ func (s *Stack) answered(n neighbour, a answer) {
 			}
 			continue
 		}
-		if s.tx.full() {
-			s.stats.FrameOutErrors++
-			continue
-		}
-		f := s.tx.add(hop{Interface: n.iface, next: n.addr}, p.meta.from)
-		f.Head = append(f.Head[:0], p.frame.Head...)
-		f.Csum, f.GSO = p.frame.Csum, p.frame.GSO
-		s.tx.meta[len(s.tx.meta)-1].mac = a.mac
-		s.tx.bytes += len(f.Head)
+		p.meta.mac = a.mac
+		s.requeue(p.frame.Head, &p.frame, &p.meta)
 	}
 	delete(q.waiting, n)
 }

@@ -275,3 +275,20 @@ func TestICMPErrors(t *testing.T) {
 		}
 	})
 }
+
+// frameOf sends a frame of any type.
+func (r *raw) frameOf(dst ethernet.Addr, typ ethernet.EtherType, payload []byte) {
+	h := ethernet.Header{Dst: dst, Src: rawMAC, Type: typ}
+	r.dev.WriteFrames([]link.Frame{{Head: append(h.AppendTo(nil), payload...)}})
+}
+
+// frames returns the frames that have arrived, whole.
+func (r *raw) frames() (out [][]byte) {
+	synctest.Wait()
+	frames := make([]link.Frame, 64)
+	n, _ := r.dev.ReadFrames(frames)
+	for _, f := range frames[:n] {
+		out = append(out, append([]byte(nil), f.Head...))
+	}
+	return out
+}

@@ -148,8 +148,9 @@ func (s *Stack) write(b *txBatch, st *FrameStats) {
 		if m.mac.IsZero() && m.iface == last.iface && m.next == last.next {
 			m.mac = last.mac
 		}
+		asked := false
 		if m.mac.IsZero() && m.iface != nil {
-			m.mac = s.neighbour(m, &unknown)
+			m.mac, asked = s.neighbour(m, &unknown)
 		}
 		if k > start && (m.mac.IsZero() || m.iface.dev != b.meta[k-1].iface.dev) {
 			writeRun(b.meta[start].iface.dev, b.frames[start:k], st)
@@ -157,7 +158,7 @@ func (s *Stack) write(b *txBatch, st *FrameStats) {
 		}
 		if m.mac.IsZero() {
 			if m.iface != nil {
-				s.park(&b.frames[k], m)
+				s.park(&b.frames[k], m, asked)
 			}
 			start = k + 1
 			continue
@@ -171,18 +172,18 @@ func (s *Stack) write(b *txBatch, st *FrameStats) {
 }
 
 // neighbour asks the resolver for m's next hop, once a batch. It returns zero
-// when the answer is yet to come.
-func (s *Stack) neighbour(m *txMeta, unknown *[]txMeta) ethernet.Addr {
+// when the answer is yet to come, and whether the question was asked now.
+func (s *Stack) neighbour(m *txMeta, unknown *[]txMeta) (mac ethernet.Addr, asked bool) {
 	for _, u := range *unknown {
 		if u.iface == m.iface && u.next == m.next {
-			return ethernet.Addr{}
+			return ethernet.Addr{}, false
 		}
 	}
 	if mac, ok := m.iface.resolver.Resolve(m.next, m.iface.done); ok {
-		return mac
+		return mac, false
 	}
 	*unknown = append(*unknown, *m)
-	return ethernet.Addr{}
+	return ethernet.Addr{}, true
 }
 
 // complete fills in the Ethernet header, and the checksum when the device does

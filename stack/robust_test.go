@@ -1,0 +1,181 @@
+package stack_test
+
+import (
+	"encoding/binary"
+	"io"
+	"math/rand/v2"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"arpeggio/stack/checksum"
+	"arpeggio/stack/ethernet"
+	"arpeggio/stack/link"
+)
+
+// mangle makes a frame for dst that is likely to get far before it is refused:
+// checksums are mostly right, the rest is not.
+func mangle(rng *rand.Rand, dst ethernet.Addr, b []byte) []byte {
+	n := rng.IntN(120)
+	b = b[:14+20+n]
+	for i := range b {
+		b[i] = byte(rng.Uint32())
+	}
+	copy(b, dst[:])
+	copy(b[6:], rawMAC[:])
+	if rng.IntN(16) == 0 { // anything, of any length
+		return b[:rng.IntN(len(b))]
+	}
+	binary.BigEndian.PutUint16(b[12:], uint16(ethernet.TypeIPv4))
+	ip := b[14:]
+	ip[0] = 0x45
+	if rng.IntN(8) == 0 {
+		ip[0] = 0x40 | byte(rng.IntN(16))
+	}
+	binary.BigEndian.PutUint16(ip[2:], uint16(20+n))
+	if rng.IntN(4) > 0 {
+		ip[6], ip[7] = 0, 0
+	} else {
+		ip[4] = 0 // fragments of few datagrams
+		ip[6] &= 0x20
+		ip[7] &= 7
+	}
+	ip[9] = [...]byte{1, 6, 6, 6, 17, 17, 2, 250}[rng.IntN(8)]
+	copy(ip[12:], []byte{10, 0, 0, 9, 10, 0, 0, 1})
+	hlen := min(max(int(ip[0]&15)*4, 20), len(ip))
+	body := ip[hlen:]
+	if len(body) >= 20 && ip[9] == 6 {
+		binary.BigEndian.PutUint16(body[2:], []uint16{80, 81}[rng.IntN(2)])
+		body[12] = 0x50 | body[12]&0x30
+		body[16], body[17] = 0, 0
+		binary.BigEndian.PutUint16(body[16:], checksum.Checksum(checksum.Sum(body, checksum.Pseudo(addr(9), addr(1), 6, len(body)))))
+	}
+	if len(body) >= 8 && ip[9] == 17 {
+		binary.BigEndian.PutUint16(body[2:], []uint16{53, 54}[rng.IntN(2)])
+		binary.BigEndian.PutUint16(body[4:], uint16(len(body)))
+		body[6], body[7] = 0, 0
+	}
+	if len(body) >= 8 && ip[9] == 1 {
+		body[0] = byte(rng.IntN(20))
+		body[2], body[3] = 0, 0
+		binary.BigEndian.PutUint16(body[2:], checksum.Checksum(checksum.Sum(body, 0)))
+	}
+	ip[10], ip[11] = 0, 0
+	binary.BigEndian.PutUint16(ip[10:], checksum.Checksum(checksum.Sum(ip[:hlen], 0)))
+	return b
+}
+
+// A million malformed and hostile frames: the loop goes on, an existing
+// connection goes on, memory stays inside its bounds, and each frame is
+// counted somewhere.
+func TestMillionFrames(t *testing.T) {
+	total := 1_000_000
+	if raceOn || testing.Short() {
+		total = 100_000
+	}
+	rawTest(t, "mangled", func(t *testing.T, r *raw) {
+		s := r.stacks[0]
+		ln, err := s.Listen("tcp", ":80")
+		if err != nil {
+			t.Fatal(err)
+		}
+		u := listenUDP(t, s, ":53")
+		go func() {
+			buf := make([]byte, 2000)
+			for {
+				if _, _, err := u.ReadFrom(buf); err != nil {
+					return
+				}
+			}
+		}()
+		go func() {
+			for {
+				c, err := ln.Accept()
+				if err != nil {
+					return
+				}
+				go func() { io.Copy(c, c); c.Close() }()
+			}
+		}()
+		c, err := s.Dial("tcp", "10.0.0.1:80")
+		if err != nil {
+			t.Fatal(err)
+		}
+		rng := rand.New(rand.NewPCG(1, 2))
+		frames := make([]link.Frame, 64)
+		storage := make([][160]byte, len(frames))
+		sink := make([]link.Frame, 64)
+		for n := 0; n < total; n += len(frames) {
+			for i := range frames {
+				frames[i] = link.Frame{Head: mangle(rng, r.mac, storage[i][:])}
+			}
+			for sent := 0; sent < len(frames); {
+				k, err := r.dev.WriteFrames(frames[sent:])
+				if sent += k; err != nil {
+					sent++
+				}
+			}
+			synctest.Wait()
+			for {
+				if k, _ := r.dev.ReadFrames(sink); k == 0 {
+					break
+				}
+			}
+			if n%4096 == 0 {
+				time.Sleep(time.Millisecond)
+			}
+		}
+		if _, err := io.WriteString(c, "still there?"); err != nil {
+			t.Fatal(err)
+		}
+		buf := make([]byte, 12)
+		if _, err := io.ReadFull(c, buf); err != nil || string(buf) != "still there?" {
+			t.Errorf("%q, %v", buf, err)
+		}
+		c.Close()
+		st := s.Stats()
+		if st.FramesIn < uint64(total)*9/10 {
+			t.Errorf("only %d frames arrived", st.FramesIn)
+		}
+		for name, n := range map[string]uint64{
+			"malformed IP": st.IPMalformed, "bad options": st.IPBadOptions,
+			"overlaps": st.IPFragmentOverlaps, "malformed UDP or no port": st.UDPMalformed + st.UDPNoPort,
+			"malformed TCP": st.TCPMalformed, "no listener": st.TCPNoListener, "unknown protocol": st.IPUnknownProto,
+			"ICMP ignored": st.ICMPIgnored, "ICMP malformed": st.ICMPMalformed, "rate-limited": st.ICMPLimited,
+		} {
+			if n == 0 {
+				t.Errorf("nothing counted as %s", name)
+			}
+		}
+		if got := st.IPDelivered + st.IPFragmentsIn; st.IPIn < got-st.IPReassembled {
+			t.Errorf("%d in, %d accounted for", st.IPIn, got)
+		}
+		u.Close()
+		ln.Close()
+	})
+}
+
+// RFC 5722's rule, from the wire.
+func TestOverlapFromTheWire(t *testing.T) {
+	rawTest(t, "overlap", func(t *testing.T, r *raw) {
+		u := listenUDP(t, r.stacks[0], ":9")
+		h, body := udpPacket(addrPort(9, 1), addrPort(1, 9), make([]byte, 100))
+		send := func(off, end int, id uint16) {
+			f := h
+			f.ID, f.Offset, f.MF = id, uint16(off), end < len(body)
+			r.ip(f, nil, body[off:end])
+		}
+		send(0, 64, 1)
+		send(56, len(body), 1)
+		send(64, len(body), 1)
+		if st := r.stats(); st.IPFragmentOverlaps != 2 || st.IPReassembled != 0 {
+			t.Errorf("%+v", st)
+		}
+		send(64, len(body), 2)
+		send(0, 64, 2)
+		buf := make([]byte, 200)
+		if n, _, err := u.ReadFrom(buf); n != 100 || err != nil {
+			t.Errorf("%d, %v", n, err)
+		}
+	})
+}
