@@ -26,6 +26,7 @@ type script struct {
 	segs []Segment // what was emitted last, text flattened into Payload
 	win  uint16    // the window that recv announces
 	gso  int
+	mss  int
 	ts   bool // recv adds timestamps
 	tsv  uint32
 }
@@ -57,7 +58,7 @@ func newScript(t *testing.T, opts []option) (*script, Config, Options) {
 	for _, o := range opts {
 		o(&cfg, &syn)
 	}
-	return &script{t: t, now: Instant(time.Second), win: 60000, ts: syn.HasTimestamps, tsv: 100}, cfg, syn
+	return &script{t: t, now: Instant(time.Second), win: 60000, mss: int(or(cfg.MSS, defaultMSS)), ts: syn.HasTimestamps, tsv: 100}, cfg, syn
 }
 
 // inSynSent returns a connection that has sent its SYN.
@@ -220,6 +221,7 @@ func (p *script) flush() {
 		c := *s
 		c.Payload = bytes.Join(s.Data, nil)
 		c.Data = nil
+		checkSize(p.t, &c, p.mss, p.gso)
 		p.segs = append(p.segs, c)
 		p.out = append(p.out, show(&c))
 		return true

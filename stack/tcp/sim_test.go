@@ -114,9 +114,6 @@ func (s *sim) send(i int, seg *Segment) {
 	for _, p := range seg.Data {
 		pkt = append(pkt, p...)
 	}
-	if n := seg.DataLen() + seg.Options.len(); n > 1460 {
-		s.t.Fatalf("segment of %d octets with options exceeds the MSS: %v", n, seg)
-	}
 	if s.trace {
 		s.t.Logf("%v %d: %v", time.Duration(s.now), i, seg)
 	}
@@ -143,6 +140,7 @@ func (s *sim) send(i int, seg *Segment) {
 // emit cuts super-segments as a device would.
 func (s *sim) emit(i int) func(*Segment) bool {
 	return func(seg *Segment) bool {
+		checkSize(s.t, seg, 1460, s.gso)
 		if seg.GSOSize == 0 {
 			s.send(i, seg)
 			return true
@@ -277,6 +275,22 @@ func checkInvariants(t *testing.T, c *Conn) {
 		if !s.start.Before(s.end) || i > 0 && !c.rcvq.early.s[i-1].end.Before(s.start) || !s.start.After(c.rcvq.nxt()) {
 			t.Fatalf("early spans %v, nxt %d", c.rcvq.early.s, c.rcvq.nxt())
 		}
+	}
+}
+
+// checkSize states that a segment, or each cut of a super-segment, fits the MSS
+// with its options, and that super-segments are made for owners who take them.
+func checkSize(t *testing.T, seg *Segment, mss, gso int) {
+	t.Helper()
+	n := seg.DataLen()
+	switch {
+	case seg.GSOSize > 0 && (n > gso || n <= int(seg.GSOSize)):
+		t.Fatalf("super-segment of %d octets cut every %d, the owner takes %d", n, seg.GSOSize, gso)
+	case seg.GSOSize > 0:
+		n = int(seg.GSOSize)
+	}
+	if n > 0 && seg.Flags&SYN == 0 && n+seg.Options.len() > mss {
+		t.Fatalf("%d octets with options exceed the MSS: %v", n, seg)
 	}
 }
 
