@@ -14,6 +14,7 @@ import (
 	"arpeggio/arp"
 	"arpeggio/internal/node"
 	"arpeggio/stack/ethernet"
+	"arpeggio/stack/host"
 	"arpeggio/stack/link"
 	"arpeggio/stack/vnet"
 )
@@ -21,7 +22,7 @@ import (
 // Config describes the neighbourhood. The zero value works.
 type Config struct {
 	Seed     uint64 // of the stations' lives and cards
-	Stations int    // 9 when zero, at most 200; negative: none
+	Stations int    // 12 when zero, at most 200; negative: none
 	// Gateway is the gateway's address with the prefix of the whole network
 	// (10.9.0.1/24 by default, at least a /24); Guest is the address that DHCP
 	// gives to GuestMAC, 10.9.0.2. Stations follow from 10.9.0.11 on.
@@ -37,7 +38,7 @@ type Config struct {
 
 // Defaults of Config.
 const (
-	DefaultStations = 9
+	DefaultStations = 12
 	maxStations     = 200
 	firstStation    = 11 // last octet of the first station's address
 )
@@ -125,6 +126,11 @@ func (l *LAN) Plug(name string, dev link.Device) error {
 	return nil
 }
 
+// Port opens a further port of the switch, for a host in this process.
+func (l *LAN) Port(name string, addr ethernet.Addr) (link.Device, error) {
+	return l.sw.Port(vnet.PortConfig{Name: name, Addr: addr})
+}
+
 // Populate lets the stations live from now on. It is called once.
 func (l *LAN) Populate() {
 	rng := rand.New(rand.NewPCG(l.cfg.Seed, 0))
@@ -162,8 +168,25 @@ func (l *LAN) Close() error {
 	return errors.Join(err, l.sw.Close())
 }
 
-// startDHCP lets the gateway hand out addresses: the guest's to the guest, the
-// upper half of the network to anybody else.
+// startDHCP lets the gateway hand out addresses: the guest's to the guest, those
+// above the stations' to anybody else.
 func (l *LAN) startDHCP() error {
+	base := l.cfg.Gateway.Masked().Addr().As4()
+	first, last := base, base
+	first[3], last[3] = firstStation+maxStations, 254
+	server, err := host.NewDHCPServer(host.DHCPServerConfig{
+		Stack: l.gateway.Stack, Interface: l.gateway.Interface, Addr: l.cfg.Gateway, Router: l.cfg.Gateway.Addr(),
+		First: netip.AddrFrom4(first), Last: netip.AddrFrom4(last),
+		Reserved: map[ethernet.Addr]netip.Addr{l.cfg.GuestMAC: l.cfg.Guest},
+		Logger:   l.log,
+	})
+	if err != nil {
+		return err
+	}
+	l.work.Go(func() {
+		if err := server.Run(l.ctx); err != nil {
+			l.log.Error("the gateway's DHCP server", "error", err)
+		}
+	})
 	return nil
 }

@@ -1,7 +1,9 @@
 package lan
 
 import (
+	"cmp"
 	"math/rand/v2"
+	"slices"
 	"time"
 )
 
@@ -39,24 +41,29 @@ type step struct {
 type temper struct {
 	card, collision, silence                time.Duration // mean interval
 	firstCard, firstCollision, firstSilence time.Duration
+	cards                                   int // it changes between so many; 0: each card is a new one
 }
 
-// tempers deals out characters: of nine stations one changes its card early,
-// one falls silent early, and one collides early, so that a visitor who stays
-// for two minutes meets each of them; later everyone may do anything.
+// tempers deals out characters, so that a visitor who stays for two minutes
+// meets a wanderer (a laptop that keeps changing between its dock and its
+// wireless card, with one address), a power strip that takes four stations
+// with it, a station that falls silent alone, and one that claims a foreign
+// address; later everyone may do anything.
 func tempers(rng *rand.Rand, n int) []temper {
 	out := make([]temper, n)
 	for i := range out {
 		out[i] = temper{card: 20 * time.Minute, collision: 40 * time.Minute, silence: 15 * time.Minute}
 	}
+	if n < 8 {
+		return out
+	}
 	order := rng.Perm(n)
-	first := func(lo, hi int) time.Duration { return seconds(rng, float64(lo), float64(hi)) }
-	if n >= 5 {
-		out[order[0]].firstCard = first(25, 40)
-		out[order[1]].firstSilence = first(15, 25)
-		out[order[2]].firstCollision = first(45, 60)
-		out[order[3]].firstSilence = first(28, 38)
-		out[order[4]].firstCard = first(60, 80)
+	out[order[0]].firstCard, out[order[0]].card, out[order[0]].cards = seconds(rng, 22, 32), 8*time.Second, 2
+	out[order[1]].firstCollision = seconds(rng, 45, 60)
+	out[order[2]].firstSilence = seconds(rng, 30, 38)
+	strip := seconds(rng, 20, 28)
+	for _, i := range order[3:7] {
+		out[i].firstSilence = strip
 	}
 	return out
 }
@@ -148,6 +155,7 @@ func (l *life) next() step {
 	case strandCollision:
 		s.what, s.whom = collide, l.other()
 		l.queue = append(l.queue, step{at: at + seconds(l.rng, 8, 15), what: yield, whom: s.whom})
+		slices.SortStableFunc(l.queue, func(a, b step) int { return cmp.Compare(a.at, b.at) })
 	case strandSilence:
 		s.what = fallSilent
 		back := at + seconds(l.rng, 85, 150)

@@ -6,8 +6,11 @@ import (
 	"time"
 )
 
-func steps(seed uint64, self, of int, until time.Duration) []step {
-	l := newLife(seed, self, of, tempers(rand.New(rand.NewPCG(seed, 0)), of)[self])
+// of is the number of stations in these tests.
+const of = DefaultStations
+
+func steps(seed uint64, self, n int, until time.Duration) []step {
+	l := newLife(seed, self, n, tempers(rand.New(rand.NewPCG(seed, 0)), n)[self])
 	var out []step
 	for {
 		s := l.next()
@@ -20,8 +23,8 @@ func steps(seed uint64, self, of int, until time.Duration) []step {
 
 func TestLifeIsAFunctionOfItsSeed(t *testing.T) {
 	same, other := true, true
-	for i := range 9 {
-		a, b, c := steps(1, i, 9, time.Hour), steps(1, i, 9, time.Hour), steps(2, i, 9, time.Hour)
+	for i := range of {
+		a, b, c := steps(1, i, of, time.Hour), steps(1, i, of, time.Hour), steps(2, i, of, time.Hour)
 		if len(a) < 100 {
 			t.Fatalf("station %d does only %d things in an hour", i, len(a))
 		}
@@ -40,10 +43,10 @@ func TestLifeIsAFunctionOfItsSeed(t *testing.T) {
 
 func TestLifeIsOrderedAndSensible(t *testing.T) {
 	for seed := range uint64(50) {
-		for i := range 9 {
+		for i := range of {
 			var last time.Duration
 			away, claims := true, false
-			for _, s := range steps(seed, i, 9, 2*time.Hour) {
+			for _, s := range steps(seed, i, of, 2*time.Hour) {
 				if s.at < last {
 					t.Fatalf("seed %d station %d: %v at %v after %v", seed, i, s.what, s.at, last)
 				}
@@ -66,7 +69,7 @@ func TestLifeIsOrderedAndSensible(t *testing.T) {
 				if away && s.what != fallSilent {
 					t.Fatalf("seed %d station %d %v while it is away", seed, i, s.what)
 				}
-				if (s.what == ask || s.what == collide) && (s.whom == i || s.whom < 0 || s.whom >= 9) {
+				if (s.what == ask || s.what == collide) && (s.whom == i || s.whom < 0 || s.whom >= of) {
 					t.Fatalf("seed %d station %d: whom = %d", seed, i, s.whom)
 				}
 			}
@@ -78,10 +81,10 @@ func TestLifeIsOrderedAndSensible(t *testing.T) {
 func TestTwoMinutesHoldTheWholeStory(t *testing.T) {
 	for seed := range uint64(200) {
 		joined, cards, collisions, longSilences := 0, 0, 0, 0
-		for i := range 9 {
+		for i := range of {
 			var silentAt time.Duration
 			here := false
-			for _, s := range steps(seed, i, 9, 2*time.Minute) {
+			for _, s := range steps(seed, i, of, 2*time.Minute) {
 				switch s.what {
 				case join:
 					if !here && silentAt == 0 {

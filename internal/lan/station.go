@@ -27,7 +27,7 @@ type station struct {
 	self int
 	addr netip.Prefix
 	life *life
-	card int // generation of its network card
+	card int // number of its present network card
 
 	node *node.Node // nil while it is away
 	work sync.WaitGroup
@@ -74,7 +74,9 @@ func (s *station) do(ctx context.Context, what step) error {
 		s.visit(ctx)
 	case changeCard:
 		s.leave()
-		s.card++
+		if s.card++; s.life.temper.cards > 0 {
+			s.card %= s.life.temper.cards
+		}
 		if err := s.enter(); err != nil {
 			return err
 		}

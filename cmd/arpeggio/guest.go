@@ -1,0 +1,213 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"arpeggio/internal/appliance"
+	"arpeggio/internal/control"
+	"arpeggio/internal/guest"
+	"arpeggio/site"
+	"arpeggio/stack/ethernet"
+	"arpeggio/tuntap"
+	"arpeggio/vcs"
+	"arpeggio/vcs/badger"
+	"arpeggio/vcs/packfile"
+)
+
+// Places in the guest.
+const (
+	guestSite     = "/site" // in the initramfs
+	guestStore    = "store" // on the data disk
+	guestSnapshot = "arp.git"
+)
+
+// managePort is the management address's port in the guest.
+const managePort = 8081
+
+// exportBundle is what a host asks the guest for on the export port: the whole
+// history as a Git bundle.
+const exportBundle = "bundle"
+
+// guestConfig is what vm run tells its guest beyond guest.Params.
+type guestConfig struct {
+	Node   string
+	Expire time.Duration
+	Manage bool
+	Export bool   // no site: open the data disk, export it, stop
+	Clone  string // the URL that the live page names
+}
+
+// words returns c for the kernel's command line.
+func (c guestConfig) words() map[string]string {
+	w := map[string]string{"node": c.Node}
+	if c.Expire != 0 {
+		w["expire"] = c.Expire.String()
+	}
+	if c.Manage {
+		w["manage"] = "1"
+	}
+	if c.Export {
+		w["export"] = "1"
+	}
+	if c.Clone != "" {
+		w["clone"] = c.Clone
+	}
+	return w
+}
+
+// parseGuestConfig reads what words wrote.
+func parseGuestConfig(w map[string]string) (c guestConfig, err error) {
+	c = guestConfig{Node: w["node"], Manage: w["manage"] == "1", Export: w["export"] == "1", Clone: w["clone"]}
+	if v, ok := w["expire"]; ok {
+		if c.Expire, err = time.ParseDuration(v); err != nil || c.Expire <= 0 {
+			return c, fmt.Errorf("arpeggio.expire=%s on the kernel's command line is not a positive duration such as 20m", v)
+		}
+	}
+	return c, nil
+}
+
+// guestMain is the whole program when it is PID 1.
+func guestMain() int {
+	err := guest.Run(guest.Config{Version: version}, func(ctx context.Context, env guest.Env) error {
+		cfg, err := parseGuestConfig(env.Params.Extra)
+		if err != nil {
+			return err
+		}
+		if cfg.Export {
+			return exportDisk(ctx, env)
+		}
+		return serveGuest(ctx, env, cfg)
+	})
+	fmt.Fprintln(os.Stderr, "arpeggio:", err)
+	return 1
+}
+
+// describe says what recovery found.
+func describe(b *badger.Backend) string {
+	r := b.Report()
+	return r.String()
+}
+
+// openDisk opens the store on the data disk.
+func openDisk(ctx context.Context, env guest.Env) (*badger.Backend, error) {
+	dir := filepath.Join(env.DataDir, guestStore)
+	b, err := badger.Open(ctx, dir, badger.Config{Logger: env.Logger})
+	if err != nil {
+		return nil, &guest.Fatal{
+			Message: fmt.Sprintf("the store on the data disk does not open: %v", err),
+			Remedy:  "keep the disk, and boot from another one with --disk FILE; its last snapshot is the bare Git directory arp.git on its ext4 file system",
+		}
+	}
+	return b, nil
+}
+
+func serveGuest(ctx context.Context, env guest.Env, cfg guestConfig) error {
+	if env.Card.Name == "" {
+		return &guest.Fatal{Message: "there is no network card", Remedy: "give the machine a virtio-net card"}
+	}
+	dev, err := tuntap.OpenPacket(tuntap.PacketConfig{Interface: env.Card.Name})
+	if err != nil {
+		return err
+	}
+	dir, err := site.OpenDir(guestSite)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	ac := appliance.Config{
+		Device: dev, MAC: ethernet.Addr(env.Card.Addr), Address: env.Params.Address, Gateway: env.Params.Gateway,
+		Site: dir, Node: cfg.Node, Expire: cfg.Expire, CloneURL: cfg.Clone, Logger: env.Logger,
+	}
+	if cfg.Manage {
+		ac.Manage = managePort
+	}
+	data := "history in memory only: there is no data disk"
+	if env.DataDir != "" {
+		b, err := openDisk(ctx, env)
+		if err != nil {
+			dev.Close()
+			return err
+		}
+		ac.Backend, ac.SnapshotDir = b, filepath.Join(env.DataDir, guestSnapshot)
+		data = describe(b)
+	}
+	a, err := appliance.Start(ctx, ac)
+	if err != nil {
+		return err
+	}
+	// From here on the machine stops in order, however it comes to stop.
+	defer a.Close(context.Background())
+	env.Control.HandleExport(func(what control.Export, w io.Writer) error {
+		if err := a.Sync(ctx); err != nil {
+			return err
+		}
+		return export(ctx, what, w, a.Store())
+	})
+	var addrs []string
+	for _, p := range a.Addresses() {
+		addrs = append(addrs, p.String())
+	}
+	if err := env.Ready(addrs, a.URLs(), data); err != nil {
+		return err
+	}
+	select {
+	case <-ctx.Done():
+		return a.Close(context.Background())
+	case err := <-a.Failed():
+		return err
+	}
+}
+
+// exportDisk serves exports of the data disk's history until the host has had
+// enough. It brings no card up and writes nothing but what recovery needs.
+func exportDisk(ctx context.Context, env guest.Env) error {
+	b, err := openDisk(ctx, env)
+	if err != nil {
+		return err
+	}
+	store, err := vcs.OpenStore(ctx, b, vcs.StoreConfig{Logger: env.Logger})
+	if err != nil {
+		b.Close()
+		return err
+	}
+	defer store.Close()
+	env.Control.HandleExport(func(what control.Export, w io.Writer) error { return export(ctx, what, w, store) })
+	if err := env.Ready(nil, nil, describe(b)); err != nil {
+		return err
+	}
+	<-ctx.Done()
+	return nil
+}
+
+// export writes the whole history as a bundle.
+func export(ctx context.Context, what control.Export, w io.Writer, store *vcs.Store) error {
+	if what.What != exportBundle {
+		return fmt.Errorf("this guest exports %q, not %q", exportBundle, what.What)
+	}
+	refs, err := store.Refs()
+	if err != nil {
+		return err
+	}
+	if len(refs) == 0 {
+		return errors.New("the store holds no history yet")
+	}
+	return packfile.WriteBundle(ctx, w, store, refs, nil)
+}
+
+// params returns the words with which the guest checks itself.
+func (m image) params() (guest.Params, error) {
+	return guest.ParseParams(strings.Join([]string{
+		"arpeggio.size=" + strconv.FormatInt(m.InitSize, 10),
+		"arpeggio.sha256=" + m.InitSHA256,
+		"arpeggio.complete=/.complete",
+		"arpeggio.time=" + strconv.FormatInt(time.Now().Unix(), 10),
+	}, " "))
+}

@@ -1,0 +1,162 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net/netip"
+	"os"
+	"time"
+
+	"arpeggio/internal/appliance"
+	"arpeggio/site"
+	"arpeggio/stack/capture"
+	"arpeggio/stack/ethernet"
+	"arpeggio/stack/link"
+	"arpeggio/tuntap"
+	"arpeggio/vcs/badger"
+)
+
+type serveCmd struct {
+	TAP       string        `name:"tap" required:"" placeholder:"NAME" help:"TAP device to open; made when it does not exist (needs root or CAP_NET_ADMIN)."`
+	IP        netip.Prefix  `name:"ip" placeholder:"ADDR/LEN" help:"Own address, such as 10.9.0.2/24. Default: by DHCP."`
+	HostIP    netip.Prefix  `name:"host-ip" placeholder:"ADDR/LEN" help:"Give this host's end of the TAP an address, such as 10.9.0.1/24."`
+	Gateway   netip.Addr    `placeholder:"ADDR" help:"Next hop for other networks."`
+	MAC       ethernet.Addr `name:"mac" placeholder:"MAC" help:"Own MAC address. Default: a random local one."`
+	Root      string        `placeholder:"DIR" help:"The site. Default: the built-in one."`
+	Port      uint16        `default:"80" help:"TCP port of the site (${default})."`
+	Manage    uint16        `default:"0" placeholder:"PORT" help:"TCP port of the live page, metrics and history. They tell who is on the network. Default: off."`
+	Repo      string        `placeholder:"DIR" help:"Keep the history in this directory, made when missing. Default: in memory."`
+	Snapshot  string        `placeholder:"DIR" help:"Also write the history as a bare Git directory, every ten minutes and at the end."`
+	Node      string        `placeholder:"NAME" help:"Author of the commits. Default: this host's name."`
+	Expire    time.Duration `default:"20m" help:"Life of an unconfirmed binding (${default})."`
+	Pcap      string        `placeholder:"FILE" help:"Record all frames as pcapng."`
+	Sink      string        `placeholder:"PATH" help:"Accept any POST to this path and throw it away (to measure uploads)."`
+	NoOffload bool          `help:"Do without checksum and segmentation offload."`
+	Verbose   bool          `short:"v" help:"Log more."`
+}
+
+func (c *serveCmd) Run(ctx context.Context) error {
+	level := slog.LevelWarn
+	if c.Verbose {
+		level = slog.LevelDebug
+	}
+	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
+	cfg := appliance.Config{
+		Address: c.IP, Gateway: c.Gateway, MAC: c.MAC, Card: c.TAP, Port: c.Port, Manage: c.Manage, Sink: c.Sink,
+		Node: c.Node, Expire: c.Expire, SnapshotDir: c.Snapshot, Logger: log,
+	}
+	if err := c.check(&cfg); err != nil {
+		return err
+	}
+	var tree fs.FS // nil is the built-in site
+	if c.Root != "" {
+		dir, err := site.OpenDir(c.Root)
+		if err != nil {
+			return err
+		}
+		defer dir.Close()
+		tree = dir
+	}
+	cfg.Site = tree
+
+	dev, rec, err := c.openDevice()
+	if err != nil {
+		return err
+	}
+	defer rec.close()
+	cfg.Device = dev
+	if c.Repo != "" {
+		b, err := badger.Open(ctx, c.Repo, badger.Config{Logger: log})
+		if err != nil {
+			dev.Close()
+			return err
+		}
+		note("%s: %s", c.Repo, describe(b))
+		cfg.Backend = b
+	}
+	a, err := appliance.Start(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	c.announce(a)
+	select {
+	case <-ctx.Done():
+		note("stopping: no new connections, drain, flush")
+		sctx, again := onSecondInterrupt(context.Background())
+		defer again()
+		return a.Close(sctx)
+	case err := <-a.Failed():
+		a.Close(context.Background())
+		return err
+	}
+}
+
+// check refuses what cannot work and fills in defaults.
+func (c *serveCmd) check(cfg *appliance.Config) error {
+	if c.IP.IsValid() {
+		if !c.IP.Addr().Is4() {
+			return usagef("--ip %v: the stack speaks IPv4 only", c.IP)
+		}
+		if c.HostIP.IsValid() && c.HostIP.Addr() == c.IP.Addr() {
+			return usagef("--host-ip and --ip are the same address %v: one is this host's, the other the appliance's", c.IP.Addr())
+		}
+		if c.Gateway.IsValid() && !c.IP.Contains(c.Gateway) {
+			return usagef("--gateway %v is not on the network %v of --ip", c.Gateway, c.IP.Masked())
+		}
+	} else if c.Gateway.IsValid() {
+		return usagef("--gateway goes with --ip: without it, DHCP gives both")
+	}
+	if c.MAC.IsMulticast() {
+		return usagef("--mac %v is a group address; a station's has an even first octet, such as 02:50:00:00:00:02", c.MAC)
+	}
+	if c.Port == 0 || c.Port == c.Manage {
+		return usagef("--port and --manage must be different ports, and --port not 0")
+	}
+	if c.Sink != "" && c.Sink[0] != '/' {
+		return usagef("--sink %s: want a path that starts with /", c.Sink)
+	}
+	if c.Expire <= 0 {
+		return usagef("--expire %v: want a positive time such as 20m", c.Expire)
+	}
+	if cfg.Node == "" {
+		cfg.Node, _ = os.Hostname()
+	}
+	return nil
+}
+
+// openDevice opens the TAP, gives the host's end its address, and puts the
+// recording, if there is one, around it.
+func (c *serveCmd) openDevice() (link.Device, *recording, error) {
+	tap, err := tuntap.OpenTAP(tuntap.TAPConfig{Name: c.TAP, Offload: !c.NoOffload, Up: true})
+	if err != nil {
+		return nil, nil, err
+	}
+	if c.HostIP.IsValid() {
+		if err := tuntap.Configure(tap.Info().Name, c.HostIP); err != nil {
+			tap.Close()
+			return nil, nil, err
+		}
+	}
+	if c.Pcap == "" {
+		return tap, nil, nil
+	}
+	rec, err := record(c.Pcap)
+	if err != nil {
+		tap.Close()
+		return nil, nil, err
+	}
+	return capture.Wrap(tap, rec.writer), rec, nil
+}
+
+func (c *serveCmd) announce(a *appliance.Appliance) {
+	urls := a.URLs()
+	fmt.Printf("ready on %s (%v)\n", c.TAP, a.Addresses()[0])
+	fmt.Printf("  site     %s\n", urls["site"])
+	if c.Manage != 0 {
+		fmt.Printf("  live     %s\n", urls["management"])
+		fmt.Printf("  history  git clone %s\n", urls["git"])
+	}
+	fmt.Printf("  stop     Ctrl-C, or kill -TERM %d\n", os.Getpid())
+}

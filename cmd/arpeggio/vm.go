@@ -1,0 +1,281 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"time"
+
+	"arpeggio/internal/control"
+	"arpeggio/internal/guest"
+	"arpeggio/qemu"
+	"arpeggio/vmimage"
+)
+
+type vmCmds struct {
+	Run vmRunCmd `cmd:"" help:"Boot the appliance and publish its pages on this host."`
+}
+
+type vmRunCmd struct {
+	Image    string        `default:"build/image" placeholder:"DIR" help:"What image build wrote (${default})."`
+	Disk     string        `default:"" placeholder:"FILE" help:"Data disk; made when it does not exist. Without one, history ends with the machine."`
+	DiskSize int64         `default:"256" placeholder:"MIB" help:"Size of a new data disk (${default})."`
+	Net      string        `enum:"lan,user,tap" default:"lan" help:"The wire: lan (a software LAN in this process), user (QEMU's own gateway), tap (a TAP of this host, needs root). Default ${default}."`
+	Tap      string        `default:"arpeggio0" placeholder:"NAME" help:"Name of the TAP for --net tap (${default})."`
+	IP       netip.Prefix  `placeholder:"ADDR/LEN" help:"The guest's address. Default: by DHCP; 10.9.0.2/24 for --net tap."`
+	HTTP     string        `default:"127.0.0.1:8080" placeholder:"ADDR" help:"Where this host publishes the site (${default})."`
+	Manage   string        `default:"off" placeholder:"ADDR" help:"Where this host publishes live page, metrics and history; they tell who is on the network. Off by default."`
+	Memory   int           `default:"256" placeholder:"MIB" help:"The guest's memory (${default})."`
+	Accel    string        `enum:"auto,kvm,tcg" default:"auto" help:"How to run guest code: auto probes (${default}), kvm, tcg."`
+	Node     string        `default:"arpeggio" placeholder:"NAME" help:"Author of the commits (${default})."`
+	Expire   time.Duration `default:"20m" help:"Life of an unconfirmed binding (${default})."`
+	Seed     uint64        `default:"2015" help:"Seed of the stations' lives for --net lan (${default})."`
+	Stations int           `default:"12" help:"Stations on the LAN for --net lan (${default})."`
+	Pcap     string        `placeholder:"FILE" help:"Record the LAN's frames as pcapng (--net lan)."`
+	Console  string        `placeholder:"FILE" help:"Where the guest's serial console goes. Default: console.log beside the image."`
+	Verbose  bool          `short:"v" help:"Show what the guest and the stations do."`
+}
+
+// Boot limits by accelerator: what a slow, busy machine needs, and then some.
+const (
+	bootLimitTCG = 3 * time.Minute
+	bootLimitKVM = 30 * time.Second
+	stopLimit    = 45 * time.Second
+)
+
+func (c *vmRunCmd) Run(ctx context.Context) error {
+	im, err := loadImage(c.Image)
+	if err != nil {
+		return err
+	}
+	if _, err := qemu.FindBinary(); err != nil {
+		return withHint(err, "%s", qemu.InstallCommand())
+	}
+	if c.Console == "" {
+		c.Console = filepath.Join(c.Image, "console.log")
+	}
+	log := c.logger()
+	w, err := c.openWire(ctx, log)
+	if err != nil {
+		return err
+	}
+	defer w.close()
+	if err := c.prepareDisk(); err != nil {
+		return err
+	}
+	accel, err := c.accelerator(ctx)
+	if err != nil {
+		return err
+	}
+	m, err := c.boot(ctx, im, w, accel, log)
+	if errors.Is(err, qemu.ErrAccelerator) && accel.Kind == qemu.KVM && ctx.Err() == nil {
+		note("KVM gave up on the guest; starting again with TCG")
+		m, err = c.boot(ctx, im, w, qemu.Accelerator{Kind: qemu.TCG}, log)
+	}
+	if err != nil {
+		return err
+	}
+	defer m.close()
+	w.ready(m.ready)
+	c.announce(m, w)
+
+	select {
+	case <-ctx.Done():
+		note("stopping: no new connections, drain, flush, snapshot, sync, power off (a second Ctrl-C kills it)")
+		return c.stop(m)
+	case <-m.qemu.Ended():
+		if err := m.qemu.Wait(); err != nil {
+			return err
+		}
+		note("the guest powered off")
+		return nil
+	}
+}
+
+func (c *vmRunCmd) logger() *slog.Logger {
+	if !c.Verbose {
+		return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError}))
+	}
+	return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
+}
+
+// accelerator decides how guest code runs and says so in one line.
+func (c *vmRunCmd) accelerator(ctx context.Context) (qemu.Accelerator, error) {
+	switch c.Accel {
+	case "tcg":
+		return qemu.Accelerator{Kind: qemu.TCG, Reason: "as asked"}, nil
+	case "kvm":
+		a := qemu.Probe(ctx)
+		if a.Kind != qemu.KVM {
+			return a, withHint(fmt.Errorf("KVM does not work here: %s", a.Reason), "leave --accel away, or say --accel tcg")
+		}
+		return a, nil
+	}
+	a := qemu.Probe(ctx)
+	note("accelerator %s: %s", a.Kind, a.Reason)
+	return a, nil
+}
+
+// prepareDisk makes the data disk when it does not exist and refuses a file
+// that is something else.
+func (c *vmRunCmd) prepareDisk() error {
+	if c.Disk == "" {
+		return nil
+	}
+	if _, err := os.Stat(c.Disk); errors.Is(err, os.ErrNotExist) {
+		if err := os.MkdirAll(filepath.Dir(c.Disk), 0o755); err != nil {
+			return err
+		}
+		if err := vmimage.CreateDisk(c.Disk, c.DiskSize<<20); err != nil {
+			return err
+		}
+		note("new data disk %s of %d MiB (sparse)", c.Disk, c.DiskSize)
+		return nil
+	}
+	return vmimage.InspectDisk(c.Disk)
+}
+
+// machine is a booted guest and the conversation with it.
+type machine struct {
+	qemu  *qemu.Machine
+	host  *control.Host
+	ready control.Ready
+	boot  time.Duration
+}
+
+func (m *machine) close() {
+	m.host.Close()
+	m.qemu.Kill()
+}
+
+// boot starts QEMU and returns when the guest serves.
+func (c *vmRunCmd) boot(ctx context.Context, im image, w wire, accel qemu.Accelerator, log *slog.Logger) (*machine, error) {
+	params, err := im.params()
+	if err != nil {
+		return nil, err
+	}
+	params.Address, params.Gateway = w.address()
+	params.Debug = c.Verbose
+	params.Data = guest.DataNone
+	if c.Disk != "" {
+		params.Data = guest.DataRequired
+	}
+	params.Extra = guestConfig{Node: c.Node, Expire: c.Expire, Manage: c.Manage != "off"}.words()
+	limit := bootLimitKVM
+	if accel.Kind == qemu.TCG {
+		limit = bootLimitTCG
+	}
+	note("booting Linux %s with %d MiB, console in %s", im.KernelName, c.Memory, c.Console)
+	return startMachine(ctx, limit, params, qemu.Config{
+		Kernel: im.Kernel, Initrd: im.Initramfs, Memory: c.Memory, Accel: accel,
+		Net: w.card(), MAC: guestMAC, Disk: qemu.Disk{Path: c.Disk}, Console: c.Console, Logger: log,
+	}, log)
+}
+
+// startMachine boots and waits for the guest to be ready.
+func startMachine(ctx context.Context, limit time.Duration, params guest.Params, cfg qemu.Config, log *slog.Logger) (*machine, error) {
+	if err := params.Check(); err != nil {
+		return nil, err
+	}
+	cfg.Cmdline = params.Cmdline()
+	cfg.Ports = []string{control.PortControl, control.PortExport}
+	start := time.Now()
+	q, err := qemu.Start(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	m := &machine{qemu: q, host: control.NewHost(q.Port(control.PortControl), q.Port(control.PortExport), control.HostConfig{
+		OnLog: func(l control.Log) { log.Info("guest: "+l.Text, "level", l.Level) },
+	})}
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("the guest did not become ready within %v", limit))
+	defer cancel()
+	m.ready, err = m.host.WaitReady(ctx)
+	if err == nil {
+		m.boot = time.Since(start)
+		return m, nil
+	}
+	defer m.close()
+	return nil, m.bootError(ctx, err)
+}
+
+// bootError finds the most telling reason why the guest never became ready.
+func (m *machine) bootError(ctx context.Context, err error) error {
+	var fatal *control.FatalError
+	if errors.As(err, &fatal) {
+		return withHint(fmt.Errorf("the guest refuses: %s", fatal.Message), "%s", fatal.Remedy)
+	}
+	if errors.Is(err, control.ErrGuestGone) {
+		select { // its end follows its silence
+		case <-m.qemu.Ended():
+		case <-time.After(5 * time.Second):
+		}
+	}
+	select {
+	case <-m.qemu.Ended():
+		if werr := m.qemu.Wait(); werr != nil {
+			return werr
+		}
+		return fmt.Errorf("the guest powered off before it was ready; its console ended with:\n%s", tail(m.qemu.ConsoleTail()))
+	default:
+	}
+	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
+		return withHint(fmt.Errorf("%w; its console ended with:\n%s", cause, tail(m.qemu.ConsoleTail())), "a busy host boots slowly: try again, with more --memory if the console speaks of memory")
+	}
+	return err
+}
+
+func tail(lines []string) string {
+	var out string
+	for _, l := range lines {
+		out += "  | " + l + "\n"
+	}
+	if out == "" {
+		return "  (nothing)"
+	}
+	return out[:len(out)-1]
+}
+
+// announce prints what a person wants to know about the running machine.
+func (c *vmRunCmd) announce(m *machine, w wire) {
+	fmt.Printf("ready after %.1f s (%s)\n", m.boot.Seconds(), m.ready.Data)
+	fmt.Printf("  site     http://%s/\n", w.published("--http"))
+	if c.Manage != "off" {
+		fmt.Printf("  live     http://%s/\n", w.published("--manage"))
+		fmt.Printf("  history  git clone http://%s/arp.git\n", w.published("--manage"))
+	}
+	fmt.Printf("  stop     Ctrl-C, or kill -TERM %d\n", os.Getpid())
+}
+
+// stop shuts the guest down in order.
+func (c *vmRunCmd) stop(m *machine) error {
+	ctx, cancel := context.WithTimeout(context.Background(), stopLimit)
+	defer cancel()
+	ctx, again := onSecondInterrupt(ctx)
+	defer again()
+	err := m.qemu.Stop(ctx, func(ctx context.Context) error { return m.host.Stop(ctx, "the operator asked for it") })
+	if err != nil {
+		return withHint(err, "what was committed up to about 10 ms before is on the data disk all the same")
+	}
+	if c.Disk == "" {
+		note("powered off")
+		return nil
+	}
+	note("powered off; the history is on %s", c.Disk)
+	fmt.Printf("browse it: arpeggio snapshot --disk %s --out arp.git && git -C arp.git log --all --graph --oneline\n", c.Disk)
+	return nil
+}
+
+// listen opens a port of this host or says which flag chooses another.
+func listen(flag, addr string) (net.Listener, error) {
+	ln, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, withHint(fmt.Errorf("cannot publish on %s: %w", addr, err),
+			"something else uses that port: choose another with %s ADDR:PORT (make run: %s=ADDR:PORT)", flag, map[string]string{"--http": "HTTP", "--manage": "MANAGE"}[flag])
+	}
+	return ln, nil
+}

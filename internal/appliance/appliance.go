@@ -1,0 +1,277 @@
+// Package appliance is the main job put together, the same on a host's TAP and
+// in a virtual machine: a card, our stack on it, the ARP cache in a repository,
+// a site served over our own TCP, and, where asked for, a management address
+// with the live page, metrics and the history for `git clone`.
+package appliance
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"sync"
+	"time"
+
+	"arpeggio/arp"
+	"arpeggio/arp/versioned"
+	"arpeggio/internal/node"
+	"arpeggio/site"
+	"arpeggio/stack/ethernet"
+	"arpeggio/stack/link"
+	"arpeggio/vcs"
+	"arpeggio/vcs/mem"
+)
+
+// Config describes the appliance. Device is required; every other zero value
+// works.
+type Config struct {
+	Device  link.Device
+	Card    string        // name of the interface; the device's own when empty
+	MAC     ethernet.Addr // the device's own when zero
+	Address netip.Prefix  // by DHCP when invalid
+	Gateway netip.Addr
+
+	Site fs.FS  // the built-in one when nil
+	Port uint16 // of the site; 80 when 0
+	Sink string // a path that takes any POST and throws it away, for measurements; off when empty
+
+	// Manage is the port of the management address; 0 is off, since the page
+	// tells strangers who is on the network.
+	Manage uint16
+	// CloneURL is what the live page tells people to clone; by default the
+	// address under which they see the page.
+	CloneURL string
+
+	Backend vcs.Backend // memory when nil; closed with the appliance
+	Node    string      // author of the commits; "arpeggio" when empty
+	Expire  time.Duration
+	// SnapshotDir receives the history as a bare Git directory every
+	// SnapshotEvery (10 min when 0) and at the end; none when empty.
+	SnapshotDir   string
+	SnapshotEvery time.Duration
+
+	Logger *slog.Logger
+}
+
+// drainLimit is how long requests may take once the appliance stops.
+const drainLimit = 10 * time.Second
+
+// capacity bounds the ARP cache, in dynamic entries.
+const capacity = 4096
+
+// Appliance is a running appliance.
+type Appliance struct {
+	cfg     Config
+	log     *slog.Logger
+	store   *vcs.Store
+	table   *versioned.Table
+	node    *node.Node
+	dhcp    *lease
+	live    *site.Live
+	servers []*http.Server
+	started time.Time
+
+	stop    context.CancelFunc
+	work    sync.WaitGroup
+	failed  chan error // the first server that ends by itself
+	closing sync.Once
+	err     error // of Close
+}
+
+// Start opens the store, brings the card up, waits for an address and serves.
+// The appliance owns the device and the backend from now on, also when Start
+// fails. The context bounds the start only.
+func Start(ctx context.Context, cfg Config) (*Appliance, error) {
+	if cfg.Node == "" {
+		cfg.Node = "arpeggio"
+	}
+	if cfg.Port == 0 {
+		cfg.Port = 80
+	}
+	if cfg.Backend == nil {
+		cfg.Backend = mem.New()
+	}
+	if cfg.SnapshotEvery == 0 {
+		cfg.SnapshotEvery = 10 * time.Minute
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	a := &Appliance{cfg: cfg, log: cfg.Logger, started: time.Now(), failed: make(chan error, 1)}
+	var background context.Context
+	background, a.stop = context.WithCancel(context.Background())
+	if err := a.start(ctx, background); err != nil {
+		a.Close(ctx)
+		return nil, err
+	}
+	return a, nil
+}
+
+func (a *Appliance) start(ctx, background context.Context) error {
+	if err := a.openStore(ctx); err != nil {
+		a.cfg.Device.Close()
+		return err
+	}
+	n, err := node.Start(node.Config{
+		Device: a.cfg.Device, Name: a.cfg.Card, Addr: a.cfg.MAC, Addresses: a.addresses(), Gateway: a.cfg.Gateway,
+		ARP: arp.Config{Table: a.table, ExpireAfter: a.cfg.Expire, Capacity: capacity}, Logger: a.log,
+	})
+	if err != nil {
+		return err
+	}
+	a.node = n
+	if !a.cfg.Address.IsValid() {
+		if a.dhcp, err = acquire(ctx, n, a.cfg.Node, a.log); err != nil {
+			return err
+		}
+	}
+	if err := a.serve(); err != nil {
+		return err
+	}
+	if a.cfg.SnapshotDir != "" {
+		a.work.Go(func() { a.snapshots(background) })
+	}
+	return nil
+}
+
+func (a *Appliance) addresses() []netip.Prefix {
+	if !a.cfg.Address.IsValid() {
+		return nil
+	}
+	return []netip.Prefix{a.cfg.Address}
+}
+
+// openStore opens the repository and the table in it. After an error the
+// backend is closed.
+func (a *Appliance) openStore(ctx context.Context) error {
+	store, err := vcs.OpenStore(ctx, a.cfg.Backend, vcs.StoreConfig{Logger: a.log})
+	if err != nil {
+		a.cfg.Backend.Close()
+		return fmt.Errorf("open the store: %w", err)
+	}
+	a.store = store
+	a.table, err = versioned.Open(ctx, store, versioned.Config{Node: a.cfg.Node, Logger: a.log})
+	if err != nil {
+		return fmt.Errorf("open the history: %w", err)
+	}
+	return nil
+}
+
+// serve opens the listeners on our own stack.
+func (a *Appliance) serve() error {
+	pages, err := site.New(site.Config{FS: a.cfg.Site, Logger: a.log})
+	if err != nil {
+		return err
+	}
+	if err := a.listen(a.cfg.Port, a.withSink(pages)); err != nil {
+		return err
+	}
+	if a.cfg.Manage == 0 {
+		return nil
+	}
+	a.live = a.newLive()
+	if err := a.listen(a.cfg.Manage, a.live); err != nil {
+		return err
+	}
+	a.servers[len(a.servers)-1].RegisterOnShutdown(a.live.Close)
+	return nil
+}
+
+// listen serves h on a port of every own address.
+func (a *Appliance) listen(port uint16, h http.Handler) error {
+	ln, err := a.node.Stack.Listen("tcp", net.JoinHostPort("", fmt.Sprint(port)))
+	if err != nil {
+		return err
+	}
+	srv := &http.Server{
+		Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute,
+		ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
+	}
+	a.servers = append(a.servers, srv)
+	a.work.Go(func() {
+		if err := srv.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+			select {
+			case a.failed <- fmt.Errorf("serve port %d: %w", port, err):
+			default:
+			}
+		}
+	})
+	return nil
+}
+
+// Failed delivers an error when the appliance can no longer serve.
+func (a *Appliance) Failed() <-chan error { return a.failed }
+
+// Addresses returns the own addresses with their prefixes.
+func (a *Appliance) Addresses() []netip.Prefix { return a.node.Interface.Addresses() }
+
+// URLs returns where the appliance answers, by purpose: site, management, git.
+func (a *Appliance) URLs() map[string]string {
+	urls := map[string]string{}
+	for _, p := range a.Addresses() {
+		urls["site"] = "http://" + hostPort(p.Addr(), a.cfg.Port) + "/"
+		if a.cfg.Manage != 0 {
+			urls["management"] = "http://" + hostPort(p.Addr(), a.cfg.Manage) + "/"
+			urls["git"] = urls["management"] + "arp.git"
+		}
+		break
+	}
+	return urls
+}
+
+// hostPort leaves out the port that a browser assumes.
+func hostPort(a netip.Addr, port uint16) string {
+	if port == 80 {
+		return a.String()
+	}
+	return netip.AddrPortFrom(a, port).String()
+}
+
+// Store returns the repository, for exports.
+func (a *Appliance) Store() *vcs.Store { return a.store }
+
+// Sync returns when everything learnt so far is committed and durable.
+func (a *Appliance) Sync(ctx context.Context) error { return a.table.Sync(ctx) }
+
+// Close stops in order: accept no more, let requests finish for a while, tell
+// the network nothing more, commit what is known, write the last snapshot,
+// close the store. It is idempotent; ctx cuts the waiting short, not the saving.
+func (a *Appliance) Close(ctx context.Context) error {
+	a.closing.Do(func() { a.err = a.close(ctx) })
+	return a.err
+}
+
+func (a *Appliance) close(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, drainLimit)
+	defer cancel()
+	var errs []error
+	var drain sync.WaitGroup
+	for _, srv := range a.servers {
+		drain.Go(func() {
+			if srv.Shutdown(ctx) != nil {
+				srv.Close()
+			}
+		})
+	}
+	drain.Wait()
+	a.stop()
+	a.dhcp.close()
+	a.work.Wait()
+	if a.node != nil {
+		errs = append(errs, a.node.Close())
+	}
+	if a.table != nil {
+		errs = append(errs, a.table.Close())
+		if a.cfg.SnapshotDir != "" {
+			errs = append(errs, a.snapshot())
+		}
+	}
+	if a.store != nil {
+		errs = append(errs, a.store.Close())
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,54 @@
+package appliance
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"arpeggio/internal/node"
+	"arpeggio/stack/host"
+)
+
+// leaseLimit is how long an appliance without an address waits for DHCP.
+const leaseLimit = 60 * time.Second
+
+// lease is a DHCP client that keeps the appliance's address. Its methods may be
+// called on nil: an appliance with a fixed address has none.
+type lease struct {
+	cancel context.CancelFunc
+	done   chan struct{}
+}
+
+// acquire runs a DHCP client and returns when it has brought an address.
+func acquire(ctx context.Context, n *node.Node, name string, log *slog.Logger) (*lease, error) {
+	client, err := host.NewDHCPClient(host.DHCPClientConfig{
+		Stack: n.Stack, Interface: n.Interface, Hostname: name, Logger: log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	run, cancel := context.WithCancel(context.Background())
+	l := &lease{cancel: cancel, done: make(chan struct{})}
+	go func() {
+		defer close(l.done)
+		if err := client.Run(run); err != nil {
+			log.Error("DHCP client", "error", err)
+		}
+	}()
+	ctx, stop := context.WithTimeout(ctx, leaseLimit)
+	defer stop()
+	if _, err := client.Acquire(ctx); err != nil {
+		l.close()
+		return nil, fmt.Errorf("no address by DHCP on %s (is there a server? a fixed address works without: --ip): %w", n.Interface.Name(), err)
+	}
+	return l, nil
+}
+
+// close gives the address back and waits until that is said.
+func (l *lease) close() {
+	if l != nil {
+		l.cancel()
+		<-l.done
+	}
+}

@@ -1,0 +1,22 @@
+package appliance
+
+import (
+	"io"
+	"net/http"
+)
+
+// withSink puts the sink before the site when there is one.
+func (a *Appliance) withSink(pages http.Handler) http.Handler {
+	if a.cfg.Sink == "" {
+		return pages
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != a.cfg.Sink || r.Method != http.MethodPost {
+			pages.ServeHTTP(w, r)
+			return
+		}
+		if _, err := io.Copy(io.Discard, r.Body); err == nil {
+			w.WriteHeader(http.StatusNoContent)
+		}
+	})
+}
