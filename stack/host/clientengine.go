@@ -1,0 +1,273 @@
+package host
+
+import (
+	"math/rand/v2"
+	"net/netip"
+	"time"
+
+	"arpeggio/stack/ethernet"
+)
+
+// clientState is the state of RFC 2131 §4.4, figure 5.
+type clientState uint8
+
+const (
+	stateInit clientState = iota
+	stateSelecting
+	stateRequesting
+	stateBound
+	stateRenewing
+	stateRebinding
+)
+
+// Timers of RFC 2131.
+const (
+	firstRetry   = 4 * time.Second  // §4.1, doubled each time
+	lastRetry    = 64 * time.Second // §4.1
+	jitter       = time.Second      // §4.1: plus or minus
+	requestTries = 4                // §3.1.5: then start over
+	minRenewWait = time.Minute      // §4.4.5
+	declineWait  = 10 * time.Second // §3.1.5: after DHCPDECLINE
+)
+
+// clientEngine is the client without clock, socket and interface.
+//
+// It deviates from RFC 2131 §4.4.1 by not waiting 1 to 10 s before the first
+// DISCOVER: that wait is for a building that gets its power back, and we would
+// pay it at every boot of a machine that is ready in one second.
+type clientEngine struct {
+	mac      ethernet.Addr
+	clientID string
+	hostname string
+	wish     netip.Addr // asked for in DISCOVER
+	rnd      *rand.Rand
+
+	state   clientState
+	xid     [4]byte
+	started time.Time // of this acquisition, for secs
+	sent    time.Time // of the last new REQUEST, which the lease counts from
+	tries   int
+	naks    int
+	next    time.Time // when to do what state says
+	offered Lease     // in stateRequesting
+	lease   Lease     // bound; zero when not
+	fresh   bool      // bound, and not yet confirmed by accept or reject
+	out     []outgoing
+	refused map[string]uint64
+}
+
+func newClientEngine(mac ethernet.Addr, clientID, hostname string, wish netip.Addr, rnd *rand.Rand) *clientEngine {
+	if clientID == "" {
+		clientID = "\x01" + string(mac[:]) // RFC 2132 §9.14: type 1 is Ethernet
+	}
+	return &clientEngine{mac: mac, clientID: clientID, hostname: hostname, wish: wish, rnd: rnd, refused: make(map[string]uint64)}
+}
+
+func (e *clientEngine) deadline() time.Time { return e.next }
+
+func (e *clientEngine) emit() (outgoing, bool) {
+	if len(e.out) == 0 {
+		return outgoing{}, false
+	}
+	o := e.out[0]
+	e.out = e.out[1:]
+	return o, true
+}
+
+// tick does what is due at now.
+func (e *clientEngine) tick(now time.Time) {
+	if e.state != stateInit && e.next.IsZero() || now.Before(e.next) {
+		return
+	}
+	if !e.lease.Expiry.IsZero() && !now.Before(e.lease.Expiry) { // §4.4.5: stop using the address at once
+		e.restart(now, 0)
+	}
+	switch e.state {
+	case stateInit:
+		e.started, e.state, e.tries = now, stateSelecting, 0
+		e.newXID()
+		e.sendDiscover(now)
+	case stateSelecting:
+		e.sendDiscover(now)
+	case stateRequesting:
+		if e.tries >= requestTries {
+			e.restart(now, 0)
+			e.tick(now)
+			return
+		}
+		e.sendRequest(now)
+	case stateBound: // T1
+		e.state, e.started = stateRenewing, now
+		e.newXID()
+		e.sendRequest(now)
+	case stateRenewing:
+		if !now.Before(e.lease.Rebind) { // T2
+			e.state = stateRebinding
+		}
+		e.sendRequest(now)
+	case stateRebinding:
+		e.sendRequest(now)
+	}
+}
+
+func (e *clientEngine) sendDiscover(now time.Time) {
+	m := e.message(now, discover)
+	m.requested = e.wish
+	e.send(m, broadcast)
+	e.next = now.Add(e.backoff())
+}
+
+// sendRequest sends the REQUEST of the present state (§4.3.2, table 4).
+func (e *clientEngine) sendRequest(now time.Time) {
+	m, to := e.message(now, request), broadcast
+	switch e.state {
+	case stateRequesting:
+		m.requested, m.server = e.offered.Addr.Addr(), e.offered.Server
+		e.next = now.Add(e.backoff())
+	case stateRenewing:
+		m.ciaddr, m.broadcast, to = e.lease.Addr.Addr(), false, e.lease.Server
+		e.next = halfway(now, e.lease.Rebind)
+	case stateRebinding:
+		m.ciaddr, m.broadcast = e.lease.Addr.Addr(), false
+		e.next = halfway(now, e.lease.Expiry)
+	}
+	e.sent = now
+	e.send(m, to)
+}
+
+// halfway is when to ask again: half of what remains until end, a minute at
+// least, and end itself at the latest (§4.4.5).
+func halfway(now, end time.Time) time.Time {
+	next := now.Add(max(end.Sub(now)/2, minRenewWait))
+	if next.After(end) {
+		return end
+	}
+	return next
+}
+
+// backoff is the wait after a message that is sent for the tries-th time (§4.1).
+func (e *clientEngine) backoff() time.Duration {
+	d := min(firstRetry<<min(e.tries, 4), lastRetry)
+	e.tries++
+	return d + time.Duration(e.rnd.Int64N(int64(2*jitter))) - jitter
+}
+
+func (e *clientEngine) newXID() {
+	v := e.rnd.Uint32()
+	e.xid = [4]byte{byte(v >> 24), byte(v >> 16), byte(v >> 8), byte(v)}
+}
+
+// message begins a message of this acquisition. The broadcast flag is set while
+// we have no address: the stack hears no unicast before (§4.1).
+func (e *clientEngine) message(now time.Time, kind messageType) message {
+	return message{
+		kind: kind, xid: e.xid, secs: uint16(min(now.Sub(e.started)/time.Second, 0xffff)), broadcast: true,
+		mac: e.mac, clientID: e.clientID, hostname: e.hostname,
+	}
+}
+
+func (e *clientEngine) send(m message, to netip.Addr) {
+	e.out = append(e.out, outgoing{m.encode(m.kind == discover || m.kind == request), netip.AddrPortFrom(to, serverPort)})
+}
+
+// restart forgets lease and offer and begins again after wait.
+func (e *clientEngine) restart(now time.Time, wait time.Duration) {
+	if !e.lease.IsZero() {
+		e.wish = e.lease.Addr.Addr()
+	}
+	e.state, e.lease, e.offered, e.fresh = stateInit, Lease{}, Lease{}, false
+	e.next = now.Add(wait)
+}
+
+// input takes a message from a server.
+func (e *clientEngine) input(now time.Time, b []byte) {
+	m, err := parse(b)
+	switch {
+	case err != nil:
+		e.refused["malformed"]++
+		return
+	case !m.reply:
+		e.refused["not a reply"]++
+		return
+	case m.mac != e.mac || m.xid != e.xid: // for another client, as broadcasts are
+		e.refused["not for us"]++
+		return
+	}
+	switch {
+	case m.kind == offer && e.state == stateSelecting:
+		l, why := leaseFrom(m, now)
+		if why != "" {
+			e.refused[why]++
+			return
+		}
+		e.offered, e.state, e.tries = l, stateRequesting, 0
+		e.sendRequest(now)
+	case m.kind == ack && e.state >= stateRequesting && e.state != stateBound:
+		e.acknowledged(now, m)
+	case m.kind == nak && e.state >= stateRequesting && e.state != stateBound:
+		if e.state != stateRebinding && m.server.IsValid() && m.server != e.server() {
+			e.refused["another server"]++
+			return
+		}
+		wait := min(time.Second<<min(e.naks, 6), lastRetry)
+		e.naks++
+		e.refused["nak"]++
+		e.restart(now, wait)
+		e.wish = netip.Addr{} // that is what was refused
+	default:
+		e.refused["unexpected"]++
+	}
+}
+
+// server is the one whose answer we wait for.
+func (e *clientEngine) server() netip.Addr {
+	if e.state == stateRequesting {
+		return e.offered.Server
+	}
+	return e.lease.Server
+}
+
+func (e *clientEngine) acknowledged(now time.Time, m message) {
+	l, why := leaseFrom(m, e.sent)
+	want := e.lease.Addr.Addr()
+	if e.state == stateRequesting {
+		want = e.offered.Addr.Addr()
+	}
+	switch {
+	case why != "":
+	case l.Addr.Addr() != want:
+		why = "another address"
+	case e.state != stateRebinding && l.Server != e.server():
+		why = "another server"
+	case !l.Expiry.IsZero() && !now.Before(l.Expiry):
+		why = "expired already"
+	}
+	if why != "" {
+		e.refused[why]++
+		return
+	}
+	e.fresh = e.lease.IsZero()
+	e.lease, e.offered, e.state, e.naks, e.tries = l, Lease{}, stateBound, 0, 0
+	e.next = l.Renew
+}
+
+// reject gives back an address that somebody else uses (§4.4.4).
+func (e *clientEngine) reject(now time.Time) {
+	m := e.message(now, decline)
+	m.requested, m.server = e.lease.Addr.Addr(), e.lease.Server
+	e.send(m, broadcast)
+	e.restart(now, declineWait)
+	e.wish = netip.Addr{}
+}
+
+// release gives the address back (§4.4.6).
+func (e *clientEngine) release(now time.Time) {
+	if e.lease.IsZero() {
+		return
+	}
+	e.newXID()
+	m := e.message(now, release)
+	m.ciaddr, m.server, m.broadcast = e.lease.Addr.Addr(), e.lease.Server, false
+	e.send(m, e.lease.Server)
+	e.restart(now, 0)
+}
