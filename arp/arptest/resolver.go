@@ -17,7 +17,6 @@ var (
 	aMAC  = ethernet.MustParseAddr("02:50:00:00:00:0a")
 	bMAC  = ethernet.MustParseAddr("02:50:00:00:00:0b")
 	xMAC  = ethernet.MustParseAddr("02:50:00:00:00:66")
-	none  = ethernet.Addr{}
 
 	zero = netip.IPv4Unspecified()
 	meIP = netip.MustParseAddr("10.9.0.1")

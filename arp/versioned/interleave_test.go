@@ -67,11 +67,7 @@ func sameAsHead(t *testing.T, tab *Table) {
 // and often concern the same address, and returns the changes that made it.
 func script(seed uint64, tab *Table) (made []arp.Change) {
 	r := rand.New(rand.NewPCG(seed, 2))
-	type open struct {
-		w    arp.Work
-		ends time.Duration
-	}
-	var works []open
+	var works []arp.Work
 	var id uint64
 	mac := func() ethernet.Addr { return ethernet.Addr{2, 0, 0, 0, 0, byte(1 + r.IntN(4))} }
 	note := func(c arp.Change) arp.Change {
@@ -96,13 +92,13 @@ func script(seed uint64, tab *Table) (made []arp.Change) {
 			}
 			w := arp.Work{ID: id, Kind: kind, Key: k, MAC: old.MAC, Time: time.Now()}
 			tab.Begin(w)
-			works = append(works, open{w: w})
+			works = append(works, w)
 		case 3:
 			if len(works) == 0 {
 				break
 			}
 			i := r.IntN(len(works))
-			w := works[i].w
+			w := works[i]
 			works = append(works[:i], works[i+1:]...)
 			now, bound := tab.Get(w.Key)
 			switch {
@@ -119,8 +115,8 @@ func script(seed uint64, tab *Table) (made []arp.Change) {
 		}
 		time.Sleep(time.Duration(r.IntN(15)) * time.Millisecond)
 	}
-	for _, o := range works {
-		tab.End(o.w, arp.OutcomeDropped)
+	for _, w := range works {
+		tab.End(w, arp.OutcomeDropped)
 	}
 	return made
 }
