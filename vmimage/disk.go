@@ -60,12 +60,27 @@ func CreateDisk(path string, size int64) error {
 	err = unpackSparse(f, bytes.NewReader(template))
 	err = cmp.Or(err, f.Truncate(size), f.Chmod(0o600), f.Sync(), f.Close())
 	if err == nil {
-		err = os.Link(f.Name(), path) // unlike a rename, it refuses to replace
+		err = appear(f.Name(), path)
 	}
 	if err != nil {
 		return fmt.Errorf("vmimage: data disk %s: %w", path, err)
 	}
 	return nil
+}
+
+// appear gives the finished file at temp its name, which must be free. A link,
+// unlike a rename, refuses to replace; where there are none, the name is taken
+// first.
+func appear(temp, path string) error {
+	err := os.Link(temp, path)
+	if err == nil || errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	return cmp.Or(f.Close(), os.Rename(temp, path))
 }
 
 // unpackSparse writes what the gzip file r holds, and leaves holes for zeros.

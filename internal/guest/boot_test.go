@@ -157,7 +157,7 @@ func TestRefusals(t *testing.T) {
 	})
 	t.Run("damaged disk", func(t *testing.T) {
 		disk := filepath.Join(t.TempDir(), "damaged")
-		if err := vmimage.CreateDisk(disk, 0); err != nil {
+		if err := vmimage.CreateDisk(disk, vmimage.MinDiskSize); err != nil {
 			t.Fatal(err)
 		}
 		scribble(t, disk, 4096, 512) // group descriptors

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"runtime/debug"
@@ -17,16 +18,28 @@ import (
 // defaultGrace is long enough for a store to flush under TCG on a busy host.
 const defaultGrace = 20 * time.Second
 
-// IsInit reports whether this process is the first of the machine, which also
-// holds in a PID namespace.
-func IsInit() bool { return os.Getpid() == 1 }
+// initialPIDNamespace is what the link shows in a machine's first PID namespace
+// (PROC_PID_INIT_INO, 0xeffffffc, of the kernel's include/linux/proc_ns.h).
+const initialPIDNamespace = "pid:[4026531836]"
+
+// IsInit reports whether this process is the first of a machine. The first
+// process of a container has the same id and must not mount or power off
+// anything; what tells it apart is its PID namespace. A machine's first process
+// has no /proc before it mounts one.
+func IsInit() bool {
+	if os.Getpid() != 1 {
+		return false
+	}
+	ns, err := os.Readlink("/proc/self/ns/pid")
+	return errors.Is(err, fs.ErrNotExist) || ns == initialPIDNamespace
+}
 
 // Run does the duties of the first process and calls serve, whose context ends
 // when the machine is to stop. When serve returns, the machine powers off: Run
 // only returns, with an error, when this process is not the first one.
 func Run(cfg Config, serve func(context.Context, Env) error) error {
 	if !IsInit() {
-		return errors.New("guest: this process is not the first of a machine (its id is not 1)")
+		return errors.New("guest: this process is not the first of a machine")
 	}
 	if cfg.Grace == 0 {
 		cfg.Grace = defaultGrace

@@ -21,7 +21,7 @@ import (
 
 func TestRunIsForTheFirstProcessOnly(t *testing.T) {
 	if IsInit() {
-		t.Skip("this test is the first process of its PID namespace")
+		t.Skip("this test is the first process of a machine")
 	}
 	if err := Run(Config{}, func(context.Context, Env) error { t.Error("served"); return nil }); err == nil {
 		t.Error("no error")
