@@ -1,6 +1,7 @@
 package tcp
 
 import (
+	"cmp"
 	"net/netip"
 	"time"
 )
@@ -24,8 +25,8 @@ type Config struct {
 	TSOffset uint32
 
 	// RcvBuf and SndBuf bound the octets queued in either direction. Memory is
-	// taken as data arrive, not in advance. Zero means DefaultBuffer; RcvBuf
-	// is at most 65535<<14.
+	// taken as data arrive, not in advance. Zero means DefaultBuffer; both are
+	// bounded by the largest window there is, just below 1<<30 octets.
 	RcvBuf, SndBuf int
 
 	// NoDelay switches Nagle's algorithm off (RFC 9293 §3.7.4).
@@ -100,12 +101,14 @@ const (
 	defaultUserTimeout    = 5 * time.Minute
 	defaultKeepInterval   = 75 * time.Second
 	defaultKeepProbes     = 9
-	minSendMSS            = 88 // least payload bound that a peer or a path may impose; less is a denial of service
+	maxDelayedAck         = 500 * time.Millisecond // RFC 9293 §3.8.6.3 MUST-40
+	minSendMSS            = 88                     // least payload bound that a peer or a path may impose; less is a denial of service
 )
 
-func or[T comparable](v, def T) T {
+// or returns v when it was set to something that makes sense, else def.
+func or[T cmp.Ordered](v, def T) T {
 	var zero T
-	if v == zero {
+	if v <= zero {
 		return def
 	}
 	return v

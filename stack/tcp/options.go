@@ -16,6 +16,7 @@ const (
 const (
 	maxOptionsLen  = 40
 	maxWindowScale = 14 // RFC 7323 §2.3
+	maxBuffer      = 65535 << maxWindowScale
 	timestampsLen  = 12 // with two NOPs in front, so that the values are aligned
 )
 

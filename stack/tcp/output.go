@@ -11,8 +11,8 @@ type transmitter struct {
 // Output runs the timers that have passed and emits all segments that are due at
 // now. Payloads are at most the connection's MSS, or, when maxPayload is
 // greater, super-segments of at most maxPayload octets with GSOSize set. The
-// segment given to emit is reused: emit keeps nothing of it and does not call
-// the Conn. When emit returns false the segment counts as not sent and Output
+// segment given to emit is reused: emit keeps nothing of it and calls no
+// Conn of the same Pool. When emit returns false the segment counts as not sent and Output
 // returns; the owner calls again when there is room.
 func (c *Conn) Output(now Instant, maxPayload int, emit func(*Segment) bool) {
 	c.runTimers(now)

@@ -136,6 +136,22 @@ func TestGoodputAtBottleneck(t *testing.T) {
 	}
 }
 
+func TestSimultaneousOpenOverLossyWire(t *testing.T) {
+	for seed := range uint64(50) {
+		s := newSim(t, seed)
+		s.both(func(e *simEnd) { e.imp.loss, e.closeW, e.want = 0.2, true, []byte(fmt.Sprint(seed)) })
+		s.ends[1].conn = NewActive(s.ends[1].cfg, s.now)
+		s.serve(1)
+		s.start()
+		s.run(10*time.Minute, func() bool { return s.ends[0].conn.Done() && s.ends[1].conn.Done() })
+		for i, e := range s.ends {
+			if e.err != nil || string(e.got) != fmt.Sprint(seed) {
+				t.Fatalf("seed %d, end %d: %v, %q", seed, i, e.err, e.got)
+			}
+		}
+	}
+}
+
 func TestSimultaneousCloseOverLossyWire(t *testing.T) {
 	for seed := range uint64(50) {
 		s := newSim(t, seed)

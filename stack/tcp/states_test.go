@@ -93,6 +93,14 @@ func TestSynRetransmittedBringsSynAckAgain(t *testing.T) {
 	p.expect("[S.] 0 ack 1")
 }
 
+// The third segment of the handshake was lost: the SYN-ACK comes again.
+func TestSynAckAgainIsAcknowledged(t *testing.T) {
+	p := inEstablished(t)
+	p.recv(SYN|ACK, 0, 1, 0)
+	p.expect("[.] 1 ack 1")
+	p.state(Established)
+}
+
 // Each retransmission of SYN and SYN-ACK carries the same options: the first
 // one may be the one that was lost.
 func TestRetransmittedHandshakeKeepsOptions(t *testing.T) {
