@@ -150,43 +150,42 @@ func firstName(path string) string {
 }
 
 // editName applies the edits that concern one name of a folder. When the first
-// of them is of the name itself, the others lie below it.
+// of them is of the name itself, the others lie below it. A file takes the place
+// of a folder, or a folder that of a file, when the edits remove what was there.
 func (w *scratch) editName(name string, e TreeEntry, has bool, edits []edit, skip int) (TreeEntry, bool, error) {
-	fail := func(path, what string) (TreeEntry, bool, error) {
-		return TreeEntry{}, false, fmt.Errorf("%w: %q: %q is a %s", ErrBadPath, path, path[:skip+len(name)], what)
+	path := edits[0].path[:skip+len(name)]
+	file, below := edit{}, edits
+	self := len(edits[0].path) == len(path)
+	if self {
+		file, below = edits[0], edits[1:]
 	}
-	if first := edits[0]; len(first.path) == skip+len(name) {
-		edits = edits[1:]
-		folder := has && e.Mode.IsDir()
-		switch {
-		case first.id.IsZero() && !folder:
-			has = false
-		case first.id.IsZero():
-		case folder:
-			return fail(first.path, "folder")
-		case !has || e.ID != first.id || e.Mode != ModeFile:
-			w.putAs(first.id, KindBlob, first.content)
-			e, has = TreeEntry{name, ModeFile, first.id}, true
+	if self && has && !e.Mode.IsDir() && file.id.IsZero() {
+		e, has = TreeEntry{}, false
+	}
+	sets := slices.ContainsFunc(below, func(x edit) bool { return !x.id.IsZero() })
+	if has && !e.Mode.IsDir() && sets || self && !file.id.IsZero() && sets {
+		return e, has, fmt.Errorf("%w: %q would be a file and a folder", ErrBadPath, path)
+	}
+	if sets && !has {
+		e, has = TreeEntry{name, ModeDir, EmptyTree}, true
+	}
+	if has && e.Mode.IsDir() && len(below) > 0 {
+		id, err := w.editFolder(e.ID, below, skip+len(name)+1)
+		if err != nil {
+			return e, has, err
 		}
+		e.ID, has = id, id != EmptyTree
 	}
-	if len(edits) == 0 {
+	if !self || file.id.IsZero() {
 		return e, has, nil
 	}
-	sets := slices.IndexFunc(edits, func(x edit) bool { return !x.id.IsZero() })
-	if !has || !e.Mode.IsDir() {
-		switch {
-		case sets < 0:
-			return e, has, nil
-		case has:
-			return fail(edits[sets].path, "file")
-		}
-		e = TreeEntry{name, ModeDir, EmptyTree}
+	if has && e.Mode.IsDir() {
+		return e, has, fmt.Errorf("%w: %q is a folder", ErrBadPath, path)
 	}
-	id, err := w.editFolder(e.ID, edits, skip+len(name)+1)
-	if err != nil {
-		return TreeEntry{}, false, err
+	if !has || e.ID != file.id || e.Mode != ModeFile {
+		w.putAs(file.id, KindBlob, file.content)
 	}
-	return TreeEntry{name, ModeDir, id}, id != EmptyTree, nil
+	return TreeEntry{name, ModeFile, file.id}, true, nil
 }
 
 // comparePaths sorts what lies in a folder right behind a file of the folder's
