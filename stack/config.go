@@ -28,7 +28,7 @@ type Config struct {
 	// Backlog bounds the connections of a listener that are being opened or
 	// wait for Accept (default 512).
 	Backlog int
-	// MaxConns bounds the TCP connections in any state (default 65536).
+	// MaxConns bounds the TCP connections before TIME-WAIT (default 65536).
 	MaxConns int
 
 	// RcvBuf and SndBuf bound the octets that a TCP connection queues (default
@@ -49,9 +49,10 @@ type Config struct {
 	ICMPLimit  icmp.LimiterConfig
 
 	// Forward sees each well-formed unicast packet that arrived for an address
-	// that is not ours, before it is dropped. It is called on the run loop
-	// with no lock held, must not block, and keeps nothing of packet. The
-	// default counts and drops: a Stack is a host, not a router
+	// that is not ours, before it is dropped. packet is the hook's to keep and,
+	// with segmentation offload, may be larger than the MTU. Forward is called
+	// on the run loop with no lock held, must not block, and must not call
+	// Close. The default counts and drops: a Stack is a host, not a router
 	// (RFC 1122 §3.3.1.1).
 	Forward func(in *Interface, packet []byte)
 }

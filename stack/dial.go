@@ -159,7 +159,7 @@ func (s *Stack) open1(local, remote netip.AddrPort, now tcp.Instant) (*TCPConn, 
 	if s.own[src] == nil {
 		return nil, errAddrNotAvail
 	}
-	if len(s.conns) >= s.cfg.MaxConns {
+	if s.busy() >= s.cfg.MaxConns {
 		return nil, errNoBufs
 	}
 	free := func(port uint16) bool {

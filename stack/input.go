@@ -1,14 +1,17 @@
 package stack
 
 import (
+	"encoding/binary"
 	"net/netip"
 	"time"
 
+	"arpeggio/stack/checksum"
 	"arpeggio/stack/ethernet"
 	"arpeggio/stack/icmp"
 	"arpeggio/stack/ipv4"
 	"arpeggio/stack/link"
 	"arpeggio/stack/tcp"
+	"arpeggio/stack/udp"
 )
 
 // input is an IPv4 packet on its way from a frame into the stack.
@@ -119,7 +122,8 @@ func (s *Stack) receive(in *Interface, packet []byte, a arrival) {
 
 // admit decides whether a packet from the wire is for us (RFC 1122 §3.2.1.3):
 // martians, spoofed own addresses and source routes are dropped, other hosts'
-// packets go to the forward hook.
+// packets go to the forward hook. An address of ours is ours on every
+// interface (the weak end-system model, RFC 1122 §3.3.4.2).
 func (s *Stack) admit(in *Interface, h *ipv4.Header, opts, packet []byte, a arrival) bool {
 	toBroadcast := in.isBroadcast(h.Dst)
 	switch {
@@ -159,9 +163,21 @@ func (s *Stack) admit(in *Interface, h *ipv4.Header, opts, packet []byte, a arri
 	}
 	s.stats.IPForeign++
 	if s.cfg.Forward != nil && !a.group {
-		in.port.forwards = append(in.port.forwards, forward{in, append([]byte(nil), packet...)})
+		in.port.forwards = append(in.port.forwards, forward{in, whole(h, packet, a.csum)})
 	}
 	return false
+}
+
+// whole returns a copy of a packet with its transport checksum complete, which
+// the sender on this machine may have left to the device.
+func whole(h *ipv4.Header, packet []byte, state link.CsumState) []byte {
+	b := append([]byte(nil), packet[:binary.BigEndian.Uint16(packet[2:])]...)
+	body := b[int(b[0]&15)*4:]
+	at := map[ipv4.Proto]int{ipv4.ProtoTCP: tcp.ChecksumOffset, ipv4.ProtoUDP: udp.ChecksumOffset}[h.Proto]
+	if state == link.CsumPartial && at > 0 && len(body) >= at+2 {
+		binary.BigEndian.PutUint16(body[at:], udp.Finish(checksum.Sum(body, 0)))
+	}
+	return b
 }
 
 // deliver hands a whole datagram to its protocol.

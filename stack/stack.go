@@ -44,6 +44,8 @@ type Stack struct {
 	emit      func(*tcp.Segment) bool // sendSegment, bound once
 	dirty     []*TCPConn              // wait for Output
 	stalled   []*TCPConn              // found the transmit queue full
+	timeWait  []*TCPConn              // oldest first; some are dead
+	nTimeWait int
 	timers    timerHeap
 	udp       map[uint16][]*UDPConn
 	loop      [][]byte // packets to ourselves

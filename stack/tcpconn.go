@@ -23,6 +23,7 @@ type TCPConn struct {
 
 	dirty      bool // in s.dirty
 	dead       bool // not in the tables any more
+	timeWait   bool // in s.timeWait
 	closed     bool // by the user
 	killed     error
 	linger     time.Duration // of Close; below zero: return at once
@@ -60,6 +61,9 @@ func (s *Stack) remove(c *TCPConn) {
 	delete(s.conns, c.key)
 	if s.tcpPorts[c.key.lport]--; s.tcpPorts[c.key.lport] == 0 {
 		delete(s.tcpPorts, c.key.lport)
+	}
+	if c.timeWait {
+		s.nTimeWait--
 	}
 	s.disarm(c)
 	s.empty.Broadcast()
@@ -111,14 +115,37 @@ func (s *Stack) output(c *TCPConn, now tcp.Instant) {
 	case c.m.Done():
 		s.remove(c)
 	default:
-		if st == tcp.TimeWait {
-			s.empty.Broadcast()
+		if st == tcp.TimeWait && !c.timeWait {
+			s.lingers(c, now)
 		}
 		if !c.dead {
 			s.arm(c, now)
 		}
 	}
 }
+
+// maxTimeWait bounds the connections in TIME-WAIT. Beyond it the oldest end
+// early: memory is worth more than protection from their last duplicates.
+const maxTimeWait = 16384
+
+// lingers notes that c has only TIME-WAIT before it.
+func (s *Stack) lingers(c *TCPConn, now tcp.Instant) {
+	c.timeWait = true
+	s.nTimeWait++
+	s.timeWait = append(s.timeWait, c)
+	for len(s.timeWait) > 0 && (s.timeWait[0].dead || s.nTimeWait > maxTimeWait) {
+		if old := s.timeWait[0]; !old.dead {
+			old.m.Abort(now)
+			s.remove(old)
+		}
+		s.timeWait[0] = nil
+		s.timeWait = s.timeWait[1:]
+	}
+	s.empty.Broadcast()
+}
+
+// busy returns how many connections count against Config.MaxConns.
+func (s *Stack) busy() int { return len(s.conns) - s.nTimeWait }
 
 // unreachable implements sender: the next hop did not answer.
 func (c *TCPConn) unreachable(err error, _ netip.Addr) {

@@ -73,7 +73,7 @@ func (s *Stack) listen(local, remote netip.AddrPort, seg *tcp.Segment, iss tcp.S
 		s.stats.TCPMalformed++
 		return
 	}
-	if l.half+len(l.ready) >= l.backlog || len(s.conns) >= s.cfg.MaxConns {
+	if l.half+len(l.ready) >= l.backlog || s.busy() >= s.cfg.MaxConns {
 		s.stats.TCPBacklogFull++
 		return
 	}

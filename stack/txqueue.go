@@ -107,9 +107,13 @@ func (s *Stack) take() (b txBatch, ok bool) {
 	return b, true
 }
 
+// flushRounds bounds how many batches a goroutine writes for others before it
+// leaves the rest to a run loop.
+const flushRounds = 8
+
 // flush writes b and what is queued meanwhile. No lock is held.
 func (s *Stack) flush(b txBatch) {
-	for more := true; more; {
+	for round, more := 1, true; more; round++ {
 		var st FrameStats
 		s.write(&b, &st)
 		s.mu.Lock()
@@ -124,10 +128,12 @@ func (s *Stack) flush(b txBatch) {
 		if len(s.dirty) > 0 {
 			s.settle(s.now())
 		}
-		if b, more = s.take(); !more {
+		wake := s.wakeFor()
+		if round >= flushRounds && len(s.tx.frames) > 0 && len(s.ports) > 0 {
+			wake, more = s.ports[0].dev, false
+		} else if b, more = s.take(); !more {
 			s.empty.Broadcast()
 		}
-		wake := s.wakeFor()
 		s.mu.Unlock()
 		if wake != nil {
 			wake.Wake()
