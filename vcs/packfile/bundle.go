@@ -3,6 +3,7 @@ package packfile
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -10,13 +11,16 @@ import (
 	"arpeggio/vcs"
 )
 
+// ErrNoRefs: a bundle must hold at least one ref.
+var ErrNoRefs = errors.New("packfile: bundle without refs")
+
 // WriteBundle writes a bundle, version 2 (gitformat-bundle(5)): some refs and a
 // pack of everything they reach that the prerequisites, commits which a reader
 // of the bundle must hold, do not. A bundle without refs is refused, as git
 // refuses it.
 func WriteBundle(ctx context.Context, w io.Writer, r vcs.ObjectReader, refs []vcs.Ref, prerequisites []vcs.ID) error {
 	if len(refs) == 0 {
-		return fmt.Errorf("packfile: bundle without refs: %w", vcs.ErrNotFound)
+		return ErrNoRefs
 	}
 	sel := Selection{Haves: prerequisites}
 	head := bufio.NewWriter(w)

@@ -4,6 +4,7 @@ import (
 	"container/heap"
 	"context"
 	"fmt"
+	"math"
 
 	"arpeggio/vcs"
 )
@@ -234,7 +235,9 @@ func (w *walker) push(id vcs.ID, had bool) error {
 func (w *walker) commits() error {
 	var order []vcs.ID
 	once := make(map[vcs.ID]bool)
-	for w.live > 0 {
+	oldest := int64(math.MaxInt64) // of those in order
+	// Where commits have equal times, a have may be met after what it leads to.
+	for w.live > 0 || len(w.queue) > 0 && w.queue[0].time >= oldest {
 		if err := w.ctx.Err(); err != nil {
 			return err
 		}
@@ -246,6 +249,7 @@ func (w *walker) commits() error {
 			if !once[id] {
 				once[id] = true
 				order = append(order, id)
+				oldest = min(oldest, m.links.time)
 			}
 		}
 		for _, p := range m.links.parents {
