@@ -170,15 +170,24 @@ func TestDamagedObject(t *testing.T) {
 	if !hit {
 		t.Fatal("the value is in no table")
 	}
-	b, err := badger.Open(t.Context(), dir, badger.Config{})
+	r, b, err := openRepo(t.Context(), dir)
 	if err != nil {
-		if !errors.Is(err, badger.ErrDamaged) {
-			t.Errorf("%v; want ErrDamaged or a report", err)
-		}
-		return
+		t.Fatal(err)
 	}
-	defer b.Close()
-	if rep := b.Report(); rep.OK() {
-		t.Errorf("nothing reported: %v", rep.String())
+	defer r.Close()
+	rep := b.Report()
+	if len(rep.Problems) != 1 || rep.Problems[0].Path != "bad" || !errors.Is(rep.Problems[0].Err, vcs.ErrCorrupt) {
+		t.Errorf("report %v", rep.String())
+	}
+	snap := must(r.At("primary"))(t)
+	if v, ok, err := snap.Get("good"); v != "fine" || !ok || err != nil {
+		t.Errorf("good: %q %v %v", v, ok, err)
+	}
+	if _, _, err := snap.Get("bad"); !errors.Is(err, vcs.ErrCorrupt) {
+		t.Errorf("bad: %v, want ErrCorrupt", err)
+	}
+	must(r.Set(t.Context(), "primary", "bad", "good again", vcs.CommitInfo{}))(t)
+	if v, _, err := must(r.At("primary"))(t).Get("bad"); v != "good again" || err != nil {
+		t.Errorf("after repair: %q %v", v, err)
 	}
 }
