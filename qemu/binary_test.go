@@ -64,3 +64,16 @@ func TestParseVersion(t *testing.T) {
 		t.Error("nonsense is a version")
 	}
 }
+
+func TestQueryVersion(t *testing.T) {
+	path, err := FindBinary()
+	if err != nil {
+		t.Skip(err)
+	}
+	if v, err := QueryVersion(t.Context(), path); err != nil || v.Major < 2 {
+		t.Errorf("%v %v", v, err)
+	}
+	if _, err := QueryVersion(t.Context(), os.Args[0]+"x"); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("missing program: %v", err)
+	}
+}

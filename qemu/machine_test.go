@@ -127,6 +127,9 @@ func TestStartRefuses(t *testing.T) {
 		{"missing disk", func(c *Config) { c.Disk.Path = disk + "x" }, nil, "create one"},
 	} {
 		t.Run(k.name, func(t *testing.T) {
+			if _, known := availableMemory(); !known && k.name == "little host memory" {
+				t.Skip("this system does not tell its memory")
+			}
 			c := emulator(t, "exec sleep 60")
 			k.change(&c)
 			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
@@ -222,6 +225,32 @@ func TestGuestThatPanics(t *testing.T) {
 	}
 	err := m.Wait()
 	if e, ok := errors.AsType[*ExitError](err); !ok || !errors.Is(err, ErrGuestDied) || len(e.Console) == 0 || len(m.ConsoleTail()) == 0 {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestKVMThatCannotRun uses KVM against the probe's advice: whether it cannot be
+// opened or opens and fails later, the caller learns that TCG is the way.
+func TestKVMThatCannotRun(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs a virtual machine; not with -short")
+	}
+	if a := Probe(t.Context()); a.Kind == KVM {
+		t.Skip(a.Reason)
+	}
+	c := realMachine(t)
+	c.Accel.Kind = KVM
+	m, err := Start(t.Context(), c)
+	if err == nil {
+		t.Cleanup(func() { m.Kill() })
+		select {
+		case <-m.Ended():
+			err = m.Wait()
+		case <-time.After(30 * time.Second):
+			t.Skip("KVM interprets the guest slowly and has not failed")
+		}
+	}
+	if e, ok := errors.AsType[*ExitError](err); !ok || !errors.Is(err, ErrAccelerator) || !strings.Contains(e.Remedy, "TCG") {
 		t.Errorf("got %v", err)
 	}
 }
