@@ -129,7 +129,7 @@ func (c *Conn) sendAcks(t *transmitter) {
 		c.ackDue = 1
 	}
 	for n := c.ackDue; n > 0 && c.state != Closed; n-- {
-		s := c.segment(t, ACK, c.sndNxt)
+		s := c.segment(t, ACK, c.ackSeq())
 		edge := c.withAck(s)
 		if !t.emit(s) {
 			c.ackDue = n
@@ -138,6 +138,12 @@ func (c *Conn) sendAcks(t *transmitter) {
 		c.acknowledged(edge)
 	}
 }
+
+// ackSeq returns the sequence number of an empty segment: SND.NXT, or the right
+// edge of the peer's window when that has moved left of it. A peer that drops
+// text for lack of memory and shrinks its window would drop an acknowledgment
+// from beyond it too, and then lack the acknowledgment of its own text.
+func (c *Conn) ackSeq() Seq { return minSeq(c.sndNxt, c.sndUna.Add(c.sndWnd)) }
 
 // sendWindowProbe emits one octet beyond the window, or the FIN when no text is
 // left (RFC 9293 §3.8.6.1, MUST-36). SND.NXT stays: the octet goes again with

@@ -320,10 +320,13 @@ func TestShrunkWindow(t *testing.T) {
 	}
 	p.state(Established)
 	p.out = nil
-	p.recv(ACK, 1, 1, 0)
-	p.expect("[.] 1+1000 ack 1")
-	p.recv(ACK, 1, 1001, 0)
-	p.expect("[.] 1001+1000 ack 1", "[P.] 2001+1000 ack 1")
+	// What we acknowledge meanwhile must lie in the peer's window.
+	p.recv(ACK, 1, 1, 2000, window(0))
+	p.expect("[.] 1 ack 2001")
+	p.recv(ACK, 2001, 1, 0)
+	p.expect("[.] 1+1000 ack 2001")
+	p.recv(ACK, 2001, 1001, 0)
+	p.expect("[.] 1001+1000 ack 2001", "[P.] 2001+1000 ack 2001")
 }
 
 func TestOldSegmentDoesNotMoveWindow(t *testing.T) { // SND.WL1, SND.WL2
