@@ -1,0 +1,120 @@
+package stack
+
+import (
+	"math/rand/v2"
+	"net/netip"
+	"testing"
+	"time"
+
+	"arpeggio/stack/ethernet"
+	"arpeggio/stack/link"
+	"arpeggio/stack/tcp"
+)
+
+func seeded(n byte) *Stack { return New(Config{Rand: rand.NewChaCha8([32]byte{n})}) }
+
+// RFC 6528 §3: sequence numbers of one pair of ends follow a clock of 4 µs;
+// those of others tell nothing about them; the secret decides.
+func TestInitialSequence(t *testing.T) {
+	a, b := netip.MustParseAddrPort("10.0.0.1:80"), netip.MustParseAddrPort("10.0.0.2:4000")
+	iss := func(s *Stack, b netip.AddrPort, at time.Duration) tcp.Seq {
+		return s.connConfig(a, b, hop{}, tcp.Instant(at)).ISS
+	}
+	s := seeded(1)
+	if d := iss(s, b, time.Second).Sub(iss(s, b, 0)); d != 250_000 {
+		t.Errorf("%d in a second, want 250000", d)
+	}
+	if iss(s, b, 0) != iss(seeded(1), b, 0) || iss(s, b, 0) == iss(seeded(2), b, 0) {
+		t.Error("the seed does not decide")
+	}
+	next := netip.AddrPortFrom(b.Addr(), b.Port()+1)
+	if d := iss(s, next, 0).Sub(iss(s, b, 0)); d > -10_000 && d < 10_000 {
+		t.Errorf("neighbouring ports are %d apart", d)
+	}
+	if s.connConfig(a, b, hop{}, 0).TSOffset == s.connConfig(a, next, hop{}, 0).TSOffset {
+		t.Error("timestamps start alike")
+	}
+}
+
+// RFC 6056 §3.3.3: ports walk from a secret place for each pair of hosts.
+func TestChoosePort(t *testing.T) {
+	any := func(uint16) bool { return true }
+	k := connKey{remote: [4]byte{10, 0, 0, 2}, rport: 80}
+	s := seeded(1)
+	seen := map[uint16]bool{}
+	for range 1000 {
+		p := s.choosePort(k, any)
+		if p < firstEphemeral || seen[p] {
+			t.Fatalf("port %d", p)
+		}
+		seen[p] = true
+	}
+	other := k
+	other.rport = 81
+	p, q := seeded(1).choosePort(k, any), seeded(1).choosePort(other, any)
+	if d := int(p) - int(q); d > -2 && d < 2 {
+		t.Errorf("ports of two destinations are neighbours: %d and %d", p, q)
+	}
+	if p := s.choosePort(k, func(p uint16) bool { return p == 40000 }); p != 40000 {
+		t.Errorf("the only free port was not found: %d", p)
+	}
+	if p := s.choosePort(k, func(uint16) bool { return false }); p != 0 {
+		t.Errorf("port %d although none is free", p)
+	}
+}
+
+// RFC 6864 §5.2.2: identifications of one destination do not repeat soon.
+func TestIdentification(t *testing.T) {
+	s := seeded(1)
+	seen := map[uint16]bool{}
+	for range 65536 {
+		id := s.nextID(netip.AddrFrom4([4]byte{10, 0, 0, 2}))
+		if seen[id] {
+			t.Fatalf("%d came twice", id)
+		}
+		seen[id] = true
+	}
+}
+
+// idleDevice never has a frame.
+type idleDevice struct{ link.Device }
+
+func (idleDevice) Info() link.Info                         { return link.Info{Name: "idle", MTU: 1500} }
+func (idleDevice) WriteFrames(f []link.Frame) (int, error) { return len(f), nil }
+
+// FuzzReceive gives packets, each with its length in front, to a stack with a
+// listener and a packet connection.
+func FuzzReceive(f *testing.F) {
+	f.Add([]byte("\x00\x1c\x45\x00\x00\x1c\x00\x00\x00\x00\x40\x01\x66\xce\x0a\x00\x00\x09\x0a\x00\x00\x01\x08\x00\xf7\xff\x00\x00\x00\x00"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		s := seeded(1)
+		dev := idleDevice{}
+		i := &Interface{s: s, dev: dev, name: "idle", mtu: 1500, mac: ethernet.Addr{2}, resolver: StaticResolver{netip.MustParseAddr("10.0.0.9"): {2, 9}}}
+		i.done = i.resolved
+		i.port = &port{s: s, dev: dev, info: dev.Info()}
+		i.port.ifaces.Store(&[]*Interface{i})
+		s.ifaces = []*Interface{i}
+		if err := i.AddAddress(netip.MustParsePrefix("10.0.0.1/24")); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.ListenTCP(netip.MustParseAddrPort("0.0.0.0:80")); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.ListenPacket("udp", ":53"); err != nil {
+			t.Fatal(err)
+		}
+		now := tcp.Instant(1)
+		for len(b) >= 2 {
+			n := min(int(b[0])<<8|int(b[1]), len(b)-2)
+			s.mu.Lock()
+			s.receive(i, b[2:2+n], arrival{now: now, csum: link.CsumValid})
+			s.runTimers(now)
+			s.unlock(now)
+			now = now.Add(time.Second)
+			b = b[2+n:]
+		}
+		if s.pending.bytes > pendingMaxBytes || s.tx.busy || len(s.tx.frames) > 0 {
+			t.Fatal("something is left behind")
+		}
+	})
+}
