@@ -64,14 +64,14 @@ func (s *Service) AttachLink(name string, addr ethernet.Addr, vlan ethernet.VLAN
 	s.engine = NewEngine(s.cfg, name, addr, vlan)
 	s.transmit = send
 	s.mu.Unlock()
-	if l, ok := s.cfg.Table.(Lister); ok {
-		s.Warm(l.All())
-	}
 	if w, ok := s.cfg.Table.(Watcher); ok {
 		stop := w.Watch(s.foreign)
 		s.mu.Lock()
 		s.unwatch = stop
 		s.mu.Unlock()
+	}
+	if l, ok := s.cfg.Table.(Lister); ok {
+		s.Warm(l.All())
 	}
 	go s.loop()
 }
@@ -121,12 +121,11 @@ func (s *Service) EtherTypes() []ethernet.EtherType {
 }
 
 // HandleFrame takes a frame of one of these types. It sends its answer before
-// it returns and does not block; payload is not kept. at is when the frame
-// arrived; the zero time means now.
-func (s *Service) HandleFrame(h ethernet.Header, payload []byte, at time.Time) {
-	if at.IsZero() {
-		at = time.Now()
-	}
+// it returns and does not block; payload is not kept. The frame's own time is
+// not used: a device's timestamps follow the wall clock, and a wall clock that
+// is set must not make every entry expire.
+func (s *Service) HandleFrame(h ethernet.Header, payload []byte, _ time.Time) {
+	now := time.Now()
 	s.mu.Lock()
 	if s.closed || s.engine == nil {
 		s.mu.Unlock()
@@ -134,9 +133,9 @@ func (s *Service) HandleFrame(h ethernet.Header, payload []byte, at time.Time) {
 	}
 	// A claim against a binding that was evicted is a claim all the same.
 	if p, err := Parse(payload); err == nil && !p.SenderIP.IsUnspecified() && !s.engine.Knows(p.SenderIP) {
-		s.recall(at, p.SenderIP, p.SenderMAC)
+		s.recall(now, p.SenderIP, p.SenderMAC)
 	}
-	s.engine.Input(at, h, payload)
+	s.engine.Input(now, h, payload)
 	s.run()
 }
 
@@ -153,7 +152,8 @@ func (s *Service) Confirm(addr netip.Addr) {
 }
 
 // Close ends the goroutine and every resolution under way (with ErrClosed). It
-// does not close the Table. It is idempotent.
+// does not close the Table. It is idempotent, and not to be called from a
+// callback.
 func (s *Service) Close() error {
 	s.mu.Lock()
 	if s.closed {

@@ -22,7 +22,8 @@ func Example() {
 		panic(err)
 	}
 	defer store.Close()
-	table, err := versioned.Open(ctx, store, versioned.Config{Node: "site-a"})
+	noon := time.Date(2026, 11, 2, 12, 0, 0, 0, time.UTC)
+	table, err := versioned.Open(ctx, store, versioned.Config{Node: "site-a", Clock: func() time.Time { return noon }})
 	if err != nil {
 		panic(err)
 	}
@@ -30,7 +31,6 @@ func Example() {
 
 	printer := arp.Key{Domain: "lan", Addr: netip.MustParseAddr("10.0.3.67")}
 	old, new := ethernet.MustParseAddr("02:50:2a:16:6d:01"), ethernet.MustParseAddr("02:50:2a:16:6d:02")
-	noon := time.Date(2026, 11, 2, 12, 0, 0, 0, time.UTC)
 	table.Put(arp.Change{Op: arp.OpLearned, Key: printer, MAC: old, Time: noon})
 	table.Put(arp.Change{Op: arp.OpMoved, Key: printer, MAC: new, Old: old, Time: noon.Add(4 * time.Minute)})
 	if err := table.Sync(ctx); err != nil {

@@ -195,7 +195,7 @@ func TestFullRingFoldsByKeyAndSaysSo(t *testing.T) {
 	for it, ok := r.pop(); ok; it, ok = r.pop() {
 		got = append(got, fmt.Sprintf("%d:%d+%d", it.kind, it.entry.Clock, it.folded))
 	}
-	if want := "[1:0+0 1:1+0 1:2+0 1:3+0 1:19+19 1:29+9 4:0+0]"; fmt.Sprint(got) != want {
+	if want := "[1:0+10 1:1+0 1:2+0 1:3+0 1:19+9 1:29+9 4:0+0]"; fmt.Sprint(got) != want {
 		t.Errorf("popped %v, want %v", got, want)
 	}
 	write("10.0.0.1", 30)
@@ -249,4 +249,35 @@ func TestPutOfWhatHoldsAllocatesNothing(t *testing.T) {
 	if n := testing.AllocsPerRun(100, func() { tab.Put(c); tab.Get(c.Key) }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
+}
+
+// A Sync waits for what was there, not for what comes meanwhile.
+func TestSyncDoesNotStarve(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, err := vcs.OpenStore(context.Background(), mem.New(), vcs.StoreConfig{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		tab, err := open(context.Background(), s, Config{}, dawdle(3))
+		if err != nil {
+			t.Fatal(err)
+		}
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			for i := range 2000 {
+				tab.Put(arp.Change{Op: arp.OpMoved, Key: key(fmt.Sprintf("10.9.0.%d", i%200)), MAC: ethernet.Addr{2, byte(i >> 8), byte(i)}, Time: time.Now()})
+				time.Sleep(time.Millisecond)
+			}
+		}()
+		time.Sleep(20 * time.Millisecond)
+		start := time.Now()
+		settle(t, tab)
+		if d := time.Since(start); d > time.Second {
+			t.Errorf("Sync took %v while changes kept coming", d)
+		}
+		<-done
+		closeBoth(t, tab, s)
+		sameAsHead(t, tab)
+	})
 }

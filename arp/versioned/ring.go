@@ -19,7 +19,8 @@ type item struct {
 	entry   Entry
 	work    arp.Work
 	outcome arp.Outcome
-	folded  int // further items that this one stands for
+	folded  int    // further items that this one stands for
+	gen     uint64 // when it was queued, in calls of Sync
 }
 
 // ring is a queue of items of bounded length. When it is full, what changes a
@@ -33,7 +34,7 @@ type ring struct {
 	spill map[arp.Key]item // what did not fit
 	order []arp.Key        // of spill
 	ends  []item           // ends of work that did not fit; never more than works under way
-	lost  int              // records and beginnings that were folded, not yet told
+	lost  int              // records and beginnings that did not fit, not yet told
 }
 
 // push queues an item. It never fails and never waits.
@@ -52,7 +53,7 @@ func (r *ring) push(it item) {
 		if !ok {
 			r.order = append(r.order, it.change.Key)
 		} else {
-			it.folded = old.folded + 1
+			it.folded, it.gen = old.folded+1, old.gen
 		}
 		if r.spill == nil {
 			r.spill = make(map[arp.Key]item)
@@ -87,8 +88,6 @@ func (r *ring) pop() (it item, ok bool) {
 		if r.order = r.order[1:]; len(r.order) == 0 {
 			r.order = nil
 		}
-		it.folded += r.lost
-		r.lost = 0
 	case len(r.ends) > 0:
 		it = r.ends[0]
 		if r.ends = r.ends[1:]; len(r.ends) == 0 {
@@ -96,6 +95,10 @@ func (r *ring) pop() (it item, ok bool) {
 		}
 	default:
 		return item{}, false
+	}
+	if it.kind == itemWrite || it.kind == itemRecord {
+		it.folded += r.lost
+		r.lost = 0
 	}
 	return it, true
 }

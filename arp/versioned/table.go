@@ -104,8 +104,9 @@ type Table struct {
 	watchID  int
 	closed   bool
 	stats    Stats
-	busy     int             // items that are queued or being committed
-	idle     []chan struct{} // closed when busy reaches 0
+	gen      uint64         // raised by each Sync
+	busy     map[uint64]int // items that are queued or being committed, by gen
+	syncs    []barrier      // Syncs that wait
 
 	ctx    context.Context // ends when writers must give up
 	cancel context.CancelFunc
@@ -151,8 +152,8 @@ func open(ctx context.Context, s *vcs.Store, cfg Config, pause func(string)) (*T
 	t := &Table{
 		cfg: cfg.withDefaults(), repo: repo,
 		live: make(map[arp.Key]Entry), refused: make(map[refusal]*fold),
-		watchers: make(map[int]func(arp.Key, arp.Binding, bool)),
-		wake:     make(chan struct{}, 1), stop: make(chan struct{}),
+		watchers: make(map[int]func(arp.Key, arp.Binding, bool)), busy: make(map[uint64]int),
+		wake: make(chan struct{}, 1), stop: make(chan struct{}),
 	}
 	t.queue.max = t.cfg.Ring
 	t.prune = pruner{keep: t.cfg.KeepBranches}
@@ -253,10 +254,12 @@ func (t *Table) push(it item) {
 		return
 	}
 	before := t.queue.len()
+	it.gen = t.gen
 	t.queue.push(it)
-	t.busy += t.queue.len() - before
 	if t.queue.len() == before {
 		t.stats.Folded++
+	} else {
+		t.busy[it.gen]++
 	}
 	select {
 	case t.wake <- struct{}{}:

@@ -76,10 +76,11 @@ func (t *Table) open(kind string, key arp.Key, at time.Time) (*unit, error) {
 // run commits what comes of the work and merges it. A branch on which nothing
 // was committed goes away.
 func (u *unit) run() {
-	t, head, n := u.t, u.base, 0
+	t, head := u.t, u.base
+	var gens []uint64
 	var at time.Time
 	for it := range u.in {
-		n++
+		gens = append(gens, it.gen)
 		at = it.change.Time
 		next, err := t.commit(u.branch, head, &it)
 		if err != nil {
@@ -96,7 +97,7 @@ func (u *unit) run() {
 	case t.merge(u.branch, head, u.what(), at):
 		t.prune.add(t, u.branch, head)
 	}
-	t.settle(n)
+	t.settle(gens...)
 }
 
 // what says, in the subject of a merge, what is merged.

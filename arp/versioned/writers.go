@@ -4,15 +4,19 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"arpeggio/arp"
 	"arpeggio/vcs"
 )
 
-// maxBatch bounds how many learned changes reach the primary branch in one
-// merge.
-const maxBatch = 512
+// maxBatch and maxHold bound how many learned changes reach the primary branch
+// in one merge, and how long the first of them waits for it.
+const (
+	maxBatch = 512
+	maxHold  = 100 * time.Millisecond
+)
 
 // retryDelay is the pause before a commit is tried again while the store takes
 // no more.
@@ -74,14 +78,14 @@ func (t *Table) route(it item, units map[workKey]*unit, slots chan struct{}, lea
 			})
 		default: // its outcome goes with what is learned
 		}
-		t.settle(1)
+		t.settle(it.gen)
 	case it.kind == itemEnd:
 		k := workKey{it.work.ID, it.work.Key}
 		if u := units[k]; u != nil {
 			delete(units, k)
 			close(u.in)
 		}
-		t.settle(1)
+		t.settle(it.gen)
 	case it.change.Op == arp.OpPinned || it.change.Op == arp.OpUnpinned:
 		u, err := t.open(kindPin, it.change.Key, it.change.Time)
 		if err != nil {
@@ -107,8 +111,10 @@ func (t *Table) learner(in <-chan item) {
 	name := t.branchName(Learn)
 	for it := range in {
 		head, err := t.reopen(name)
-		n := 1
+		start := time.Now()
+		var gens []uint64
 		for more := true; more; {
+			gens = append(gens, it.gen)
 			if err == nil {
 				head, err = t.commit(name, head, &it)
 			}
@@ -122,12 +128,11 @@ func (t *Table) learner(in <-chan item) {
 				t.failed(subject(&it.change), err)
 				head, err = t.reopen(name)
 			}
-			if more = n < maxBatch; more {
+			if more = len(gens) < maxBatch && time.Since(start) < maxHold; more {
 				select {
 				case next, ok := <-in:
 					if more = ok; ok {
 						it = next
-						n++
 					}
 				default:
 					more = false
@@ -135,13 +140,13 @@ func (t *Table) learner(in <-chan item) {
 			}
 		}
 		if err == nil {
-			what := fmt.Sprintf("%d learned changes", n)
-			if n == 1 {
+			what := fmt.Sprintf("%d learned changes", len(gens))
+			if len(gens) == 1 {
 				what = "what was learned about " + Clean(it.change.Key.String())
 			}
 			t.merge(name, head, what, it.change.Time)
 		}
-		t.settle(n)
+		t.settle(gens...)
 	}
 }
 
@@ -227,31 +232,47 @@ func (t *Table) failed(what string, err error) {
 	t.cfg.Logger.Error("versioned: not committed", "what", what, "err", err)
 }
 
-// settle notes that n items need no more attention.
-func (t *Table) settle(n int) {
+// barrier is a Sync that waits for everything queued up to a generation.
+type barrier struct {
+	gen  uint64
+	done chan struct{}
+}
+
+// settle notes that items of these generations need no more attention.
+func (t *Table) settle(gens ...uint64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.busy -= n; t.busy == 0 {
-		for _, c := range t.idle {
-			close(c)
+	for _, g := range gens {
+		if t.busy[g]--; t.busy[g] == 0 {
+			delete(t.busy, g)
 		}
-		t.idle = nil
 	}
+	t.syncs = slices.DeleteFunc(t.syncs, func(b barrier) bool {
+		for g := range t.busy {
+			if g <= b.gen {
+				return false
+			}
+		}
+		close(b.done)
+		return true
+	})
 }
 
 // Sync returns when everything that the Table was told before is committed,
-// merged and durable. Work under way is not waited for.
+// merged and durable. Neither work under way nor what comes meanwhile is waited
+// for.
 func (t *Table) Sync(ctx context.Context) error {
 	t.mu.Lock()
-	var idle chan struct{}
-	if t.busy > 0 {
-		idle = make(chan struct{})
-		t.idle = append(t.idle, idle)
+	var wait chan struct{}
+	if len(t.busy) > 0 {
+		wait = make(chan struct{})
+		t.syncs = append(t.syncs, barrier{t.gen, wait})
+		t.gen++
 	}
 	t.mu.Unlock()
-	if idle != nil {
+	if wait != nil {
 		select {
-		case <-idle:
+		case <-wait:
 		case <-ctx.Done():
 			return ctx.Err()
 		}
