@@ -41,8 +41,7 @@ type guestConfig struct {
 	Node   string
 	Expire time.Duration
 	Manage bool
-	Export bool   // no site: open the data disk, export it, stop
-	Clone  string // the URL that the live page names
+	Export bool // no site: open the data disk, export it, stop
 }
 
 // words returns c for the kernel's command line.
@@ -57,15 +56,12 @@ func (c guestConfig) words() map[string]string {
 	if c.Export {
 		w["export"] = "1"
 	}
-	if c.Clone != "" {
-		w["clone"] = c.Clone
-	}
 	return w
 }
 
 // parseGuestConfig reads what words wrote.
 func parseGuestConfig(w map[string]string) (c guestConfig, err error) {
-	c = guestConfig{Node: w["node"], Manage: w["manage"] == "1", Export: w["export"] == "1", Clone: w["clone"]}
+	c = guestConfig{Node: w["node"], Manage: w["manage"] == "1", Export: w["export"] == "1"}
 	if v, ok := w["expire"]; ok {
 		if c.Expire, err = time.ParseDuration(v); err != nil || c.Expire <= 0 {
 			return c, fmt.Errorf("arpeggio.expire=%s on the kernel's command line is not a positive duration such as 20m", v)
@@ -90,10 +86,16 @@ func guestMain() int {
 	return 1
 }
 
-// describe says what recovery found.
+// describe says what opening a store found.
 func describe(b *badger.Backend) string {
 	r := b.Report()
-	return r.String()
+	switch {
+	case !r.OK():
+		return "history with damage: " + r.String()
+	case r.Commits == 0:
+		return "no history yet"
+	}
+	return "history verified: " + r.String()
 }
 
 // openDisk opens the store on the data disk.
@@ -124,7 +126,7 @@ func serveGuest(ctx context.Context, env guest.Env, cfg guestConfig) error {
 	defer dir.Close()
 	ac := appliance.Config{
 		Device: dev, MAC: ethernet.Addr(env.Card.Addr), Address: env.Params.Address, Gateway: env.Params.Gateway,
-		Site: dir, Node: cfg.Node, Expire: cfg.Expire, CloneURL: cfg.Clone, Logger: env.Logger,
+		Site: dir, Node: cfg.Node, Expire: cfg.Expire, Logger: env.Logger,
 	}
 	if cfg.Manage {
 		ac.Manage = managePort

@@ -212,7 +212,7 @@ func (c *vmRunCmd) userWire() (*userWire, error) {
 func (w *userWire) card() qemu.Net                      { return w.net }
 func (w *userWire) address() (netip.Prefix, netip.Addr) { return w.fixed, netip.Addr{} }
 func (w *userWire) ready(control.Ready)                 {}
-func (w *userWire) published(addr string) string        { return addr }
+func (w *userWire) published(flag string) string        { return w.addrs[flag] }
 func (w *userWire) close()                              {}
 
 // tapWire is a TAP of this host, with the kernel's stack at the other end.

@@ -42,9 +42,6 @@ type Config struct {
 	// Manage is the port of the management address; 0 is off, since the page
 	// tells strangers who is on the network.
 	Manage uint16
-	// CloneURL is what the live page tells people to clone; by default the
-	// address under which they see the page.
-	CloneURL string
 
 	Backend vcs.Backend // memory when nil; closed with the appliance
 	Node    string      // author of the commits; "arpeggio" when empty

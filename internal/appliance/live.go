@@ -11,7 +11,7 @@ import (
 // newLive feeds the management pages from this appliance's own parts.
 func (a *Appliance) newLive() *site.Live {
 	return site.NewLive(site.LiveConfig{
-		Node: a.cfg.Node, Started: a.started, CloneURL: a.cfg.CloneURL, Logger: a.log,
+		Node: a.cfg.Node, Started: a.started, Logger: a.log,
 		Neighbors: a.neighbors, Commits: a.commits, Interfaces: a.interfaces,
 		Counters: a.counters, Metrics: a.metrics, Health: a.health,
 		History: gitserve.New(gitserve.Config{Repository: a.store, Logger: a.log}),

@@ -1,0 +1,134 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+// netns makes a network namespace for one test and returns the words that run a
+// program in it.
+func netns(t *testing.T) []string {
+	t.Helper()
+	need(t, "ip")
+	name := fmt.Sprintf("arpeggio%d-%x", os.Getpid(), rand.Uint32())
+	if out, err := command(t, "ip", "netns", "add", name); err != nil {
+		t.Skipf("no network namespaces here (%s)", strings.TrimSpace(out))
+	}
+	t.Cleanup(func() { exec.Command("ip", "netns", "del", name).Run() })
+	must(t, "ip", "-n", name, "link", "set", "lo", "up")
+	return []string{"ip", "netns", "exec", name}
+}
+
+// TestServe runs the same binary on a host's TAP, with the kernel's own stack and
+// programs that know nothing of us at the other end.
+func TestServe(t *testing.T) {
+	need(t, "curl", "ping", "arping", "git", "nmap", "tcpdump")
+	ns, bin, dir := netns(t), binary(t), t.TempDir()
+	in := func(args ...string) string { t.Helper(); return must(t, append(ns, args...)...) }
+
+	root := filepath.Join(dir, "www")
+	os.Mkdir(root, 0o755)
+	big := make([]byte, 64<<20)
+	rand.NewChaCha8([32]byte{1}).Read(big)
+	os.WriteFile(filepath.Join(root, "big"), big, 0o644)
+	os.WriteFile(filepath.Join(root, "index.html"), []byte("<!doctype html>hello"), 0o644)
+	repo, pcap := filepath.Join(dir, "repo"), filepath.Join(dir, "t.pcapng")
+	serve := append(ns, bin, "serve", "--tap", "tap0", "--host-ip", "10.9.0.1/24", "--ip", "10.9.0.2/24",
+		"--mac", "02:50:00:00:00:02", "--root", root, "--manage", "8081", "--repo", repo, "--node", "bench")
+	p := spawn(t, append(serve, "--pcap", pcap, "--sink", "/up")...)
+	p.expect(30*time.Second, `^  site +http://10.9.0.2/`)
+
+	if out := in("ping", "-c", "3", "-i", "0.2", "-W", "5", "10.9.0.2"); !strings.Contains(out, " 0% packet loss") {
+		t.Errorf("ping:\n%s", out)
+	}
+	in("ping", "-c", "1", "-s", "65000", "-W", "10", "10.9.0.2") // 45 fragments each way
+	if out := in("arping", "-c", "2", "-i", "tap0", "10.9.0.2"); !strings.Contains(out, "02:50:00:00:00:02") {
+		t.Errorf("arping:\n%s", out)
+	}
+	if out := in("ip", "neigh", "show", "dev", "tap0"); !strings.Contains(out, "10.9.0.2 lladdr 02:50:00:00:00:02") {
+		t.Errorf("ip neigh:\n%s", out)
+	}
+	if out := in("curl", "-sS", "-m", "20", "http://10.9.0.2/"); out != "<!doctype html>hello" {
+		t.Errorf("the page is %q", out)
+	}
+	in("curl", "-sS", "-m", "120", "-o", filepath.Join(dir, "got"), "http://10.9.0.2/big")
+	if got, err := os.ReadFile(filepath.Join(dir, "got")); err != nil || !bytes.Equal(got, big) {
+		t.Errorf("64 MiB down: %d octets, equal %v, %v", len(got), bytes.Equal(got, big), err)
+	}
+	if out := in("curl", "-sS", "-m", "120", "-o", "/dev/null", "-w", "%{http_code} %{size_upload}", "-H", "Expect:",
+		"--data-binary", "@"+filepath.Join(root, "big"), "http://10.9.0.2/up"); out != "204 67108864" {
+		t.Errorf("64 MiB up: %s", out)
+	}
+	scan := in("nmap", "-n", "-Pn", "-p", "79-81", "10.9.0.2")
+	for _, want := range []string{`79/tcp +closed`, `80/tcp +open`, `81/tcp +closed`} {
+		if !regexp.MustCompile(want).MatchString(scan) {
+			t.Errorf("nmap saw no %q:\n%s", want, scan)
+		}
+	}
+	refused(t, "in use", append(serve[:len(ns):len(ns)], bin, "serve", "--tap", "tap0", "--ip", "10.9.0.3/24")...)
+
+	// The kernel's end changes its card: a commit that says so.
+	in("ip", "link", "set", "tap0", "address", "02:50:00:00:00:99")
+	in("ip", "neigh", "flush", "dev", "tap0") // so that it asks, as after a reboot
+	clone := filepath.Join(dir, "clone")
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(time.Second) {
+		in("ping", "-c", "3", "-W", "5", "10.9.0.2") // one answer is enough
+		os.RemoveAll(clone)
+		in("git", "clone", "-q", "http://10.9.0.2:8081/arp.git", clone)
+		if log := must(t, "git", "-C", clone, "log", "--format=%an: %s"); strings.Contains(log, "bench: arp: 10.9.0.1 -> 02:50:00:00:00:99") {
+			break
+		} else if time.Now().After(deadline) {
+			t.Fatalf("the changed card is not in the history:\n%s", log)
+		}
+	}
+	must(t, "git", "-C", clone, "fsck", "--strict")
+	p.stop(30 * time.Second)
+	if out := must(t, "tcpdump", "-nr", pcap, "arp"); !strings.Contains(out, "10.9.0.2 is-at 02:50:00:00:00:02") {
+		t.Errorf("the recording holds no ARP reply of ours:\n%.2000s", out)
+	}
+
+	// The history goes on where it was, and nobody else may have it meanwhile.
+	p = spawn(t, serve...)
+	p.expect(30*time.Second, `^  site`)
+	refused(t, "in use", append(ns, bin, "serve", "--tap", "tap1", "--ip", "10.8.0.2/24", "--repo", repo)...)
+	head := strings.TrimSpace(must(t, "git", "-C", clone, "rev-parse", "HEAD"))
+	in("git", "-C", clone, "pull", "-q", "--ff-only")
+	must(t, "git", "-C", clone, "merge-base", "--is-ancestor", head, "HEAD")
+	p.stop(30 * time.Second)
+}
+
+// TestVMTAP boots the machine on a TAP of its own, whose other end is the kernel.
+func TestVMTAP(t *testing.T) {
+	need(t, "curl", "ping", "arping")
+	ns := netns(t)
+	bin, image := testImage(t)
+	p := spawn(t, append(ns, bin, "vm", "run", "--image", image, "--net", "tap", "--tap", "vm0", "--http", "127.0.0.1:8080", "--manage", "127.0.0.1:8081")...)
+	_, _, gitURL := urls(p)
+	in := func(args ...string) string { t.Helper(); return must(t, append(ns, args...)...) }
+	if out := in("arping", "-c", "2", "-i", "vm0", "10.9.0.2"); !strings.Contains(out, "02:50:00:00:00:02") {
+		t.Errorf("arping:\n%s", out)
+	}
+	in("ping", "-c", "2", "-i", "0.2", "-W", "10", "10.9.0.2")
+	for _, url := range []string{"http://10.9.0.2/", "http://127.0.0.1:8080/"} {
+		if out := in("curl", "-sS", "-m", "20", url); !strings.Contains(out, "arpeggio") {
+			t.Errorf("%s: %q", url, out)
+		}
+	}
+	clone := filepath.Join(t.TempDir(), "clone")
+	in("git", "clone", "-q", gitURL, clone)
+	if log := must(t, "git", "-C", clone, "log", "--oneline"); !strings.Contains(log, "10.9.0.1 -> ") {
+		t.Errorf("history:\n%s", log)
+	}
+	p.stop(time.Minute)
+	if out, err := command(t, append(ns, "ip", "link", "show", "vm0")...); err == nil {
+		t.Errorf("the TAP is still there:\n%s", out)
+	}
+}

@@ -1,0 +1,204 @@
+package main
+
+import (
+	"encoding/json"
+	"io"
+	"io/fs"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"arpeggio/site"
+)
+
+// bootTest is how long a boot may take on a busy machine without KVM.
+const bootTest = 3 * time.Minute
+
+// testImage builds an image with the shipped binary and the built-in site.
+func testImage(t *testing.T) (bin, dir string) {
+	t.Helper()
+	need(t, "qemu-system-x86_64", "git")
+	bin = binary(t)
+	kernel, err := kernelPath()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir = filepath.Join(t.TempDir(), "image")
+	must(t, bin, "image", "build", "--kernel", kernel, "--out", dir)
+	return bin, dir
+}
+
+// urls reads what the machine printed when it was ready.
+func urls(p *process) (siteURL, liveURL, gitURL string) {
+	p.expect(bootTest, `^ready after`)
+	siteURL = p.expect(time.Second, `^  site +(http://\S+)$`)[1]
+	liveURL = p.expect(time.Second, `^  live +(http://\S+)$`)[1]
+	gitURL = p.expect(time.Second, `^  history +git clone (http://\S+)$`)[1]
+	p.expect(time.Second, `^  stop `)
+	return siteURL, liveURL, gitURL
+}
+
+func get(t *testing.T, url string) string {
+	t.Helper()
+	client := http.Client{Timeout: 30 * time.Second}
+	resp, err := client.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode != http.StatusOK {
+		t.Fatalf("GET %s: %s, %v", url, resp.Status, err)
+	}
+	return string(b)
+}
+
+// TestVM is the main job: a machine boots without privileges on the software
+// LAN, serves a page, has its history cloned over its own TCP, powers off in
+// order, and goes on where it was at the second boot.
+func TestVM(t *testing.T) {
+	bin, image := testImage(t)
+	dir := t.TempDir()
+	disk := filepath.Join(dir, "data.img")
+	run := []string{bin, "vm", "run", "--image", image, "--disk", disk, "--http", "127.0.0.1:0", "--manage", "127.0.0.1:0"}
+
+	p := spawn(t, run...)
+	siteURL, liveURL, gitURL := urls(p)
+	want, err := fs.ReadFile(site.Default(), "index.html")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := get(t, siteURL); got != string(want) {
+		t.Errorf("the page has %d octets and differs from the site's %d", len(got), len(want))
+	}
+	if page := get(t, liveURL); !strings.Contains(page, "10.9.0.1<") {
+		t.Errorf("the live page does not show the gateway:\n%s", page)
+	}
+	if got := get(t, liveURL+"healthz"); got != "ok\n" {
+		t.Errorf("healthz: %q", got)
+	}
+
+	clone := filepath.Join(dir, "clone")
+	must(t, "git", "clone", "-q", gitURL, clone)
+	must(t, "git", "-C", clone, "fsck", "--strict")
+	before := commits(t, clone)
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(200 * time.Millisecond) {
+		must(t, "git", "-C", clone, "fetch", "-q")
+		if commits(t, clone) > before+2 {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the network is silent: no new commit for a minute")
+		}
+	}
+	must(t, "git", "-C", clone, "fsck", "--strict")
+
+	live := filepath.Join(dir, "live.git")
+	must(t, bin, "snapshot", "--repo", gitURL, "--out", live)
+	checkSnapshot(t, live)
+
+	refused(t, "in use", append(run, "--console", filepath.Join(dir, "second.log"))...)
+	refused(t, `in use[\s\S]*--repo http`, bin, "snapshot", "--disk", disk, "--image", image, "--out", filepath.Join(dir, "no.git"))
+
+	p.stop(time.Minute)
+	if out := p.stdout.String(); !strings.Contains(out, "arpeggio snapshot --disk") {
+		t.Errorf("the last words name no way to the history:\n%s", out)
+	}
+	head := strings.TrimSpace(must(t, "git", "-C", clone, "rev-parse", "origin/primary"))
+
+	cold := filepath.Join(dir, "cold.git")
+	must(t, bin, "snapshot", "--disk", disk, "--image", image, "--out", cold)
+	checkSnapshot(t, cold)
+	must(t, "git", "-C", cold, "merge-base", "--is-ancestor", head, "primary")
+	checkDisk(t, disk, head)
+
+	p = spawn(t, run...)
+	_, liveURL, gitURL = urls(p)
+	if known := neighbors(t, liveURL); known < 4 {
+		t.Errorf("the second boot starts with %d neighbours, its cache should be warm", known)
+	}
+	second := filepath.Join(dir, "second")
+	must(t, "git", "clone", "-q", gitURL, second)
+	must(t, "git", "-C", second, "merge-base", "--is-ancestor", head, "HEAD")
+	p.stop(time.Minute)
+}
+
+func commits(t *testing.T, dir string) int {
+	return strings.Count(must(t, "git", "-C", dir, "log", "--remotes", "--oneline"), "\n")
+}
+
+// checkSnapshot lets stock git judge a bare directory.
+func checkSnapshot(t *testing.T, dir string) {
+	t.Helper()
+	must(t, "git", "-C", dir, "fsck", "--strict")
+	log := must(t, "git", "-C", dir, "log", "--all", "--graph", "--oneline")
+	if !strings.Contains(log, "initial empty cache") || strings.Count(log, "*") < 3 {
+		t.Errorf("the graph of %s:\n%s", dir, log)
+	}
+	file := strings.Fields(must(t, "git", "-C", dir, "ls-tree", "-r", "--name-only", "primary"))[0]
+	if blame := must(t, "git", "-C", dir, "blame", "primary", "--", file); !strings.Contains(blame, "mac") {
+		t.Errorf("git blame %s:\n%s", file, blame)
+	}
+}
+
+// checkDisk looks at the powered-off disk with e2fsprogs, which knows nothing of
+// us: the file system is clean and holds the last snapshot.
+func checkDisk(t *testing.T, disk, head string) {
+	t.Helper()
+	need(t, "e2fsck", "debugfs")
+	must(t, "e2fsck", "-fn", disk)
+	out := t.TempDir()
+	must(t, "debugfs", "-R", "rdump /arp.git "+out, disk)
+	dir := filepath.Join(out, "arp.git")
+	must(t, "git", "-C", dir, "fsck", "--strict")
+	must(t, "git", "-C", dir, "merge-base", "--is-ancestor", head, "primary")
+}
+
+// neighbors counts what the live page's API lists.
+func neighbors(t *testing.T, liveURL string) int {
+	t.Helper()
+	var list []any
+	body := get(t, liveURL+"api/neighbors")
+	if err := json.Unmarshal([]byte(body), &list); err != nil {
+		var doc map[string][]any
+		if err := json.Unmarshal([]byte(body), &doc); err != nil {
+			t.Fatalf("%v in %s", err, body)
+		}
+		list = doc["neighbors"]
+	}
+	return len(list)
+}
+
+// TestVMUser boots behind QEMU's own gateway, which hands out the address.
+func TestVMUser(t *testing.T) {
+	bin, image := testImage(t)
+	p := spawn(t, bin, "vm", "run", "--image", image, "--net", "user", "--http", "127.0.0.1:0", "--manage", "127.0.0.1:0")
+	siteURL, _, gitURL := urls(p)
+	if page := get(t, siteURL); !strings.Contains(page, "arpeggio") {
+		t.Errorf("the page is %q", page)
+	}
+	clone := filepath.Join(t.TempDir(), "clone")
+	must(t, "git", "clone", "-q", gitURL, clone)
+	// QEMU's gateway is 10.0.2.2 and has a well-known MAC address.
+	if log := must(t, "git", "-C", clone, "log", "--oneline"); !strings.Contains(log, "10.0.2.2 -> 52:55:0a:00:02:02") {
+		t.Errorf("history:\n%s", log)
+	}
+	p.stop(time.Minute)
+}
+
+// TestVMRefusesForeignDisk keeps what somebody else put on a disk.
+func TestVMRefusesForeignDisk(t *testing.T) {
+	bin, image := testImage(t)
+	disk := filepath.Join(t.TempDir(), "photos.img")
+	content := []byte(strings.Repeat("my photographs ", 100_000))
+	if err := os.WriteFile(disk, content, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	refused(t, "photos.img", bin, "vm", "run", "--image", image, "--disk", disk, "--http", "127.0.0.1:0")
+	if b, err := os.ReadFile(disk); err != nil || string(b) != string(content) {
+		t.Errorf("the disk was changed (%v)", err)
+	}
+}
