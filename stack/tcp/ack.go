@@ -52,7 +52,9 @@ func (c *Conn) updateSendWindow(now Instant, seg *Segment, wnd int) {
 	case opened && c.persist:
 		c.stopPersist()
 	case opened && c.flight() > 0:
-		// The window had closed over data in flight: they were dropped there.
+		// The window had closed over data in flight: they were dropped there,
+		// and what timed out says nothing about the path.
+		c.backoff = 0
 		c.resend(now)
 	}
 }
