@@ -5,11 +5,17 @@ import (
 	"io"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
-// ErrNoExport is what an export without a handler answers.
-var ErrNoExport = errors.New("control: this guest has nothing to export")
+// Errors of a Guest.
+var (
+	// ErrNoExport is what an export without a handler answers.
+	ErrNoExport = errors.New("control: this guest has nothing to export")
+	// ErrHostStuck is returned while nobody at the host's end reads.
+	ErrHostStuck = errors.New("control: the host does not read")
+)
 
 // GuestConfig configures a Guest.
 type GuestConfig struct {
@@ -26,6 +32,7 @@ type Guest struct {
 	cfg    GuestConfig
 	start  time.Time
 
+	stuck   atomic.Int32 // messages that were left behind
 	exports chan Message // requests for the one goroutine that streams
 
 	mu       sync.Mutex
@@ -68,12 +75,33 @@ func (g *Guest) Hello(version string) error {
 	return g.Send(Message{Type: TypeHello, Hello: &Hello{Protocol: Protocol, Version: version, Time: time.Now()}})
 }
 
-// Send sends any message. It blocks while the host does not read.
+// Send sends any message. A host that does not read must not keep the guest from
+// serving or from stopping: after five seconds the message is left behind, and
+// while it is stuck all others are refused at once.
 func (g *Guest) Send(m Message) error {
 	if g == nil {
 		return nil
 	}
-	return g.conn.Send(m)
+	if g.stuck.Load() > 0 {
+		return ErrHostStuck
+	}
+	sent := make(chan error, 1)
+	go func() {
+		sent <- g.conn.Send(m)
+	}()
+	t := time.NewTimer(sendLimit)
+	defer t.Stop()
+	select {
+	case err := <-sent:
+		return err
+	case <-t.C:
+		g.stuck.Add(1)
+		go func() {
+			<-sent
+			g.stuck.Add(-1)
+		}()
+		return ErrHostStuck
+	}
 }
 
 // Close ends the conversation.
@@ -124,7 +152,7 @@ func (g *Guest) pong(id uint64) {
 	if f != nil {
 		h.Counters = f()
 	}
-	g.conn.Send(Message{Type: TypeHealth, ID: id, Health: h}) // a broken port ends read
+	g.Send(Message{Type: TypeHealth, ID: id, Health: h}) // a broken port ends read
 }
 
 func (g *Guest) stream() {
@@ -151,5 +179,5 @@ func (g *Guest) exported(id uint64, n int64, err error) {
 	if err != nil {
 		e.Error = err.Error()
 	}
-	g.conn.Send(Message{Type: TypeExported, ID: id, Exported: e}) // a broken port ends read
+	g.Send(Message{Type: TypeExported, ID: id, Exported: e}) // a broken port ends read
 }

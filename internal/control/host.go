@@ -246,7 +246,7 @@ func (h *Host) Close() error {
 	return err
 }
 
-// sendLimit is how long the host waits for a guest that does not read.
+// sendLimit is how long either side waits for the other one to read.
 const sendLimit = 5 * time.Second
 
 // send writes m without waiting forever for a guest that is stuck.

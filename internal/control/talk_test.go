@@ -150,6 +150,32 @@ func TestExportThatHangsEndsWithItsContext(t *testing.T) {
 	})
 }
 
+// A machine may have a port at whose other end nobody reads.
+func TestHostThatDoesNotRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		host, guest := net.Pipe()
+		g := NewGuest(guest, nil, GuestConfig{Stop: func(string) {}})
+		for i, want := range []time.Duration{sendLimit, 0, 0} {
+			start := time.Now()
+			if err := g.Hello("v1"); !errors.Is(err, ErrHostStuck) || time.Since(start) != want {
+				t.Errorf("message %d: %v after %v", i, err, time.Since(start))
+			}
+		}
+		c := NewConn(host)
+		if m, err := c.Receive(); err != nil || m.Hello == nil {
+			t.Errorf("the message that was left behind: %+v %v", m, err)
+		}
+		synctest.Wait()
+		go g.Send(Message{Type: TypeStopped})
+		if m, err := c.Receive(); err != nil || m.Type != TypeStopped {
+			t.Errorf("a message after that: %+v %v", m, err)
+		}
+		g.Close()
+		c.Close()
+		synctest.Wait()
+	})
+}
+
 // A guest on a machine without ports has a nil Guest and talks to nobody.
 func TestNobodyThere(t *testing.T) {
 	var g *Guest

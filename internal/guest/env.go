@@ -42,7 +42,8 @@ type Card struct {
 }
 
 // Ready prints the marker line on the console and tells the host. URLs are by
-// purpose ("site", "management", "git").
+// purpose ("site", "management", "git"). The error is the console's; a host that
+// does not listen is only worth a line in the log.
 func (e Env) Ready(addresses []string, urls map[string]string, data string) error {
 	var b strings.Builder
 	b.WriteString("arpeggio: ready")
@@ -52,12 +53,17 @@ func (e Env) Ready(addresses []string, urls map[string]string, data string) erro
 	for _, k := range slices.Sorted(maps.Keys(urls)) {
 		b.WriteString(" " + k + "=" + urls[k])
 	}
-	if e.console != nil {
-		fmt.Fprintln(e.console, b.String())
+	b.WriteByte('\n')
+	if _, err := io.WriteString(e.console, b.String()); err != nil {
+		return fmt.Errorf("guest: console: %w", err)
 	}
-	return e.Control.Send(control.Message{Type: control.TypeReady, Ready: &control.Ready{
+	err := e.Control.Send(control.Message{Type: control.TypeReady, Ready: &control.Ready{
 		Addresses: addresses, URLs: urls, Data: data, Uptime: time.Since(e.boot),
 	}})
+	if err != nil {
+		e.Logger.Warn("ready, but the host does not know", "error", err)
+	}
+	return nil
 }
 
 // Fatal is an error that ends the machine with a message for people and what

@@ -109,7 +109,10 @@ func (m *machine) talk(cancel context.CancelCauseFunc) error {
 	m.env.Control = control.NewGuest(ctrl, export, control.GuestConfig{
 		Stop: func(reason string) { cancel(fmt.Errorf("the host asked: %s", reason)) },
 	})
-	return m.env.Control.Hello(m.cfg.Version)
+	if err := m.env.Control.Hello(m.cfg.Version); err != nil {
+		m.say("nobody listens at the control port: " + err.Error())
+	}
+	return nil
 }
 
 func (m *machine) logger() *slog.Logger {
