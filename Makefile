@@ -14,6 +14,7 @@ SITE    ?=
 HTTP    ?= 127.0.0.1:8080
 MANAGE  ?= 127.0.0.1:8081
 DISK    ?= $(BUILD)/data.img
+EXPIRE  ?= 60s
 RUNARGS ?=
 
 export PATH := $(PATH):/usr/sbin:/sbin
@@ -32,8 +33,7 @@ help:
 	@echo 'make clean   remove build/, test_results/ and demo_results/'
 
 run: image
-	@sh scripts/ensure.sh run
-	@$(BUILD)/arpeggio vm run --image $(BUILD)/image --disk $(DISK) --net $(NET) --http $(HTTP) --manage $(MANAGE) $(RUNARGS)
+	@$(BUILD)/arpeggio vm run --install --image $(BUILD)/image --disk $(DISK) --net $(NET) --http $(HTTP) --manage $(MANAGE) --expire $(EXPIRE) $(RUNARGS)
 
 build: $(BUILD)/arpeggio
 
@@ -51,7 +51,7 @@ image: $(BUILD)/arpeggio
 		--kernel "$$($(GO) list -m -f '{{.Dir}}' github.com/gokrazy/kernel.amd64)/vmlinuz"
 
 test: lint
-	@sh scripts/ensure.sh test
+	@sh scripts/ensure.sh
 	@rm -rf test_results
 	@$(GO) test -race -timeout 12m -json ./... 2>&1 | $(GO) run ./internal/testsummary $(if $(CI),-expected .ci/expected-skips)
 

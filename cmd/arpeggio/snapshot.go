@@ -52,7 +52,7 @@ func (c *snapshotCmd) fromDisk(ctx context.Context) (gitremote.Report, error) {
 		return none, err
 	}
 	if _, err := qemu.FindBinary(); err != nil {
-		return none, withHint(err, "%s", qemu.InstallCommand())
+		return none, err
 	}
 	params, err := im.params()
 	if err != nil {

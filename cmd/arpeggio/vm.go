@@ -38,6 +38,7 @@ type vmRunCmd struct {
 	Stations int           `default:"12" help:"Stations on the LAN for --net lan (${default})."`
 	Pcap     string        `placeholder:"FILE" help:"Record the LAN's frames as pcapng (--net lan)."`
 	Console  string        `placeholder:"FILE" help:"Where the guest's serial console goes. Default: console.log beside the image."`
+	Install  bool          `help:"Install QEMU through the package manager when it is missing and no password is needed for that."`
 	Verbose  bool          `short:"v" help:"Show what the guest and the stations do."`
 }
 
@@ -53,8 +54,8 @@ func (c *vmRunCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if _, err := qemu.FindBinary(); err != nil {
-		return withHint(err, "%s", qemu.InstallCommand())
+	if err := c.findQEMU(ctx); err != nil {
+		return err
 	}
 	if c.Console == "" {
 		c.Console = filepath.Join(c.Image, "console.log")
@@ -95,6 +96,20 @@ func (c *vmRunCmd) Run(ctx context.Context) error {
 		note("the guest powered off")
 		return nil
 	}
+}
+
+// findQEMU sees that QEMU is there, installing it where it may.
+func (c *vmRunCmd) findQEMU(ctx context.Context) error {
+	_, err := qemu.FindBinary()
+	if err == nil || !c.Install {
+		return err
+	}
+	note("QEMU is not installed: %s", qemu.InstallCommand())
+	if err := qemu.Install(ctx, os.Stderr); err != nil {
+		return err
+	}
+	_, err = qemu.FindBinary()
+	return err
 }
 
 func (c *vmRunCmd) logger() *slog.Logger {

@@ -208,14 +208,14 @@ func (a *Appliance) Addresses() []netip.Prefix { return a.node.Interface.Address
 
 // URLs returns where the appliance answers, by purpose: site, management, git.
 func (a *Appliance) URLs() map[string]string {
-	urls := map[string]string{}
-	for _, p := range a.Addresses() {
-		urls["site"] = "http://" + hostPort(p.Addr(), a.cfg.Port) + "/"
-		if a.cfg.Manage != 0 {
-			urls["management"] = "http://" + hostPort(p.Addr(), a.cfg.Manage) + "/"
-			urls["git"] = urls["management"] + "arp.git"
-		}
-		break
+	addrs := a.Addresses()
+	if len(addrs) == 0 {
+		return nil // the lease has just ended
+	}
+	urls := map[string]string{"site": "http://" + hostPort(addrs[0].Addr(), a.cfg.Port) + "/"}
+	if a.cfg.Manage != 0 {
+		urls["management"] = "http://" + hostPort(addrs[0].Addr(), a.cfg.Manage) + "/"
+		urls["git"] = urls["management"] + "arp.git"
 	}
 	return urls
 }
