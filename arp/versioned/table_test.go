@@ -4,8 +4,6 @@ import (
 	"context"
 	"testing"
 
-	"arpeggio/arp"
-	"arpeggio/arp/arptest"
 	"arpeggio/vcs"
 	"arpeggio/vcs/mem"
 )
@@ -49,8 +47,4 @@ func closeBoth(t *testing.T, tab *Table, s *vcs.Store) {
 	if st := tab.Stats(); st.Failed != 0 {
 		t.Errorf("%d commits failed", st.Failed)
 	}
-}
-
-func TestTableConformance(t *testing.T) {
-	arptest.TestTable(t, func(t *testing.T) arp.Table { return openMem(t, Config{}) })
 }

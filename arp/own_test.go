@@ -1,0 +1,139 @@
+package arp
+
+import (
+	"net/netip"
+	"testing"
+	"time"
+
+	"arpeggio/stack/ethernet"
+)
+
+// RFC 5227 §2.4: (a) give up at once, (b) defend once, (c) hold.
+func TestDefencePolicies(t *testing.T) {
+	for _, c := range []struct {
+		policy   DefendPolicy
+		defences int
+		lostAt   int // the conflict that cost the address; 0: none
+		told     int
+	}{
+		{DefendNever, 0, 1, 1},
+		{DefendOnce, 1, 2, 1},
+		{DefendHold, 2, 0, 2},
+	} {
+		l := newLab(t, Config{Defend: c.policy})
+		told, defences, lostAt := 0, 0, 0
+		for i := 1; i <= 15; i++ { // one conflict a second
+			l.frame(ethernet.Broadcast, announcement(xMAC, meIP))
+			acts := l.take()
+			told += len(pick(acts, ActConflict))
+			defences += len(pick(acts, ActSend))
+			if lostAt == 0 && len(l.e.Addresses()) == 0 {
+				lostAt = i
+			}
+			l.wait(time.Second)
+		}
+		if told != c.told || defences != c.defences || lostAt != c.lostAt {
+			t.Errorf("policy %d: told %d times, %d defences, lost at conflict %d; want %+v", c.policy, told, defences, lostAt, c)
+		}
+	}
+}
+
+// A conflict ten seconds after the last defence is a first one again.
+func TestRareConflictsAreDefendedEachTime(t *testing.T) {
+	l := newLab(t, Config{Defend: DefendOnce})
+	for range 5 {
+		l.frame(meMAC, reply(xMAC, meIP))
+		if s := l.sent(); len(s) != 1 || s[0].Packet != announcement(meMAC, meIP) {
+			t.Fatalf("defended by %+v", s)
+		}
+		l.wait(10 * time.Second)
+	}
+}
+
+// RFC 5227 §2.1.1: two hosts that probe for one address at once see each
+// other's probes, and neither takes it.
+func TestSimultaneousProbesAreAConflict(t *testing.T) {
+	l := bareLab(t, Config{Probe: true})
+	l.e.AddAddress(l.now, netip.PrefixFrom(meIP, 24))
+	l.wait(1500 * time.Millisecond)
+	l.frame(ethernet.Broadcast, request(xMAC, netip.IPv4Unspecified(), meIP))
+	if c := pick(l.take(), ActConflict); len(c) != 1 || c[0].MAC != xMAC {
+		t.Fatalf("conflict: %+v", c)
+	}
+	l.wait(time.Minute)
+	if len(l.sent()) != 0 || len(l.e.Addresses()) != 0 {
+		t.Fatal("the address was taken all the same")
+	}
+}
+
+// Once it is ours, a probe for it is answered and is no conflict.
+func TestProbeForAHeldAddressIsAnswered(t *testing.T) {
+	l := newLab(t, Config{})
+	l.frame(ethernet.Broadcast, request(xMAC, netip.IPv4Unspecified(), meIP))
+	acts := l.take()
+	if s := pick(acts, ActSend); len(s) != 1 || s[0].Packet.Op != OpReply || len(pick(acts, ActRecord, ActConflict)) != 0 {
+		t.Fatalf("%+v", acts)
+	}
+}
+
+// RFC 3927 §2.5: all replies for link-local addresses are broadcast.
+func TestLinkLocalRepliesAreBroadcast(t *testing.T) {
+	l := bareLab(t, Config{})
+	ours, theirs := netip.MustParseAddr("169.254.7.1"), netip.MustParseAddr("169.254.9.9")
+	l.e.AddAddress(l.now, netip.PrefixFrom(ours, 16))
+	l.wait(time.Minute)
+	l.take()
+	l.frame(ethernet.Broadcast, request(aMAC, theirs, ours))
+	if s := l.sent(); len(s) != 1 || !s[0].Dst.IsBroadcast() || s[0].Packet.TargetMAC != aMAC {
+		t.Fatalf("%+v", s)
+	}
+}
+
+func TestAnnouncementForms(t *testing.T) {
+	for _, compat := range []bool{false, true} {
+		l := bareLab(t, Config{AnnounceReply: compat})
+		l.e.AddAddress(l.now, netip.PrefixFrom(meIP, 24))
+		l.wait(time.Minute)
+		want := KindAnnouncement
+		if compat {
+			want = KindGratuitousReply
+		}
+		s := l.sent()
+		if len(s) != 2 || s[0].Packet.Kind() != want || s[0].Packet.SenderIP != meIP {
+			t.Errorf("compat %v: %+v", compat, s)
+		}
+	}
+}
+
+// The source of a request is the own address of the same network.
+func TestRequestsComeFromTheRightAddress(t *testing.T) {
+	l := newLab(t, Config{})
+	other := netip.MustParsePrefix("172.16.0.1/16")
+	l.e.AddAddress(l.now, other)
+	l.wait(time.Minute)
+	l.take()
+	for _, c := range []struct{ target, source netip.Addr }{
+		{aIP, meIP}, {netip.MustParseAddr("172.16.9.9"), other.Addr()}, {netip.MustParseAddr("8.8.8.8"), meIP},
+	} {
+		l.e.Resolve(l.now, c.target)
+		if s := l.sent(); len(s) != 1 || s[0].Packet.SenderIP != c.source {
+			t.Errorf("for %v: %+v", c.target, s)
+		}
+	}
+}
+
+// An address that becomes ours stops being a neighbour's.
+func TestOwnAddressEndsABinding(t *testing.T) {
+	l := newLab(t, Config{})
+	l.known()
+	l.e.AddAddress(l.now, netip.PrefixFrom(aIP, 24))
+	if x := pick(l.take(), ActExpire); len(x) != 1 || x[0].Change.Old != aMAC {
+		t.Fatalf("%+v", x)
+	}
+	if mac, v, _ := l.e.Resolve(l.now, aIP); v != Hit || mac != meMAC {
+		t.Fatalf("resolves to %v", mac)
+	}
+	if l.e.Seed(l.now, aIP, Binding{MAC: aMAC}) || l.e.Pin(l.now, aIP, aMAC) != ErrOwnAddress {
+		t.Fatal("an own address was given away")
+	}
+}

@@ -1,0 +1,83 @@
+package versioned
+
+import (
+	"context"
+	"path/filepath"
+	"testing"
+
+	"arpeggio/arp"
+	"arpeggio/arp/arptest"
+	"arpeggio/vcs"
+	"arpeggio/vcs/gitremote"
+	"arpeggio/vcs/mem"
+)
+
+func TestTableConformance(t *testing.T) {
+	t.Run("memory", func(t *testing.T) {
+		arptest.TestTable(t, func(t *testing.T) arp.Table { return openMem(t, Config{}) })
+	})
+	t.Run("git directory", func(t *testing.T) {
+		arptest.TestTable(t, func(t *testing.T) arp.Table {
+			dir, err := gitremote.CreateDir(filepath.Join(t.TempDir(), "arp.git"), vcs.BranchRef(Primary))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return openOn(t, dir, Config{})
+		})
+	})
+}
+
+// recorder is a Service whose Table is a repository of its own.
+type recorder struct {
+	*arp.Service
+	t   *testing.T
+	tab *Table
+	s   *vcs.Store
+}
+
+func (r *recorder) Close() error {
+	err := r.Service.Close()
+	if !r.tab.closed {
+		closeBoth(r.t, r.tab, r.s)
+	}
+	return err
+}
+
+// The whole resolver suite again, with a repository behind the cache.
+func TestServiceOnARepository(t *testing.T) {
+	arptest.TestResolver(t, func(cfg arp.Config) arptest.Resolver {
+		s, err := vcs.OpenStore(context.Background(), mem.New(), vcs.StoreConfig{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		tab, err := Open(context.Background(), s, Config{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if seeds, ok := cfg.Table.(arp.Lister); ok {
+			for k, b := range seeds.All() {
+				tab.Put(arp.Change{Op: arp.OpLearned, Key: k, MAC: b.MAC, Time: b.Since})
+			}
+		}
+		cfg.Table = tab
+		return &recorder{Service: arp.NewService(cfg), t: t, tab: tab, s: s}
+	})
+}
+
+func TestNewTableIsEmptyAndConsistent(t *testing.T) {
+	b := mem.New()
+	tab, s := openStore(t, b, Config{})
+	snap := mustSnap(t, tab)
+	if len(tab.Entries()) != 0 || snap.Tree() != vcs.EmptyTree {
+		t.Errorf("%d entries, tree %v", len(tab.Entries()), snap.Tree())
+	}
+	if got := subjects(t, tab); len(got) != 1 || got[0] != "arp: initial empty cache" {
+		t.Errorf("history: %q", got)
+	}
+	closeBoth(t, tab, s)
+	again, s := openStore(t, b, Config{})
+	if mustSnap(t, again).Commit() != snap.Commit() {
+		t.Error("a second Open made another commit")
+	}
+	closeBoth(t, again, s)
+}
