@@ -1,3 +1,28 @@
 // Package vcs is a mergeable, versioned key-value store whose every state is
-// real Git: commits, trees and blobs with the ids that stock git computes.
+// real Git: commits, trees and blobs with the ids that stock git computes, so
+// that `git clone`, `git log -- KEY`, `git blame` and `git fsck --strict` work on
+// it.
+//
+// A Repo maps keys to values of any type: a Layout says where a key lies in the
+// tree, a Codec how a value is written, a MergeFunc what becomes of a key that
+// two branches changed. Below it a Store keeps refs and objects over a Backend,
+// and offers them raw to servers.
+//
+// # Costs
+//
+// Trees are rebuilt along the changed paths only, and subtrees with equal ids
+// are never looked into. So the cost of a commit, a diff or a merge follows what
+// changed and the depth of the layout, not the size of the map, as long as the
+// layout keeps folders small.
+//
+// # Durability
+//
+// Writes are visible when they return and durable after the next Sync, or about
+// 10 ms later by themselves. They become durable in order, many in one group
+// commit.
+//
+// # Concurrency
+//
+// Everything is safe for concurrent use by many writers. Commits are built
+// outside of any lock; only moving a ref is serialised, by compare-and-swap.
 package vcs
