@@ -247,7 +247,7 @@ func TestRFC2883DSACK(t *testing.T) { // §4.1, §4.2
 
 func TestOutOfOrderQueueIsBounded(t *testing.T) {
 	p := inEstablished(t, withSACK)
-	for i := range 3000 {
+	for i := range 3 * maxSpans {
 		p.recv(ACK, 3+2*i, 1, 1)
 	}
 	if n := len(p.c.rcvq.early.s); n != maxSpans {

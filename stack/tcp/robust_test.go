@@ -95,7 +95,7 @@ func TestGoodputThroughLoss(t *testing.T) {
 			e.imp = impairment{delay: 5 * time.Millisecond, jitter: time.Millisecond, loss: 0.05, dup: 0.05}
 		})
 		a, b := s.ends[0], s.ends[1]
-		n := 8 << 20
+		n := 4 << 20
 		a.want, a.closeW = pattern(n, 1), true
 		want := a.want
 		s.start()

@@ -351,7 +351,7 @@ func TestTransferImpaired(t *testing.T) {
 				s := newSim(t, seed)
 				s.both(func(e *simEnd) { e.imp = impaired })
 				tc.edit(s)
-				s.transfer(1<<20, 4*time.Minute)
+				s.transfer(400_000, 2*time.Minute)
 			}
 		})
 	}

@@ -64,11 +64,11 @@ func (c *Conn) Write(p []byte) (int, error) {
 
 // WriteRef queues p by reference: all of it when the queue is below its bound,
 // which p may exceed, else nothing and ErrWouldBlock. Of more than a gibioctet
-// only the first is taken; n tells. What was taken must not change until release is called, which happens exactly once, from inside
-// a later call of the Conn (never from this one) or of Pool.Recycle, when it
-// has been acknowledged or the connection is over. release must not call the Conn;
-// nil is allowed.
-// When n is 0 (after an error, or for an empty p) release is not called.
+// only the first is taken; n tells. What was taken must not change until
+// release is called, which happens exactly once, from inside a later call of
+// the Conn (never from this one) or of Pool.Recycle, when it has been
+// acknowledged or the connection is over. release must not call the Conn; nil
+// is allowed. When n is 0 (after an error, or for an empty p) it is not called.
 func (c *Conn) WriteRef(p []byte, release func()) (int, error) {
 	if err := c.writeErr(); err != nil {
 		return 0, err
