@@ -28,11 +28,16 @@ func TestMain(m *testing.M) {
 // must be printed.
 func TestScripts(t *testing.T) {
 	kernel, err := kernelPath()
+	if err != nil {
+		t.Fatal(err)
+	}
+	bin := binary(t)
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("KERNEL", kernel)
-			return err
+			env.Setenv("BIN", bin)
+			return nil
 		},
 	})
 }

@@ -127,7 +127,7 @@ func (c *vmRunCmd) accelerator(ctx context.Context) (qemu.Accelerator, error) {
 	case "kvm":
 		a := qemu.Probe(ctx)
 		if a.Kind != qemu.KVM {
-			return a, withHint(fmt.Errorf("KVM does not work here: %s", a.Reason), "leave --accel away, or say --accel tcg")
+			return a, withHint(errors.New(a.Reason), "leave --accel away, or say --accel tcg")
 		}
 		return a, nil
 	}
@@ -288,6 +288,9 @@ func (c *vmRunCmd) stop(m *machine) error {
 // listen opens a port of this host or says which flag chooses another.
 func listen(flag, addr string) (net.Listener, error) {
 	ln, err := net.Listen("tcp", addr)
+	if bad := new(net.AddrError); errors.As(err, &bad) {
+		return nil, usagef("%s %s: want an address and a port such as 127.0.0.1:8080", flag, addr)
+	}
 	if err != nil {
 		return nil, withHint(fmt.Errorf("cannot publish on %s: %w", addr, err),
 			"something else uses that port: choose another with %s ADDR:PORT (make run: %s=ADDR:PORT)", flag, map[string]string{"--http": "HTTP", "--manage": "MANAGE"}[flag])

@@ -108,8 +108,8 @@ type lanWire struct {
 	fixed  netip.Prefix
 }
 
-func (c *vmRunCmd) openLANWire(log *slog.Logger) (w *lanWire, err error) {
-	w = &lanWire{fixed: c.IP}
+func (c *vmRunCmd) openLANWire(log *slog.Logger) (_ *lanWire, err error) {
+	w := &lanWire{fixed: c.IP}
 	defer func() {
 		if err != nil {
 			w.close()
@@ -236,7 +236,7 @@ func (c *vmRunCmd) openTAPWire(_ context.Context, log *slog.Logger) (_ *tapWire,
 	w.host = netip.PrefixFrom(first, w.guest.Bits())
 	if err := tuntap.CreatePersistent(c.Tap, os.Getuid()); err != nil {
 		if errors.Is(err, tuntap.ErrPermission) {
-			return nil, withHint(err, "run as root, or use --net lan, which needs no privilege")
+			return nil, withHint(err, "--net lan, the default, needs no privilege")
 		}
 		return nil, err
 	}
