@@ -269,7 +269,14 @@ func TestMachineDiesWithItsParent(t *testing.T) {
 	}
 	realMachine(t)
 	parent := exec.Command(os.Args[0], "-test.run=^TestMachineDiesWithItsParent$", "-test.v")
-	parent.Env = append(os.Environ(), role+"=1")
+	// A killed parent leaves its private directory behind. The name is short for
+	// the sockets' sake.
+	dir, err := os.MkdirTemp("", "p")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	parent.Env = append(os.Environ(), role+"=1", "TMPDIR="+dir)
 	out, err := parent.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
