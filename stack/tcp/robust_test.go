@@ -2,6 +2,7 @@ package tcp
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"testing"
 	"time"
 )
@@ -132,6 +133,55 @@ func TestGoodputAtBottleneck(t *testing.T) {
 		t.Logf("%s: %v, %d segments: %+v", cc, d, a.sent, a.info())
 		if least := 8 << 20 * time.Second / 1_250_000 * 1500 / 1448; d > least*5/4 {
 			t.Errorf("%s: %v, the wire needs %v", cc, d, least)
+		}
+	}
+}
+
+// Random paths, options, buffers and users: everything arrives, and both ends
+// reach CLOSED by themselves.
+func TestRandomPathsAndConfigurations(t *testing.T) {
+	r := rand.New(rand.NewPCG(99, 98))
+	third := func() bool { return r.IntN(3) == 0 }
+	for seed := range uint64(200) {
+		s := newSim(t, seed)
+		var want [2][]byte
+		for i, e := range s.ends {
+			e.imp = impairment{
+				delay: time.Duration(r.IntN(20_000)) * time.Microsecond, jitter: time.Duration(1+r.IntN(5000)) * time.Microsecond,
+				loss: r.Float64() * 0.15, dup: r.Float64() * 0.2,
+			}
+			if third() {
+				e.imp.rate = 100_000 + r.IntN(1_000_000)
+			}
+			c := &e.cfg
+			c.NoSACK, c.NoTimestamps, c.NoWindowScale, c.NoDelay = third(), third(), third(), third()
+			c.ISS, c.TSOffset, c.MSS = Seq(r.Uint32()), r.Uint32(), uint16(200+r.IntN(1261))
+			if third() {
+				c.CongestionControl = new(Reno)
+			}
+			if third() {
+				c.RcvBuf = 500 + r.IntN(100_000)
+			}
+			if third() {
+				c.SndBuf = 500 + r.IntN(100_000)
+			}
+			if third() {
+				e.readCap, e.readGap = 200+r.IntN(5000), time.Duration(r.IntN(20_000))*time.Microsecond
+			}
+			want[i] = pattern(1+r.IntN(60_000), uint64(i+1))
+			e.want, e.closeW = want[i], true
+		}
+		if third() {
+			s.gso = 1 + r.IntN(65_000)
+		}
+		s.start()
+		s.run(20*time.Minute, func() bool {
+			return s.ends[0].conn.Done() && s.ends[1].conn != nil && s.ends[1].conn.Done()
+		})
+		for i, e := range s.ends {
+			if string(e.got) != string(want[1-i]) || e.err != nil {
+				t.Fatalf("seed %d, end %d: %d of %d octets, %v", seed, i, len(e.got), len(want[1-i]), e.err)
+			}
 		}
 	}
 }
