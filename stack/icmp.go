@@ -10,7 +10,7 @@ import (
 )
 
 // receiveICMP handles a message to us (RFC 1122 §3.2.2).
-func (s *Stack) receiveICMP(in *Interface, h *ipv4.Header, opts, payload []byte, a arrival) {
+func (s *Stack) receiveICMP(h *ipv4.Header, payload []byte, a arrival) {
 	m, err := icmp.Parse(payload)
 	if err != nil {
 		s.stats.ICMPMalformed++
@@ -19,7 +19,7 @@ func (s *Stack) receiveICMP(in *Interface, h *ipv4.Header, opts, payload []byte,
 	s.stats.ICMPIn++
 	switch m.Type {
 	case icmp.Echo:
-		s.echo(in, h, m)
+		s.echo(h, m)
 	case icmp.EchoReply:
 		s.pong(h, &m, a)
 	case icmp.Unreachable, icmp.TimeExceeded, icmp.ParamProblem:
@@ -33,15 +33,12 @@ func (s *Stack) receiveICMP(in *Interface, h *ipv4.Header, opts, payload []byte,
 
 // echo answers a ping, except to a broadcast or multicast address
 // (RFC 1122 §3.2.2.6 allows the silence; amplifiers are made of the answer).
-func (s *Stack) echo(in *Interface, h *ipv4.Header, m icmp.Message) {
+func (s *Stack) echo(h *ipv4.Header, m icmp.Message) {
 	if s.own[h.Dst] == nil {
 		s.stats.ICMPIgnored++
 		return
 	}
 	via, ok := s.lookup(h.Src, nil)
-	if !ok {
-		via, ok = s.lookup(h.Src, in)
-	}
 	if !ok || via.broadcast {
 		s.stats.IPNoRoute++
 		return
@@ -53,7 +50,7 @@ func (s *Stack) echo(in *Interface, h *ipv4.Header, m icmp.Message) {
 
 // icmpError sends m, whose Body is still empty, about the received packet, if
 // the rules and the rate limit let it.
-func (s *Stack) icmpError(in *Interface, h *ipv4.Header, opts, payload []byte, a arrival, m icmp.Message) {
+func (s *Stack) icmpError(h *ipv4.Header, opts, payload []byte, a arrival, m icmp.Message) {
 	o := icmp.Offender{
 		Src: h.Src, Dst: h.Dst, Group: a.group, FragOffset: h.Offset,
 		Directed: s.isAnyBroadcast(h.Dst) || s.isAnyBroadcast(h.Src),
@@ -89,7 +86,7 @@ func (s *Stack) expireFragments(now tcp.Instant) {
 	s.reasm.Expire(s.time(now), func(e ipv4.Expired) {
 		s.stats.IPReassemblyTimeouts++
 		if e.Payload != nil {
-			s.icmpError(nil, &e.Header, e.Options, e.Payload, arrival{now: now},
+			s.icmpError(&e.Header, e.Options, e.Payload, arrival{now: now},
 				icmp.NewTimeExceeded(icmp.CodeReassembly, nil))
 		}
 	})

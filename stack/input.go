@@ -96,7 +96,7 @@ func (s *Stack) receive(in *Interface, packet []byte, a arrival) {
 		s.stats.countIP(err)
 		if err == ipv4.ErrOption && in != nil && s.own[h.Dst] != nil {
 			pos, _ := ipv4.CheckOptions(opts)
-			s.icmpError(in, &h, opts, payload, a, icmp.NewParamProblem(uint8(ipv4.MinHeaderLen+pos), nil))
+			s.icmpError(&h, opts, payload, a, icmp.NewParamProblem(uint8(ipv4.MinHeaderLen+pos), nil))
 		}
 		return
 	}
@@ -185,14 +185,14 @@ func (s *Stack) deliver(in *Interface, h *ipv4.Header, opts, payload []byte, a a
 	s.stats.IPDelivered++
 	switch h.Proto {
 	case ipv4.ProtoTCP:
-		s.receiveTCP(in, h, payload, a)
+		s.receiveTCP(h, payload, a)
 	case ipv4.ProtoUDP:
 		s.receiveUDP(in, h, opts, payload, a)
 	case ipv4.ProtoICMP:
-		s.receiveICMP(in, h, opts, payload, a)
+		s.receiveICMP(h, payload, a)
 	default:
 		s.stats.IPUnknownProto++
-		s.icmpError(in, h, opts, payload, a, icmp.NewUnreachable(icmp.CodeProtocol, nil))
+		s.icmpError(h, opts, payload, a, icmp.NewUnreachable(icmp.CodeProtocol, nil))
 	}
 }
 

@@ -75,7 +75,8 @@ type Interface struct {
 }
 
 // AddInterface puts an interface into service and starts the run loop of its
-// device if it is the device's first.
+// device if it is the device's first. After an error the device is untouched
+// and still the caller's.
 func (s *Stack) AddInterface(cfg InterfaceConfig) (*Interface, error) {
 	i, err := s.newInterface(cfg)
 	if err != nil {
@@ -84,13 +85,20 @@ func (s *Stack) AddInterface(cfg InterfaceConfig) (*Interface, error) {
 	if cfg.Gateway.IsValid() && !slices.ContainsFunc(cfg.Addresses, func(p netip.Prefix) bool { return p.Contains(cfg.Gateway) }) {
 		return nil, fmt.Errorf("%w: %v", ErrGateway, cfg.Gateway)
 	}
-	for _, p := range cfg.Addresses {
+	for n, p := range cfg.Addresses {
 		if err := checkAddress(p); err != nil {
 			return nil, err
+		}
+		if slices.ContainsFunc(cfg.Addresses[:n], func(o netip.Prefix) bool { return o.Addr() == p.Addr() }) {
+			return nil, takenError(p.Addr(), i)
 		}
 	}
 	if u, ok := cfg.Resolver.(LinkUser); ok {
 		u.AttachLink(i.name, i.mac, i.vlan, i.mtu, i.send)
+	}
+	i.confirm, _ = cfg.Resolver.(Confirmer)
+	if i.frames, _ = cfg.Resolver.(FrameHandler); i.frames != nil {
+		i.types = i.frames.EtherTypes()
 	}
 	if err := s.attach(i, cfg.Addresses); err != nil {
 		return nil, err
@@ -142,10 +150,6 @@ func (s *Stack) newInterface(cfg InterfaceConfig) (*Interface, error) {
 	i.done = i.resolved
 	i.header.Src = i.mac
 	i.header.SetVLAN(i.vlan)
-	i.confirm, _ = cfg.Resolver.(Confirmer)
-	if i.frames, _ = cfg.Resolver.(FrameHandler); i.frames != nil {
-		i.types = i.frames.EtherTypes()
-	}
 	return i, nil
 }
 
@@ -250,12 +254,17 @@ func (s *Stack) InterfaceByName(name string) *Interface {
 	return nil
 }
 
-// Name returns the interface's name, Addr its MAC address, VLAN its broadcast
-// domain and MTU its largest packet in octets.
-func (i *Interface) Name() string        { return i.name }
+// Name returns the interface's name.
+func (i *Interface) Name() string { return i.name }
+
+// Addr returns the interface's MAC address.
 func (i *Interface) Addr() ethernet.Addr { return i.mac }
+
+// VLAN returns the interface's broadcast domain, zero when untagged.
 func (i *Interface) VLAN() ethernet.VLAN { return i.vlan }
-func (i *Interface) MTU() int            { return i.mtu }
+
+// MTU returns the interface's largest packet in octets.
+func (i *Interface) MTU() int { return i.mtu }
 
 // Addresses returns the interface's addresses, the preferred one first.
 func (i *Interface) Addresses() []netip.Prefix {

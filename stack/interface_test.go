@@ -146,16 +146,17 @@ func TestInterfaceErrors(t *testing.T) {
 		cfg  stack.InterfaceConfig
 		want error
 	}{
-		"no device":         {stack.InterfaceConfig{Resolver: r}, stack.ErrNoDevice},
-		"no resolver":       {stack.InterfaceConfig{Device: p}, stack.ErrNoResolver},
-		"network's address": {stack.InterfaceConfig{Device: p, Resolver: r, Addresses: []netip.Prefix{prefix("10.0.0.0/24")}}, stack.ErrAddress},
-		"broadcast address": {stack.InterfaceConfig{Device: p, Resolver: r, Addresses: []netip.Prefix{prefix("10.0.0.255/24")}}, stack.ErrAddress},
-		"multicast":         {stack.InterfaceConfig{Device: p, Resolver: r, Addresses: []netip.Prefix{prefix("224.0.0.5/24")}}, stack.ErrAddress},
-		"IPv6":              {stack.InterfaceConfig{Device: p, Resolver: r, Addresses: []netip.Prefix{prefix("2001:db8::1/64")}}, stack.ErrAddress},
-		"gateway far away":  {stack.InterfaceConfig{Device: p, Resolver: r, Addresses: []netip.Prefix{prefix("10.0.0.1/24")}, Gateway: netip.MustParseAddr("10.9.0.1")}, stack.ErrGateway},
-		"address is taken":  {stack.InterfaceConfig{Device: p, Resolver: r, Addresses: []netip.Prefix{prefix("10.1.0.1/24")}}, nil},
-		"group MAC address": {stack.InterfaceConfig{Device: p, Resolver: r, Addr: ethernet.Broadcast}, nil},
-		"name is taken":     {stack.InterfaceConfig{Name: "q", Device: p, Resolver: r}, nil},
+		"no device":           {stack.InterfaceConfig{Resolver: r}, stack.ErrNoDevice},
+		"no resolver":         {stack.InterfaceConfig{Device: p}, stack.ErrNoResolver},
+		"network's address":   {stack.InterfaceConfig{Device: p, Resolver: r, Addresses: []netip.Prefix{prefix("10.0.0.0/24")}}, stack.ErrAddress},
+		"broadcast address":   {stack.InterfaceConfig{Device: p, Resolver: r, Addresses: []netip.Prefix{prefix("10.0.0.255/24")}}, stack.ErrAddress},
+		"multicast":           {stack.InterfaceConfig{Device: p, Resolver: r, Addresses: []netip.Prefix{prefix("224.0.0.5/24")}}, stack.ErrAddress},
+		"IPv6":                {stack.InterfaceConfig{Device: p, Resolver: r, Addresses: []netip.Prefix{prefix("2001:db8::1/64")}}, stack.ErrAddress},
+		"gateway far away":    {stack.InterfaceConfig{Device: p, Resolver: r, Addresses: []netip.Prefix{prefix("10.0.0.1/24")}, Gateway: netip.MustParseAddr("10.9.0.1")}, stack.ErrGateway},
+		"address is taken":    {stack.InterfaceConfig{Device: p, Resolver: r, Addresses: []netip.Prefix{prefix("10.1.0.1/24")}}, nil},
+		"address given twice": {stack.InterfaceConfig{Device: p, Resolver: r, Addresses: []netip.Prefix{prefix("10.0.0.1/24"), prefix("10.0.0.1/16")}}, nil},
+		"group MAC address":   {stack.InterfaceConfig{Device: p, Resolver: r, Addr: ethernet.Broadcast}, nil},
+		"name is taken":       {stack.InterfaceConfig{Name: "q", Device: p, Resolver: r}, nil},
 	} {
 		if _, err := s.AddInterface(tc.cfg); err == nil || tc.want != nil && !errors.Is(err, tc.want) {
 			t.Errorf("%s: %v, want %v", name, err, tc.want)

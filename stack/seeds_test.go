@@ -4,6 +4,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"os"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -164,6 +165,7 @@ func TestOptions(t *testing.T) {
 		c, _ := l.connect()
 		for name, err := range map[string]error{
 			"no delay": c.SetNoDelay(false), "keep-alive off": c.SetKeepAlive(false), "on": c.SetKeepAlive(true),
+			"read buffer": c.SetReadBuffer(1 << 16), "write buffer": c.SetWriteBuffer(1 << 16),
 			"period": c.SetKeepAlivePeriod(time.Minute), "linger": c.SetLinger(-1), "close read": c.CloseRead(),
 		} {
 			if err != nil {
@@ -174,5 +176,24 @@ func TestOptions(t *testing.T) {
 		wantErrno(t, c.SetNoDelay(true), "set", net.ErrClosed)
 		wantErrno(t, c.SetDeadline(time.Now()), "set", net.ErrClosed)
 		wantErrno(t, c.Close(), "close", net.ErrClosed)
+	})
+}
+
+// Buffers bound what a peer that does not read can make us keep.
+func TestBuffers(t *testing.T) {
+	lanTest(t, "bounded", 2, vnet.PortConfig{}, func(t *testing.T, l *lan) {
+		c, s := l.connect()
+		c.SetWriteBuffer(10_000)
+		s.SetReadBuffer(20_000)
+		s.SetWriteBuffer(1)
+		c.SetWriteDeadline(time.Now().Add(time.Second))
+		n, err := c.Write(make([]byte, 1<<20))
+		wantErrno(t, err, "write", os.ErrDeadlineExceeded)
+		if n < 20_000 || n > 10_000+65535 { // the handshake has promised 65535
+			t.Errorf("%d octets were taken", n)
+		}
+		if q := c.Info().SendQueue; q > 10_000 {
+			t.Errorf("%d octets queued", q)
+		}
 	})
 }

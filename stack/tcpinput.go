@@ -24,7 +24,7 @@ func keyOf(local, remote netip.AddrPort) connKey {
 
 // receiveTCP verifies a segment and gives it to its connection, to a listener,
 // or to the rules for segments that belong to nobody (RFC 9293 §3.10.7).
-func (s *Stack) receiveTCP(in *Interface, h *ipv4.Header, payload []byte, a arrival) {
+func (s *Stack) receiveTCP(h *ipv4.Header, payload []byte, a arrival) {
 	if a.csum == link.CsumUnknown && !a.trusted &&
 		checksum.Checksum(checksum.Sum(payload, checksum.Pseudo(h.Src, h.Dst, uint8(h.Proto), len(payload)))) != 0 {
 		s.stats.TCPBadChecksum++

@@ -85,6 +85,18 @@ func (c *TCPConn) SetKeepAliveConfig(k net.KeepAliveConfig) error {
 	})
 }
 
+// SetReadBuffer bounds the octets that wait for Read. The window scale of the
+// handshake limits how far it can grow; see ListenConfig.ReadBuffer and
+// Config.RcvBuf.
+func (c *TCPConn) SetReadBuffer(n int) error {
+	return c.control("set", func(tcp.Instant) { c.m.SetReceiveBuffer(n) })
+}
+
+// SetWriteBuffer bounds the octets that wait to be sent and acknowledged.
+func (c *TCPConn) SetWriteBuffer(n int) error {
+	return c.control("set", func(tcp.Instant) { c.m.SetSendBuffer(n) })
+}
+
 // SetUserTimeout bounds how long data may stay unacknowledged before the
 // connection ends with ETIMEDOUT (RFC 5482, local part); 0 is the default.
 func (c *TCPConn) SetUserTimeout(d time.Duration) error {

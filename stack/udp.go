@@ -178,7 +178,7 @@ func (s *Stack) receiveUDP(in *Interface, h *ipv4.Header, opts, payload []byte, 
 		best.push(from, data)
 	case score == 0 && unicast:
 		s.stats.UDPNoPort++
-		s.icmpError(in, h, opts, payload, a, icmp.NewUnreachable(icmp.CodePort, nil))
+		s.icmpError(h, opts, payload, a, icmp.NewUnreachable(icmp.CodePort, nil))
 	case score == 0:
 		s.stats.UDPNoPort++
 	}

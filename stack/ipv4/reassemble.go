@@ -98,10 +98,13 @@ func setDefault[T ~int | ~int64](v *T, def T) {
 	}
 }
 
-// Len returns the number of incomplete datagrams, Bytes the memory charged for
-// them, Evicted how many gave way to a cap since the beginning.
-func (r *Reassembler) Len() int        { return len(r.table) }
-func (r *Reassembler) Bytes() int      { return r.bytes }
+// Len returns the number of incomplete datagrams.
+func (r *Reassembler) Len() int { return len(r.table) }
+
+// Bytes returns the memory charged for the incomplete datagrams.
+func (r *Reassembler) Bytes() int { return r.bytes }
+
+// Evicted returns how many datagrams gave way to a cap since the beginning.
 func (r *Reassembler) Evicted() uint64 { return r.evicted }
 
 // Input takes a fragment as Parse returned it; opts and payload are copied.
