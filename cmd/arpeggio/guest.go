@@ -20,6 +20,7 @@ import (
 	"arpeggio/vcs"
 	"arpeggio/vcs/badger"
 	"arpeggio/vcs/packfile"
+	"arpeggio/vmimage"
 )
 
 // Places in the guest.
@@ -209,7 +210,7 @@ func (m image) params() (guest.Params, error) {
 	return guest.ParseParams(strings.Join([]string{
 		"arpeggio.size=" + strconv.FormatInt(m.InitSize, 10),
 		"arpeggio.sha256=" + m.InitSHA256,
-		"arpeggio.complete=/.complete",
+		"arpeggio.complete=" + vmimage.CompleteMarker,
 		"arpeggio.time=" + strconv.FormatInt(time.Now().Unix(), 10),
 	}, " "))
 }

@@ -46,6 +46,7 @@ type vmRunCmd struct {
 const (
 	bootLimitTCG = 3 * time.Minute
 	bootLimitKVM = 30 * time.Second
+	helloLimit   = 10 * time.Second // for the first sign of life under KVM
 	stopLimit    = 45 * time.Second
 )
 
@@ -207,6 +208,16 @@ func startMachine(ctx context.Context, limit time.Duration, params guest.Params,
 	m := &machine{qemu: q, host: control.NewHost(q.Port(control.PortControl), q.Port(control.PortExport), control.HostConfig{
 		OnLog: func(l control.Log) { log.Info("guest: "+l.Text, "level", l.Level) },
 	})}
+	if cfg.Accel.Kind == qemu.KVM {
+		// A broken KVM may hang instead of failing.
+		hctx, cancel := context.WithTimeout(ctx, helloLimit)
+		_, err := m.host.WaitHello(hctx)
+		cancel()
+		if errors.Is(err, context.DeadlineExceeded) {
+			m.close()
+			return nil, fmt.Errorf("%w: no sign of life within %v", qemu.ErrAccelerator, helloLimit)
+		}
+	}
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("the guest did not become ready within %v", limit))
 	defer cancel()
 	m.ready, err = m.host.WaitReady(ctx)
