@@ -34,7 +34,7 @@ func (r *Repo[K, V]) Commit(ctx context.Context, branch string, head ID, changes
 	if err != nil || id == head {
 		return id, err
 	}
-	return id, r.s.publishWork(w, []RefUpdate{{ref, head, id}})
+	return id, r.s.publishWork(ctx, w, []RefUpdate{{ref, head, id}})
 }
 
 // prepare makes the commit of some changes, unpublished. The id is head when
@@ -108,8 +108,8 @@ func (r *Repo[K, V]) putCommit(w *scratch, tree ID, parents []ID, info CommitInf
 
 // publishWork publishes a scratch's objects with ref updates and keeps its
 // trees in the cache, where the next commit looks for them.
-func (s *Store) publishWork(w *scratch, updates []RefUpdate) error {
-	if err := s.publish(w.objs, updates); err != nil {
+func (s *Store) publishWork(ctx context.Context, w *scratch, updates []RefUpdate) error {
+	if err := s.publish(ctx, w.objs, updates); err != nil {
 		return err
 	}
 	for id, t := range w.trees {

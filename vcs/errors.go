@@ -30,8 +30,8 @@ var (
 	ErrTestFailed = errors.New("vcs: value is not the expected one")
 	// ErrDecode: a blob that the codec does not accept.
 	ErrDecode = errors.New("vcs: value does not decode")
-	// ErrBacklog: the backend does not take what is written and the queue of
-	// unsaved batches is full; the error also wraps the backend's last error.
+	// ErrBacklog: the backend fails and MaxPending is reached; the error also
+	// wraps the backend's last one.
 	ErrBacklog = errors.New("vcs: too much unsaved data")
 	// ErrTooLarge: an object, a commit or a ref update above the documented
 	// limits.

@@ -177,6 +177,10 @@ func (s *Store) flush() error {
 			s.pending -= g.bytes
 			s.queue = slices.Delete(s.queue, 0, 1)
 		}
+		if s.room != nil {
+			close(s.room)
+			s.room = nil
+		}
 		s.waiters = slices.DeleteFunc(s.waiters, func(w waiter) bool {
 			if err == nil && w.seq > s.saved {
 				return false

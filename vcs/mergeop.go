@@ -84,7 +84,7 @@ func (r *Repo[K, V]) retryMerge(ctx context.Context, branch string, opt MergeOpt
 		if err != nil || res.Head == head {
 			return res, err
 		}
-		err = r.s.publishWork(w, []RefUpdate{{ref, head, res.Head}})
+		err = r.s.publishWork(ctx, w, []RefUpdate{{ref, head, res.Head}})
 		switch {
 		case err == nil:
 			return res, nil

@@ -50,7 +50,7 @@ func (s *Store) AddObjects(ctx context.Context, objs []Object) error {
 		}
 		checked[i] = Object{id, o.Kind, o.Content}
 	}
-	return s.publish(checked, nil)
+	return s.publish(ctx, checked, nil)
 }
 
 // MaxObject is the largest object that a store takes, in bytes of content.
@@ -108,21 +108,15 @@ func (s *Store) UpdateRefs(ctx context.Context, updates []RefUpdate) error {
 			return fmt.Errorf("ref %s: %w: %v is a %v, not a commit", u.Name, ErrWrongKind, u.New, kind)
 		}
 	}
-	return s.publish(nil, updates)
+	return s.publish(ctx, nil, updates)
 }
 
 // publish adds objects and moves refs in one step and tells the watchers.
-func (s *Store) publish(objs []Object, updates []RefUpdate) error {
+func (s *Store) publish(ctx context.Context, objs []Object, updates []RefUpdate) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed {
-		return ErrClosed
-	}
-	if s.pending > s.cfg.MaxPending {
-		if s.saveErr != nil {
-			return fmt.Errorf("%w: %d bytes: %w", ErrBacklog, s.pending, s.saveErr)
-		}
-		return fmt.Errorf("%w: %d bytes", ErrBacklog, s.pending)
+	if err := s.waitForRoom(ctx); err != nil {
+		return err
 	}
 	for _, u := range updates {
 		if have := s.refs[u.Name]; have != u.Old {
@@ -157,6 +151,34 @@ func (s *Store) publish(objs []Object, updates []RefUpdate) error {
 		signal(s.urgent)
 	}
 	signal(s.wake)
+	return nil
+}
+
+// waitForRoom holds writers back while more than MaxPending is unsaved. The
+// lock is held, and given away while waiting.
+func (s *Store) waitForRoom(ctx context.Context) error {
+	for !s.closed && s.pending > s.cfg.MaxPending {
+		if s.saveErr != nil {
+			return fmt.Errorf("%w: %d bytes: %w", ErrBacklog, s.pending, s.saveErr)
+		}
+		if s.room == nil {
+			s.room = make(chan struct{})
+		}
+		room := s.room
+		signal(s.urgent)
+		s.mu.Unlock()
+		select {
+		case <-room:
+		case <-ctx.Done():
+		}
+		s.mu.Lock()
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+	}
+	if s.closed {
+		return ErrClosed
+	}
 	return nil
 }
 

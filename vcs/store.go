@@ -20,8 +20,9 @@ type StoreConfig struct {
 	FlushDelay time.Duration
 	// CacheBytes bounds the cache of decoded trees and commits. Default 8 MiB.
 	CacheBytes int
-	// MaxPending bounds the bytes of objects that wait for the backend, beyond
-	// which writes fail with ErrBacklog. Default 64 MiB.
+	// MaxPending bounds the bytes of objects that wait for the backend. Beyond
+	// it, writes wait for a backend that works and fail with ErrBacklog for one
+	// that fails. Default 16 MiB.
 	MaxPending int
 }
 
@@ -45,7 +46,7 @@ func (c *StoreConfig) fill() error {
 		c.CacheBytes = 8 << 20
 	}
 	if c.MaxPending <= 0 {
-		c.MaxPending = 64 << 20
+		c.MaxPending = 16 << 20
 	}
 	return nil
 }
@@ -74,9 +75,10 @@ type Store struct {
 	pending  int      // bytes of objects in queue
 	watchers map[*Watcher]struct{}
 	waiters  []waiter
-	seq      uint64 // of the newest group
-	saved    uint64 // newest group that is durable
-	saveErr  error  // of the last Apply; nil after a success
+	room     chan struct{} // closed when the flusher gets on; nil when nobody waits for that
+	seq      uint64        // of the newest group
+	saved    uint64        // newest group that is durable
+	saveErr  error         // of the last Apply; nil after a success
 	closed   bool
 
 	wake   chan struct{} // something is unsaved

@@ -196,6 +196,42 @@ func TestBacklog(t *testing.T) {
 	})
 }
 
+// TestBackpressure: writers that are faster than the backend wait for it.
+func TestBackpressure(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := vcs.Config[string, string]{}
+		cfg.MaxPending = 50_000
+		r, f := openFaulty(t, cfg)
+		release := f.Hold()
+		done := make(chan int, 1)
+		go func() {
+			for i := range 500 {
+				must(r.Set(t.Context(), "primary", "k", fmt.Sprint(i), info("x")))(t)
+			}
+			done <- 1
+		}()
+		time.Sleep(time.Minute)
+		select {
+		case <-done:
+			t.Error("nobody held the writer back")
+		default:
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if _, err := r.Set(ctx, "side", "k", "v", info("x")); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("a writer with a deadline: %v", err)
+		}
+		release()
+		<-done
+		if err := r.Close(); err != nil {
+			t.Error(err)
+		}
+		if refs := durable(t, f); len(refs) != 1 {
+			t.Errorf("durable %v", refs)
+		}
+	})
+}
+
 func TestCloseSaves(t *testing.T) {
 	r, f := openFaulty(t, vcs.Config[string, string]{})
 	head := must(r.Set(t.Context(), "primary", "k", "v", info("x")))(t)

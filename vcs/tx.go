@@ -136,14 +136,14 @@ func (r *Repo[K, V]) try(ctx context.Context, branch string, opt TxOptions, fn f
 	if err != nil || id == head {
 		return head, err
 	}
-	err = r.s.publishWork(w, []RefUpdate{{ref, head, id}})
+	err = r.s.publishWork(ctx, w, []RefUpdate{{ref, head, id}})
 	if !errors.Is(err, ErrRefMoved) {
 		return id, err
 	}
 	if opt.OnMove != Merge {
 		return ID{}, errTryAgain
 	}
-	if err := r.s.publishWork(w, nil); err != nil {
+	if err := r.s.publishWork(ctx, w, nil); err != nil {
 		return ID{}, err
 	}
 	mi := opt.MergeInfo

@@ -2,13 +2,15 @@ package badger_test
 
 import (
 	"bufio"
+	"bytes"
 	"context"
+	"crypto/sha256"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -145,19 +147,8 @@ func TestTorn(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	wals, err := filepath.Glob(filepath.Join(dir, "*.mem"))
-	if err != nil || len(wals) == 0 {
-		t.Fatalf("no write-ahead log: %v %v", wals, err)
-	}
-	wal := filepath.Base(wals[len(wals)-1])
-	data, err := os.ReadFile(filepath.Join(dir, wal))
-	if err != nil {
-		t.Fatal(err)
-	}
-	used := len(data)
-	for used > 0 && data[used-1] == 0 {
-		used--
-	}
+	wal, data := newestLog(t, dir)
+	used := len(data) - 4096
 	rnd := rand.New(rand.NewPCG(2, 2))
 	kept := make(map[int]bool)
 	for i := range 45 {
@@ -174,7 +165,7 @@ func TestTorn(t *testing.T) {
 			}
 		}
 		image := t.TempDir()
-		copyDir(t, dir, image)
+		copyDir(t, dir, image, wal)
 		if err := os.WriteFile(filepath.Join(image, wal), torn, 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -219,25 +210,108 @@ func must[T any](v T, err error) func(testing.TB) T {
 	}
 }
 
-func copyDir(t testing.TB, from, to string) {
+// newestLog returns the name and the content of the newest write-ahead log,
+// which ends in 4096 zeros.
+func newestLog(t testing.TB, dir string) (name string, data []byte) {
+	t.Helper()
+	logs, err := filepath.Glob(filepath.Join(dir, "*.mem"))
+	if err != nil || len(logs) == 0 {
+		t.Fatalf("no write-ahead log: %v %v", logs, err)
+	}
+	path := logs[len(logs)-1]
+	if data, err = os.ReadFile(path); err != nil {
+		t.Fatal(err)
+	}
+	return filepath.Base(path), append(bytes.TrimRight(data, "\x00"), make([]byte, 4096)...)
+}
+
+// TestTornLargeBatch: a batch that takes several transactions is there as a
+// whole or not at all, wherever the log is cut.
+func TestTornLargeBatch(t *testing.T) {
+	dir := t.TempDir()
+	b := open(t, dir)
+	blob := func(s string) vcs.Object {
+		return vcs.Object{ID: vcs.HashObject(vcs.KindBlob, []byte(s)), Kind: vcs.KindBlob, Content: []byte(s)}
+	}
+	large := func(old vcs.ID, round byte) (*vcs.Batch, vcs.ID) {
+		batch := &vcs.Batch{Checkpoint: bytes.Repeat([]byte{round}, 300_000)}
+		var objs []vcs.Object
+		for i := range 12 {
+			objs = append(objs, blob(fmt.Sprint(round, i)+strings.Repeat("x", 100_000)))
+			batch.Log = append(batch.Log, bytes.Repeat([]byte{round, byte(i)}, vcs.MaxRecord/2))
+		}
+		batch.Objects = slices.Values(objs)
+		batch.Refs = []vcs.RefUpdate{{Name: "refs/tags/last", Old: old, New: objs[11].ID}}
+		return batch, objs[11].ID
+	}
+	load := func(b *badger.Backend) string {
+		st, err := b.Load(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		h := sha256.New()
+		fmt.Fprintf(h, "%v %x", st.Refs, st.Checkpoint)
+		for rec, err := range st.Log {
+			if err != nil {
+				t.Fatal(err)
+			}
+			fmt.Fprintf(h, " %x", rec)
+		}
+		return fmt.Sprintf("%x", h.Sum(nil))
+	}
+	first, id := large(vcs.ID{}, 1)
+	second, _ := large(id, 2)
+	states := map[string]string{load(b): "empty"}
+	for i, batch := range []*vcs.Batch{first, second} {
+		if err := b.Apply(t.Context(), batch); err != nil {
+			t.Fatal(err)
+		}
+		states[load(b)] = fmt.Sprint("batch ", i+1)
+	}
+	wal, data := newestLog(t, dir)
+	seen := make(map[string]int)
+	const images = 30
+	for i := range images + 1 {
+		image := t.TempDir()
+		copyDir(t, dir, image, wal)
+		if err := os.WriteFile(filepath.Join(image, wal), data[:len(data)*i/images], 0o600); err != nil {
+			t.Fatal(err)
+		}
+		copied := open(t, image)
+		state, ok := states[load(copied)]
+		if rep := copied.Report(); !ok || !rep.OK() {
+			t.Errorf("cut at %d of %d: neither before nor after a batch: %v", len(data)*i/images, len(data), rep.String())
+		}
+		seen[state]++
+		if err := copied.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(seen) != 3 {
+		t.Errorf("the cuts gave only %v", seen)
+	}
+	if err := b.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// copyDir copies the files of a directory, without one.
+func copyDir(t testing.TB, from, to, without string) {
 	t.Helper()
 	entries, err := os.ReadDir(from)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, e := range entries {
-		in, err := os.Open(filepath.Join(from, e.Name()))
+		if e.Name() == without {
+			continue
+		}
+		data, err := os.ReadFile(filepath.Join(from, e.Name()))
 		if err != nil {
 			t.Fatal(err)
 		}
-		out, err := os.Create(filepath.Join(to, e.Name()))
-		if err != nil {
+		if err := os.WriteFile(filepath.Join(to, e.Name()), data, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := io.Copy(out, in); err != nil {
-			t.Fatal(err)
-		}
-		in.Close()
-		out.Close()
 	}
 }
