@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"container/list"
 	"net"
 	"net/netip"
 	"slices"
@@ -16,7 +17,7 @@ type TCPListener struct {
 	backlog int
 	rcvBuf  int
 	sndBuf  int
-	half    int        // connections that are being opened
+	opening list.List  // of *TCPConn whose handshake is not complete, oldest first
 	ready   []*TCPConn // opened and not accepted yet
 	closed  bool
 	wait    waiter
@@ -131,10 +132,29 @@ func (l *TCPListener) AcceptTCP() (*TCPConn, error) {
 
 // opened moves a connection whose handshake is complete to the ready ones.
 func (l *TCPListener) opened(c *TCPConn) {
-	l.half--
-	c.listener = nil
+	l.leave(c)
 	l.ready = append(l.ready, c)
 	l.wait.wake()
+}
+
+// begin notes that c is being opened.
+func (l *TCPListener) begin(c *TCPConn) {
+	c.listener, c.place = l, l.opening.PushBack(c)
+}
+
+// leave notes that c is not being opened any more.
+func (l *TCPListener) leave(c *TCPConn) {
+	l.opening.Remove(c.place)
+	c.listener, c.place = nil, nil
+}
+
+// evict forgets the connection that has been opening for longest, without a
+// reset: its address is probably forged.
+func (l *TCPListener) evict(now tcp.Instant) {
+	c := l.opening.Front().Value.(*TCPConn)
+	l.leave(c)
+	c.m.Abort(now)
+	l.s.remove(c)
 }
 
 // Close ends the listener; connections that were not accepted are reset.
@@ -161,11 +181,10 @@ func (l *TCPListener) closeLocked(now tcp.Instant) {
 	if s.listeners[port] = slices.DeleteFunc(s.listeners[port], func(o *TCPListener) bool { return o == l }); len(s.listeners[port]) == 0 {
 		delete(s.listeners, port)
 	}
-	for _, c := range s.conns {
-		if c.listener == l {
-			c.listener = nil
-			c.abandon(now)
-		}
+	for l.opening.Len() > 0 {
+		c := l.opening.Front().Value.(*TCPConn)
+		l.leave(c)
+		c.abandon(now)
 	}
 	for _, c := range l.ready {
 		c.abandon(now)

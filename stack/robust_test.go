@@ -4,13 +4,19 @@ import (
 	"encoding/binary"
 	"io"
 	"math/rand/v2"
+	"net"
+	"net/netip"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"arpeggio/stack"
 	"arpeggio/stack/checksum"
 	"arpeggio/stack/ethernet"
+	"arpeggio/stack/ipv4"
 	"arpeggio/stack/link"
+	"arpeggio/stack/tcp"
+	"arpeggio/stack/vnet"
 )
 
 // mangle makes a frame for dst that is likely to get far before it is refused:
@@ -178,4 +184,68 @@ func TestOverlapFromTheWire(t *testing.T) {
 			t.Errorf("%d, %v", n, err)
 		}
 	})
+}
+
+// A flood of SYNs that nobody completes: memory stays inside the backlog and a
+// peer that exists still gets through (RFC 4987).
+func TestSYNFlood(t *testing.T) {
+	rawTest(t, "from nowhere", func(t *testing.T, r *raw) {
+		s := r.stacks[0]
+		ln, err := (&stack.ListenConfig{Backlog: 64}).Listen(s, "tcp", ":80")
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := port(t, r.sw, vnet.PortConfig{Name: "peer", Ingress: vnet.Impairment{Delay: time.Millisecond}})
+		r.neighbors[addr(2)] = p.Info().Addr
+		peer := stack.New(stack.Config{})
+		defer peer.Close()
+		add(t, peer, stack.InterfaceConfig{Device: p, Resolver: r.neighbors, Addresses: []netip.Prefix{netip.PrefixFrom(addr(2), 24)}})
+		flood := func(n int) {
+			for i := range n {
+				seg := tcp.Segment{SrcPort: uint16(1024 + i), DstPort: 80, Seq: tcp.Seq(i), Flags: tcp.SYN, Window: 1000}
+				b := seg.AppendHeader(nil)
+				sum := checksum.Checksum(checksum.Sum(b, checksum.Pseudo(addr(9), addr(1), 6, len(b))))
+				binary.BigEndian.PutUint16(b[tcp.ChecksumOffset:], sum)
+				r.ip(ipv4.Header{Proto: ipv4.ProtoTCP, Src: addr(9), Dst: addr(1)}, nil, b)
+			}
+		}
+		flood(5000)
+		if n := len(s.Conns()); n != 64 {
+			t.Errorf("%d connections are being opened", n)
+		}
+		go io.Copy(io.Discard, readerOf(ln))
+		result := make(chan error, 1)
+		go func() {
+			c, err := peer.Dial("tcp", "10.0.0.1:80")
+			if err == nil {
+				_, err = io.WriteString(c, "hello")
+			}
+			result <- err
+		}()
+		for range 10 {
+			flood(10)
+			time.Sleep(300 * time.Microsecond)
+		}
+		if err := <-result; err != nil {
+			t.Error(err)
+		}
+		time.Sleep(3 * time.Minute)
+		if n := len(s.Conns()); n != 1 {
+			t.Errorf("%d connections are left, want the one that is open", n)
+		}
+		ln.Close()
+	})
+}
+
+// readerOf reads what the first connection brings.
+func readerOf(ln net.Listener) io.Reader {
+	r, w := io.Pipe()
+	go func() {
+		c, err := ln.Accept()
+		if err == nil {
+			_, err = io.Copy(w, c)
+		}
+		w.CloseWithError(err)
+	}()
+	return r
 }

@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"container/list"
 	"io"
 	"net"
 	"net/netip"
@@ -19,7 +20,8 @@ type TCPConn struct {
 	m        *tcp.Conn
 	key      connKey
 	route    hop
-	listener *TCPListener // until the handshake is complete
+	listener *TCPListener  // until the handshake is complete
+	place    *list.Element // there, in opening
 
 	dirty      bool // in s.dirty
 	dead       bool // not in the tables any more
@@ -101,8 +103,7 @@ func (s *Stack) output(c *TCPConn, now tcp.Instant) {
 		case st.Synchronized():
 			l.opened(c)
 		case st == tcp.Closed:
-			l.half--
-			c.listener = nil
+			l.leave(c)
 		}
 	}
 	if c.rd.waiting > 0 && (c.m.Readable() || st == tcp.Closed) {

@@ -73,7 +73,7 @@ func (s *Stack) listen(local, remote netip.AddrPort, seg *tcp.Segment, iss tcp.S
 		s.stats.TCPMalformed++
 		return
 	}
-	if l.half+len(l.ready) >= l.backlog || s.busy() >= s.cfg.MaxConns {
+	if len(l.ready) >= l.backlog || s.busy() >= s.cfg.MaxConns && l.opening.Len() == 0 {
 		s.stats.TCPBacklogFull++
 		return
 	}
@@ -88,9 +88,14 @@ func (s *Stack) listen(local, remote netip.AddrPort, seg *tcp.Segment, iss tcp.S
 		cfg.ISS = iss
 	}
 	l.adjust(&cfg)
+	if l.opening.Len()+len(l.ready) >= l.backlog || s.busy() >= s.cfg.MaxConns {
+		// A flood of SYNs from nowhere displaces itself; a peer that exists
+		// answers before its turn comes (RFC 4987 §3.4).
+		s.stats.TCPBacklogFull++
+		l.evict(now)
+	}
 	c := s.newConn(tcp.NewPassive(cfg, seg, now), route)
-	c.listener = l
-	l.half++
+	l.begin(c)
 	s.stats.TCPPassiveOpens++
 	c.changed()
 }
