@@ -34,6 +34,11 @@ func newNamespace(t *testing.T) *namespace {
 		t.Skipf("cannot make a network namespace: %v: %s", err, out)
 	}
 	t.Cleanup(func() { exec.Command("ip", "netns", "delete", n.name).Run() })
+	n.do(func() { // a kernel that says nothing unasked
+		for _, which := range []string{"all", "default"} {
+			os.WriteFile("/proc/sys/net/ipv6/conf/"+which+"/disable_ipv6", []byte("1"), 0)
+		}
+	})
 	n.ip("link", "set", "lo", "up")
 	return n
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -102,6 +103,25 @@ func (n *netif) up() error {
 	}
 	_, err = n.call(unix.SIOCSIFFLAGS, func(r *unix.Ifreq) { r.SetUint16(flags | unix.IFF_UP) })
 	return err
+}
+
+// carrierWait is how long ready waits for a carrier: the kernel may take a
+// second to notice one, and drops what is sent meanwhile without a word.
+const carrierWait = 1200 * time.Millisecond
+
+// ready brings the interface up and waits a moment for its carrier. An
+// interface without one, its cable unplugged, is no error.
+func (n *netif) ready() error {
+	if err := n.up(); err != nil {
+		return err
+	}
+	for deadline := time.Now().Add(carrierWait); time.Now().Before(deadline); time.Sleep(2 * time.Millisecond) {
+		r, err := n.call(unix.SIOCGIFFLAGS, nil)
+		if err != nil || r.Uint16()&unix.IFF_RUNNING != 0 {
+			return err
+		}
+	}
+	return nil
 }
 
 // hardware returns the address of an Ethernet interface.

@@ -11,6 +11,7 @@ type PacketConfig struct {
 	// send through the card, as an observer wants. Frames of this Packet's own
 	// WriteFrames are never among them.
 	Outgoing bool
-	// Down leaves the interface as it is; otherwise it is brought up.
+	// Down leaves the interface as it is; otherwise it is brought up, which
+	// waits up to 1.2 s for a carrier.
 	Down bool
 }

@@ -72,7 +72,7 @@ func OpenPacket(c PacketConfig) (*Packet, error) {
 		return nil, err
 	}
 	if !c.Down {
-		err = n.up()
+		err = n.ready()
 	}
 	if err == nil {
 		err = p.configure(c)
@@ -172,7 +172,7 @@ func (p *Packet) ReadFrames(fs []link.Frame) (n int, err error) {
 			return n, nil
 		case unix.EINVAL: // a super-frame that no virtio header describes; the kernel has dropped it
 			p.rxUnwanted.Add(1)
-			continue
+			return n, nil // Wait returns at once when there is more
 		case unix.ENETDOWN:
 			if p.gone() {
 				return n, fmt.Errorf("%w: %s was removed", ErrNoInterface, p.info.Name)

@@ -11,7 +11,7 @@ type TAPConfig struct {
 	// super-frames in both directions. A kernel that refuses leaves a TAP
 	// without; Info().Caps says which it is.
 	Offload bool
-	// Up brings the interface up.
+	// Up brings the interface up, which waits up to 1.2 s for its carrier.
 	Up bool
 	// MTU sets the interface's MTU; 0 leaves it (1500 for a new one).
 	MTU int

@@ -81,7 +81,7 @@ func (t *TAP) configure(name string, c TAPConfig) error {
 		}
 	}
 	if c.Up {
-		if err := n.up(); err != nil {
+		if err := n.ready(); err != nil {
 			return err
 		}
 	}

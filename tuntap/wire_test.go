@@ -227,3 +227,41 @@ func TestWireWaitWakeClose(t *testing.T) {
 		}
 	})
 }
+
+func FuzzWire(f *testing.F) {
+	f.Add(framed(make([]byte, 60), make([]byte, 3), make([]byte, 1514)))
+	f.Add([]byte{0, 1, 0x10, 1, 0})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		near, far := net.Pipe()
+		w := tuntap.NewStreamWire(near, link.Info{Name: "wire"})
+		defer w.Close()
+		go func() {
+			far.Write(b)
+			far.Close()
+		}()
+		total := 0
+		fs := make([]link.Frame, 4)
+		for {
+			n, err := w.ReadFrames(fs)
+			if err != nil {
+				if !errors.Is(err, tuntap.ErrWire) {
+					t.Fatal(err)
+				}
+				return
+			}
+			for _, fr := range fs[:n] {
+				if len(fr.Head) < ethernet.HeaderLen {
+					t.Fatalf("frame of %d octets", len(fr.Head))
+				}
+				if total += 4 + len(fr.Head); total > len(b) {
+					t.Fatalf("%d octets of frames out of %d", total, len(b))
+				}
+			}
+			if n == 0 {
+				if err := w.Wait(time.Time{}); err != nil && !errors.Is(err, tuntap.ErrWire) {
+					t.Fatal(err)
+				}
+			}
+		}
+	})
+}
