@@ -2,7 +2,9 @@ package vcs_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"os/exec"
 	"slices"
 	"strings"
 	"testing"
@@ -37,6 +39,7 @@ func TestRandomHistoryAgainstGit(t *testing.T) {
 			compareMergeBases(t, r, dir, all)
 			compareDiffs(t, r, dir, all)
 			compareLogs(t, r, dir)
+			compareMerges(t, r, dir, all)
 		})
 	}
 }
@@ -126,4 +129,49 @@ func logOf(t *testing.T, r *vcs.Repo[string, string], from vcs.ID, key string) s
 		ids = append(ids, c.ID.String())
 	}
 	return strings.Join(ids, "\n")
+}
+
+// compareMerges compares merges, without a merge function, with git merge-tree's.
+// Where several merge bases conflict among themselves the two may differ: git
+// puts conflict markers into the virtual base, we leave the key out.
+func compareMerges(t *testing.T, r *vcs.Repo[string, string], dir string, all []vcs.ID) {
+	plain, err := vcs.New(r.Store(), vcs.Config[string, string]{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	clean, conflicts := 0, 0
+	for i := range 40 {
+		a, b := all[(i*31)%len(all)], all[len(all)-1-(i*13)%len(all)]
+		branch := fmt.Sprint("merge", i)
+		if err := plain.CreateBranch(t.Context(), branch, a); err != nil {
+			t.Fatal(err)
+		}
+		res, err := plain.Merge(t.Context(), branch, b, vcs.MergeOptions{})
+		if err != nil && !errors.Is(err, vcs.ErrConflict) {
+			t.Fatal(err)
+		}
+		cmd := exec.Command("git", "-c", "merge.renames=false", "merge-tree", "--write-tree", "--allow-unrelated-histories", a.String(), b.String())
+		cmd.Dir = dir
+		out, gitErr := cmd.Output()
+		if cmd.ProcessState.ExitCode() > 1 {
+			t.Logf("merges are not compared: git merge-tree --write-tree needs git 2.38 (%v)", gitErr)
+			return
+		}
+		theirs, _, _ := strings.Cut(string(out), "\n")
+		switch {
+		case gitErr == nil && err == nil:
+			clean++
+			if s, err := plain.AtCommit(res.Head); err != nil || s.Tree().String() != theirs {
+				t.Errorf("merge of %v and %v: tree %v, git says %s", a, b, s.Tree(), theirs)
+			}
+		case gitErr != nil && err != nil:
+			conflicts++
+		case len(res.Bases) < 2:
+			t.Errorf("merge of %v and %v: %v, git says %v\n%s", a, b, err, gitErr, out)
+		}
+	}
+	t.Logf("%d clean merges, %d with conflicts", clean, conflicts)
+	if clean < 5 || conflicts == 0 {
+		t.Error("too few merges of a sort to compare anything")
+	}
 }

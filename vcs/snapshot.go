@@ -167,13 +167,16 @@ func (v *Snapshot[K, V]) files(dir string) iter.Seq2[file, error] {
 			}
 			return
 		}
-		walkFiles(v.src, strings.Trim(dir, "/"), e.ID, yield)
+		walkFiles(v.src, strings.Trim(dir, "/"), e.ID, 0, yield)
 	}
 }
 
 // walkFiles yields the blobs below a tree, in order; false means stop.
-func walkFiles(src source, dir string, tree ID, yield func(file, error) bool) bool {
+func walkFiles(src source, dir string, tree ID, depth int, yield func(file, error) bool) bool {
 	t, err := src.ReadTree(tree)
+	if err == nil && depth > maxDepth {
+		err = fmt.Errorf("%w: deeper than %d folders", ErrBadPath, maxDepth)
+	}
 	if err != nil {
 		yield(file{}, fmt.Errorf("folder %q: %w", dir, err))
 		return false
@@ -183,7 +186,7 @@ func walkFiles(src source, dir string, tree ID, yield func(file, error) bool) bo
 		path := join(dir, e.Name)
 		switch e.Mode.Kind() {
 		case KindTree:
-			if !walkFiles(src, path, e.ID, yield) {
+			if !walkFiles(src, path, e.ID, depth+1, yield) {
 				return false
 			}
 		case KindBlob:
