@@ -292,7 +292,7 @@ func (c *vmRunCmd) stop(m *machine) error {
 		return nil
 	}
 	note("powered off; the history is on %s", c.Disk)
-	fmt.Printf("browse it: arpeggio snapshot --disk %s --out arp.git && git -C arp.git log --all --graph --oneline\n", c.Disk)
+	fmt.Printf("browse it: %s snapshot --disk %s --out arp.git && git -C arp.git log --all --graph --oneline\n", os.Args[0], c.Disk)
 	return nil
 }
 

@@ -104,7 +104,7 @@ func TestVM(t *testing.T) {
 	refused(t, `in use[\s\S]*--repo http`, bin, "snapshot", "--disk", disk, "--image", image, "--out", filepath.Join(dir, "no.git"))
 
 	p.stop(time.Minute)
-	if out := p.stdout.String(); !strings.Contains(out, "arpeggio snapshot --disk") {
+	if out := p.stdout.String(); !strings.Contains(out, bin+" snapshot --disk") {
 		t.Errorf("the last words name no way to the history:\n%s", out)
 	}
 	head := strings.TrimSpace(must(t, "git", "-C", clone, "rev-parse", "origin/primary"))
