@@ -27,7 +27,8 @@ type Config struct {
 	// empty. Domain completes its e-mail address, NODE@DOMAIN; "arpeggio" when
 	// empty.
 	Node, Domain string
-	// Branch is the branch that the Table is; Primary when empty.
+	// Branch is the branch that the Table is; Primary when empty. There is one
+	// Table for a branch at a time.
 	Branch string
 	// Ring bounds the changes that wait for a commit, 16384. Beyond it they are
 	// folded by key.

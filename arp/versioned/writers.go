@@ -171,10 +171,26 @@ func (t *Table) reopen(name string) (vcs.ID, error) {
 
 // commit puts one item on a branch and returns the new head. While the store
 // takes no more it waits, unless the Table is being closed.
+//
+// The branch may hold a later entry already, when another writer was faster
+// and its work was merged before this branch was opened: that entry stays, and
+// the commit only tells what happened.
 func (t *Table) commit(branch string, head vcs.ID, it *item) (vcs.ID, error) {
 	var changes []vcs.Change[arp.Key, Entry]
 	if it.kind == itemWrite {
-		changes = append(changes, vcs.Change[arp.Key, Entry]{Key: it.change.Key, Value: vcs.Some(it.entry)})
+		snap, err := t.repo.AtCommit(head)
+		if err != nil {
+			return head, err
+		}
+		e := it.entry
+		have, ok, err := snap.Get(it.change.Key)
+		switch {
+		case err != nil && !errors.Is(err, vcs.ErrDecode): // what is no entry is overwritten
+			return head, err
+		case ok:
+			e = Join(have, e)
+		}
+		changes = append(changes, vcs.Change[arp.Key, Entry]{Key: it.change.Key, Value: vcs.Some(e)})
 	}
 	info := t.info(t.message(it), it.change.Time, true)
 	for {
