@@ -21,6 +21,7 @@ import (
 
 	"arpeggio/arp"
 	"arpeggio/stack"
+	"arpeggio/stack/link"
 	"arpeggio/tuntap"
 
 	"golang.org/x/sys/unix"
@@ -73,8 +74,9 @@ func in(t *testing.T, ns string, args ...string) string {
 	return run(t, "ip", append([]string{"netns", "exec", ns}, args...)...)
 }
 
-// openTAP opens a TAP inside the namespace.
-func openTAP(t *testing.T, ns string, cfg tuntap.TAPConfig) (tap *tuntap.TAP) {
+// inside runs open on a thread that is inside the namespace; what it opens
+// stays there.
+func inside[D any](t *testing.T, ns string, open func() (D, error)) (dev D) {
 	t.Helper()
 	var err error
 	done := make(chan struct{})
@@ -87,14 +89,14 @@ func openTAP(t *testing.T, ns string, cfg tuntap.TAPConfig) (tap *tuntap.TAP) {
 		}
 		defer unix.Close(fd)
 		if err = unix.Setns(fd, unix.CLONE_NEWNET); err == nil {
-			tap, err = tuntap.OpenTAP(cfg)
+			dev, err = open()
 		}
 	}()
 	<-done
 	if err != nil {
 		t.Fatal(err)
 	}
-	return tap
+	return dev
 }
 
 // onTAP returns a stack 10.9.0.2/24 on a TAP in a namespace whose kernel is
@@ -104,7 +106,9 @@ func onTAP(t *testing.T, offload, bridged bool) (s *stack.Stack, ns, wire string
 	t.Helper()
 	needTools(t)
 	wire = netns(t)
-	tap := openTAP(t, wire, tuntap.TAPConfig{Name: "tap0", Offload: offload, Up: true})
+	tap := inside(t, wire, func() (*tuntap.TAP, error) {
+		return tuntap.OpenTAP(tuntap.TAPConfig{Name: "tap0", Offload: offload, Up: true})
+	})
 	ns = wire
 	dev := "tap0"
 	if bridged {
@@ -121,19 +125,23 @@ func onTAP(t *testing.T, offload, bridged bool) (s *stack.Stack, ns, wire string
 		}
 	}
 	run(t, "ip", "-n", ns, "addr", "add", "10.9.0.1/24", "dev", dev)
-	s = stack.New(stack.Config{})
+	return attachKernel(t, tap), ns, wire
+}
+
+// attachKernel returns a stack 10.9.0.2/24 on dev.
+func attachKernel(t *testing.T, dev link.Device) *stack.Stack {
+	t.Helper()
+	s := stack.New(stack.Config{})
 	t.Cleanup(func() {
 		if err := s.Close(); err != nil {
 			t.Error(err)
 		}
 	})
-	if _, err := s.AddInterface(stack.InterfaceConfig{
-		Device: tap, Resolver: arp.NewService(arp.Config{}),
+	add(t, s, stack.InterfaceConfig{
+		Device: dev, Resolver: arp.NewService(arp.Config{}),
 		Addresses: []netip.Prefix{netip.MustParsePrefix("10.9.0.2/24")},
-	}); err != nil {
-		t.Fatal(err)
-	}
-	return s, ns, wire
+	})
+	return s
 }
 
 // lossy makes the bridge's ports lose frames in both directions. (An egress
@@ -252,6 +260,26 @@ func TestKernelLoss(t *testing.T) {
 				t.Errorf("a direction lost nothing: the test shows nothing\n%s", out)
 			}
 		})
+	}
+}
+
+// A card behind AF_PACKET, as in a guest. Over veth, frames overtake each other.
+func TestKernelPacket(t *testing.T) {
+	needTools(t, "curl", "ping")
+	const n = 16 << 20
+	wire, ns := netns(t), netns(t)
+	run(t, "ip", "-n", wire, "link", "add", "vb", "type", "veth", "peer", "name", "va", "netns", ns)
+	run(t, "ip", "-n", wire, "link", "set", "vb", "up")
+	run(t, "ip", "-n", ns, "link", "set", "va", "up")
+	run(t, "ip", "-n", ns, "addr", "add", "10.9.0.1/24", "dev", "va")
+	s := attachKernel(t, inside(t, wire, func() (*tuntap.Packet, error) {
+		return tuntap.OpenPacket(tuntap.PacketConfig{Interface: "vb"})
+	}))
+	in(t, ns, "ping", "-c", "1", "-W", "5", "-s", "65000", "10.9.0.2")
+	serve(t, s, n)
+	transfer(t, ns, n, n)
+	if st := s.Stats(); st.TCPBadChecksum+st.IPBadChecksum+st.TCPMalformed > 0 {
+		t.Errorf("%+v", st)
 	}
 }
 

@@ -81,10 +81,18 @@ func (b *txBatch) add(h hop, from sender) *link.Frame {
 	return f
 }
 
+// maxHead is the storage for a frame's first octets that is kept for the next
+// frame: enough for a jumbo frame, not for a flattened super-frame.
+const maxHead = 16 << 10
+
 // reset empties the batch and keeps storage worth keeping.
 func (b *txBatch) reset() {
 	for k := range b.frames {
-		clear(b.frames[k].Payload)
+		f := &b.frames[k]
+		clear(f.Payload)
+		if cap(f.Head) > maxHead {
+			f.Head = nil
+		}
 	}
 	clear(b.meta)
 	b.frames, b.meta, b.bytes, b.held = b.frames[:0], b.meta[:0], 0, tcp.Held{}
