@@ -22,7 +22,7 @@ func openOn(t *testing.T, b vcs.Backend, cfg Config) *Table {
 	return tab
 }
 
-func openStore(t *testing.T, b vcs.Backend, cfg Config) (*Table, *vcs.Store) {
+func openStore(t testing.TB, b vcs.Backend, cfg Config) (*Table, *vcs.Store) {
 	t.Helper()
 	s, err := vcs.OpenStore(context.Background(), b, vcs.StoreConfig{})
 	if err != nil {
@@ -36,7 +36,7 @@ func openStore(t *testing.T, b vcs.Backend, cfg Config) (*Table, *vcs.Store) {
 	return tab, s
 }
 
-func closeBoth(t *testing.T, tab *Table, s *vcs.Store) {
+func closeBoth(t testing.TB, tab *Table, s *vcs.Store) {
 	t.Helper()
 	if err := tab.Close(); err != nil {
 		t.Error(err)

@@ -94,7 +94,7 @@ func (u *unit) run() {
 		if err := t.repo.DeleteBranch(t.ctx, u.branch, head); err != nil {
 			t.failed("delete "+u.branch, err)
 		}
-	case t.merge(u.branch, head, u.what(), at):
+	case t.merge(u.branch, u.base, head, u.what(), at):
 		t.prune.add(t, u.branch, head)
 	}
 	t.settle(gens...)

@@ -110,8 +110,8 @@ func (t *Table) route(it item, units map[workKey]*unit, slots chan struct{}, lea
 func (t *Table) learner(in <-chan item) {
 	name := t.branchName(Learn)
 	for it := range in {
-		head, err := t.reopen(name)
-		start := time.Now()
+		base, err := t.reopen(name)
+		head, start := base, time.Now()
 		var gens []uint64
 		for more := true; more; {
 			gens = append(gens, it.gen)
@@ -120,13 +120,14 @@ func (t *Table) learner(in <-chan item) {
 			}
 			for try := 0; err != nil && try < 3 && errors.Is(err, vcs.ErrRefMoved); try++ {
 				// somebody else has moved our branch: go on from there
-				if head, err = t.reopen(name); err == nil {
-					head, err = t.commit(name, head, &it)
+				if base, err = t.reopen(name); err == nil {
+					head, err = t.commit(name, base, &it)
 				}
 			}
 			if err != nil {
 				t.failed(subject(&it.change), err)
-				head, err = t.reopen(name)
+				base, err = t.reopen(name)
+				head = base
 			}
 			if more = len(gens) < maxBatch && time.Since(start) < maxHold; more {
 				select {
@@ -144,7 +145,7 @@ func (t *Table) learner(in <-chan item) {
 			if len(gens) == 1 {
 				what = "what was learned about " + Clean(it.change.Key.String())
 			}
-			t.merge(name, head, what, it.change.Time)
+			t.merge(name, base, head, what, it.change.Time)
 		}
 		t.settle(gens...)
 	}
@@ -206,11 +207,16 @@ func (t *Table) commit(branch string, head vcs.ID, it *item) (vcs.ID, error) {
 	}
 }
 
-// merge brings a branch into the primary one.
-func (t *Table) merge(branch string, head vcs.ID, what string, at time.Time) bool {
+// merge brings a branch, opened at base, into the primary one: by moving that
+// when nobody else has, else by a three-way merge.
+func (t *Table) merge(branch string, base, head vcs.ID, what string, at time.Time) bool {
 	opt := vcs.MergeOptions{CommitInfo: t.info(t.mergeMessage(what, branch), at, true)}
+	t.pause("merge")
+	if t.repo.SetBranch(t.ctx, t.cfg.Branch, base, head) == nil {
+		t.count(&t.stats.Forward)
+		return true
+	}
 	for {
-		t.pause("merge")
 		res, err := t.repo.Merge(t.ctx, t.cfg.Branch, head, opt)
 		switch {
 		case err == nil && res.Kind == vcs.Merged:
