@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -55,8 +56,14 @@ func inBubble(t *testing.T, r *testRepo, cfg Config, f func(h *Handler, fetch fu
 	synctest.Test(t, func(t *testing.T) {
 		h := New(cfg)
 		l := &pipes{conns: make(chan net.Conn), done: make(chan struct{})}
-		srv := &http.Server{Handler: h}
+		var running sync.WaitGroup
+		srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+			running.Add(1)
+			defer running.Done()
+			h.ServeHTTP(w, q)
+		})}
 		go srv.Serve(l)
+		defer running.Wait()
 		defer srv.Close()
 		f(h, func(args ...string) net.Conn {
 			c, s := net.Pipe()

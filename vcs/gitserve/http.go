@@ -162,11 +162,11 @@ func (h *Handler) body(r *http.Request) (*limitedBody, error) {
 	case "gzip", "x-gzip":
 		z, err := gzip.NewReader(r.Body)
 		if err != nil {
-			return nil, fmt.Errorf("The request body is not gzip data: %v", err)
+			return nil, fmt.Errorf("the request body is not gzip data: %w", err)
 		}
 		in = z
 	default:
-		return nil, fmt.Errorf("Unsupported content encoding %.40q: use gzip or none", enc)
+		return nil, fmt.Errorf("unsupported content encoding %.40q: use gzip or none", enc)
 	}
 	return &limitedBody{r: in, left: h.cfg.MaxRequest, max: h.cfg.MaxRequest}, nil
 }

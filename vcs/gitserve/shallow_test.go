@@ -60,7 +60,6 @@ func TestShallowClone(t *testing.T) {
 		}
 		fsck(t, dir)
 
-		before = h.Stats()
 		vcstest.Git(t, dir, "-c", version(v), "fetch", "-q", "--unshallow")
 		if n := count(t, dir, "origin/primary"); n != "12" || isShallow(t, dir) {
 			t.Errorf("--unshallow gave %s commits, want 12", n)
