@@ -98,13 +98,8 @@ func (s *Stack) output(c *TCPConn, now tcp.Instant) {
 	if i := c.route.Interface; i != nil && i.confirm != nil && c.m.AckedNewData() {
 		i.port.confirms = append(i.port.confirms, confirmation{i.confirm, c.route.next})
 	}
-	if l := c.listener; l != nil {
-		switch {
-		case st.Synchronized():
-			l.opened(c)
-		case st == tcp.Closed:
-			l.leave(c)
-		}
+	if c.listener != nil && st == tcp.Closed {
+		c.listener.leave(c)
 	}
 	if c.rd.waiting > 0 && (c.m.Readable() || st == tcp.Closed) {
 		c.rd.wake()

@@ -55,6 +55,9 @@ func (s *Stack) receiveTCP(h *ipv4.Header, payload []byte, a arrival) {
 		}
 	}
 	c.m.Input(a.now, &seg)
+	if c.listener != nil && c.m.State().Synchronized() {
+		c.listener.opened(c) // at once: the next segment may ask for its place
+	}
 	c.changed()
 }
 
