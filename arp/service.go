@@ -82,13 +82,14 @@ func (s *Service) AttachLink(name string, addr ethernet.Addr, vlan ethernet.VLAN
 func (s *Service) Resolve(addr netip.Addr, done func(netip.Addr, ethernet.Addr, error)) (ethernet.Addr, bool) {
 	now := time.Now()
 	s.mu.Lock()
-	if s.closed || s.engine == nil {
+	open := !s.closed && s.engine != nil
+	if open && !s.engine.Knows(addr) {
+		open = s.recall(now, addr, ethernet.Addr{})
+	}
+	if !open {
 		s.mu.Unlock()
 		go done(addr, ethernet.Addr{}, ErrClosed)
 		return ethernet.Addr{}, false
-	}
-	if !s.engine.Knows(addr) {
-		s.recall(now, addr, ethernet.Addr{})
 	}
 	mac, lookup, err := s.engine.Resolve(now, addr)
 	switch lookup {
@@ -103,15 +104,16 @@ func (s *Service) Resolve(addr netip.Addr, done func(netip.Addr, ethernet.Addr, 
 
 // recall asks the Table about an address that the cache does not know and seeds
 // it, unless the binding is the one that except claims anyway. mu is held, and
-// given up meanwhile.
-func (s *Service) recall(now time.Time, addr netip.Addr, except ethernet.Addr) {
+// given up meanwhile; false means that the Service was closed in that time.
+func (s *Service) recall(now time.Time, addr netip.Addr, except ethernet.Addr) bool {
 	k := s.engine.key(addr)
 	s.mu.Unlock()
 	b, ok := s.cfg.Table.Get(k)
 	s.mu.Lock()
-	if ok && b.MAC != except && !s.engine.Knows(addr) {
+	if ok && b.MAC != except && !s.closed && !s.engine.Knows(addr) {
 		s.engine.Seed(now, addr, b)
 	}
+	return !s.closed
 }
 
 // EtherTypes names the frames that HandleFrame wants: ARP, and RARP to be
@@ -127,13 +129,14 @@ func (s *Service) EtherTypes() []ethernet.EtherType {
 func (s *Service) HandleFrame(h ethernet.Header, payload []byte, _ time.Time) {
 	now := time.Now()
 	s.mu.Lock()
-	if s.closed || s.engine == nil {
+	open := !s.closed && s.engine != nil
+	// A claim against a binding that was evicted is a claim all the same.
+	if p, err := Parse(payload); open && err == nil && !p.SenderIP.IsUnspecified() && !s.engine.Knows(p.SenderIP) {
+		open = s.recall(now, p.SenderIP, p.SenderMAC)
+	}
+	if !open {
 		s.mu.Unlock()
 		return
-	}
-	// A claim against a binding that was evicted is a claim all the same.
-	if p, err := Parse(payload); err == nil && !p.SenderIP.IsUnspecified() && !s.engine.Knows(p.SenderIP) {
-		s.recall(now, p.SenderIP, p.SenderMAC)
 	}
 	s.engine.Input(now, h, payload)
 	s.run()

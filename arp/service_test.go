@@ -190,3 +190,28 @@ func TestWaitAddress(t *testing.T) {
 		}
 	})
 }
+
+// slow is a Table during whose Get something else happens.
+type slow struct {
+	*MemTable
+	meanwhile func()
+}
+
+func (s slow) Get(k Key) (Binding, bool) {
+	s.meanwhile()
+	return s.MemTable.Get(k)
+}
+
+// A Resolve that is overtaken by Close calls back too.
+func TestResolveOvertakenByClose(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var s *Service
+		s = NewService(Config{Table: slow{NewMemTable(), func() { s.Close() }}})
+		s.AttachLink("eth0", meMAC, ethernet.VLAN{}, 1500, discard)
+		errs := make(chan error, 1)
+		s.Resolve(aIP, func(_ netip.Addr, _ ethernet.Addr, err error) { errs <- err })
+		if err := <-errs; err != ErrClosed {
+			t.Error(err)
+		}
+	})
+}
