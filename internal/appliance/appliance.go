@@ -151,7 +151,9 @@ func (a *Appliance) openStore(ctx context.Context) error {
 		return fmt.Errorf("open the store: %w", err)
 	}
 	a.store = store
-	a.table, err = versioned.Open(ctx, store, versioned.Config{Node: a.cfg.Node, Logger: a.log})
+	// A machine must come up whatever somebody has pushed or a disk has done:
+	// files that are no entries are skipped, with a warning, and stay.
+	a.table, err = versioned.Open(ctx, store, versioned.Config{Node: a.cfg.Node, SkipDamaged: true, Logger: a.log})
 	if err != nil {
 		return fmt.Errorf("open the history: %w", err)
 	}
