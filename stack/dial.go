@@ -32,7 +32,7 @@ func parseAddr(address string) (netip.AddrPort, error) {
 	return netip.AddrPortFrom(a.Unmap(), uint16(n)), nil
 }
 
-// network reduces tcp4 to tcp and udp4 to udp.
+// baseNetwork reduces tcp4 to tcp and udp4 to udp.
 func baseNetwork(network string) (string, error) {
 	switch network {
 	case "tcp", "tcp4":
@@ -137,13 +137,13 @@ func (s *Stack) connect(local, remote netip.AddrPort) (*TCPConn, error) {
 		return nil, errClosed
 	}
 	now := s.now()
-	c, err := s.open1(local, remote, now)
+	c, err := s.connectLocked(local, remote, now)
 	s.unlock(now)
 	return c, err
 }
 
-// open1 is connect with the lock held.
-func (s *Stack) open1(local, remote netip.AddrPort, now tcp.Instant) (*TCPConn, error) {
+// connectLocked is connect with the lock held.
+func (s *Stack) connectLocked(local, remote netip.AddrPort, now tcp.Instant) (*TCPConn, error) {
 	dst := remote.Addr()
 	if dst.IsUnspecified() || dst.IsMulticast() || s.isAnyBroadcast(dst) {
 		return nil, errNetUnreach
