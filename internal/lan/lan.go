@@ -25,7 +25,8 @@ type Config struct {
 	Stations int    // 12 when zero, at most 200; negative: none
 	// Gateway is the gateway's address with the prefix of the whole network
 	// (10.9.0.1/24 by default, at least a /24); Guest is the address that DHCP
-	// gives to GuestMAC, 10.9.0.2. Stations follow from 10.9.0.11 on.
+	// gives to GuestMAC (to nobody when that is zero), 10.9.0.2. Stations follow
+	// from 10.9.0.11 on.
 	Gateway  netip.Prefix
 	Guest    netip.Addr
 	GuestMAC ethernet.Addr
@@ -55,15 +56,29 @@ type LAN struct {
 	cancel  context.CancelFunc
 	ctx     context.Context
 	work    sync.WaitGroup
+
+	mu    sync.Mutex
+	plugs map[string]plug // by name
+}
+
+// plug is a device in a port of the switch.
+type plug struct {
+	dev  link.Device
+	port *vnet.Attachment
+}
+
+// pull ends both. It may be called on the zero plug.
+func (p plug) pull() {
+	if p.port != nil {
+		p.port.Close()
+		p.dev.Close()
+	}
 }
 
 // Start builds the switch and the gateway. The stations come with Populate.
 func Start(cfg Config) (*LAN, error) {
 	if cfg.Stations == 0 {
 		cfg.Stations = DefaultStations
-	}
-	if cfg.Stations > maxStations {
-		return nil, fmt.Errorf("lan: %d stations are too many for one network; at most %d", cfg.Stations, maxStations)
 	}
 	cfg.Stations = max(cfg.Stations, 0)
 	if !cfg.Gateway.IsValid() {
@@ -72,11 +87,8 @@ func Start(cfg Config) (*LAN, error) {
 	if !cfg.Guest.IsValid() {
 		cfg.Guest = cfg.Gateway.Addr().Next()
 	}
-	if !cfg.Gateway.Addr().Is4() || cfg.Gateway.Bits() > 24 {
-		return nil, fmt.Errorf("lan: the network %v is too small; it takes a /24 or more", cfg.Gateway)
-	}
-	if !cfg.Gateway.Contains(cfg.Guest) {
-		return nil, fmt.Errorf("lan: the guest's address %v is outside the network %v", cfg.Guest, cfg.Gateway.Masked())
+	if err := cfg.check(); err != nil {
+		return nil, err
 	}
 	if cfg.ExpireAfter == 0 {
 		cfg.ExpireAfter = time.Minute
@@ -84,7 +96,7 @@ func Start(cfg Config) (*LAN, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	l := &LAN{cfg: cfg, log: cfg.Logger, sw: vnet.New(vnet.Config{Seed: cfg.Seed})}
+	l := &LAN{cfg: cfg, log: cfg.Logger, sw: vnet.New(vnet.Config{Seed: cfg.Seed}), plugs: map[string]plug{}}
 	l.ctx, l.cancel = context.WithCancel(context.Background())
 	if cfg.Monitor != nil {
 		l.sw.Monitor(cfg.Monitor)
@@ -94,6 +106,26 @@ func Start(cfg Config) (*LAN, error) {
 		return nil, err
 	}
 	return l, nil
+}
+
+// check refuses a network that does not hold everybody.
+func (c *Config) check() error {
+	if c.Stations > maxStations {
+		return fmt.Errorf("lan: %d stations are too many for one network; at most %d", c.Stations, maxStations)
+	}
+	if !c.Gateway.Addr().Is4() || c.Gateway.Bits() > 24 {
+		return fmt.Errorf("lan: the network %v is too small; it takes a /24 or more", c.Gateway)
+	}
+	if !c.Gateway.Contains(c.Guest) {
+		return fmt.Errorf("lan: the guest's address %v is outside the network %v", c.Guest, c.Gateway.Masked())
+	}
+	for i := range c.Stations {
+		if a := c.stationAddr(i).Addr(); a == c.Guest || a == c.Gateway.Addr() {
+			return fmt.Errorf("lan: %v belongs to a station; they have %v and the %d addresses after it: choose another address or fewer stations",
+				a, c.stationAddr(0).Addr(), c.Stations-1)
+		}
+	}
+	return nil
 }
 
 func (l *LAN) startGateway() error {
@@ -112,17 +144,24 @@ func (l *LAN) startGateway() error {
 }
 
 // Plug connects a device (the guest's card, seen from outside) to the switch.
-// The LAN owns the device from now on.
+// The LAN owns the device from now on, also after an error. Whatever was plugged
+// in under that name is pulled out first: a machine that starts again takes the
+// place of the one before, even when nobody has noticed that it ended.
 func (l *LAN) Plug(name string, dev link.Device) error {
-	a, err := l.sw.Attach(dev, vnet.PortConfig{Name: name})
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.plugs[name].pull()
+	delete(l.plugs, name)
+	if l.ctx.Err() != nil {
+		dev.Close()
+		return link.ErrClosed
+	}
+	port, err := l.sw.Attach(dev, vnet.PortConfig{Name: name})
 	if err != nil {
 		dev.Close()
 		return err
 	}
-	l.work.Go(func() {
-		<-l.ctx.Done()
-		a.Close()
-	})
+	l.plugs[name] = plug{dev, port}
 	return nil
 }
 
@@ -131,21 +170,21 @@ func (l *LAN) Port(name string, addr ethernet.Addr) (link.Device, error) {
 	return l.sw.Port(vnet.PortConfig{Name: name, Addr: addr})
 }
 
-// Populate lets the stations live from now on. It is called once.
+// Populate lets the stations live from now on. It is called once, before Close.
 func (l *LAN) Populate() {
 	rng := rand.New(rand.NewPCG(l.cfg.Seed, 0))
 	start := time.Now()
 	for i, t := range tempers(rng, l.cfg.Stations) {
-		s := &station{lan: l, self: i, addr: l.stationAddr(i), life: newLife(l.cfg.Seed, i, l.cfg.Stations, t)}
+		s := &station{lan: l, self: i, addr: l.cfg.stationAddr(i), life: newLife(l.cfg.Seed, i, l.cfg.Stations, t)}
 		l.work.Go(func() { s.run(l.ctx, start) })
 	}
 }
 
 // stationAddr returns the address of the i-th station.
-func (l *LAN) stationAddr(i int) netip.Prefix {
-	base := l.cfg.Gateway.Masked().Addr().As4()
+func (c *Config) stationAddr(i int) netip.Prefix {
+	base := c.Gateway.Masked().Addr().As4()
 	base[3] = byte(firstStation + i)
-	return netip.PrefixFrom(netip.AddrFrom4(base), l.cfg.Gateway.Bits())
+	return netip.PrefixFrom(netip.AddrFrom4(base), c.Gateway.Bits())
 }
 
 // Dial opens a TCP connection from the gateway to a port of the guest.
@@ -156,11 +195,17 @@ func (l *LAN) Dial(ctx context.Context, port uint16) (net.Conn, error) {
 // Guest returns the guest's address.
 func (l *LAN) Guest() netip.Addr { return l.cfg.Guest }
 
-// Close stops the stations, the gateway and every published port, and waits for
-// them.
+// Close stops the stations and the gateway, pulls out what is plugged in, and
+// waits for all of them.
 func (l *LAN) Close() error {
 	l.cancel()
 	l.work.Wait()
+	l.mu.Lock()
+	for name, p := range l.plugs {
+		p.pull()
+		delete(l.plugs, name)
+	}
+	l.mu.Unlock()
 	var err error
 	if l.gateway != nil {
 		err = l.gateway.Close()
@@ -174,10 +219,14 @@ func (l *LAN) startDHCP() error {
 	base := l.cfg.Gateway.Masked().Addr().As4()
 	first, last := base, base
 	first[3], last[3] = firstStation+maxStations, 254
+	reserved := map[ethernet.Addr]netip.Addr{}
+	if !l.cfg.GuestMAC.IsZero() {
+		reserved[l.cfg.GuestMAC] = l.cfg.Guest
+	}
 	server, err := host.NewDHCPServer(host.DHCPServerConfig{
 		Stack: l.gateway.Stack, Interface: l.gateway.Interface, Addr: l.cfg.Gateway, Router: l.cfg.Gateway.Addr(),
 		First: netip.AddrFrom4(first), Last: netip.AddrFrom4(last),
-		Reserved: map[ethernet.Addr]netip.Addr{l.cfg.GuestMAC: l.cfg.Guest},
+		Reserved: reserved,
 		Logger:   l.log,
 	})
 	if err != nil {

@@ -96,6 +96,9 @@ const (
 )
 
 func newLife(seed uint64, self, of int, t temper) *life {
+	if of < 2 {
+		t.collision = 0 // with nobody to collide with
+	}
 	l := &life{rng: rand.New(rand.NewPCG(seed, uint64(self)+1)), self: self, of: of, temper: t}
 	joinAt := seconds(l.rng, 0.5, 12)
 	l.queue = []step{{at: joinAt, what: join}}
@@ -122,7 +125,7 @@ func (l *life) wait(mean time.Duration) time.Duration {
 	return time.Duration(min(l.rng.ExpFloat64(), 4) * float64(mean))
 }
 
-// other draws another station.
+// other draws another station; there must be one.
 func (l *life) other() int {
 	o := l.rng.IntN(l.of - 1)
 	if o >= l.self {
@@ -169,7 +172,7 @@ func (l *life) next() step {
 		switch p := l.rng.Float64(); {
 		case p < 0.40:
 			s.what = visit
-		case p < 0.65:
+		case p < 0.65, p < 0.90 && l.of < 2:
 			s.what = ping
 		case p < 0.90:
 			s.what, s.whom = ask, l.other()

@@ -3,6 +3,7 @@ package lan
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -13,6 +14,7 @@ import (
 
 	"arpeggio/arp"
 	"arpeggio/internal/node"
+	"arpeggio/stack"
 	"arpeggio/stack/ethernet"
 	"arpeggio/stack/vnet"
 )
@@ -29,8 +31,9 @@ type station struct {
 	life *life
 	card int // number of its present network card
 
-	node *node.Node // nil while it is away
-	work sync.WaitGroup
+	port *vnet.Port
+	node *node.Node     // nil while it is away
+	work sync.WaitGroup // visits and pings
 }
 
 // mac returns the address of the station's present card. All stations share a
@@ -72,6 +75,8 @@ func (s *station) do(ctx context.Context, what step) error {
 			return err
 		}
 		s.visit(ctx)
+	case fallSilent:
+		s.leave()
 	case changeCard:
 		s.leave()
 		if s.card++; s.life.temper.cards > 0 {
@@ -81,21 +86,33 @@ func (s *station) do(ctx context.Context, what step) error {
 			return err
 		}
 		s.ping(ctx, s.lan.cfg.Guest)
-	case fallSilent:
-		s.leave()
+	default:
+		if s.node != nil { // else the last card could not be plugged in
+			return s.act(ctx, what)
+		}
+	}
+	return nil
+}
+
+// act does what takes a card.
+func (s *station) act(ctx context.Context, what step) error {
+	switch what.what {
 	case visit:
 		s.visit(ctx)
 	case ping:
 		s.ping(ctx, s.lan.cfg.Guest)
 	case ask:
-		s.ping(ctx, s.lan.stationAddr(what.whom).Addr())
+		s.ping(ctx, s.lan.cfg.stationAddr(what.whom).Addr())
 	case announce:
 		s.node.ARP.AddressRemoved(s.addr.Addr())
 		s.node.ARP.AddressAdded(s.addr, nil)
 	case collide:
-		return s.node.Interface.AddAddress(s.lan.stationAddr(what.whom))
+		return s.node.Interface.AddAddress(s.lan.cfg.stationAddr(what.whom))
 	case yield:
-		return s.node.Interface.RemoveAddress(s.lan.stationAddr(what.whom).Addr())
+		err := s.node.Interface.RemoveAddress(s.lan.cfg.stationAddr(what.whom).Addr())
+		if !errors.Is(err, stack.ErrNoAddress) { // it may have gone with a changed card
+			return err
+		}
 	}
 	return nil
 }
@@ -106,6 +123,7 @@ func (s *station) enter() error {
 	if err != nil {
 		return err
 	}
+	s.port = port
 	s.node, err = node.Start(node.Config{
 		Device: port, Addr: s.mac(), Addresses: []netip.Prefix{s.addr}, Gateway: s.lan.cfg.Gateway.Addr(),
 		ARP: arp.Config{ExpireAfter: s.lan.cfg.ExpireAfter},
@@ -118,6 +136,7 @@ func (s *station) leave() {
 	if s.node == nil {
 		return
 	}
+	s.port.SetUp(false) // the stack would reset its connections
 	s.node.Close()
 	s.work.Wait()
 	s.node = nil
