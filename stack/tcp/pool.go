@@ -16,6 +16,15 @@ const poolKeep = 1024
 // Output fills, to the connections of one owner. The zero value is ready. Like
 // a Conn, it has no lock: connections that share one are under one lock.
 type Pool struct {
+	// Limit bounds the octets of memory that all queues hold together, save
+	// for a few KiB that each of them may always have, and for what WriteRef
+	// refers to. The nearer it comes, the less a queue may hold. Zero means no
+	// bound.
+	Limit int
+
+	lent    int // chunks with storage that are in queues
+	refused uint64
+
 	free  *chunk // with storage
 	nfree int
 	refs  *chunk // without storage, for WriteRef
@@ -39,6 +48,7 @@ type chunk struct {
 }
 
 func (p *Pool) get() *chunk {
+	p.lent++
 	c := p.free
 	if c == nil {
 		return &chunk{buf: new([chunkSize]byte)}
@@ -60,6 +70,9 @@ func (p *Pool) getRef() *chunk {
 
 // put takes c back, for Recycle when the pool is holding.
 func (p *Pool) put(c *chunk) {
+	if c.buf != nil {
+		p.lent--
+	}
 	if p.holding {
 		c.next, p.held = p.held, c
 		return

@@ -8,6 +8,7 @@ type recvQueue struct {
 	head, tail, cur *chunk // sorted by pos
 	rd              Seq    // the next octet that the user reads
 	n               int    // octets in order
+	lent            int    // chunks
 	early           spanSet
 }
 
@@ -79,6 +80,7 @@ func (q *recvQueue) chunkAt(pool *Pool, seq Seq) *chunk {
 		prev, c = c, c.next
 	}
 	n := pool.get()
+	q.lent++
 	n.pos, n.next = pos, c
 	if prev == nil {
 		q.head = n
@@ -120,6 +122,7 @@ func (q *recvQueue) consume(pool *Pool, k int) {
 		if q.tail == c {
 			q.tail = nil
 		}
+		q.lent--
 		pool.put(c)
 	}
 }
@@ -137,6 +140,7 @@ func (q *recvQueue) dropEarly(pool *Pool) {
 		if c.pos.Add(chunkSize).After(last) {
 			for d := c.next; d != nil; {
 				next := d.next
+				q.lent--
 				pool.put(d)
 				d = next
 			}

@@ -39,6 +39,9 @@ func (c *Conn) text(now Instant, seg *Segment) {
 	if n := int(min(len(p), int(c.maxMSS))); n > int(c.rcvMSS) {
 		c.rcvMSS = uint16(n)
 	}
+	if p = c.affordable(seq, p); len(p) == 0 {
+		return
+	}
 	inOrder, gaps := seq == c.rcvNxt, !c.rcvq.early.empty()
 	if !inOrder && c.sack {
 		c.reportOverlap(seq, seq.Add(len(p)))

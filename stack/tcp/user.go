@@ -43,7 +43,7 @@ func (c *Conn) writeErr() error {
 		return c.err
 	case c.closing, c.state == Closed:
 		return ErrPipe
-	case c.sndq.n >= c.sndBuf:
+	case c.sndq.n >= c.sendSpace():
 		return ErrWouldBlock
 	}
 	return nil
@@ -57,7 +57,7 @@ func (c *Conn) Write(p []byte) (int, error) {
 	if err := c.writeErr(); err != nil {
 		return 0, err
 	}
-	n := min(len(p), c.sndBuf-c.sndq.n)
+	n := min(len(p), c.sendSpace()-c.sndq.n)
 	c.sndq.write(c.pool, p[:n])
 	return n, nil
 }

@@ -5,15 +5,14 @@ package tcp
 // left by more than the scale's rounding, and moves right in steps worth having
 // (RFC 9293 §3.8.6.2.2; RFC 7323 §2.4 on rounding).
 func (c *Conn) window() (field uint16, edge Seq) {
-	limit := c.rcvq.rd.Add(c.rcvBuf)
 	unit := 1 << c.rcvScale
-	// An edge short of the limit by the scale's unit leaves room to round up.
-	edge = limit.Add(1 - unit)
+	// An edge short of what there is by the scale's unit leaves room to round up.
+	edge = c.rcvq.rd.Add(c.recvSpace() + 1 - unit)
 	if edge.Sub(c.rcvAdv) < c.windowStep() {
 		edge = c.rcvAdv
 	}
 	wnd := max(0, edge.Sub(c.rcvNxt))
-	if up := (wnd + unit - 1) &^ (unit - 1); c.rcvNxt.Add(up).BeforeEq(limit) {
+	if up := (wnd + unit - 1) &^ (unit - 1); c.rcvNxt.Add(up).BeforeEq(c.rcvq.rd.Add(c.rcvBuf)) {
 		wnd = up
 	}
 	scaled := min(wnd>>c.rcvScale, 65535)
@@ -23,7 +22,7 @@ func (c *Conn) window() (field uint16, edge Seq) {
 // windowStep is the least by which the right edge moves: a full segment or half
 // the buffer.
 func (c *Conn) windowStep() int {
-	return max(1, min(c.rcvBuf/2, int(c.maxMSS)))
+	return max(1, min(c.recvSpace()/2, int(c.maxMSS)))
 }
 
 // windowUpdateDue reports whether the user has read so much that the peer must
@@ -33,7 +32,7 @@ func (c *Conn) windowUpdateDue() bool {
 	if c.state != Established && c.state != FinWait1 && c.state != FinWait2 || c.rcvNxt == c.irs.Add(1) {
 		return false // no text is expected any more, or none has come yet
 	}
-	edge := c.rcvq.rd.Add(c.rcvBuf + 1 - 1<<c.rcvScale)
+	edge := c.rcvq.rd.Add(c.recvSpace() + 1 - 1<<c.rcvScale)
 	left := max(0, c.rcvAdv.Sub(c.rcvNxt))
 	return edge.Sub(c.rcvAdv) >= c.windowStep() && edge.Sub(c.rcvNxt) >= 2*left
 }
