@@ -26,7 +26,7 @@ type Config struct {
 	TTL uint8
 
 	// Backlog bounds the connections of a listener that are being opened or
-	// wait for Accept (default 512).
+	// wait for Accept (default 4096).
 	Backlog int
 	// MaxConns bounds the TCP connections before TIME-WAIT (default 65536).
 	MaxConns int
@@ -34,6 +34,10 @@ type Config struct {
 	// RcvBuf and SndBuf bound the octets that a TCP connection queues (default
 	// 1 MiB each). UDPRcvBuf bounds those of a PacketConn (default 256 KiB).
 	RcvBuf, SndBuf, UDPRcvBuf int
+	// TCPMemory bounds the octets that all TCP connections queue together
+	// (default 64 MiB); see tcp.Pool. Thousands of peers that do not read then
+	// share what a few of them would take.
+	TCPMemory int
 
 	// KeepAlive of new TCP connections; the zero value is net.Dialer's default:
 	// probes after 15 s of silence. Set Idle below zero to switch it off.
@@ -60,10 +64,11 @@ type Config struct {
 // Defaults of Config.
 const (
 	DefaultTTL       = 64
-	DefaultBacklog   = 512
+	DefaultBacklog   = 4096
 	DefaultMaxConns  = 65536
 	DefaultBuffer    = 1 << 20
 	DefaultUDPBuffer = 256 << 10
+	DefaultTCPMemory = 64 << 20
 	DefaultKeepAlive = 15 * time.Second
 )
 
@@ -83,6 +88,7 @@ func (c *Config) setDefaults() {
 	}{
 		{&c.Backlog, DefaultBacklog}, {&c.MaxConns, DefaultMaxConns},
 		{&c.RcvBuf, DefaultBuffer}, {&c.SndBuf, DefaultBuffer}, {&c.UDPRcvBuf, DefaultUDPBuffer},
+		{&c.TCPMemory, DefaultTCPMemory},
 	} {
 		if *d.v <= 0 {
 			*d.v = d.def

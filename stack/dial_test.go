@@ -168,6 +168,51 @@ func TestListenErrors(t *testing.T) {
 	})
 }
 
+// A thousand clients at once are no flood: none is turned away or forgotten.
+func TestBurstOfConnections(t *testing.T) {
+	slow := vnet.PortConfig{Ingress: vnet.Impairment{Delay: 5 * time.Millisecond}}
+	lanTest(t, "1000", 2, slow, func(t *testing.T, l *lan) {
+		ln, err := l.stacks[1].Listen("tcp", ":80")
+		if err != nil {
+			t.Fatal(err)
+		}
+		go func() {
+			for {
+				c, err := ln.Accept()
+				if err != nil {
+					return
+				}
+				go func() { io.Copy(c, c); c.Close() }()
+			}
+		}()
+		errs := make(chan error, 1000)
+		for range cap(errs) {
+			go func() {
+				c, err := l.stacks[0].Dial("tcp", "10.0.0.2:80")
+				if err == nil {
+					_, err = c.Write([]byte("hello"))
+				}
+				if err == nil {
+					_, err = io.ReadFull(c, make([]byte, 5))
+				}
+				if err == nil {
+					err = c.Close()
+				}
+				errs <- err
+			}()
+		}
+		for range cap(errs) {
+			if err := <-errs; err != nil {
+				t.Error(err)
+			}
+		}
+		if st := l.stacks[1].Stats(); st.TCPBacklogFull != 0 {
+			t.Errorf("%d times no room in the backlog", st.TCPBacklogFull)
+		}
+		ln.Close()
+	})
+}
+
 func TestConnErrors(t *testing.T) {
 	lanTest(t, "reset", 2, vnet.PortConfig{}, func(t *testing.T, l *lan) {
 		c, s := l.connect()

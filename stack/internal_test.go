@@ -76,6 +76,31 @@ func TestIdentification(t *testing.T) {
 	}
 }
 
+// Connections that took their place in TIME-WAIT again and again leave nothing
+// behind an older one.
+func TestTimeWaitForgetsReopened(t *testing.T) {
+	s := seeded(1)
+	ends := func(port uint16) *TCPConn {
+		cfg := tcp.Config{Local: netip.MustParseAddrPort("10.0.0.1:80"), Remote: netip.AddrPortFrom(netip.MustParseAddr("10.0.0.2"), port)}
+		c := s.newConn(tcp.NewPassive(cfg, &tcp.Segment{Flags: tcp.SYN}, 1), hop{})
+		s.lingers(c, 1)
+		return c
+	}
+	ends(1)
+	for range 1000 {
+		s.remove(ends(2))
+	}
+	if n := s.timeWait.Len(); n != 1 || s.busy() != 0 {
+		t.Errorf("%d in TIME-WAIT, %d busy; want one and none", n, s.busy())
+	}
+	for port := range uint16(maxTimeWait + 10) {
+		ends(100 + port)
+	}
+	if n := s.timeWait.Len(); n != maxTimeWait || len(s.conns) != n {
+		t.Errorf("%d in TIME-WAIT, %d connections; want %d", n, len(s.conns), maxTimeWait)
+	}
+}
+
 // idleDevice never has a frame.
 type idleDevice struct{ link.Device }
 

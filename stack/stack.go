@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"container/list"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -44,8 +45,7 @@ type Stack struct {
 	emit      func(*tcp.Segment) bool // sendSegment, bound once
 	dirty     []*TCPConn              // wait for Output
 	stalled   []*TCPConn              // found the transmit queue full
-	timeWait  []*TCPConn              // oldest first; some are dead
-	nTimeWait int
+	timeWait  list.List               // of *TCPConn, oldest first
 	timers    timerHeap
 	udp       map[uint16][]*UDPConn
 	loop      [][]byte // packets to ourselves
@@ -78,6 +78,7 @@ func New(cfg Config) *Stack {
 	s.pending.init()
 	s.empty.L = &s.mu
 	s.emit = s.sendSegment
+	s.pool.Limit = cfg.TCPMemory
 	s.pool.Hold()
 	var seed [8]byte
 	s.random(s.secret[:])

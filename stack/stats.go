@@ -66,6 +66,7 @@ type Stats struct {
 	TCPBadChecksum                  uint64
 	TCPNoListener                   uint64
 	TCPBacklogFull                  uint64
+	TCPMemoryShort                  uint64 // segments not taken, or not all, for lack of memory
 	AddrConflicts                   uint64 // addresses of ours claimed by others
 }
 
@@ -75,6 +76,7 @@ func (s *Stack) Stats() Stats {
 	defer s.mu.Unlock()
 	st := s.stats
 	st.IPFragmentEvicted = s.reasm.Evicted()
+	st.TCPMemoryShort = s.pool.Refused()
 	return st
 }
 

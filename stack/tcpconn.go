@@ -21,7 +21,7 @@ type TCPConn struct {
 	key      connKey
 	route    hop
 	listener *TCPListener  // until the handshake is complete
-	place    *list.Element // there, in opening
+	place    *list.Element // in its opening or, at the end, in s.timeWait
 
 	dirty      bool // in s.dirty
 	dead       bool // not in the tables any more
@@ -65,7 +65,7 @@ func (s *Stack) remove(c *TCPConn) {
 		delete(s.tcpPorts, c.key.lport)
 	}
 	if c.timeWait {
-		s.nTimeWait--
+		s.timeWait.Remove(c.place)
 	}
 	s.disarm(c)
 	s.empty.Broadcast()
@@ -127,21 +127,17 @@ const maxTimeWait = 16384
 // lingers notes that c has only TIME-WAIT before it.
 func (s *Stack) lingers(c *TCPConn, now tcp.Instant) {
 	c.timeWait = true
-	s.nTimeWait++
-	s.timeWait = append(s.timeWait, c)
-	for len(s.timeWait) > 0 && (s.timeWait[0].dead || s.nTimeWait > maxTimeWait) {
-		if old := s.timeWait[0]; !old.dead {
-			old.m.Abort(now)
-			s.remove(old)
-		}
-		s.timeWait[0] = nil
-		s.timeWait = s.timeWait[1:]
+	c.place = s.timeWait.PushBack(c)
+	if s.timeWait.Len() > maxTimeWait {
+		old := s.timeWait.Front().Value.(*TCPConn)
+		old.m.Abort(now)
+		s.remove(old)
 	}
 	s.empty.Broadcast()
 }
 
 // busy returns how many connections count against Config.MaxConns.
-func (s *Stack) busy() int { return len(s.conns) - s.nTimeWait }
+func (s *Stack) busy() int { return len(s.conns) - s.timeWait.Len() }
 
 // unreachable implements sender: the next hop did not answer.
 func (c *TCPConn) unreachable(err error, _ netip.Addr) {
