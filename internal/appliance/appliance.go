@@ -68,13 +68,13 @@ type Appliance struct {
 	table   *versioned.Table
 	node    *node.Node
 	dhcp    *lease
-	live    *site.Live
 	servers []*http.Server
 	started time.Time
 
+	life    context.Context // ends when Close stops what runs in the background
 	stop    context.CancelFunc
 	work    sync.WaitGroup
-	failed  chan error // the first server that ends by itself
+	failed  chan error // the first part that ends by itself
 	closing sync.Once
 	err     error // of Close
 }
@@ -99,22 +99,22 @@ func Start(ctx context.Context, cfg Config) (*Appliance, error) {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
 	a := &Appliance{cfg: cfg, log: cfg.Logger, started: time.Now(), failed: make(chan error, 1)}
-	var background context.Context
-	background, a.stop = context.WithCancel(context.Background())
-	if err := a.start(ctx, background); err != nil {
+	a.life, a.stop = context.WithCancel(context.Background())
+	if err := a.start(ctx); err != nil {
 		a.Close(ctx)
 		return nil, err
 	}
 	return a, nil
 }
 
-func (a *Appliance) start(ctx, background context.Context) error {
+func (a *Appliance) start(ctx context.Context) error {
 	if err := a.openStore(ctx); err != nil {
 		a.cfg.Device.Close()
 		return err
 	}
+	dev := &watched{a.cfg.Device, func(err error) { a.ended("network card", err) }}
 	n, err := node.Start(node.Config{
-		Device: a.cfg.Device, Name: a.cfg.Card, Addr: a.cfg.MAC, Addresses: a.addresses(), Gateway: a.cfg.Gateway,
+		Device: dev, Name: a.cfg.Card, Addr: a.cfg.MAC, Addresses: a.addresses(), Gateway: a.cfg.Gateway,
 		ARP: arp.Config{Table: a.table, ExpireAfter: a.cfg.Expire, Capacity: capacity}, Logger: a.log,
 	})
 	if err != nil {
@@ -122,7 +122,7 @@ func (a *Appliance) start(ctx, background context.Context) error {
 	}
 	a.node = n
 	if !a.cfg.Address.IsValid() {
-		if a.dhcp, err = acquire(ctx, n, a.cfg.Node, a.log); err != nil {
+		if a.dhcp, err = acquire(ctx, n, a.cfg.Node, a.log, func(err error) { a.ended("DHCP client", err) }); err != nil {
 			return err
 		}
 	}
@@ -130,7 +130,7 @@ func (a *Appliance) start(ctx, background context.Context) error {
 		return err
 	}
 	if a.cfg.SnapshotDir != "" {
-		a.work.Go(func() { a.snapshots(background) })
+		a.work.Go(func() { a.snapshots(a.life) })
 	}
 	return nil
 }
@@ -142,12 +142,11 @@ func (a *Appliance) addresses() []netip.Prefix {
 	return []netip.Prefix{a.cfg.Address}
 }
 
-// openStore opens the repository and the table in it. After an error the
-// backend is closed.
+// openStore opens the repository and the table in it. After an error close or
+// the store itself has closed the backend.
 func (a *Appliance) openStore(ctx context.Context) error {
 	store, err := vcs.OpenStore(ctx, a.cfg.Backend, vcs.StoreConfig{Logger: a.log})
 	if err != nil {
-		a.cfg.Backend.Close()
 		return fmt.Errorf("open the store: %w", err)
 	}
 	a.store = store
@@ -166,22 +165,16 @@ func (a *Appliance) serve() error {
 	if err != nil {
 		return err
 	}
-	if err := a.listen(a.cfg.Port, a.withSink(pages)); err != nil {
+	if err := a.listen(a.cfg.Port, a.withSink(pages), nil); err != nil || a.cfg.Manage == 0 {
 		return err
 	}
-	if a.cfg.Manage == 0 {
-		return nil
-	}
-	a.live = a.newLive()
-	if err := a.listen(a.cfg.Manage, a.live); err != nil {
-		return err
-	}
-	a.servers[len(a.servers)-1].RegisterOnShutdown(a.live.Close)
-	return nil
+	live := a.newLive()
+	return a.listen(a.cfg.Manage, live, live.Close)
 }
 
-// listen serves h on a port of every own address.
-func (a *Appliance) listen(port uint16, h http.Handler) error {
+// listen serves h on a port of every own address. The shutdown calls stop, if
+// there is one, for answers that would not end by themselves.
+func (a *Appliance) listen(port uint16, h http.Handler, stop func()) error {
 	ln, err := a.node.Stack.Listen("tcp", net.JoinHostPort("", fmt.Sprint(port)))
 	if err != nil {
 		return err
@@ -190,19 +183,32 @@ func (a *Appliance) listen(port uint16, h http.Handler) error {
 		Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute,
 		ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
 	}
+	if stop != nil {
+		srv.RegisterOnShutdown(stop)
+	}
 	a.servers = append(a.servers, srv)
 	a.work.Go(func() {
 		if err := srv.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
-			select {
-			case a.failed <- fmt.Errorf("serve port %d: %w", port, err):
-			default:
-			}
+			a.ended(fmt.Sprintf("serve port %d", port), err)
 		}
 	})
 	return nil
 }
 
-// Failed delivers an error when the appliance can no longer serve.
+// ended notes that a part has stopped working.
+func (a *Appliance) ended(what string, err error) {
+	if a.life.Err() != nil { // it was told to
+		a.log.Debug("stopped", "part", what, "error", err)
+		return
+	}
+	select {
+	case a.failed <- fmt.Errorf("%s: %w", what, err):
+	default: // not the first
+	}
+}
+
+// Failed delivers an error when the appliance can no longer serve: its card is
+// gone, say. It is then still to be closed.
 func (a *Appliance) Failed() <-chan error { return a.failed }
 
 // Addresses returns the own addresses with their prefixes.

@@ -20,8 +20,9 @@ type lease struct {
 	done   chan struct{}
 }
 
-// acquire runs a DHCP client and returns when it has brought an address.
-func acquire(ctx context.Context, n *node.Node, name string, log *slog.Logger) (*lease, error) {
+// acquire runs a DHCP client and returns when it has brought an address. It
+// calls ended, from another goroutine, when the client gives up for good.
+func acquire(ctx context.Context, n *node.Node, name string, log *slog.Logger, ended func(error)) (*lease, error) {
 	client, err := host.NewDHCPClient(host.DHCPClientConfig{
 		Stack: n.Stack, Interface: n.Interface, Hostname: name, Logger: log,
 	})
@@ -33,7 +34,7 @@ func acquire(ctx context.Context, n *node.Node, name string, log *slog.Logger) (
 	go func() {
 		defer close(l.done)
 		if err := client.Run(run); err != nil {
-			log.Error("DHCP client", "error", err)
+			ended(err)
 		}
 	}()
 	ctx, stop := context.WithTimeout(ctx, leaseLimit)

@@ -15,8 +15,10 @@ func (a *Appliance) withSink(pages http.Handler) http.Handler {
 			pages.ServeHTTP(w, r)
 			return
 		}
-		if _, err := io.Copy(io.Discard, r.Body); err == nil {
-			w.WriteHeader(http.StatusNoContent)
+		if _, err := io.Copy(io.Discard, r.Body); err != nil {
+			w.WriteHeader(http.StatusBadRequest)
+			return
 		}
+		w.WriteHeader(http.StatusNoContent)
 	})
 }
