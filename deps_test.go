@@ -69,6 +69,7 @@ var thirdParty = map[string]string{
 	"github.com/go-git/go-git/v5":         "vcs/gitremote",
 	"github.com/insomniacslk/dhcp":        "stack/host",
 	"github.com/klauspost/compress":       "vcs/packfile",
+	"github.com/pjbgf/sha1cd":             "vcs/packfile",
 	"github.com/prometheus/client_golang": "site",
 	"github.com/songgao/water":            "tuntap",
 }

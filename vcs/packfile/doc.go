@@ -1,11 +1,26 @@
-// Package packfile writes Git packs and bundles from any vcs.ObjectReader.
+// Package packfile writes and reads Git packs: from any vcs.ObjectReader, and
+// from anyone at all.
+//
+// # Writing
 //
 // Select decides which objects a receiver lacks; it compares each commit's tree
 // with its parents' along the paths that changed, so that its cost follows the
 // history's changes and not the size of the table. It remembers, for every tree
 // and blob, the previous version at the same path, and Write stores the
 // difference to that: no search for delta bases. Contents are read one at a time
-// while the pack is written.
+// while the pack is written. The bytes depend only on the objects and the
+// selection.
 //
-// The bytes depend only on the objects and the selection.
+// # Reading
+//
+// Index takes in a pack from a stream, as git index-pack does, thin ones too,
+// and believes nothing of it: Limits bound its length, its objects, what they
+// inflate to, the chains of deltas and the work to apply them. Contents are made
+// from the deltas when they are needed; what is held at a time is the pack (in a
+// file, if the caller lends one), about 70 bytes for each object and a cache.
+// Objects are named by SHA-1 with collision detection.
+//
+// Check then looks at the objects as git index-pack --strict does and finds out
+// which of them lack something that they lead to. Until the caller stores what
+// New yields, nothing of a pack is anywhere but in it.
 package packfile
