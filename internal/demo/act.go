@@ -28,7 +28,7 @@ func act(ctx context.Context, hosts []*host, d time.Duration) {
 	// is heard.
 	talking, hush := context.WithTimeout(ctx, d-time.Second)
 	defer hush()
-	var play, serve sync.WaitGroup
+	var play sync.WaitGroup
 	for _, h := range hosts {
 		switch h.role {
 		case server:
@@ -37,7 +37,7 @@ func act(ctx context.Context, hosts []*host, d time.Duration) {
 				h.fail(err)
 				continue
 			}
-			serve.Go(func() { h.echo(ln, &serve) })
+			h.work.Go(func() { h.echo(ln) })
 			defer ln.Close()
 		case listener:
 			pc, err := h.node.Stack.ListenPacket("udp", fmt.Sprintf(":%d", gossipPort))
@@ -45,7 +45,7 @@ func act(ctx context.Context, hosts []*host, d time.Duration) {
 				h.fail(err)
 				continue
 			}
-			serve.Go(func() { h.listen(pc) })
+			h.work.Go(func() { h.listen(pc) })
 			defer pc.Close()
 		}
 	}
@@ -81,13 +81,13 @@ func (h *host) count(sent, received int) {
 }
 
 // echo answers every line with itself.
-func (h *host) echo(ln net.Listener, wg *sync.WaitGroup) {
+func (h *host) echo(ln net.Listener) {
 	for {
 		c, err := ln.Accept()
 		if err != nil {
 			return
 		}
-		wg.Go(func() {
+		h.work.Go(func() {
 			defer c.Close()
 			for r := bufio.NewReader(c); ; {
 				line, err := r.ReadString('\n')

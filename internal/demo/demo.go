@@ -96,7 +96,8 @@ type host struct {
 	store *vcs.Store
 	table *versioned.Table
 	dir   string
-	live  bool // dir is the backend itself
+	live  bool           // dir is the backend itself
+	work  sync.WaitGroup // what answers others
 
 	mu             sync.Mutex
 	sent, received int
@@ -163,7 +164,6 @@ func start(ctx context.Context, sw *vnet.Switch, i int, p peer, cfg Config) (*ho
 		return nil, err
 	}
 	if h.store, err = vcs.OpenStore(ctx, backend, vcs.StoreConfig{Logger: cfg.Logger}); err != nil {
-		backend.Close()
 		return nil, err
 	}
 	if h.table, err = versioned.Open(ctx, h.store, versioned.Config{Node: p.name, Domain: "demo", Logger: cfg.Logger}); err != nil {
@@ -227,11 +227,18 @@ func clear(dir string) error {
 	return nil
 }
 
-// close ends the host; it is idempotent.
-func (h *host) close() {
+// pull takes the host off the network and waits for what answered there; it is
+// idempotent.
+func (h *host) pull() {
 	if h.node != nil {
 		h.node.Close()
 	}
+	h.work.Wait()
+}
+
+// close ends the host; it is idempotent.
+func (h *host) close() {
+	h.pull()
 	if h.table != nil {
 		h.table.Close()
 	}

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 )
 
 // results is where tests leave repositories to browse, at the module's root.
@@ -17,34 +19,34 @@ const results = "../../test_results"
 func TestDemo(t *testing.T) {
 	for _, backend := range []Backend{Memory, Badger, Git} {
 		t.Run(string(backend), func(t *testing.T) {
-			t.Parallel()
-			out, err := filepath.Abs(filepath.Join(results, "TestDemo", string(backend)))
-			if err != nil {
-				t.Fatal(err)
-			}
-			hosts, err := Run(t.Context(), Config{Out: out, Backend: backend, Duration: leastDuration + 2e9})
-			if err != nil {
-				t.Fatal(err)
-			}
-			if len(hosts) != len(cast) {
-				t.Fatalf("%d results", len(hosts))
-			}
-			for _, h := range hosts {
-				for _, p := range h.Problems {
-					t.Errorf("%s: %s (its repository: %s)", h.Name, p, h.Dir)
-				}
-				git(t, h.Dir, "fsck", "--strict")
-			}
-			log := git(t, filepath.Join(out, "server2"), "log", "--all", "--format=%s")
-			for _, want := range []string{"initial empty cache", "192.168.252.51", "192.168.252.50"} {
-				if !strings.Contains(log, want) {
-					t.Errorf("server2's history has no %q:\n%s", want, log)
-				}
-			}
-			if !strings.Contains(log, "expire") {
-				t.Errorf("server2 never saw an entry expire:\n%s", log)
-			}
+			synctest.Test(t, func(t *testing.T) { testDemo(t, backend) })
 		})
+	}
+}
+
+func testDemo(t *testing.T, backend Backend) {
+	out, err := filepath.Abs(filepath.Join(results, "TestDemo", string(backend)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	hosts, err := Run(t.Context(), Config{Out: out, Backend: backend, Duration: leastDuration + 2*time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(hosts) != len(cast) {
+		t.Fatalf("%d results", len(hosts))
+	}
+	for _, h := range hosts {
+		for _, p := range h.Problems {
+			t.Errorf("%s: %s (its repository: %s)", h.Name, p, h.Dir)
+		}
+		git(t, h.Dir, "fsck", "--strict")
+	}
+	log := git(t, filepath.Join(out, "server2"), "log", "--all", "--format=%s")
+	for _, want := range []string{"initial empty cache", "192.168.252.51", "192.168.252.50", "expire"} {
+		if !strings.Contains(log, want) {
+			t.Errorf("server2's history has no %q:\n%s", want, log)
+		}
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 
 // finish closes the host, leaves its repository in its directory, and judges.
 func (h *host) finish(hosts []*host) Result {
-	h.node.Close()
+	h.pull()
 	if err := h.table.Close(); err != nil {
 		h.fail(fmt.Errorf("save the history: %w", err))
 	}
