@@ -66,7 +66,7 @@ func (k *checker) object(i int32) error {
 	kind, old, err := k.outside.ReadObject(o.id)
 	switch {
 	case err == nil && (kind != o.kind || !bytes.Equal(old, content)):
-		return fmt.Errorf("%w WITH %v !", ErrCollision, o.id)
+		return fmt.Errorf("%w WITH %v", ErrCollision, o.id)
 	case err == nil:
 		o.known = true
 	case !errors.Is(err, vcs.ErrNotFound):
@@ -212,15 +212,16 @@ func (c *Checked) Complete(id vcs.ID) error {
 	return err
 }
 
-// New yields the objects that are complete and were not outside when Check
-// looked, each after those that it names: so that a receiver which stores them
-// in this order never holds one without what it leads to, wherever it stops. It
-// ends with the first error.
-func (c *Checked) New(ctx context.Context) iter.Seq2[vcs.Object, error] {
+// New yields the objects that the tips lead to, those that are complete and were
+// not outside when Check looked, each after those that it names: so that a
+// receiver which stores them in this order never holds one without what it leads
+// to, wherever it stops. It ends with the first error.
+func (c *Checked) New(ctx context.Context, tips ...vcs.ID) iter.Seq2[vcs.Object, error] {
 	return func(yield func(vcs.Object, error) bool) {
+		reached := c.reach(tips)
 		for _, i := range c.order {
 			o := &c.p.objects[i]
-			if o.known || c.missing[i] != nil {
+			if !reached[i] || o.known || c.missing[i] != nil {
 				continue
 			}
 			err := ctx.Err()
@@ -233,4 +234,24 @@ func (c *Checked) New(ctx context.Context) iter.Seq2[vcs.Object, error] {
 			}
 		}
 	}
+}
+
+// reach marks the pack's objects that the tips lead to.
+func (c *Checked) reach(tips []vcs.ID) []bool {
+	reached := make([]bool, len(c.p.objects))
+	var todo []int32
+	for _, id := range tips {
+		if i, ok := c.p.find(id); ok {
+			todo = append(todo, i)
+		}
+	}
+	for len(todo) > 0 {
+		i := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		if !reached[i] {
+			reached[i] = true
+			todo = append(todo, c.links[c.start[i]:c.end[i]]...)
+		}
+	}
+	return reached
 }
