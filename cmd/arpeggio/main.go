@@ -15,9 +15,10 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"syscall"
 
 	"github.com/alecthomas/kong"
+
+	"arpeggio/internal/guest"
 )
 
 // version is set by the linker (see the Makefile).
@@ -34,7 +35,7 @@ type commands struct {
 }
 
 func main() {
-	if os.Getpid() == 1 {
+	if guest.IsInit() { // not the first process of a container
 		os.Exit(guestMain())
 	}
 	os.Exit(run(os.Args[1:]))
@@ -73,7 +74,7 @@ func run(args []string) int {
 		return 2
 	}
 
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), stopSignals()...)
 	defer stop()
 	cmd.BindTo(ctx, (*context.Context)(nil))
 	if err := cmd.Run(); err != nil {

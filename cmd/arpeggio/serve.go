@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"os"
+	"strings"
 	"time"
 
 	"arpeggio/internal/appliance"
@@ -152,7 +153,7 @@ func (c *serveCmd) openDevice() (link.Device, *recording, error) {
 
 func (c *serveCmd) announce(a *appliance.Appliance) {
 	urls := a.URLs()
-	fmt.Printf("ready on %s (%v)\n", c.TAP, a.Addresses()[0])
+	fmt.Printf("ready on %s (%s)\n", c.TAP, strings.Trim(fmt.Sprint(a.Addresses()), "[]"))
 	fmt.Printf("  site     %s\n", urls["site"])
 	if c.Manage != 0 {
 		fmt.Printf("  live     %s\n", urls["management"])

@@ -51,6 +51,9 @@ const (
 )
 
 func (c *vmRunCmd) Run(ctx context.Context) error {
+	if err := c.check(); err != nil {
+		return err
+	}
 	im, err := loadImage(c.Image)
 	if err != nil {
 		return err
@@ -97,6 +100,21 @@ func (c *vmRunCmd) Run(ctx context.Context) error {
 		note("the guest powered off")
 		return nil
 	}
+}
+
+// check refuses what cannot work on any wire.
+func (c *vmRunCmd) check() error {
+	switch {
+	case c.IP.IsValid() && !c.IP.Addr().Is4():
+		return usagef("--ip %v: the stack speaks IPv4 only", c.IP)
+	case c.Expire <= 0:
+		return usagef("--expire %v: want a positive time such as 20m", c.Expire)
+	case c.Stations < 0:
+		return usagef("--stations %d: want 0 for none, or more", c.Stations)
+	case c.Net != "lan" && c.Pcap != "":
+		return usagef("--pcap records the software LAN: it needs --net lan (on a TAP, run tcpdump -i %s)", c.Tap)
+	}
+	return nil
 }
 
 // findQEMU sees that QEMU is there, installing it where it may.

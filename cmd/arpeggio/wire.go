@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -35,9 +36,6 @@ type wire interface {
 
 // openWire makes the wire that --net names.
 func (c *vmRunCmd) openWire(ctx context.Context, log *slog.Logger) (wire, error) {
-	if c.Net != "lan" && c.Pcap != "" {
-		return nil, usagef("--pcap records the software LAN: it needs --net lan (on a TAP, run tcpdump -i %s)", c.Tap)
-	}
 	switch c.Net {
 	case "user":
 		return c.userWire()
@@ -54,9 +52,24 @@ func (c *vmRunCmd) openWire(ctx context.Context, log *slog.Logger) (wire, error)
 	}
 	if !v.StreamNet() {
 		note("QEMU %s has no stream network backend (7.2 has): falling back to --net user, without neighbours", v)
+		if c.Pcap != "" {
+			return nil, usagef("--pcap records the software LAN, which this QEMU cannot be plugged into")
+		}
 		return c.userWire()
 	}
 	return c.openLANWire(log)
+}
+
+// publication is a port of the guest and where this host publishes it.
+type publication struct {
+	flag, addr string
+	port       uint16
+}
+
+// ports returns what is to be published: the flags that are not off.
+func (c *vmRunCmd) ports() []publication {
+	all := []publication{{"--http", c.HTTP, 80}, {"--manage", c.Manage, managePort}}
+	return slices.DeleteFunc(all, func(p publication) bool { return p.addr == "off" })
 }
 
 // publisher holds this host's published ports.
@@ -66,18 +79,11 @@ type publisher struct {
 	addrs  map[string]string // by flag
 }
 
-// publish opens a port of this host for each flag that is not off and leads it
-// to a port of the guest.
+// publish opens the ports of this host and leads each to its port of the guest.
 func (c *vmRunCmd) publish(dial func(ctx context.Context, port uint16) (net.Conn, error), log *slog.Logger) (*publisher, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	p := &publisher{cancel: cancel, addrs: map[string]string{}}
-	for _, f := range []struct {
-		flag, addr string
-		port       uint16
-	}{{"--http", c.HTTP, 80}, {"--manage", c.Manage, managePort}} {
-		if f.addr == "off" {
-			continue
-		}
+	for _, f := range c.ports() {
 		ln, err := listen(f.flag, f.addr)
 		if err != nil {
 			p.close()
@@ -104,6 +110,7 @@ type lanWire struct {
 	lan    *lan.LAN
 	dir    string
 	socket net.Listener
+	plugs  sync.WaitGroup // who accepts from socket
 	pcap   *recording
 	fixed  netip.Prefix
 }
@@ -137,7 +144,7 @@ func (c *vmRunCmd) openLANWire(log *slog.Logger) (_ *lanWire, err error) {
 	if w.socket, err = net.Listen("unix", filepath.Join(w.dir, "wire")); err != nil {
 		return nil, err
 	}
-	go w.plug(log)
+	w.plugs.Go(func() { w.plug(log) })
 	w.publisher, err = c.publish(w.lan.Dial, log)
 	return w, err
 }
@@ -170,6 +177,7 @@ func (w *lanWire) close() {
 	if w.socket != nil {
 		w.socket.Close()
 	}
+	w.plugs.Wait()
 	if w.lan != nil {
 		w.lan.Close()
 	}
@@ -182,19 +190,15 @@ func (w *lanWire) close() {
 // userWire is QEMU's own gateway, which also publishes the ports.
 type userWire struct {
 	net   qemu.Net
-	fixed netip.Prefix
 	addrs map[string]string // by flag
 }
 
 func (c *vmRunCmd) userWire() (*userWire, error) {
-	w := &userWire{net: qemu.Net{Kind: qemu.NetUser}, fixed: c.IP, addrs: map[string]string{}}
-	for _, f := range []struct {
-		flag, addr string
-		port       uint16
-	}{{"--http", c.HTTP, 80}, {"--manage", c.Manage, managePort}} {
-		if f.addr == "off" {
-			continue
-		}
+	if c.IP.IsValid() {
+		return nil, usagef("--ip %v: QEMU's own gateway forwards ports to the address that it gives itself; leave --ip away, or use --net lan or tap", c.IP)
+	}
+	w := &userWire{net: qemu.Net{Kind: qemu.NetUser}, addrs: map[string]string{}}
+	for _, f := range c.ports() {
 		// QEMU reports a taken port late and tersely: look first. This also
 		// picks a free port for port 0.
 		ln, err := listen(f.flag, f.addr)
@@ -210,7 +214,7 @@ func (c *vmRunCmd) userWire() (*userWire, error) {
 }
 
 func (w *userWire) card() qemu.Net                      { return w.net }
-func (w *userWire) address() (netip.Prefix, netip.Addr) { return w.fixed, netip.Addr{} }
+func (w *userWire) address() (netip.Prefix, netip.Addr) { return netip.Prefix{}, netip.Addr{} }
 func (w *userWire) ready(control.Ready)                 {}
 func (w *userWire) published(flag string) string        { return w.addrs[flag] }
 func (w *userWire) close()                              {}
