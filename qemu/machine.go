@@ -28,9 +28,9 @@ type Machine struct {
 	console string
 	lock    *os.File // on the data disk
 	ports   []net.Conn
-	qmpConn net.Conn
 
 	mu       sync.Mutex
+	qmpConn  net.Conn
 	qmp      *qmp
 	shutdown string // QEMU's reason for the machine's shutdown
 	internal bool   // the accelerator failed

@@ -208,7 +208,9 @@ func (m *Machine) connect(ctx context.Context, ls []*net.UnixListener) error {
 			m.ports = append(m.ports, c)
 			continue
 		}
+		m.mu.Lock() // QEMU may be ending, which closes it
 		m.qmpConn = c
+		m.mu.Unlock()
 	}
 	q, err := newQMP(ctx, m.qmpConn, m.event)
 	if err != nil {
