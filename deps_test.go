@@ -43,6 +43,7 @@ var policy = map[string][]string{
 	"vcs":           {},
 	"vcs/packfile":  {"vcs"},
 	"vcs/mem":       {"vcs"},
+	"vcs/mergers":   {"vcs"},
 	"vcs/badger":    {"vcs"},
 	"vcs/gitserve":  {"vcs", "vcs/packfile"},
 	"vcs/gitremote": {"vcs", "vcs/packfile"},
