@@ -103,6 +103,19 @@ func TestServe(t *testing.T) {
 	in("git", "-C", clone, "pull", "-q", "--ff-only")
 	must(t, "git", "-C", clone, "merge-base", "--is-ancestor", head, "HEAD")
 	p.stop(30 * time.Second)
+
+	// Without its TAP it serves nobody: it ends by itself and says why.
+	p = spawn(t, serve...)
+	p.expect(30*time.Second, `^  stop`)
+	in("ip", "link", "delete", "tap0")
+	select {
+	case <-p.done:
+		if out := p.stderr.String(); p.err == nil || !strings.Contains(out, "tap0 was removed") {
+			t.Errorf("without its TAP: %v\n%s", p.err, out)
+		}
+	case <-time.After(30 * time.Second):
+		t.Error("it goes on without its TAP")
+	}
 }
 
 // TestVMTAP boots the machine on a TAP of its own, whose other end is the kernel.
