@@ -40,4 +40,6 @@ var (
 	ErrClosed = errors.New("vcs: closed")
 	// ErrConfig: an open with a configuration that cannot work.
 	ErrConfig = errors.New("vcs: bad configuration")
+	// ErrProof: a proof that is malformed, or does not show what it is asked.
+	ErrProof = errors.New("vcs: no proof")
 )

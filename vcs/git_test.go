@@ -40,6 +40,8 @@ func TestRandomHistoryAgainstGit(t *testing.T) {
 			compareDiffs(t, r, dir, all)
 			compareLogs(t, r, dir)
 			compareMerges(t, r, dir, all)
+			compareRanges(t, r, dir, all)
+			compareChanges(t, r, dir, all)
 		})
 	}
 }
