@@ -1,0 +1,217 @@
+package history
+
+import (
+	"container/heap"
+	"iter"
+	"strings"
+	"time"
+
+	"arpeggio/arp/versioned"
+	"arpeggio/vcs"
+)
+
+// LogOptions says which commits Log yields.
+type LogOptions struct {
+	// From are the commits to start at, Not those that are left out with all
+	// their ancestors.
+	From, Not []vcs.ID
+	// Specs selects commits that changed one of them; none selects all. As in
+	// git log -- PATH, from a merge only a parent is followed in which they are
+	// the same, if there is one.
+	Specs []Spec
+	// Mentions also selects commits that name an address of Specs in their
+	// trailer and change no entry: refused claims, failed queries. All parents
+	// are followed then.
+	Mentions bool
+	// Since and Until bound commit times, inclusively; zero is no bound.
+	Since, Until time.Time
+	// Max bounds the number of commits; 0 is no bound.
+	Max int
+	// Graph orders the commits so that lines of history stay together, as git
+	// log --graph does, instead of by time.
+	Graph bool
+}
+
+// Logged is a commit with the parents that are in the log, too: where commits
+// between two that are in it are not, the later one's parent is the earlier.
+type Logged struct {
+	*vcs.Commit
+	Parents []vcs.ID
+}
+
+// Log yields commits, newest first.
+func Log(s *vcs.Store, opt LogOptions) iter.Seq2[Logged, error] {
+	return func(yield func(Logged, error) bool) {
+		w := walker{s: s, opt: opt, skip: make(map[vcs.ID]bool)}
+		for c, err := range s.Log(opt.Not...) {
+			if err != nil {
+				yield(Logged{}, err)
+				return
+			}
+			w.skip[c.ID] = true
+		}
+		if opt.Graph {
+			w.graph(yield)
+			return
+		}
+		n := 0
+		for st, err := range w.walk() {
+			if err != nil {
+				yield(Logged{}, err)
+				return
+			}
+			if !st.show {
+				continue
+			}
+			if !yield(Logged{st.c, st.c.Parents}, nil) {
+				return
+			}
+			if n++; n == opt.Max {
+				return
+			}
+		}
+	}
+}
+
+// step is a commit that the walk visits.
+type step struct {
+	c    *vcs.Commit
+	show bool
+	next []vcs.ID // the parents that are followed
+}
+
+type walker struct {
+	s    *vcs.Store
+	opt  LogOptions
+	skip map[vcs.ID]bool
+}
+
+// walk visits commits, newest first.
+func (w *walker) walk() iter.Seq2[step, error] {
+	return func(yield func(step, error) bool) {
+		seen := make(map[vcs.ID]bool)
+		var q byTime
+		add := func(ids []vcs.ID) error {
+			for _, id := range ids {
+				if seen[id] || w.skip[id] {
+					continue
+				}
+				seen[id] = true
+				c, err := w.s.ReadCommit(id)
+				if err != nil {
+					return err
+				}
+				q.n++
+				heap.Push(&q, timed{c, c.Committer.When.Unix(), q.n})
+			}
+			return nil
+		}
+		err := add(w.opt.From)
+		for err == nil && len(q.items) > 0 {
+			st := step{c: heap.Pop(&q).(timed).c}
+			if !w.opt.Since.IsZero() && st.c.Time().Before(w.opt.Since) {
+				continue
+			}
+			if st.show, st.next, err = w.visit(st.c); err != nil {
+				break
+			}
+			if !w.opt.Until.IsZero() && st.c.Time().After(w.opt.Until) {
+				st.show = false
+			}
+			if !yield(st, nil) {
+				return
+			}
+			err = add(st.next)
+		}
+		if err != nil {
+			yield(step{}, err)
+		}
+	}
+}
+
+// visit decides about one commit.
+func (w *walker) visit(c *vcs.Commit) (show bool, next []vcs.ID, err error) {
+	if len(w.opt.Specs) == 0 {
+		return true, c.Parents, nil
+	}
+	mine, err := w.state(c.Tree)
+	if err != nil {
+		return false, nil, err
+	}
+	changed := len(c.Parents) > 0 || mine != ""
+	for _, p := range c.Parents {
+		pc, err := w.s.ReadCommit(p)
+		if err != nil {
+			return false, nil, err
+		}
+		same := pc.Tree == c.Tree
+		if !same {
+			theirs, err := w.state(pc.Tree)
+			if err != nil {
+				return false, nil, err
+			}
+			same = theirs == mine
+		}
+		if same && !w.opt.Mentions {
+			return false, []vcs.ID{p}, nil
+		}
+		changed = changed && !same
+	}
+	return changed || w.opt.Mentions && w.mentioned(c), c.Parents, nil
+}
+
+// state is equal for trees in which the specs select the same.
+func (w *walker) state(tree vcs.ID) (string, error) {
+	found, err := Find(w.s, tree, w.opt.Specs)
+	if err != nil {
+		return "", err
+	}
+	var b strings.Builder
+	for _, m := range found {
+		b.WriteString(m.Path)
+		b.WriteByte(0)
+		b.WriteString(m.Entry.Mode.String())
+		b.Write(m.Entry.ID[:])
+	}
+	return b.String(), nil
+}
+
+// mentioned reports whether a commit's trailer names one of the addresses.
+func (w *walker) mentioned(c *vcs.Commit) bool {
+	key := c.Trailer(versioned.TrailerAddress)
+	if key == "" {
+		return false
+	}
+	addr := key[strings.LastIndexByte(key, '/')+1:]
+	for _, s := range w.opt.Specs {
+		if s.Addr.IsValid() && s.Addr.String() == addr {
+			return true
+		}
+	}
+	return false
+}
+
+// byTime is a heap: newest commit first, equal times in the order of arrival.
+type byTime struct {
+	items []timed
+	n     int
+}
+
+type timed struct {
+	c   *vcs.Commit
+	t   int64
+	seq int
+}
+
+func (q *byTime) Len() int { return len(q.items) }
+func (q *byTime) Less(i, j int) bool {
+	a, b := q.items[i], q.items[j]
+	return a.t > b.t || a.t == b.t && a.seq < b.seq
+}
+func (q *byTime) Swap(i, j int) { q.items[i], q.items[j] = q.items[j], q.items[i] }
+func (q *byTime) Push(x any)    { q.items = append(q.items, x.(timed)) }
+func (q *byTime) Pop() any {
+	last := q.items[len(q.items)-1]
+	q.items = q.items[:len(q.items)-1]
+	return last
+}

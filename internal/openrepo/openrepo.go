@@ -1,0 +1,210 @@
+// Package openrepo opens whatever holds a history, by the one word with which a
+// person names it: a Git directory, bare or of a work tree; a badger store as
+// serve --repo makes it; an http, https, ssh or file URL; the data disk of a
+// machine that is off.
+//
+// What is not a local store is mirrored into the user's cache directory and
+// read there: a URL incrementally on each Open, a disk when it has changed.
+package openrepo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"arpeggio/vcs"
+	"arpeggio/vcs/badger"
+	"arpeggio/vcs/gitremote"
+)
+
+var (
+	// ErrNoRepository: there is nothing at the place, or something else.
+	ErrNoRepository = errors.New("no repository")
+	// ErrReadOnly: a repository that cannot be written here.
+	ErrReadOnly = errors.New("cannot be written")
+	// ErrNoMirror: Offline, and nothing was mirrored yet.
+	ErrNoMirror = errors.New("not mirrored yet")
+)
+
+// Kind says what a repository is kept in.
+type Kind int
+
+// Kinds of repositories.
+const (
+	Bare     Kind = iota // a bare Git directory
+	WorkTree             // the Git directory of a work tree
+	Badger               // a store of this program
+	URL                  // a mirror of a remote
+	Disk                 // a copy of what a data disk holds
+)
+
+// Options tunes Open. The zero value works, but opens no disks.
+type Options struct {
+	// Offline uses the mirror of a URL, or the copy of a disk, as it is.
+	Offline bool
+	// CacheDir holds the mirrors; "arpeggio" in the user's cache directory when
+	// empty.
+	CacheDir string
+	// Fetch is for URLs.
+	Fetch gitremote.FetchOptions
+	// Export writes what a data disk holds into a bare Git directory, which it
+	// makes.
+	Export func(ctx context.Context, disk, dir string) error
+	// Logger hears what opening a badger store found; nil discards.
+	Logger *slog.Logger
+}
+
+// Repo is an open repository. Reading is safe for concurrent use.
+type Repo struct {
+	Kind     Kind
+	Location string // as it was named
+	Store    *vcs.Store
+	// Detached is the commit of a HEAD that names no branch; zero when it does.
+	Detached vcs.ID
+
+	opt    Options
+	dir    *gitremote.Dir // nil for Badger
+	badger *badger.Backend
+}
+
+// Open opens a repository. Errors name the place and the remedy.
+func Open(ctx context.Context, location string, opt Options) (*Repo, error) {
+	r := &Repo{Location: location, opt: opt}
+	err := r.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+func (r *Repo) open(ctx context.Context) error {
+	info, err := os.Stat(r.Location)
+	switch {
+	case err == nil && info.IsDir():
+		return r.openDirectory(ctx)
+	case err == nil && info.Mode().IsRegular():
+		return r.openDisk(ctx, info)
+	case isURL(r.Location):
+		return r.openURL(ctx)
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%w: %s does not exist", ErrNoRepository, r.Location)
+	case err != nil:
+		return err
+	}
+	return fmt.Errorf("%w: %s is neither a directory, a file nor a URL", ErrNoRepository, r.Location)
+}
+
+// isURL recognises scheme://… and user@host:path.
+func isURL(s string) bool {
+	if strings.Contains(s, "://") {
+		return true
+	}
+	host, _, ok := strings.Cut(s, ":")
+	return ok && host != "" && !strings.ContainsAny(host, "/\\")
+}
+
+func (r *Repo) openDirectory(ctx context.Context) error {
+	if _, err := os.Stat(filepath.Join(r.Location, "MANIFEST")); err == nil {
+		r.Kind = Badger
+		b, err := badger.Open(ctx, r.Location, badger.Config{Logger: r.opt.Logger})
+		if err != nil {
+			return err
+		}
+		r.badger = b
+		return r.openStore(ctx, b, "")
+	}
+	dir, head, err := gitDirectory(r.Location)
+	if err != nil {
+		return err
+	}
+	r.Kind = Bare
+	if !isBare(dir) {
+		r.Kind = WorkTree
+	}
+	return r.openGit(ctx, dir, head)
+}
+
+// openGit opens a Git directory; head holds the file HEAD.
+func (r *Repo) openGit(ctx context.Context, dir, head string) error {
+	d, err := gitremote.OpenDir(dir)
+	if errors.Is(err, gitremote.ErrNotRepository) || errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%w in %s: it is neither a Git directory nor a store of this program", ErrNoRepository, r.Location)
+	}
+	if err != nil {
+		return err
+	}
+	r.dir = d
+	name := d.Head()
+	if head != filepath.Join(dir, "HEAD") { // of a linked work tree
+		name = ""
+	}
+	if name == "" {
+		b, err := os.ReadFile(head)
+		if err != nil {
+			d.Close()
+			return err
+		}
+		text := strings.TrimSpace(string(b))
+		if ref, ok := strings.CutPrefix(text, "ref:"); ok {
+			name = strings.TrimSpace(ref)
+		} else if r.Detached, err = vcs.ParseID(text); err != nil {
+			d.Close()
+			return fmt.Errorf("%s: HEAD: %w", r.Location, err)
+		}
+	}
+	return r.openStore(ctx, d, strings.TrimPrefix(name, "refs/heads/"))
+}
+
+func (r *Repo) openStore(ctx context.Context, b vcs.Backend, head string) error {
+	s, err := vcs.OpenStore(ctx, b, vcs.StoreConfig{Head: head, CacheBytes: 32 << 20, Logger: r.opt.Logger})
+	r.Store = s
+	return err
+}
+
+// Writable reports, with the remedy, why the repository cannot be written.
+func (r *Repo) Writable() error {
+	remedy := ""
+	switch r.Kind {
+	case Bare, Badger:
+		return nil
+	case WorkTree:
+		remedy = "its files are checked out: use git there, or work on a bare clone (git clone --bare)"
+	case URL:
+		remedy = "it is a mirror of a remote: take a copy with arpeggio snapshot --repo URL --out DIR and work on that"
+	case Disk:
+		remedy = "it is the disk of a machine: take a copy with arpeggio snapshot --disk FILE --out DIR and work on that"
+	}
+	return fmt.Errorf("%s %w; %s", r.Location, ErrReadOnly, remedy)
+}
+
+// Problems returns what was wrong with a badger store when it was opened.
+func (r *Repo) Problems() []vcs.Problem {
+	if r.badger == nil {
+		return nil
+	}
+	rep := r.badger.Report()
+	return rep.Problems
+}
+
+// Current returns the refs as they are now: it reads a Git directory again and
+// fetches from a URL. Their objects can be read through the Store, whose own
+// refs stay those of Open. A badger store is in nobody else's hands meanwhile.
+func (r *Repo) Current(ctx context.Context) ([]vcs.Ref, error) {
+	if r.dir == nil {
+		return r.Store.Refs()
+	}
+	if r.Kind == URL && !r.opt.Offline {
+		if err := r.fetch(ctx, r.dir.Path()); err != nil {
+			return nil, err
+		}
+	}
+	return r.dir.Refs()
+}
+
+// Close saves what was written and closes the repository.
+func (r *Repo) Close() error { return r.Store.Close() }
