@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/netip"
 	"sync"
@@ -59,6 +58,10 @@ const drainLimit = 10 * time.Second
 
 // capacity bounds the ARP cache, in dynamic entries.
 const capacity = 4096
+
+// maxConns bounds the TCP connections: with net/http behind it one takes some
+// 25 KiB, and the machine may have no more than a hundred megabytes.
+const maxConns = 2048
 
 // Appliance is a running appliance.
 type Appliance struct {
@@ -114,7 +117,7 @@ func (a *Appliance) start(ctx context.Context) error {
 	}
 	dev := &watched{a.cfg.Device, func(err error) { a.ended("network card", err) }}
 	n, err := node.Start(node.Config{
-		Device: dev, Name: a.cfg.Card, Addr: a.cfg.MAC, Addresses: a.addresses(), Gateway: a.cfg.Gateway,
+		Device: dev, Name: a.cfg.Card, Addr: a.cfg.MAC, Addresses: a.addresses(), Gateway: a.cfg.Gateway, MaxConns: maxConns,
 		ARP: arp.Config{Table: a.table, ExpireAfter: a.cfg.Expire, Capacity: capacity}, Logger: a.log,
 	})
 	if err != nil {
@@ -165,30 +168,28 @@ func (a *Appliance) serve() error {
 	if err != nil {
 		return err
 	}
-	if err := a.listen(a.cfg.Port, a.withSink(pages), nil); err != nil || a.cfg.Manage == 0 {
+	// The management pages know their own limits: a push may take its time.
+	srv := &http.Server{Handler: a.withSink(pages), ReadTimeout: stallLimit}
+	if err := a.listen(a.cfg.Port, srv); err != nil || a.cfg.Manage == 0 {
 		return err
 	}
 	live := a.newLive()
-	return a.listen(a.cfg.Manage, live, live.Close)
+	srv = &http.Server{Handler: live}
+	srv.RegisterOnShutdown(live.Close)
+	return a.listen(a.cfg.Manage, srv)
 }
 
-// listen serves h on a port of every own address. The shutdown calls stop, if
-// there is one, for answers that would not end by themselves.
-func (a *Appliance) listen(port uint16, h http.Handler, stop func()) error {
-	ln, err := a.node.Stack.Listen("tcp", net.JoinHostPort("", fmt.Sprint(port)))
+// listen serves on a port of every own address.
+func (a *Appliance) listen(port uint16, srv *http.Server) error {
+	ln, err := a.node.Stack.ListenTCP(netip.AddrPortFrom(netip.IPv4Unspecified(), port))
 	if err != nil {
 		return err
 	}
-	srv := &http.Server{
-		Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute,
-		ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
-	}
-	if stop != nil {
-		srv.RegisterOnShutdown(stop)
-	}
+	srv.ReadHeaderTimeout, srv.IdleTimeout = 10*time.Second, time.Minute
+	srv.ErrorLog = slog.NewLogLogger(a.log.Handler(), slog.LevelDebug)
 	a.servers = append(a.servers, srv)
 	a.work.Go(func() {
-		if err := srv.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+		if err := srv.Serve(impatient{ln}); !errors.Is(err, http.ErrServerClosed) {
 			a.ended(fmt.Sprintf("serve port %d", port), err)
 		}
 	})

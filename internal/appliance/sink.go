@@ -3,6 +3,7 @@ package appliance
 import (
 	"io"
 	"net/http"
+	"time"
 )
 
 // withSink puts the sink before the site when there is one.
@@ -15,6 +16,8 @@ func (a *Appliance) withSink(pages http.Handler) http.Handler {
 			pages.ServeHTTP(w, r)
 			return
 		}
+		// A measurement may take its time.
+		_ = http.NewResponseController(w).SetReadDeadline(time.Time{}) // a connection without deadlines has none to lift
 		if _, err := io.Copy(io.Discard, r.Body); err != nil {
 			w.WriteHeader(http.StatusBadRequest)
 			return

@@ -23,6 +23,7 @@ type Config struct {
 	// Addresses may be empty: DHCP adds one later.
 	Addresses []netip.Prefix
 	Gateway   netip.Addr // the default route's next hop; none when invalid
+	MaxConns  int        // bounds the TCP connections; the stack's default when 0
 	ARP       arp.Config // its Table decides where bindings are kept
 	Logger    *slog.Logger
 }
@@ -41,7 +42,7 @@ func Start(cfg Config) (*Node, error) {
 		cfg.ARP.Logger = cfg.Logger
 	}
 	n := &Node{
-		Stack: stack.New(stack.Config{Logger: cfg.Logger}),
+		Stack: stack.New(stack.Config{MaxConns: cfg.MaxConns, Logger: cfg.Logger}),
 		ARP:   arp.NewService(cfg.ARP),
 	}
 	var err error
