@@ -8,14 +8,17 @@ import (
 
 // Read moves received octets to p. It returns ErrWouldBlock when there are
 // none, io.EOF after the peer's FIN and after CloseRead, and the connection's
-// error when that is all there is; data that arrived before come first.
+// error when that is all there is; data that arrived before come first, and so
+// does a FIN: a reset that follows a whole stream (the answer to a keep-alive
+// probe when the peer has long forgotten the connection) takes nothing from it.
+// RFC 9293 §3.10.7.4 would flush what is queued; Linux keeps it, too.
 // Reading opens the window: call Output.
 func (c *Conn) Read(p []byte) (int, error) {
 	if n := c.rcvq.n; n > 0 && !c.noReader {
 		return c.rcvq.read(c.pool, p), nil
 	}
 	switch {
-	case c.noReader, c.err == nil && c.finDone():
+	case c.noReader, c.finDone():
 		return 0, io.EOF
 	case c.err != nil:
 		return 0, c.err

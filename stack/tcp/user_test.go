@@ -3,6 +3,7 @@ package tcp
 import (
 	"bytes"
 	"errors"
+	"io"
 	"strings"
 	"syscall"
 	"testing"
@@ -51,6 +52,33 @@ func TestWriteRefReleasesWhenAcknowledged(t *testing.T) {
 	}
 	if n, err := p.c.WriteRef([]byte("x"), func() { t.Error("released after an error") }); n != 0 || err != ErrAborted {
 		t.Fatalf("WriteRef: %d, %v", n, err)
+	}
+}
+
+// A reset takes nothing from a stream that has arrived whole; one that has not
+// ends with the error.
+func TestResetAfterWholeStream(t *testing.T) {
+	for _, whole := range []bool{true, false} {
+		p := inEstablished(t)
+		end, want := ACK, ErrReset
+		if whole {
+			end, want = FIN|ACK, io.EOF
+		}
+		p.recv(end, 1, 1, 4)
+		p.recv(RST, p.c.rcvNxt.Sub(peerISS), 0, 0)
+		if p.c.State() != Closed {
+			t.Fatalf("state %v", p.c.State())
+		}
+		b := make([]byte, 10)
+		if n, err := p.c.Read(b); n != 4 || err != nil {
+			t.Errorf("whole %v: Read: %d, %v", whole, n, err)
+		}
+		if n, err := p.c.Read(b); n != 0 || err != want {
+			t.Errorf("whole %v: then %d, %v; want %v", whole, n, err, want)
+		}
+		if _, err := p.c.Write(b); err != ErrReset {
+			t.Errorf("whole %v: Write: %v", whole, err)
+		}
 	}
 }
 
