@@ -48,7 +48,7 @@ func (e *ExitError) Error() string {
 		}
 	}
 	if len(e.Console) > 0 {
-		b.WriteString("; the console's last lines:")
+		b.WriteString("; the console says:")
 		for _, l := range e.Console {
 			b.WriteString("\n  | " + l)
 		}
@@ -123,14 +123,47 @@ func emulatorFailure(stderr, status string) *ExitError {
 // guestFailure explains a console.
 func guestFailure(console []byte) *ExitError {
 	e := &ExitError{Cause: ErrGuestDied, Detail: "its kernel panicked or asked for a reset", Console: lastLines(console)}
-	if s, line, ok := match(consoleSymptoms, string(console)); ok {
-		e.Cause, e.Detail, e.Remedy = s.cause, line, s.remedy
+	s, line, ok := match(consoleSymptoms, string(console))
+	if !ok {
+		return e
+	}
+	e.Cause, e.Detail, e.Remedy = s.cause, line, s.remedy
+	if crash := goCrash(console); crash != nil {
+		e.Detail, e.Console = crash[0], crash[:min(len(crash), consoleLines)]
 	}
 	return e
 }
 
+// goCrash returns what a Go program that crashed said, from its first word to
+// the kernel's panic over it, whose registers and call trace help nobody; nil
+// when the console has no such crash.
+func goCrash(console []byte) []string {
+	said, _, ok := bytes.Cut(console, []byte("Kernel panic - not syncing"))
+	if !ok {
+		return nil
+	}
+	if i := bytes.LastIndexByte(said, '\n'); i >= 0 {
+		said = said[:i] // without the kernel's time stamp
+	}
+	for _, word := range []string{"panic: ", "fatal error: "} {
+		if bytes.HasPrefix(said, []byte(word)) {
+			return allLines(said)
+		}
+		if i := bytes.Index(said, []byte("\n"+word)); i >= 0 {
+			return allLines(said[i:])
+		}
+	}
+	return nil
+}
+
 // lastLines returns the last lines that are not empty, as text.
 func lastLines(console []byte) []string {
+	all := allLines(console)
+	return all[max(0, len(all)-consoleLines):]
+}
+
+// allLines returns the lines that are not empty, as text.
+func allLines(console []byte) []string {
 	var out []string
 	for line := range bytes.Lines(console) {
 		s := strings.TrimRight(strings.ToValidUTF8(string(line), "?"), "\r\n \t")
@@ -139,7 +172,7 @@ func lastLines(console []byte) []string {
 			out = append(out, s)
 		}
 	}
-	return out[max(0, len(out)-consoleLines):]
+	return out
 }
 
 // printable drops control characters, so that a guest cannot command the terminal.

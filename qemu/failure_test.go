@@ -50,6 +50,17 @@ func TestGuestFailure(t *testing.T) {
 	}
 }
 
+// A crashed program's own words come before the kernel's registers.
+func TestCrashedProgramIsQuoted(t *testing.T) {
+	const console = "[ 1.0] booting\ntime=now msg=\"store opened\"\r\npanic: slice bounds out of range\n\ngoroutine 67 [running]:\nmain.main()\n" +
+		"[ 6.3] Kernel panic - not syncing: Attempted to kill init! exitcode=0x00000200\n[ 6.4] RIP: 0033:0x4925eb\n"
+	var e *ExitError
+	if err := guestFailure([]byte(console)); !errors.As(err, &e) || e.Detail != "panic: slice bounds out of range" ||
+		strings.Join(e.Console, "|") != "panic: slice bounds out of range|goroutine 67 [running]:|main.main()" {
+		t.Errorf("%+v", e)
+	}
+}
+
 func TestConsoleCannotCommandTheTerminal(t *testing.T) {
 	err := guestFailure([]byte("\x1b[2Jgone\x07\r\n\n\xff\xfe\n"))
 	if s := err.Error(); strings.ContainsAny(s, "\x1b\x07\r") || !utf8.ValidString(s) || !strings.Contains(s, "[2Jgone") {
