@@ -40,6 +40,9 @@ const (
 // arpeggio data disk.
 var ErrForeignDisk = errors.New("not an arpeggio data disk")
 
+// ErrCutDisk is in the error of InspectDisk for a data disk whose end is missing.
+var ErrCutDisk = errors.New("is cut off")
+
 // CreateDisk makes a new data disk of size octets (0 means DefaultDiskSize) in
 // the file at path: a small prepared file system, which the guest grows to the
 // file's size when it first mounts it. The file is sparse and appears whole or
@@ -108,8 +111,9 @@ func unpackSparse(f *os.File, r io.Reader) error {
 }
 
 // InspectDisk says early whether the file at path is an arpeggio data disk: it
-// compares the magic number, label and UUID in the superblock, and nothing else.
-// The error wraps fs.ErrNotExist or ErrForeignDisk. It writes nothing.
+// compares the magic number, label, UUID and size in the superblock, and nothing
+// else. The error wraps fs.ErrNotExist, ErrForeignDisk or ErrCutDisk. It writes
+// nothing.
 func InspectDisk(path string) error {
 	f, err := os.Open(path)
 	if err != nil {
@@ -125,7 +129,7 @@ func InspectDisk(path string) error {
 		return foreign("it is a directory")
 	}
 	// Offsets of the ext4 superblock, which starts at octet 1024.
-	const at, magic, uuid, label = 1024, 0x38, 0x68, 0x78
+	const at, blocks, logSize, magic, uuid, label = 1024, 0x04, 0x18, 0x38, 0x68, 0x78
 	b := make([]byte, 1024)
 	if _, err := f.ReadAt(b, at); errors.Is(err, io.EOF) {
 		return foreign("it is too short")
@@ -140,6 +144,14 @@ func InspectDisk(path string) error {
 	}
 	if hex.EncodeToString(b[uuid:uuid+16]) != strings.ReplaceAll(DiskUUID, "-", "") {
 		return foreign("its UUID is another")
+	}
+	le := binary.LittleEndian
+	want := int64(le.Uint32(b[blocks:])) * (1024 << min(le.Uint32(b[logSize:]), 6))
+	if have, err := f.Seek(0, io.SeekEnd); err != nil {
+		return fmt.Errorf("vmimage: data disk: %w", err)
+	} else if have < want {
+		return fmt.Errorf("vmimage: %s %w: it has %d MiB of %d; restore it from a copy, or move it away and let a new one be made",
+			path, ErrCutDisk, have>>20, want>>20)
 	}
 	return nil
 }

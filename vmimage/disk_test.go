@@ -89,6 +89,13 @@ func TestInspectDiskRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	b = b[:8192]
+	cut := filepath.Join(t.TempDir(), "cut")
+	if err := os.WriteFile(cut, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := InspectDisk(cut); !errors.Is(err, ErrCutDisk) || !strings.Contains(err.Error(), "0 MiB of 32") {
+		t.Errorf("a disk that lost its end: %v", err)
+	}
 	spoilt := func(at int) []byte {
 		c := bytes.Clone(b)
 		c[at] ^= 0xff
