@@ -19,6 +19,7 @@ import (
 	"arpeggio/tuntap"
 	"arpeggio/vcs"
 	"arpeggio/vcs/badger"
+	"arpeggio/vcs/gitremote"
 	"arpeggio/vcs/packfile"
 	"arpeggio/vmimage"
 )
@@ -43,6 +44,7 @@ type guestConfig struct {
 	Expire time.Duration
 	Manage bool
 	Export bool // no site: open the data disk, export it, stop
+	Saved  bool // export the last snapshot and leave the store alone
 }
 
 // words returns c for the kernel's command line.
@@ -57,12 +59,15 @@ func (c guestConfig) words() map[string]string {
 	if c.Export {
 		w["export"] = "1"
 	}
+	if c.Saved {
+		w["saved"] = "1"
+	}
 	return w
 }
 
 // parseGuestConfig reads what words wrote.
 func parseGuestConfig(w map[string]string) (c guestConfig, err error) {
-	c = guestConfig{Node: w["node"], Manage: w["manage"] == "1", Export: w["export"] == "1"}
+	c = guestConfig{Node: w["node"], Manage: w["manage"] == "1", Export: w["export"] == "1", Saved: w["saved"] == "1"}
 	if v, ok := w["expire"]; ok {
 		if c.Expire, err = time.ParseDuration(v); err != nil || c.Expire <= 0 {
 			return c, fmt.Errorf("arpeggio.expire=%s on the kernel's command line is not a positive duration such as 20m", v)
@@ -79,7 +84,7 @@ func guestMain() int {
 			return err
 		}
 		if cfg.Export {
-			return exportDisk(ctx, env)
+			return exportDisk(ctx, env, cfg.Saved)
 		}
 		return serveGuest(ctx, env, cfg)
 	})
@@ -94,10 +99,16 @@ func describe(b *badger.Backend) string {
 	case !r.OK():
 		return "history with damage: " + r.String()
 	case r.Commits == 0:
-		return "no history yet"
+		return noHistory
 	}
 	return "history verified: " + r.String()
 }
+
+// noHistory describes a store without commits.
+const noHistory = "no history yet"
+
+// storeRefused begins the message of a guest whose store does not open.
+const storeRefused = "the store on the data disk does not open"
 
 // openDisk opens the store on the data disk.
 func openDisk(ctx context.Context, env guest.Env) (*badger.Backend, error) {
@@ -105,8 +116,8 @@ func openDisk(ctx context.Context, env guest.Env) (*badger.Backend, error) {
 	b, err := badger.Open(ctx, dir, badger.Config{Logger: env.Logger})
 	if err != nil {
 		return nil, &guest.Fatal{
-			Message: fmt.Sprintf("the store on the data disk does not open: %v", err),
-			Remedy:  "keep the disk, and boot from another one with --disk FILE; its last snapshot is the bare Git directory arp.git on its ext4 file system",
+			Message: fmt.Sprintf("%s: %v", storeRefused, err),
+			Remedy:  "take the disk's last snapshot off with arpeggio snapshot --disk FILE --out DIR, keep the disk, and boot from another one",
 		}
 	}
 	return b, nil
@@ -171,7 +182,15 @@ func serveGuest(ctx context.Context, env guest.Env, cfg guestConfig) error {
 
 // exportDisk serves exports of the data disk's history until the host has had
 // enough. It brings no card up and writes nothing but what recovery needs.
-func exportDisk(ctx context.Context, env guest.Env) error {
+func exportDisk(ctx context.Context, env guest.Env, saved bool) error {
+	if saved {
+		dir, err := gitremote.OpenDir(filepath.Join(env.DataDir, guestSnapshot))
+		if err != nil {
+			return err
+		}
+		defer dir.Close()
+		return exportFrom(ctx, env, dir, "its last snapshot")
+	}
 	b, err := openDisk(ctx, env)
 	if err != nil {
 		return err
@@ -182,8 +201,18 @@ func exportDisk(ctx context.Context, env guest.Env) error {
 		return err
 	}
 	defer store.Close()
-	env.Control.HandleExport(func(what control.Export, w io.Writer) error { return export(ctx, what, w, store) })
-	if err := env.Ready(nil, nil, describe(b)); err != nil {
+	return exportFrom(ctx, env, store, describe(b))
+}
+
+// exportable is where refs and what they lead to are read.
+type exportable interface {
+	vcs.ObjectReader
+	Refs() ([]vcs.Ref, error)
+}
+
+func exportFrom(ctx context.Context, env guest.Env, from exportable, data string) error {
+	env.Control.HandleExport(func(what control.Export, w io.Writer) error { return export(ctx, what, w, from) })
+	if err := env.Ready(nil, nil, data); err != nil {
 		return err
 	}
 	<-ctx.Done()
@@ -191,7 +220,7 @@ func exportDisk(ctx context.Context, env guest.Env) error {
 }
 
 // export writes the whole history as a bundle.
-func export(ctx context.Context, what control.Export, w io.Writer, store *vcs.Store) error {
+func export(ctx context.Context, what control.Export, w io.Writer, store exportable) error {
 	if what.What != exportBundle {
 		return fmt.Errorf("this guest exports %q, not %q", exportBundle, what.What)
 	}

@@ -51,6 +51,7 @@ func (c *serveCmd) Run(ctx context.Context) error {
 	if err := c.check(&cfg); err != nil {
 		return err
 	}
+	surviveClosedOutput()
 	var tree fs.FS // nil is the built-in site
 	if c.Root != "" {
 		dir, err := site.OpenDir(c.Root)

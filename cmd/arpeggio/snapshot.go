@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"strings"
 
 	"arpeggio/internal/control"
 	"arpeggio/internal/guest"
@@ -28,7 +29,7 @@ func (c *snapshotCmd) Run(ctx context.Context) error {
 	if c.Repo != "" {
 		report, err = gitremote.Fetch(ctx, c.Repo, c.Out, gitremote.FetchOptions{})
 	} else {
-		report, err = c.fromDisk(ctx)
+		report, err = exportFromDisk(ctx, c.Image, c.Disk, c.Out)
 	}
 	if err != nil {
 		return err
@@ -41,13 +42,42 @@ func (c *snapshotCmd) Run(ctx context.Context) error {
 	return nil
 }
 
-// fromDisk boots a guest that exports the disk's history, and takes it in.
-func (c *snapshotCmd) fromDisk(ctx context.Context) (gitremote.Report, error) {
+// exportFromDisk takes into the bare Git directory out what a guest exports: the
+// history on the data disk or, when its store is damaged, the last snapshot that
+// was written beside it.
+func exportFromDisk(ctx context.Context, image, disk, out string) (gitremote.Report, error) {
+	report, err := bootExport(ctx, image, disk, out, guestConfig{Export: true})
+	if err == nil || !storeFails(err) {
+		return report, err
+	}
+	note("%v", err)
+	note("taking the last snapshot on %s instead", disk)
+	if report, serr := bootExport(ctx, image, disk, out, guestConfig{Export: true, Saved: true}); serr == nil {
+		return report, nil
+	}
+	return report, withHint(err, "neither the store nor the last snapshot can be read: keep the disk, and check a copy of it with e2fsck -f FILE")
+}
+
+// storeFails reports whether it is the store that a guest fails on: it does not
+// open, reading it kills the guest, or what it says cannot be exported.
+func storeFails(err error) bool {
+	fatal, ok := errors.AsType[*control.FatalError](err)
+	_, export := errors.AsType[exportError](err)
+	return export || errors.Is(err, qemu.ErrGuestDied) || ok && strings.HasPrefix(fatal.Message, storeRefused)
+}
+
+// exportError is a guest's failure to export.
+type exportError struct{ error }
+
+func (e exportError) Unwrap() error { return e.error }
+
+// bootExport boots a guest that exports what config says, and takes it in.
+func bootExport(ctx context.Context, image, disk, out string, config guestConfig) (gitremote.Report, error) {
 	var none gitremote.Report
-	if err := vmimage.InspectDisk(c.Disk); err != nil {
+	if err := vmimage.InspectDisk(disk); err != nil {
 		return none, err
 	}
-	im, err := loadImage(c.Image)
+	im, err := loadImage(image)
 	if err != nil {
 		return none, err
 	}
@@ -58,16 +88,16 @@ func (c *snapshotCmd) fromDisk(ctx context.Context) (gitremote.Report, error) {
 	if err != nil {
 		return none, err
 	}
-	params.Data, params.Extra = guest.DataRequired, guestConfig{Export: true}.words()
+	params.Data, params.Extra = guest.DataRequired, config.words()
 	accel := qemu.Probe(ctx)
 	limit := bootLimitKVM
 	if accel.Kind == qemu.TCG {
 		limit = bootLimitTCG
 	}
-	note("booting a guest that exports %s (%s)", c.Disk, accel.Kind)
+	note("booting a guest that exports %s (%s)", disk, accel.Kind)
 	log := slog.New(slog.DiscardHandler)
 	m, err := startMachine(ctx, limit, params, qemu.Config{
-		Kernel: im.Kernel, Initrd: im.Initramfs, Memory: 256, Accel: accel, Disk: qemu.Disk{Path: c.Disk}, Logger: log,
+		Kernel: im.Kernel, Initrd: im.Initramfs, Memory: 256, Accel: accel, Disk: qemu.Disk{Path: disk}, Logger: log,
 	}, log)
 	if err != nil {
 		if errors.Is(err, qemu.ErrDiskInUse) {
@@ -83,8 +113,11 @@ func (c *snapshotCmd) fromDisk(ctx context.Context) (gitremote.Report, error) {
 	}
 	defer os.Remove(bundle.Name())
 	defer bundle.Close()
+	if m.ready.Data == noHistory {
+		return none, fmt.Errorf("%s holds no history yet", disk)
+	}
 	if _, err := m.host.Export(ctx, control.Export{What: exportBundle}, bundle); err != nil {
-		return none, fmt.Errorf("export %s: %w", c.Disk, err)
+		return none, exportError{fmt.Errorf("export %s: %w", disk, err)}
 	}
 	if err := m.qemu.Stop(ctx, func(ctx context.Context) error { return m.host.Stop(ctx, "exported") }); err != nil {
 		note("%v", err)
@@ -92,5 +125,5 @@ func (c *snapshotCmd) fromDisk(ctx context.Context) (gitremote.Report, error) {
 	if _, err := bundle.Seek(0, io.SeekStart); err != nil {
 		return none, err
 	}
-	return gitremote.ImportBundle(bundle, c.Out)
+	return gitremote.ImportBundle(bundle, out)
 }

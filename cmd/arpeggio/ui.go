@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 )
 
 // note tells the person at the terminal what is going on, on standard error.
@@ -13,10 +14,37 @@ func note(format string, args ...any) {
 	fmt.Fprintf(os.Stderr, "arpeggio: "+format+"\n", args...)
 }
 
+// impatience is how long after the first Ctrl-C a second one is heard. One that
+// comes earlier is an echo: timeout and shells signal both a program and its
+// group.
+const impatience = time.Second
+
 // onSecondInterrupt returns a context that ends at the next Ctrl-C, for work
 // that began with the first one.
 func onSecondInterrupt(ctx context.Context) (context.Context, context.CancelFunc) {
-	return signal.NotifyContext(ctx, stopSignals()...)
+	ctx, cancel := context.WithCancel(ctx)
+	go func() {
+		select {
+		case <-time.After(impatience):
+		case <-ctx.Done():
+			return
+		}
+		c := make(chan os.Signal, 1)
+		signal.Notify(c, os.Interrupt, syscall.SIGTERM)
+		defer signal.Stop(c)
+		select {
+		case <-c:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, cancel
+}
+
+// surviveClosedOutput lets the program go on when whoever read its output has
+// gone, as head does: a machine is not to lose power for that.
+func surviveClosedOutput() {
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 }
 
 // stopSignals are those that end the program in order: Ctrl-C, kill, and the end

@@ -6,7 +6,31 @@ import (
 	"slices"
 	"syscall"
 	"testing"
+	"time"
 )
+
+// A signal that comes twice at once, as timeout and some shells send it, stops
+// the program in order; one that comes later is a person who is impatient.
+func TestSecondInterrupt(t *testing.T) {
+	first := make(chan os.Signal, 8)
+	signal.Notify(first, syscall.SIGTERM) // as run does, so that this test survives
+	defer signal.Stop(first)
+	ctx, cancel := onSecondInterrupt(t.Context())
+	defer cancel()
+	syscall.Kill(os.Getpid(), syscall.SIGTERM)
+	<-first
+	select {
+	case <-ctx.Done():
+		t.Fatal("an echo of the first signal ended the orderly stop")
+	case <-time.After(impatience + 200*time.Millisecond):
+	}
+	syscall.Kill(os.Getpid(), syscall.SIGTERM)
+	select {
+	case <-ctx.Done():
+	case <-time.After(5 * time.Second):
+		t.Fatal("a second signal changes nothing")
+	}
+}
 
 // The end of the terminal stops the program in order, except under nohup.
 func TestStopSignals(t *testing.T) {

@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strings"
+	"syscall"
 	"time"
 
 	"arpeggio/internal/control"
@@ -28,7 +31,7 @@ type vmRunCmd struct {
 	Net      string        `enum:"lan,user,tap" default:"lan" help:"The wire: lan (a software LAN in this process), user (QEMU's own gateway), tap (a TAP of this host, needs root). Default ${default}."`
 	Tap      string        `default:"arpeggio0" placeholder:"NAME" help:"Name of the TAP for --net tap (${default})."`
 	IP       netip.Prefix  `placeholder:"ADDR/LEN" help:"The guest's address. Default: by DHCP; 10.9.0.2/24 for --net tap."`
-	HTTP     string        `default:"127.0.0.1:8080" placeholder:"ADDR" help:"Where this host publishes the site (${default})."`
+	HTTP     string        `default:"127.0.0.1:8080" placeholder:"ADDR" help:"Where this host publishes the site (${default}); off for nowhere."`
 	Manage   string        `default:"off" placeholder:"ADDR" help:"Where this host publishes live page, metrics and history; they tell who is on the network. Off by default."`
 	Memory   int           `default:"256" placeholder:"MIB" help:"The guest's memory (${default})."`
 	Accel    string        `enum:"auto,kvm,tcg" default:"auto" help:"How to run guest code: auto probes (${default}), kvm, tcg."`
@@ -37,7 +40,7 @@ type vmRunCmd struct {
 	Seed     uint64        `default:"2015" help:"Seed of the stations' lives for --net lan (${default})."`
 	Stations int           `default:"12" help:"Stations on the LAN for --net lan (${default})."`
 	Pcap     string        `placeholder:"FILE" help:"Record the LAN's frames as pcapng (--net lan)."`
-	Console  string        `placeholder:"FILE" help:"Where the guest's serial console goes. Default: console.log beside the image."`
+	Console  string        `placeholder:"FILE" help:"Where the guest's serial console goes. Default: beside the data disk, or the image when there is none."`
 	Install  bool          `help:"Install QEMU through the package manager when it is missing and no password is needed for that."`
 	Verbose  bool          `short:"v" help:"Show what the guest and the stations do."`
 }
@@ -54,6 +57,7 @@ func (c *vmRunCmd) Run(ctx context.Context) error {
 	if err := c.check(); err != nil {
 		return err
 	}
+	surviveClosedOutput()
 	im, err := loadImage(c.Image)
 	if err != nil {
 		return err
@@ -63,6 +67,9 @@ func (c *vmRunCmd) Run(ctx context.Context) error {
 	}
 	if c.Console == "" {
 		c.Console = filepath.Join(c.Image, "console.log")
+		if c.Disk != "" { // a second machine on this image has another disk
+			c.Console = strings.TrimSuffix(c.Disk, ".img") + ".console.log"
+		}
 	}
 	log := c.logger()
 	w, err := c.openWire(ctx, log)
@@ -81,6 +88,9 @@ func (c *vmRunCmd) Run(ctx context.Context) error {
 	if errors.Is(err, qemu.ErrAccelerator) && accel.Kind == qemu.KVM && ctx.Err() == nil {
 		note("KVM gave up on the guest; starting again with TCG")
 		m, err = c.boot(ctx, im, w, qemu.Accelerator{Kind: qemu.TCG}, log)
+	}
+	if errors.Is(err, qemu.ErrGuestDied) && c.Disk != "" {
+		err = withHint(err, "if it dies with this disk only, the store on it is damaged: take its last snapshot off with %s snapshot --disk %s --out DIR, keep it, and boot from another one", os.Args[0], c.Disk)
 	}
 	if err != nil {
 		return err
@@ -171,7 +181,14 @@ func (c *vmRunCmd) prepareDisk() error {
 		note("new data disk %s of %d MiB (sparse)", c.Disk, c.DiskSize)
 		return nil
 	}
-	return vmimage.InspectDisk(c.Disk)
+	if err := vmimage.InspectDisk(c.Disk); err != nil {
+		return err
+	}
+	lock, err := qemu.LockDisk(c.Disk) // QEMU's start takes it for good
+	if err != nil {
+		return withHint(err, "give each machine a disk of its own with --disk FILE (make run: DISK=FILE)")
+	}
+	return lock.Close()
 }
 
 // machine is a booted guest and the conversation with it.
@@ -251,7 +268,7 @@ func startMachine(ctx context.Context, limit time.Duration, params guest.Params,
 func (m *machine) bootError(ctx context.Context, err error) error {
 	var fatal *control.FatalError
 	if errors.As(err, &fatal) {
-		return withHint(fmt.Errorf("the guest refuses: %s", fatal.Message), "%s", fatal.Remedy)
+		return withHint(refusal{fatal}, "%s", fatal.Remedy)
 	}
 	if errors.Is(err, control.ErrGuestGone) {
 		select { // its end follows its silence
@@ -273,6 +290,12 @@ func (m *machine) bootError(ctx context.Context, err error) error {
 	return err
 }
 
+// refusal is a guest's fatal message; its remedy is told as a hint.
+type refusal struct{ *control.FatalError }
+
+func (r refusal) Error() string { return "the guest refuses: " + r.Message }
+func (r refusal) Unwrap() error { return r.FatalError }
+
 func tail(lines []string) string {
 	var out string
 	for _, l := range lines {
@@ -287,7 +310,9 @@ func tail(lines []string) string {
 // announce prints what a person wants to know about the running machine.
 func (c *vmRunCmd) announce(m *machine, w wire) {
 	fmt.Printf("ready after %.1f s (%s)\n", m.boot.Seconds(), m.ready.Data)
-	fmt.Printf("  site     http://%s/\n", w.published("--http"))
+	if c.HTTP != "off" {
+		fmt.Printf("  site     http://%s/\n", w.published("--http"))
+	}
 	if c.Manage != "off" {
 		fmt.Printf("  live     http://%s/\n", w.published("--manage"))
 		fmt.Printf("  history  git clone http://%s/arp.git\n", w.published("--manage"))
@@ -320,9 +345,18 @@ func listen(flag, addr string) (net.Listener, error) {
 	if bad := new(net.AddrError); errors.As(err, &bad) {
 		return nil, usagef("%s %s: want an address and a port such as 127.0.0.1:8080", flag, addr)
 	}
-	if err != nil {
-		return nil, withHint(fmt.Errorf("cannot publish on %s: %w", addr, err),
-			"something else uses that port: choose another with %s ADDR:PORT (make run: %s=ADDR:PORT)", flag, map[string]string{"--http": "HTTP", "--manage": "MANAGE"}[flag])
+	if err == nil {
+		return ln, nil
 	}
-	return ln, nil
+	why := "that address does not work here"
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		why = "something else uses that port"
+	case errors.Is(err, fs.ErrPermission):
+		why = "ports below 1024 are root's"
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		why = "this host has no such address"
+	}
+	variable := map[string]string{"--http": "HTTP", "--manage": "MANAGE"}[flag]
+	return nil, withHint(fmt.Errorf("cannot publish on %s: %w", addr, err), "%s: choose another with %s ADDR:PORT (make run: %s=ADDR:PORT)", why, flag, variable)
 }

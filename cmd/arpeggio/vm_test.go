@@ -124,6 +124,34 @@ func TestVM(t *testing.T) {
 	must(t, "git", "clone", "-q", gitURL, second)
 	must(t, "git", "-C", second, "merge-base", "--is-ancestor", head, "HEAD")
 	p.stop(time.Minute)
+	checkDamaged(t, run, disk, head)
+}
+
+// checkDamaged spoils the store on the powered-off disk: the machine refuses it
+// and says what to do, and doing that gives the history back.
+func checkDamaged(t *testing.T, run []string, disk, head string) {
+	t.Helper()
+	need(t, "debugfs")
+	dir := t.TempDir()
+	manifest := filepath.Join(dir, "MANIFEST")
+	must(t, "debugfs", "-R", "dump /store/MANIFEST "+manifest, disk)
+	b, err := os.ReadFile(manifest)
+	if err != nil || len(b) == 0 {
+		t.Fatalf("the store's manifest: %d octets, %v", len(b), err)
+	}
+	b[len(b)/2] ^= 0xff
+	if err := os.WriteFile(manifest, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	must(t, "debugfs", "-w", "-R", "rm /store/MANIFEST", disk)
+	must(t, "debugfs", "-w", "-R", "write "+manifest+" /store/MANIFEST", disk)
+	refused(t, `does not open[\s\S]*hint: .*snapshot --disk`, run...)
+	rescued, image := filepath.Join(dir, "rescued.git"), run[4]
+	if out := must(t, run[0], "snapshot", "--disk", disk, "--image", image, "--out", rescued); !strings.Contains(out, "last snapshot") {
+		t.Errorf("it does not say that it took the snapshot:\n%s", out)
+	}
+	checkSnapshot(t, rescued)
+	must(t, "git", "-C", rescued, "merge-base", "--is-ancestor", head, "primary")
 }
 
 func commits(t *testing.T, dir string) int {
