@@ -39,6 +39,7 @@ build: $(BUILD)/arpeggio
 
 $(BUILD)/arpeggio: FORCE
 	@mkdir -p $(BUILD)
+	@[ -e $@ ] || echo 'build  $@ (the first time takes a minute or two)'
 	@CGO_ENABLED=0 $(GO) build $(GOFLAGS_BIN) -o $@ ./cmd/arpeggio
 
 # The kernel is a Go module like any other dependency: pinned in go.mod,
