@@ -31,6 +31,8 @@ type commands struct {
 	Snapshot snapshotCmd `cmd:"" help:"Write a history as a bare Git directory."`
 	Demo     demoCmd     `cmd:"" help:"Run ten nodes on one switch in this process, each with its own repository."`
 
+	historyCmds
+
 	Version kong.VersionFlag `help:"Print the version and exit."`
 }
 
@@ -87,6 +89,10 @@ type exited struct{} // unwinds the parser after it has printed help
 
 // fail prints err for a person and returns the exit code.
 func fail(err error) int {
+	var e exitError
+	if errors.As(err, &e) && e.error == nil {
+		return e.code
+	}
 	fmt.Fprintf(os.Stderr, "arpeggio: %v\n", err)
 	if h := hintOf(err); h != "" {
 		fmt.Fprintf(os.Stderr, "hint: %s\n", h)
@@ -94,6 +100,9 @@ func fail(err error) int {
 	var u usageError
 	if errors.As(err, &u) {
 		return 2
+	}
+	if e.code != 0 {
+		return e.code
 	}
 	return 1
 }

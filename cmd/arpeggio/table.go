@@ -1,0 +1,202 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"arpeggio/arp/versioned"
+	"arpeggio/internal/cli"
+	"arpeggio/internal/history"
+	"arpeggio/vcs"
+)
+
+type tableCmd struct {
+	repoFlags
+	printFlags
+	All bool   `short:"a" help:"Expired addresses, too."`
+	Rev string `arg:"" optional:"" default:"HEAD" name:"rev|time" help:"A revision or a time (HEAD)."`
+}
+
+func (*tableCmd) Help() string {
+	return `The ARP table, one line for each address. Exit codes: 0 ok, 1 failure, 2 usage.
+
+Examples:
+
+  arpeggio table --repo arp.git
+  arpeggio table --repo http://127.0.0.1:8081/arp.git "5m ago" --json`
+}
+
+func (c *tableCmd) Run(ctx context.Context) (err error) {
+	s, err := c.open(ctx, c.printFlags)
+	if err != nil {
+		return err
+	}
+	defer s.close(&err)
+	r, err := s.Resolve(c.Rev)
+	if err != nil {
+		return err
+	}
+	is, err := history.IsTable(s.Store, r.Commit)
+	if err != nil {
+		return err
+	}
+	if !is {
+		return withHint(fmt.Errorf("%v in %s holds no ARP table", r.Commit.ID.Short(), s.repo.Location), "arpeggio show REV:PATH prints files and folders")
+	}
+	s.out.Page()
+	return s.table(r.Commit, c.All)
+}
+
+// table prints the entries of a commit.
+func (s *session) table(c *vcs.Commit, expired bool) error {
+	repo, err := versioned.NewRepo(s.Store)
+	if err != nil {
+		return err
+	}
+	snap, err := repo.AtCommit(c.ID)
+	if err != nil {
+		return err
+	}
+	var rows []versioned.Row
+	for e, err := range snap.All("") {
+		switch {
+		case errors.Is(err, vcs.ErrDecode):
+			note("%s: %v; skipped", e.Key, err)
+		case err != nil:
+			return err
+		case expired || e.Value.State != versioned.Expired:
+			rows = append(rows, versioned.Row{Key: e.Key, Entry: e.Value})
+		}
+	}
+	s.rows(rows)
+	return nil
+}
+
+// rows prints entries.
+func (s *session) rows(rows []versioned.Row) {
+	history.SortRows(rows)
+	if s.out.IsJSON() {
+		for _, r := range rows {
+			s.out.JSON(toEntryJSON(r))
+		}
+		return
+	}
+	var t cli.Columns
+	t.Row(cli.Cell{Text: "address", Style: cli.Heading}, cli.Cell{Text: heading(rows), Style: cli.Heading}, cli.Cell{Text: "mac", Style: cli.Heading},
+		cli.Cell{Text: "state", Style: cli.Heading}, cli.Cell{Text: "first seen", Style: cli.Heading},
+		cli.Cell{Text: "learned", Style: cli.Heading}, cli.Cell{Text: "node", Style: cli.Heading}, cli.Cell{Text: "earlier", Style: cli.Heading})
+	for _, r := range rows {
+		e, style := r.Entry, cli.Plain
+		switch e.State {
+		case versioned.Expired:
+			style = cli.Faint
+		case versioned.Static:
+			style = cli.Ref
+		}
+		var earlier []string
+		for _, m := range e.Earlier {
+			if !m.IsZero() {
+				earlier = append(earlier, m.String())
+			}
+		}
+		t.Row(cli.Cell{Text: r.Key.Addr.String(), Style: style}, cli.Cell{Text: place(r)}, cli.Cell{Text: e.MAC.String(), Style: style},
+			cli.Cell{Text: e.State.String(), Style: style}, cli.Cell{Text: s.clock(time.Unix(e.FirstSeen, 0))},
+			cli.Cell{Text: e.Learned}, cli.Cell{Text: e.Node}, cli.Cell{Text: strings.Join(earlier, " "), Style: cli.Faint})
+	}
+	t.Print(s.out)
+}
+
+// heading names the column of domains and VLANs when it is needed.
+func heading(rows []versioned.Row) string {
+	for _, r := range rows {
+		if place(r) != "" {
+			return "network"
+		}
+	}
+	return ""
+}
+
+type atCmd struct {
+	repoFlags
+	printFlags
+	Time string   `arg:"" name:"time" help:"A time such as 12:03, yesterday 12:03, 5m ago or RFC 3339; also a revision."`
+	Args []string `arg:"" optional:"" name:"path|address" help:"The files or addresses to show (all)."`
+}
+
+func (*atCmd) Help() string {
+	return `What was known at a time: the commit that held then on HEAD's branch, and its
+ARP table, or the files that are named. A time of day is the last one that has
+passed. Exit codes: 0 ok, 1 failure, 2 usage.
+
+Examples:
+
+  arpeggio at --repo arp.git 12:03 10.9.0.7
+  arpeggio at --repo arp.git "yesterday 18:00"`
+}
+
+func (c *atCmd) Run(ctx context.Context) (err error) {
+	s, err := c.open(ctx, c.printFlags)
+	if err != nil {
+		return err
+	}
+	defer s.close(&err)
+	r, err := s.Resolve(c.Time)
+	if err != nil {
+		return err
+	}
+	is, err := history.IsTable(s.Store, r.Commit)
+	if err != nil {
+		return err
+	}
+	s.out.Page()
+	if c.JSON {
+		s.out.JSON(toJSON(r.Commit, s.heads()[r.Commit.ID]))
+	} else {
+		s.out.Printf("%s\n\n", s.line(r.Commit, s.heads()[r.Commit.ID]))
+	}
+	var specs []history.Spec
+	for _, a := range c.Args {
+		specs = append(specs, history.ParseSpec(a))
+	}
+	switch {
+	case len(specs) > 0 && is:
+		return s.entries(r.Commit, specs)
+	case len(specs) > 0:
+		return s.showFiles(r.Commit, specs)
+	case is:
+		return s.table(r.Commit, false)
+	}
+	return s.showFiles(r.Commit, []history.Spec{{}})
+}
+
+// entries prints the entries that are named, expired ones too, and other files
+// as they are.
+func (s *session) entries(c *vcs.Commit, specs []history.Spec) error {
+	var rows []versioned.Row
+	for _, sp := range specs {
+		found, err := history.Require(s.Store, c, []history.Spec{sp})
+		if err != nil {
+			return err
+		}
+		for _, m := range found {
+			row, ok, err := s.row(m.Path, m.Entry)
+			switch {
+			case err != nil:
+				return err
+			case ok:
+				rows = append(rows, row)
+			default:
+				if err := s.showFile(c, m); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	if len(rows) > 0 {
+		s.rows(rows)
+	}
+	return nil
+}
