@@ -14,6 +14,7 @@ func (c *Conn) ack(now Instant, seg *Segment) bool {
 	if c.sack && seg.Options.NSACK > 0 {
 		fresh = c.updateBoard(seg)
 	}
+	c.tailProbeAcked(now, seg)
 	switch {
 	case seg.Ack.After(c.sndUna):
 		c.acked(now, seg)
@@ -82,4 +83,5 @@ func (c *Conn) acked(now Instant, seg *Segment) {
 	} else {
 		c.armRetransmit(now)
 	}
+	c.armTailProbe(now)
 }

@@ -79,6 +79,7 @@ type Conn struct {
 	rxtNxt  Seq     // SND.NXT at the last retransmission
 	dupAcks int
 	inflate int // NewReno's window inflation
+	tail    tailProbe
 	win     Window
 
 	// Round-trip time (RFC 6298).
@@ -234,7 +235,7 @@ func (c *Conn) setState(now Instant, s State) {
 		}
 	case TimeWait:
 		c.waitAt = now.Add(c.timeWait)
-		c.rtxAt, c.keepAt = 0, 0
+		c.rtxAt, c.keepAt, c.tail = 0, 0, tailProbe{}
 		c.board.clear()
 	}
 }
@@ -246,7 +247,7 @@ func (c *Conn) end(err error) {
 	if c.err == nil {
 		c.err = err
 	}
-	c.rtxAt, c.ackAt, c.keepAt, c.waitAt = 0, 0, 0, 0
+	c.rtxAt, c.ackAt, c.keepAt, c.waitAt, c.tail = 0, 0, 0, 0, tailProbe{}
 	c.synDue, c.ackDue, c.probeDue, c.keepDue, c.rtxHead = false, 0, false, false, false
 	c.sndq.drop(c.pool)
 	c.board.clear()

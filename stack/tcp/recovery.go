@@ -83,7 +83,9 @@ func (c *Conn) duplicateAck(now Instant) {
 		switch {
 		case enough:
 			c.enterRecovery(now)
-		case !c.sack:
+		case c.sack:
+			c.armTailProbe(now)
+		default:
 			// RFC 3042: one new segment for each of the first two. With SACK
 			// the pipe shrinks by itself.
 			c.inflate += c.win.MSS
@@ -107,7 +109,7 @@ func (c *Conn) enterRecovery(now Instant) {
 		flight -= c.inflate // RFC 5681 §3.2 step 2: without limited transmit
 	}
 	c.loss, c.recover, c.highRxt = lossRecovery, c.sndNxt, c.sndUna
-	c.rescued, c.rtxHead, c.inflate, c.rttAt = false, true, 0, 0
+	c.rescued, c.rtxHead, c.inflate, c.rttAt, c.tail = false, true, 0, 0, tailProbe{}
 	c.cc.Lost(&c.win, now, flight)
 	if !c.sack {
 		c.inflate = dupThresh * c.win.MSS
@@ -177,7 +179,7 @@ func (c *Conn) timedOut(now Instant) {
 // allows.
 func (c *Conn) resend(now Instant) {
 	c.loss, c.recover, c.highRxt = lossTimeout, c.sndNxt, c.sndUna
-	c.dupAcks, c.inflate, c.rttAt, c.rtxHead = 0, 0, 0, true
+	c.dupAcks, c.inflate, c.rttAt, c.rtxHead, c.tail = 0, 0, 0, true, tailProbe{}
 	c.armRetransmit(now)
 }
 

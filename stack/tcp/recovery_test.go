@@ -178,9 +178,9 @@ func TestRFC6675TimeoutSkipsWhatIsSacked(t *testing.T) { // §5.1
 	p := sentSegments(t, 6, withSACK)
 	p.recv(ACK, 1, 1, 0, sacking([2]int{1001, 2001}))
 	p.after(250 * time.Millisecond)
-	p.expect("[.] 1+1000 ack 1")
+	p.expect("[.] 1+1000 ack 1", "[.] 1+1000 ack 1") // after two round trips, and at the timeout
 	p.recv(ACK, 1, 2001, 0)
-	p.expect("[.] 2001+1000 ack 1", "[.] 3001+1000 ack 1", "[.] 4001+1000 ack 1")
+	p.expect("[.] 2001+1000 ack 1", "[.] 3001+1000 ack 1")
 }
 
 func TestRFC2018RenegingIsSurvived(t *testing.T) { // §8

@@ -10,7 +10,10 @@ func (c *Conn) sendText(t *transmitter) bool {
 	if c.loss != lossNone && !c.sendLost(t) {
 		return false
 	}
-	return c.sendNew(t)
+	if !c.sendNew(t) {
+		return false
+	}
+	return !c.tail.due || c.sendTailProbe(t)
 }
 
 // segLimit returns how much payload one segment and one call of emit may carry
@@ -200,6 +203,7 @@ func (c *Conn) sendNext(t *transmitter, n int, last, fin bool, mss int) bool {
 	if idle || c.rtxAt == 0 {
 		c.armRetransmit(t.now)
 	}
+	c.armTailProbe(t.now)
 	c.limited = c.limited || c.win.SlowStart() && 2*c.flight() >= c.win.Cwnd
 	return true
 }

@@ -1,0 +1,89 @@
+package tcp
+
+import "time"
+
+// tailProbe is a tail loss probe (RFC 8985 §7): when an acknowledgment is long
+// overdue, one segment is sent to get one, well before the retransmission
+// timeout. The loss of the last segments of a flight, or of the only
+// acknowledgment of a flight, costs two round trips then, not MinRTO.
+type tailProbe struct {
+	at     Instant // when it is due: the PTO timer
+	due    bool
+	open   bool // one is under way: TLP.end_seq is valid
+	resent bool // TLP.is_retrans
+	end    Seq  // TLP.end_seq
+}
+
+// tailSlack is added to the two round trips: peers that collect segments, and
+// timers, are late by that much.
+const tailSlack = 2 * time.Millisecond
+
+// armTailProbe starts the PTO timer anew, after new text was sent and after an
+// advance of SND.UNA (RFC 8985 §7.2), and when the peer reports text behind a
+// hole. A single segment may be waiting for the peer's delayed acknowledgment,
+// which the retransmission timeout outlasts. At the latter's time there is no
+// need of a probe.
+func (c *Conn) armTailProbe(now Instant) {
+	c.tail.at = 0
+	if !c.sack || c.loss != lossNone || c.backoff > 0 || c.srtt == 0 || !c.state.Synchronized() {
+		return
+	}
+	if c.board.empty() && (c.tail.open || c.flight() <= c.win.MSS) {
+		return
+	}
+	if at := now.Add(2*c.srtt + tailSlack); c.rtxAt == 0 || at < c.rtxAt {
+		c.tail.at = at
+	}
+}
+
+// tailProbeTimer runs when the PTO timer has passed. Where the peer has
+// reported segments behind a hole, and the hole is still there after two round
+// trips, it is lost (RFC 8985 §6.2 step 5 waits for little more than one).
+func (c *Conn) tailProbeTimer(now Instant) {
+	c.tail.at = 0
+	switch {
+	case c.loss != lossNone || c.flight() == 0:
+	case !c.board.empty():
+		c.enterRecovery(now)
+	case c.sndNxt.BeforeEq(c.sndUna.Add(c.sndWnd)): // else the peer would not take it
+		c.tail.due = true
+	}
+}
+
+// sendTailProbe sends a segment of new text when the peer's window has room for
+// one, whatever the congestion window says, else the last segment again
+// (RFC 8985 §7.3).
+func (c *Conn) sendTailProbe(t *transmitter) bool {
+	mss, _ := c.segLimit(t)
+	text := c.sndq.end().Sub(c.sndNxt)
+	usable := c.sndUna.Add(c.sndWnd).Sub(c.sndNxt)
+	resent := text <= 0 || usable < min(mss, text)
+	if resent {
+		if _, ok := c.resendRange(t, maxSeq(c.sndUna, c.sndNxt.Add(-mss)), c.sndNxt); !ok {
+			return false
+		}
+	} else if n := min(mss, text); !c.sendNext(t, n, n == text, false, mss) {
+		return false
+	}
+	c.tail = tailProbe{open: true, resent: resent, end: c.sndNxt}
+	c.armRetransmit(t.now)
+	return true
+}
+
+// tailProbeAcked ends a probe that seg answers (RFC 8985 §7.4): when the
+// segment that was sent again has repaired a loss, nobody else notices it, and
+// the congestion window must.
+func (c *Conn) tailProbeAcked(now Instant, seg *Segment) {
+	switch {
+	case !c.tail.open || seg.Ack.Before(c.tail.end):
+	case !c.tail.resent || seg.reportsDuplicate():
+		c.tail.open = false
+	case seg.Ack.After(c.tail.end):
+		c.tail.open = false
+		if c.loss == lossNone {
+			c.cc.Lost(&c.win, now, min(c.flight(), c.win.Cwnd))
+		}
+	case seg.Ack == c.sndUna && seg.Len() == 0 && seg.Options.NSACK == 0:
+		c.tail.open = false // a duplicate from a peer without D-SACK: nothing was lost
+	}
+}
