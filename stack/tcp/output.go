@@ -143,7 +143,17 @@ func (c *Conn) sendAcks(t *transmitter) {
 // edge of the peer's window when that has moved left of it. A peer that drops
 // text for lack of memory and shrinks its window would drop an acknowledgment
 // from beyond it too, and then lack the acknowledgment of its own text.
-func (c *Conn) ackSeq() Seq { return minSeq(c.sndNxt, c.sndUna.Add(c.sndWnd)) }
+//
+// An edge that is short of SND.NXT by less than the unit of the peer's window
+// scale has not moved, it was rounded (RFC 7323 §2.3): the peer may have taken
+// all up to SND.NXT, and what lies before that is old to it.
+func (c *Conn) ackSeq() Seq {
+	edge := c.sndUna.Add(c.sndWnd)
+	if c.sndNxt.Sub(edge) < 1<<c.sndScale {
+		return c.sndNxt
+	}
+	return edge
+}
 
 // sendWindowProbe emits one octet beyond the window, or the FIN when no text is
 // left (RFC 9293 §3.8.6.1, MUST-36). SND.NXT stays: the octet goes again with

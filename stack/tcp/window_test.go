@@ -329,6 +329,22 @@ func TestShrunkWindow(t *testing.T) {
 	p.expect("[.] 1001+1000 ack 2001", "[P.] 2001+1000 ack 2001")
 }
 
+// RFC 7323 §2.3: a window that the peer's scale rounds down has not shrunk. An
+// acknowledgment from its rounded edge is old to a peer that took everything,
+// and two ends that both send such ones never hear each other again.
+func TestRoundedWindowHasNotShrunk(t *testing.T) {
+	p := inEstablished(t, withScale(5))
+	p.recv(ACK, 1, 1, 0, window(63)) // up to 1+2016
+	p.write(2000)
+	p.expect("[.] 1+1000 ack 1", "[P.] 1001+1000 ack 1")
+	// It took 1000; the edge is at 1993 to us because 1016 is no multiple of 32.
+	p.recv(ACK, 1, 1001, 2000, window(31))
+	p.expect("[.] 2001 ack 2001")
+	// It took nothing more and gave up a whole unit: that is another edge.
+	p.recv(ACK, 2001, 1001, 2000, window(30))
+	p.expect("[.] 1961 ack 4001")
+}
+
 func TestOldSegmentDoesNotMoveWindow(t *testing.T) { // SND.WL1, SND.WL2
 	p := inEstablished(t)
 	p.recv(ACK, 11, 1, 10, window(5000))
