@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -33,6 +34,7 @@ type image struct {
 	InitSHA256 string `json:"init_sha256"`
 	KernelName string `json:"kernel_version"`
 	Size       int64  `json:"initramfs_size"`
+	SHA256     string `json:"initramfs_sha256"`
 }
 
 const imageFile = "image.json"
@@ -70,6 +72,7 @@ func (c *imageBuildCmd) Run() error {
 	b, err := json.MarshalIndent(image{
 		Kernel: "vmlinuz", Initramfs: "initramfs.cpio", KernelName: kernel.Version,
 		InitSize: manifest.InitSize, InitSHA256: hex.EncodeToString(manifest.InitSHA256[:]), Size: manifest.Size,
+		SHA256: hex.EncodeToString(manifest.SHA256[:]),
 	}, "", "\t")
 	if err != nil {
 		return err
@@ -120,14 +123,30 @@ func loadImage(dir string) (image, error) {
 	if _, err := vmimage.Kernel(m.Kernel); err != nil {
 		return image{}, withHint(err, hint, dir)
 	}
-	st, err := os.Stat(m.Initramfs)
-	if err != nil {
+	if err := m.checkInitramfs(); err != nil {
 		return image{}, withHint(err, hint, dir)
 	}
-	if st.Size() != m.Size {
-		return image{}, withHint(fmt.Errorf("%s has %d octets and should have %d: it was cut off or replaced", m.Initramfs, st.Size(), m.Size), hint, dir)
-	}
 	return m, nil
+}
+
+// checkInitramfs compares the initramfs with what image build wrote. A kernel
+// would run a damaged one and crash in it, or not even that.
+func (m image) checkInitramfs() error {
+	f, err := os.Open(m.Initramfs)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	sum := sha256.New()
+	switch n, err := io.Copy(sum, f); {
+	case err != nil:
+		return err
+	case n != m.Size:
+		return fmt.Errorf("%s has %d octets and should have %d: it was cut off or replaced", m.Initramfs, n, m.Size)
+	case hex.EncodeToString(sum.Sum(nil)) != m.SHA256:
+		return fmt.Errorf("%s is damaged: its SHA-256 is not the one in %s", m.Initramfs, imageFile)
+	}
+	return nil
 }
 
 // size prints octets for people.

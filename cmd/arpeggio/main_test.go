@@ -21,8 +21,19 @@ import (
 
 // TestMain lets the test scripts call this program as arpeggio.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"arpeggio": main})
+	testscript.Main(tidy{m}, map[string]func(){"arpeggio": main})
 }
+
+// tidy removes what the tests share when they have run.
+type tidy struct{ *testing.M }
+
+func (m tidy) Run() int {
+	defer func() { os.RemoveAll(shippedDir) }()
+	return m.M.Run()
+}
+
+// shippedDir holds the binary that shipped builds.
+var shippedDir string
 
 // TestScripts runs the sessions in testdata/script: what a person types and what
 // must be printed.
@@ -58,6 +69,7 @@ var shipped = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
+	shippedDir = dir
 	bin := filepath.Join(dir, "arpeggio")
 	cmd := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", bin, ".")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")

@@ -105,6 +105,9 @@ func (c *vmRunCmd) Run(ctx context.Context) error {
 		return c.stop(m)
 	case <-m.qemu.Ended():
 		if err := m.qemu.Wait(); err != nil {
+			if c.Disk != "" {
+				err = withHint(err, keptHint)
+			}
 			return err
 		}
 		note("the guest powered off")
@@ -133,7 +136,11 @@ func (c *vmRunCmd) findQEMU(ctx context.Context) error {
 	if err == nil || !c.Install {
 		return err
 	}
-	note("QEMU is not installed: %s", qemu.InstallCommand())
+	how := qemu.InstallCommand()
+	if how == "" {
+		return err
+	}
+	note("QEMU is not installed; trying: %s", how)
 	if err := qemu.Install(ctx, os.Stderr); err != nil {
 		return err
 	}
@@ -307,6 +314,9 @@ func tail(lines []string) string {
 	return out[:len(out)-1]
 }
 
+// keptHint consoles whoever lost a machine without an orderly stop.
+const keptHint = "what was committed up to about 10 ms before is on the data disk all the same; the next run goes on from there"
+
 // announce prints what a person wants to know about the running machine.
 func (c *vmRunCmd) announce(m *machine, w wire) {
 	fmt.Printf("ready after %.1f s (%s)\n", m.boot.Seconds(), m.ready.Data)
@@ -328,7 +338,7 @@ func (c *vmRunCmd) stop(m *machine) error {
 	defer again()
 	err := m.qemu.Stop(ctx, func(ctx context.Context) error { return m.host.Stop(ctx, "the operator asked for it") })
 	if err != nil {
-		return withHint(err, "what was committed up to about 10 ms before is on the data disk all the same")
+		return withHint(err, keptHint)
 	}
 	if c.Disk == "" {
 		note("powered off")
