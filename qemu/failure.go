@@ -128,23 +128,22 @@ func guestFailure(console []byte) *ExitError {
 		return e
 	}
 	e.Cause, e.Detail, e.Remedy = s.cause, line, s.remedy
-	if crash := goCrash(console); crash != nil {
+	// The kernel's registers and call trace help nobody.
+	at := bytes.Index(console, []byte("Kernel panic - not syncing"))
+	if at < 0 {
+		return e
+	}
+	said := console[:bytes.LastIndexByte(console[:at], '\n')+1] // without the kernel's time stamp
+	e.Console = lastLines(said)
+	if crash := goCrash(said); crash != nil {
 		e.Detail, e.Console = crash[0], crash[:min(len(crash), consoleLines)]
 	}
 	return e
 }
 
-// goCrash returns what a Go program that crashed said, from its first word to
-// the kernel's panic over it, whose registers and call trace help nobody; nil
-// when the console has no such crash.
-func goCrash(console []byte) []string {
-	said, _, ok := bytes.Cut(console, []byte("Kernel panic - not syncing"))
-	if !ok {
-		return nil
-	}
-	if i := bytes.LastIndexByte(said, '\n'); i >= 0 {
-		said = said[:i] // without the kernel's time stamp
-	}
+// goCrash returns what a Go program that crashed said, from its first word on;
+// nil when none did.
+func goCrash(said []byte) []string {
 	for _, word := range []string{"panic: ", "fatal error: "} {
 		if bytes.HasPrefix(said, []byte(word)) {
 			return allLines(said)
