@@ -29,7 +29,8 @@ help:
 	@echo 'make demo    ten nodes on one switch in one process; leaves ten repositories in demo_results/'
 	@echo 'make cover   coverage by package'
 	@echo 'make bench   benchmarks'
-	@echo 'make soak    long fuzzing'
+	@echo 'make fuzz    each fuzz target for FUZZTIME=$(FUZZTIME)'
+	@echo 'make soak    the same, and larger bounds in tests that try every case'
 	@echo 'make clean   remove build/, test_results/ and demo_results/'
 
 run: image
@@ -69,9 +70,13 @@ cover:
 bench:
 	@$(GO) test -run '^$$' -bench . -benchmem ./...
 
+# What make test does in a small way: all histories of one commit more.
+soak: fuzz
+	@SOAK=1 $(GO) test -timeout 30m -run 'TestEveryHistory|TestLongHistories' ./arp/versioned ./vcs/vcstest
+
 # Each fuzz target for FUZZTIME; a crash is written to the package's testdata.
 FUZZTIME ?= 30s
-soak fuzz:
+fuzz:
 	@for p in $$($(GO) list ./...); do \
 		for f in $$($(GO) test -list '^Fuzz' $$p | grep '^Fuzz'); do \
 			echo "$$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p || exit 1; \

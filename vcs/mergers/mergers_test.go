@@ -18,8 +18,8 @@ import (
 type opt = vcs.Opt[string]
 
 var (
-	none     = vcs.None[string]()
-	conflict = errors.New("conflict") // stands for any error that wraps vcs.ErrConflict
+	none        = vcs.None[string]()
+	errConflict = errors.New("conflict") // stands for any error that wraps vcs.ErrConflict
 )
 
 func some(s string) opt { return vcs.Some(s) }
@@ -29,7 +29,7 @@ func ask(t *testing.T, m vcs.MergeFunc[string, string], key string, base, ours, 
 	t.Helper()
 	got, err := m(key, base, ours, theirs)
 	switch {
-	case want == conflict:
+	case want == errConflict:
 		if !errors.Is(err, vcs.ErrConflict) {
 			t.Errorf("%s: %v, %v, %v: %v, %v, want a conflict", key, base, ours, theirs, got, err)
 		}
@@ -50,7 +50,7 @@ func longest(_ string, _ opt, a, b string) (string, error) {
 
 func TestOption(t *testing.T) {
 	for removed, want := range map[mergers.Removal]any{
-		mergers.RemovalConflicts: conflict, mergers.RemovalWins: none, mergers.RemovalLoses: some("xx"),
+		mergers.RemovalConflicts: errConflict, mergers.RemovalWins: none, mergers.RemovalLoses: some("xx"),
 	} {
 		m := mergers.Option(removed, longest)
 		ask(t, m, "k", some("b"), some("xx"), none, want)
@@ -59,7 +59,7 @@ func TestOption(t *testing.T) {
 		ask(t, m, "k", none, none, some("xx"), some("xx"))
 		ask(t, m, "k", some("b"), none, none, none)
 		ask(t, m, "k", some("b"), some("xx"), some("x"), some("xx"))
-		ask(t, m, "k", some("b"), some("xx"), some("yy"), conflict)
+		ask(t, m, "k", some("b"), some("xx"), some("yy"), errConflict)
 	}
 }
 
@@ -71,7 +71,7 @@ func TestChanged(t *testing.T) {
 	ask(t, m, "k", some("9"), some("1"), some("1"), some("1"))
 	ask(t, m, "k", some("9"), some("9"), none, none)
 	ask(t, m, "k", some("9"), some("1"), some("2"), some("2"))
-	ask(t, mergers.Changed[string](equal, nil), "k", some("9"), some("1"), some("2"), conflict)
+	ask(t, mergers.Changed[string](equal, nil), "k", some("9"), some("1"), some("2"), errConflict)
 }
 
 func TestSeqLikeAndByPath(t *testing.T) {
@@ -80,7 +80,7 @@ func TestSeqLikeAndByPath(t *testing.T) {
 	seq := mergers.Seq(strict, larger)
 	ask(t, seq, "k", none, some("zz"), some("a"), some("zz"))
 	ask(t, seq, "k", none, some("aa"), some("zz"), some("zz"))
-	ask(t, mergers.Seq(strict, mergers.Conflict), "k", none, some("aa"), some("zz"), conflict)
+	ask(t, mergers.Seq(strict, mergers.Conflict), "k", none, some("aa"), some("zz"), errConflict)
 	boom := errors.New("boom")
 	failing := func(string, opt, opt, opt) (opt, error) { return none, boom }
 	if _, err := mergers.Seq(failing, larger)("k", none, none, none); err != boom {
@@ -97,13 +97,13 @@ func TestSeqLikeAndByPath(t *testing.T) {
 	})
 	a, b := some("aa"), some("bb")
 	ask(t, m, "k", none, a, b, b)
-	ask(t, m, "lan/x", none, a, b, conflict)
-	ask(t, m, "lan", none, a, b, conflict)
+	ask(t, m, "lan/x", none, a, b, errConflict)
+	ask(t, m, "lan", none, a, b, errConflict)
 	ask(t, m, "lan2/x", none, a, b, b)
 	ask(t, m, "lan/v4/10.0.0.7", none, a, b, b)
-	ask(t, m, "lan/v4/10.0.0.1", none, a, b, conflict)
-	ask(t, m, "lan/v4/pinned/x", none, a, b, conflict)
-	ask(t, mergers.ByPath(map[string]vcs.MergeFunc[string, string]{"a": larger}), "b", none, a, b, conflict)
+	ask(t, m, "lan/v4/10.0.0.1", none, a, b, errConflict)
+	ask(t, m, "lan/v4/pinned/x", none, a, b, errConflict)
+	ask(t, mergers.ByPath(map[string]vcs.MergeFunc[string, string]{"a": larger}), "b", none, a, b, errConflict)
 }
 
 func TestMapMergesEntries(t *testing.T) {

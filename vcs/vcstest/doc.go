@@ -1,6 +1,7 @@
 // Package vcstest tests implementations of vcs.Backend and merge functions, by
 // anybody's hand: TestBackend is the contract of a backend as a test suite,
-// TestMerge the laws under which nodes that merge each other converge, Faulty a
-// backend that fails where a test says, and Export leaves a store as a Git
-// directory that stock git has checked.
+// TestMerge and TestEvery the laws under which nodes that merge each other
+// converge, by random histories and by all short ones, Faulty a backend that
+// fails where a test says, and Export leaves a store as a Git directory that
+// stock git has checked.
 package vcstest

@@ -1,0 +1,5 @@
+//go:build !race
+
+package vcstest_test
+
+const raced = false
