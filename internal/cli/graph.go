@@ -8,7 +8,12 @@ import (
 // Graph draws the lines of a history beside its commits, as git log --graph
 // does: one column a lane, a lane waiting for the commit it leads to. Commits
 // come with every child before its parents. The zero value is ready.
-type Graph[ID comparable] struct{ lanes []ID }
+type Graph[ID comparable] struct {
+	lanes []ID
+	// joined is the lane that the last row moved another one into, plus one; 0
+	// when it moved none.
+	joined int
+}
 
 // Commit takes the next commit and the parents that will be shown. It returns
 // the lanes before the commit's first line, and the rows, each a line of its
@@ -20,15 +25,19 @@ func (g *Graph[ID]) Commit(id ID, parents []ID) (node string, after []string) {
 		g.lanes = append(g.lanes, id)
 	}
 	node = g.row(func(i int) byte {
-		if i == at {
+		switch {
+		case i == at:
 			return '*'
+		case i+1 == g.joined && len(parents) > 0 && g.lanes[i] == parents[0] && i == at+1:
+			return '/' // it goes on to the left
 		}
 		return '|'
 	})
+	g.joined = 0
 	if len(parents) == 0 {
 		g.lanes = slices.Delete(g.lanes, at, at+1)
 		if at < len(g.lanes) {
-			after = append(after, g.shift(at+1, len(g.lanes)+1, nil))
+			after = append(after, g.shift(at+1, len(g.lanes)+1, func(row []byte) { row[2*at] = ' ' }))
 		}
 	} else {
 		g.lanes[at] = parents[0]
@@ -60,6 +69,7 @@ func (g *Graph[ID]) collapse() (rows []string) {
 		if j < 0 {
 			return rows
 		}
+		g.joined = i + 1
 		n := len(g.lanes)
 		rows = append(rows, g.shift(j, n, func(row []byte) {
 			for k := 2*(i+1) + 1; k < 2*j-1; k += 2 {
@@ -85,20 +95,18 @@ func (g *Graph[ID]) twins() (i, j int) {
 	return -1, -1
 }
 
-// shift returns a row in which the lanes from..n move one column left.
-func (g *Graph[ID]) shift(from, n int, mark func([]byte)) string {
+// shift returns a row in which, of n lanes, those from one on move one column
+// left. The caller adds what else the row holds.
+func (g *Graph[ID]) shift(from, n int, add func([]byte)) string {
 	row := blank(n)
 	for i := range n {
-		switch {
-		case i < from:
+		if i < from {
 			row[2*i] = '|'
-		default:
+		} else {
 			row[2*i-1] = '/'
 		}
 	}
-	if mark != nil {
-		mark(row)
-	}
+	add(row)
 	return trim(row)
 }
 
