@@ -1,11 +1,12 @@
-// Package gitserve is a smart-HTTP Git server as an http.Handler: the reading
-// side of gitprotocol-http(5) for stock clients of protocol v0, v1 and v2, over
-// any store that reads objects and lists refs.
+// Package gitserve is a smart-HTTP Git server as an http.Handler, for stock
+// clients (gitprotocol-http(5)): reading in protocol v0, v1 and v2 from any
+// store that reads objects and lists refs, and, where it is switched on,
+// writing.
 //
 // It serves full, bare, mirror, incremental and shallow clones (--depth,
 // --deepen, --shallow-since, --shallow-exclude, --unshallow) and the filters
-// blob:none and blob:limit. Pushes are refused with a sentence that says so,
-// and so is the dumb protocol.
+// blob:none and blob:limit. The dumb protocol is refused with a sentence that
+// says so, and so are pushes unless Config.Push allows them.
 //
 // # Consistency
 //
@@ -16,10 +17,25 @@
 // stock git does in protocol v2. Do not rely on deleting a ref to hide what it
 // led to.
 //
+// # Pushes
+//
+// A pushed pack stays in quarantine, seen by nobody, until each object in it is
+// found well-formed, every new tip complete with all that it leads to, and the
+// update allowed: by the client's Grant and by the application (Accept). Then
+// the objects that the allowed tips lead to are stored, parts before wholes, and
+// each ref is moved by compare-and-swap against what the client saw, all
+// together or none in a push --atomic. Nobody's update is lost: who comes too
+// late is refused in stock git's words. The branch that HEAD names cannot be
+// deleted. Push options and signed pushes are not offered.
+//
+// The repository is expected to be complete: that an object is there means that
+// all it leads to is there.
+//
 // # Untrusted clients
 //
 // Request sizes, the number of refs wanted, offered and filtered by, and the
-// number of concurrent pack computations are bounded by Config. A request that
-// breaks the protocol is answered with Git's own ERR packet or an HTTP status
-// and counted in Stats; it is never an error in the log.
+// number of concurrent pack computations are bounded by Config, what a push
+// brings by PushConfig.Limits. A request that breaks the protocol is answered
+// with Git's own ERR packet, a status report or an HTTP status and counted in
+// Stats; it is never an error in the log.
 package gitserve

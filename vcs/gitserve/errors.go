@@ -35,6 +35,15 @@ const (
 	reasonShallow  = "shallow"
 	reasonFilter   = "filter"
 	reasonBusy     = "busy"
+
+	// Of pushes; the last five count refs, not requests.
+	reasonAuth    = "unauthorized"
+	reasonPack    = "pack"
+	reasonMissing = "missing-objects"
+	reasonRefName = "ref-name"
+	reasonStale   = "stale"
+	reasonPolicy  = "policy"
+	reasonAtomic  = "atomic"
 )
 
 // asRequestError turns errors of the request's framing into request errors.

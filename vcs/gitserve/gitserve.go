@@ -44,6 +44,9 @@ type Config struct {
 	// default one minute. It replaces the http.Server's WriteTimeout, which
 	// would limit a whole clone.
 	WriteTimeout time.Duration
+	// Push lets clients write. Nil, or one without Writer or Authorize: the
+	// repository is read-only here.
+	Push *PushConfig
 }
 
 func (c Config) withDefaults() Config {
@@ -68,6 +71,12 @@ func (c Config) withDefaults() Config {
 	if c.WriteTimeout <= 0 {
 		c.WriteTimeout = time.Minute
 	}
+	if c.Push != nil && (c.Push.Writer == nil || c.Push.Authorize == nil) {
+		c.Push = nil
+	}
+	if c.Push != nil {
+		c.Push = c.Push.withDefaults()
+	}
 	return c
 }
 
@@ -75,6 +84,7 @@ func (c Config) withDefaults() Config {
 type Handler struct {
 	cfg   Config
 	slots chan struct{} // one element for each pack being made
+	takes chan struct{} // one element for each push being taken in
 
 	mu    sync.Mutex
 	stats Stats
@@ -91,18 +101,26 @@ type Stats struct {
 	PackBytes      uint64 // bytes of those packs
 	Hangups        uint64 // clients that went away, or took no data, in a response
 	Failures       uint64 // failures of the repository
-	// Refused counts requests by the reason why they were refused.
+	Pushes         uint64 // pushes that changed at least one ref
+	Updates        uint64 // refs that pushes changed
+	Received       uint64 // objects that pushes stored
+	// Refused counts requests, and refs of pushes, by the reason why they were
+	// refused.
 	Refused map[string]uint64
 }
 
 // New returns a handler that serves cfg.Repository.
 func New(cfg Config) *Handler {
 	cfg = cfg.withDefaults()
-	return &Handler{
+	h := &Handler{
 		cfg:   cfg,
 		slots: make(chan struct{}, cfg.MaxConcurrent),
 		stats: Stats{Refused: map[string]uint64{}},
 	}
+	if cfg.Push != nil {
+		h.takes = make(chan struct{}, cfg.Push.MaxConcurrent)
+	}
+	return h
 }
 
 // Stats returns a copy of the totals.

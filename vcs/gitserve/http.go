@@ -42,7 +42,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case uploadPack:
 		h.uploadPack(w, r)
 	case receivePack:
-		h.reject(w, http.StatusForbidden, reasonWrite, textWriteOff)
+		h.receivePack(w, r)
 	case "":
 		if h.allow(w, r, http.MethodGet, http.MethodHead) {
 			w.Header().Set("Content-Type", "text/plain; charset=utf-8")
@@ -62,11 +62,14 @@ func (h *Handler) infoRefs(w http.ResponseWriter, r *http.Request) {
 	if !h.allow(w, r, http.MethodGet, http.MethodHead) {
 		return
 	}
+	push := false
 	switch service := r.URL.Query().Get("service"); service {
 	case uploadPack:
 	case receivePack:
-		h.reject(w, http.StatusForbidden, reasonWrite, textWriteOff)
-		return
+		push = true
+		if _, ok := h.authorize(w, r); !ok {
+			return
+		}
 	case "":
 		h.reject(w, http.StatusForbidden, reasonDumb, textDumb)
 		return
@@ -79,21 +82,31 @@ func (h *Handler) infoRefs(w http.ResponseWriter, r *http.Request) {
 		h.fail(w, err)
 		return
 	}
-	startReply(w, typeAdvertisement)
-	out := newPktWriter(h.timed(w))
 	version := protocolVersion(r)
-	if version == 2 {
+	out := newPktWriter(h.timed(w))
+	switch {
+	case push:
+		startReply(w, typePushAdvertisement)
+		err = h.advertisePush(out, s, version)
+	case version == 2:
+		startReply(w, typeAdvertisement)
 		h.advertiseV2(out)
-	} else {
-		out.linef("# service=%s\n", uploadPack)
-		out.flush()
-		if version == 1 {
-			out.linef("version 1\n")
-		}
+	default:
+		startReply(w, typeAdvertisement)
+		startV0(out, uploadPack, version)
 		err = advertiseRefs(out, &cancelReader{r.Context(), h.cfg.Repository}, s, v0Capabilities+" agent="+h.cfg.Agent)
 	}
 	if h.finish(r.Context(), out, err) {
 		h.count(func(s *Stats) { s.Advertisements++ })
+	}
+}
+
+// startV0 writes what precedes the refs in protocol v0 and v1.
+func startV0(out *pktWriter, service string, version int) {
+	out.linef("# service=%s\n", service)
+	out.flush()
+	if version == 1 {
+		out.linef("version 1\n")
 	}
 }
 
@@ -201,6 +214,12 @@ func (h *Handler) parsed(w http.ResponseWriter, body io.Reader, err error) bool 
 	if err == nil {
 		return true
 	}
+	h.refuseRequest(w, typeResult, err)
+	return false
+}
+
+// refuseRequest answers for a request that could not be read.
+func (h *Handler) refuseRequest(w http.ResponseWriter, contentType string, err error) {
 	re, ok := asRequestError(err)
 	switch {
 	case !ok:
@@ -208,11 +227,10 @@ func (h *Handler) parsed(w http.ResponseWriter, body io.Reader, err error) bool 
 	case re.reason == reasonFraming:
 		h.reject(w, http.StatusBadRequest, re.reason, re.text)
 	default:
-		startReply(w, typeResult)
+		startReply(w, contentType)
 		out := newPktWriter(h.timed(w))
 		h.sendError(out, re)
 	}
-	return false
 }
 
 func (h *Handler) allow(w http.ResponseWriter, r *http.Request, methods ...string) bool {

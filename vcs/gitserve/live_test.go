@@ -198,11 +198,11 @@ func TestQueue(t *testing.T) {
 	h.slots <- struct{}{}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := h.withSlot(ctx, func() error { return nil }); !errors.Is(err, context.Canceled) {
+	if err := withSlot(ctx, h.slots, func() error { return nil }); !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v", err)
 	}
 	<-h.slots
-	if err := h.withSlot(t.Context(), func() error { return nil }); err != nil || len(h.slots) != 0 {
+	if err := withSlot(t.Context(), h.slots, func() error { return nil }); err != nil || len(h.slots) != 0 {
 		t.Errorf("error %v, %d slots taken", err, len(h.slots))
 	}
 }

@@ -58,7 +58,7 @@ func (h *Handler) answerV2(w http.ResponseWriter, r *http.Request, cmd v2Command
 			h.count(func(s *Stats) { s.LsRefs++ })
 		}
 	default:
-		err = h.withSlot(r.Context(), func() error {
+		err = withSlot(r.Context(), h.slots, func() error {
 			f := &fetch{args: cmd.fetch, graph: newGraph(objects), refs: s, out: out, flusher: t, sideband: maxPayload - 1}
 			return h.fetchV2(r.Context(), f)
 		})
@@ -76,7 +76,7 @@ func (h *Handler) answerV0(w http.ResponseWriter, r *http.Request, args *fetchAr
 	out := newPktWriter(t)
 	s, err := takeSnapshot(h.cfg.Repository)
 	if err == nil {
-		err = h.withSlot(r.Context(), func() error {
+		err = withSlot(r.Context(), h.slots, func() error {
 			objects := &cancelReader{r.Context(), h.cfg.Repository}
 			f := &fetch{args: args, graph: newGraph(objects), refs: s, out: out, flusher: t, sideband: caps.sideband}
 			return h.fetchV0(r.Context(), f, caps)
@@ -85,11 +85,11 @@ func (h *Handler) answerV0(w http.ResponseWriter, r *http.Request, args *fetchAr
 	h.finish(r.Context(), out, err)
 }
 
-// withSlot runs f when fewer than MaxConcurrent others run.
-func (h *Handler) withSlot(ctx context.Context, f func() error) error {
+// withSlot runs f when slots has room.
+func withSlot(ctx context.Context, slots chan struct{}, f func() error) error {
 	select {
-	case h.slots <- struct{}{}:
-		defer func() { <-h.slots }()
+	case slots <- struct{}{}:
+		defer func() { <-slots }()
 		return f()
 	case <-ctx.Done():
 		return ctx.Err()
