@@ -62,3 +62,47 @@ func ExampleSelect() {
 	fmt.Println(set.Len(), "objects: a commit, two trees, a blob")
 	// Output: 4 objects: a commit, two trees, a blob
 }
+
+// A slice of history goes from one store to another, which decides what to do
+// with it: here a merge.
+func ExampleImportBundle() {
+	ctx := context.Background()
+	open := func() *vcs.Repo[string, string] {
+		repo, err := vcs.Open(ctx, mem.New(), vcs.Config[string, string]{})
+		if err != nil {
+			log.Fatal(err)
+		}
+		return repo
+	}
+	from, to := open(), open()
+	defer from.Close()
+	defer to.Close()
+	if _, err := from.Set(ctx, "primary", "there", "1", vcs.CommitInfo{}); err != nil {
+		log.Fatal(err)
+	}
+	if _, err := to.Set(ctx, "primary", "here", "2", vcs.CommitInfo{}); err != nil {
+		log.Fatal(err)
+	}
+	refs, err := from.Store().Refs()
+	if err != nil {
+		log.Fatal(err)
+	}
+	var bundle bytes.Buffer
+	if err := packfile.WriteBundle(ctx, &bundle, from.Store(), refs, nil); err != nil {
+		log.Fatal(err)
+	}
+	header, err := packfile.ImportBundle(ctx, &bundle, to.Store(), packfile.Config{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	if _, err := to.Merge(ctx, "primary", header.Refs[0].Target, vcs.MergeOptions{}); err != nil {
+		log.Fatal(err)
+	}
+	snap, err := to.At("primary")
+	if err != nil {
+		log.Fatal(err)
+	}
+	m, err := snap.Map()
+	fmt.Println(m, err)
+	// Output: map[here:2 there:1] <nil>
+}
