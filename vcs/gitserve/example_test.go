@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 
 	"arpeggio/vcs"
 	"arpeggio/vcs/gitserve"
@@ -37,4 +38,37 @@ func ExampleNew() {
 	}
 	fmt.Printf("%s %q\n", resp.Status, line)
 	// Output: 200 OK "001e# service=git-upload-pack\n"
+}
+
+// A store that takes pushes: from one token to every node's own branch, from
+// another to everything. git push URL then asks for it as the password.
+func ExampleReadTokens() {
+	store, err := vcs.Open(context.Background(), mem.New(), vcs.Config[string, string]{})
+	if err != nil {
+		panic(err)
+	}
+	defer store.Close()
+	tokens, err := gitserve.ReadTokens(strings.NewReader(`
+		2b1f9c7e5d3a48e6b0aa  refs/heads/node/*:create,update,unrelated
+		c0ffee00c0ffee00c0ff  *:all
+	`))
+	if err != nil {
+		panic(err)
+	}
+	h := gitserve.New(gitserve.Config{
+		Repository: store.Store(),
+		Push:       &gitserve.PushConfig{Writer: store.Store(), Authorize: tokens.Authorize},
+	})
+	for _, token := range []string{"", "2b1f9c7e5d3a48e6b0aa"} {
+		r := httptest.NewRequest("GET", "/info/refs?service=git-receive-pack", nil)
+		if token != "" {
+			r.SetBasicAuth("git", token)
+		}
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		fmt.Println(w.Code)
+	}
+	// Output:
+	// 401
+	// 200
 }

@@ -163,10 +163,10 @@ func TestPushAuthorization(t *testing.T) {
 
 // TestPushAccept: the last word is the application's.
 func TestPushAccept(t *testing.T) {
-	var seen Update
+	var seen atomic.Pointer[Update]
 	h, s, url := pushServer(t, "*:all", func(c *Config) {
 		c.Push.Accept = func(_ context.Context, u Update, objects vcs.ObjectReader) error {
-			seen = u
+			seen.Store(&u)
 			if kind, _, err := objects.ReadObject(u.New); err != nil || kind != vcs.KindCommit {
 				t.Errorf("the new tip is not to be read: %v, %v", kind, err)
 			}
@@ -179,8 +179,8 @@ func TestPushAccept(t *testing.T) {
 	wontPush(t, dir, "(hook declined)", "origin")
 	wontPush(t, dir, "remote: error: a/b does not decode", "origin")
 	want := Update{RefUpdate: vcs.RefUpdate{Name: "refs/heads/primary", Old: old, New: one}, Kind: FastForward}
-	if seen != want {
-		t.Errorf("asked about %+v, want %+v", seen, want)
+	if got := *seen.Load(); got != want {
+		t.Errorf("asked about %+v, want %+v", got, want)
 	}
 	wantRef(t, s, "refs/heads/primary", old)
 	if n := h.Stats().Refused[reasonPolicy]; n != 2 {
@@ -190,9 +190,9 @@ func TestPushAccept(t *testing.T) {
 
 // TestStalePush: the ref moves between the client's look and its push.
 func TestStalePush(t *testing.T) {
-	var move func()
+	var move atomic.Pointer[func()]
 	_, s, url := pushServer(t, "*:all", func(c *Config) {
-		c.Push.Accept = func(context.Context, Update, vcs.ObjectReader) error { move(); return nil }
+		c.Push.Accept = func(context.Context, Update, vcs.ObjectReader) error { (*move.Load())(); return nil }
 	})
 	dir := worktree(t, url)
 	old := head(t, dir, "HEAD")
@@ -206,7 +206,8 @@ func TestStalePush(t *testing.T) {
 		}
 	}
 	first := head(t, dir, "HEAD~2")
-	move = to(first)
+	racing := to(first)
+	move.Store(&racing)
 	wontPush(t, dir, "(failed to update ref)", "origin")
 	wantRef(t, s, "refs/heads/primary", first)
 	to(old)()
@@ -214,7 +215,8 @@ func TestStalePush(t *testing.T) {
 	to(old)()
 	wontPush(t, dir, "(atomic transaction failed)", "--atomic", "origin", "HEAD:primary", "HEAD:new")
 	wantRef(t, s, "refs/heads/new", vcs.ID{})
-	move = func() {}
+	quiet := func() {}
+	move.Store(&quiet)
 	to(first)()
 	wontPush(t, dir, "(stale info)", "--force-with-lease", "origin")
 	wontPush(t, dir, "(stale info)", "--force-with-lease=primary:"+old.String(), "origin")
