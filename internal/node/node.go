@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"runtime/debug"
 
 	"arpeggio/arp"
 	"arpeggio/stack"
@@ -42,7 +43,7 @@ func Start(cfg Config) (*Node, error) {
 		cfg.ARP.Logger = cfg.Logger
 	}
 	n := &Node{
-		Stack: stack.New(stack.Config{MaxConns: cfg.MaxConns, Logger: cfg.Logger}),
+		Stack: stack.New(bounded(stack.Config{MaxConns: cfg.MaxConns, Logger: cfg.Logger}, debug.SetMemoryLimit(-1))),
 		ARP:   arp.NewService(cfg.ARP),
 	}
 	var err error
@@ -56,6 +57,23 @@ func Start(cfg Config) (*Node, error) {
 		return nil, fmt.Errorf("bring up %s: %w", cfg.Device.Info().Name, err)
 	}
 	return n, nil
+}
+
+// perConn is about what a connection costs that net/http serves, besides what
+// TCP queues for it: two goroutines, their buffers, its state.
+const perConn = 32 << 10
+
+// bounded keeps TCP within the process's memory limit, in octets, when that is
+// lower than what cfg and the stack's defaults ask for: close to its limit the
+// collector would take all of the processor's time, and the peers that do not
+// read would have won.
+func bounded(cfg stack.Config, limit int64) stack.Config {
+	if cfg.MaxConns == 0 {
+		cfg.MaxConns = stack.DefaultMaxConns
+	}
+	cfg.MaxConns = int(min(int64(cfg.MaxConns), limit/8*3/perConn))
+	cfg.TCPMemory = int(min(stack.DefaultTCPMemory, limit/8))
+	return cfg
 }
 
 // Close drops every connection, stops ARP and closes the device. The table is
