@@ -22,5 +22,6 @@
 //
 // Check then looks at the objects as git index-pack --strict does and finds out
 // which of them lack something that they lead to. Until the caller stores what
-// New yields, nothing of a pack is anywhere but in it.
+// New yields, nothing of a pack is anywhere but in it. ImportBundle does all of
+// this for a bundle.
 package packfile
