@@ -89,7 +89,7 @@ func (d *Dir) merge(dir string, old []pack, ids []vcs.ID) error {
 	if err != nil {
 		return err
 	}
-	name := "pack-" + s.sum.String()
+	name := "pack-" + s.Sum().String()
 	if err := s.publish(); err != nil {
 		return err
 	}

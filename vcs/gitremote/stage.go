@@ -1,32 +1,27 @@
 package gitremote
 
 import (
-	"bytes"
-	"crypto/sha1"
+	"context"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"arpeggio/vcs"
-
-	"github.com/go-git/go-git/v5/plumbing"
-	"github.com/go-git/go-git/v5/plumbing/format/idxfile"
-	"github.com/go-git/go-git/v5/plumbing/format/packfile"
+	"arpeggio/vcs/packfile"
 )
 
 // stagedPack is a pack that lies in the repository under a temporary name, with
 // its index in memory: readable here, invisible to everybody else until publish.
 type stagedPack struct {
-	dir   string // objects/pack
-	file  *os.File
-	sum   vcs.ID
-	index *idxfile.MemoryIndex
-	pack  *packfile.Packfile
-	count int
+	*packfile.Pack
+	dir  string // objects/pack
+	file *os.File
 }
+
+var errNoPack = errors.New("nothing to store")
 
 // stagePack copies what write produces into the repository, checks the pack's
 // checksum and computes every object's name. The error is errNoPack when write
@@ -39,101 +34,122 @@ func stagePack(d *Dir, write func(io.Writer) error) (*stagedPack, error) {
 		return nil, fmt.Errorf("gitremote: %w", err)
 	}
 	s.file = f
-	err = s.fill(write)
-	if err == nil {
+	if err := s.fill(write, d); err != nil {
+		s.discard()
+		return nil, err
+	}
+	if !s.Thin() {
 		return s, nil
 	}
 	defer s.discard()
-	if !errors.Is(err, errThin) {
-		return nil, err
-	}
-	full, err := completeThin(s.file, d)
-	if err != nil {
-		return nil, err
-	}
-	return stagePack(d, func(w io.Writer) error { return full.encode(w, d) })
+	return stagePack(d, func(w io.Writer) error {
+		return encodeList(w, overlay{s, d}, slices.Collect(s.IDs))
+	})
 }
 
-var (
-	errThin   = errors.New("pack refers to objects outside of it")
-	errNoPack = errors.New("nothing to store")
-)
-
-func (s *stagedPack) fill(write func(io.Writer) error) error {
-	sum := &trailerHash{h: sha1.New()}
-	if err := write(io.MultiWriter(s.file, sum)); err != nil {
+func (s *stagedPack) fill(write func(io.Writer) error, bases vcs.ObjectReader) error {
+	if err := write(s.file); err != nil {
 		return err
 	}
-	if sum.n == 0 {
-		return errNoPack
+	size, err := s.file.Seek(0, io.SeekCurrent)
+	if err == nil {
+		_, err = s.file.Seek(0, io.SeekStart)
 	}
-	if !sum.ok() {
-		return fmt.Errorf("%w: checksum does not match; the pack is damaged or cut short", ErrBadPack)
-	}
-	s.sum = vcs.ID(sum.trailer)
-	if _, err := s.file.Seek(0, io.SeekStart); err != nil {
+	if err != nil {
 		return fmt.Errorf("gitremote: %w", err)
 	}
-	var w idxfile.Writer
-	parser, err := packfile.NewParser(packfile.NewScanner(s.file), &w)
-	if err == nil {
-		_, err = parser.Parse()
+	if size == 0 {
+		return errNoPack
 	}
+	s.Pack, err = packfile.Index(context.Background(), s.file, packfile.Config{
+		// Whole foreign repositories come this way, and files take the room.
+		Limits: packfile.Limits{
+			PackBytes:   64 << 30,
+			Objects:     1 << 26,
+			ObjectBytes: 1 << 30,
+			TotalBytes:  1 << 40,
+			CacheBytes:  32 << 20,
+		},
+		Bases:   bases,
+		Scratch: inPlace{s.file},
+	})
 	switch {
-	case errors.Is(err, packfile.ErrEmptyPackfile):
-		return nil
-	case errors.Is(err, packfile.ErrReferenceDeltaNotFound):
-		return errThin
+	case errors.Is(err, packfile.ErrUnresolved):
+		return fmt.Errorf("%w: the pack holds differences to objects that the directory does not have: %w", ErrIncomplete, err)
 	case err != nil:
 		return fmt.Errorf("%w: %w", ErrBadPack, err)
 	}
-	if s.index, err = w.Index(); err != nil {
-		return fmt.Errorf("%w: %w", ErrBadPack, err)
-	}
-	n, err := s.index.Count()
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrBadPack, err)
-	}
-	s.count = int(n)
-	s.pack = packfile.NewPackfile(s.index, nil, billyFile{s.file}, 0)
 	return nil
 }
 
-// ReadObject implements vcs.ObjectReader for one goroutine.
-func (s *stagedPack) ReadObject(id vcs.ID) (vcs.Kind, []byte, error) {
-	if s.pack == nil {
-		return 0, nil, fmt.Errorf("%w: %s", vcs.ErrNotFound, id)
+// inPlace is the scratch of a pack that lies where it is to be kept already.
+type inPlace struct{ *os.File }
+
+// WriteAt implements io.WriterAt.
+func (inPlace) WriteAt(p []byte, _ int64) (int, error) { return len(p), nil }
+
+// verify checks every object of the pack and that what the refs lead to is in it
+// or in base, which is complete already.
+func (s *stagedPack) verify(d *Dir, refs []vcs.Ref) error {
+	var base vcs.ObjectReader = d
+	if d.isEmpty() {
+		base = nothing{} // a first clone asks for a lot
 	}
-	o, err := s.pack.Get(plumbing.Hash(id))
-	if errors.Is(err, plumbing.ErrObjectNotFound) {
-		return 0, nil, fmt.Errorf("%w: %s", vcs.ErrNotFound, id)
-	}
+	checked, err := s.Check(context.Background(), base)
 	if err != nil {
-		return 0, nil, fmt.Errorf("%w: %s: %w", ErrBadPack, id, err)
+		return fmt.Errorf("%w: %w", ErrBadPack, err)
 	}
-	return decode(id, o)
+	for _, r := range refs {
+		var missing *packfile.MissingError
+		err := checked.Complete(r.Target)
+		switch {
+		case !errors.As(err, &missing):
+		case missing.From.IsZero():
+			return fmt.Errorf("%w: %s, which %s names", ErrIncomplete, missing.ID, r.Name)
+		default:
+			return fmt.Errorf("%w: %s, which %s names", ErrIncomplete, missing.ID, missing.From)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// isEmpty reports whether a directory certainly holds no objects.
+func (d *Dir) isEmpty() bool {
+	for _, pattern := range []string{"pack/*.idx", "[0-9a-f][0-9a-f]", "info/alternates"} {
+		found, err := filepath.Glob(filepath.Join(d.path, "objects", filepath.FromSlash(pattern)))
+		if err != nil || len(found) > 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// nothing is a reader without objects.
+type nothing struct{}
+
+// ReadObject implements vcs.ObjectReader.
+func (nothing) ReadObject(id vcs.ID) (vcs.Kind, []byte, error) {
+	return 0, nil, fmt.Errorf("%w: %s", vcs.ErrNotFound, id)
 }
 
 // publish makes the pack part of the repository, durably. An empty pack is
 // discarded.
 func (s *stagedPack) publish() error {
-	if s.count == 0 {
+	if s.Len() == 0 {
 		s.discard()
 		return nil
 	}
-	base := filepath.Join(s.dir, "pack-"+s.sum.String())
+	base := filepath.Join(s.dir, "pack-"+s.Sum().String())
 	idx, err := os.CreateTemp(s.dir, tmpPrefix+"*.idx")
 	if err != nil {
 		s.discard()
 		return fmt.Errorf("gitremote: %w", err)
 	}
-	var buf bytes.Buffer
-	_, err = idxfile.NewEncoder(&buf).Encode(s.index)
-	if err == nil {
-		_, err = idx.Write(buf.Bytes())
-	}
-	err = errors.Join(err,
-		idx.Chmod(0o444), idx.Sync(), idx.Close(),
+	err = errors.Join(
+		s.WriteIndex(idx), idx.Chmod(0o444), idx.Sync(), idx.Close(),
 		s.file.Chmod(0o444), s.file.Sync(), s.file.Close())
 	// The index comes last: with it the pack counts.
 	if err == nil {
@@ -154,37 +170,3 @@ func (s *stagedPack) discard() {
 	s.file.Close()
 	os.Remove(s.file.Name())
 }
-
-// trailerHash checks that the last twenty bytes of a stream are the SHA-1 of
-// all before them.
-type trailerHash struct {
-	h       hash.Hash
-	trailer [sha1.Size]byte
-	n       int // bytes in trailer
-}
-
-func (t *trailerHash) Write(p []byte) (int, error) {
-	if len(p) >= sha1.Size {
-		t.h.Write(t.trailer[:t.n])
-		t.h.Write(p[:len(p)-sha1.Size])
-		t.n = copy(t.trailer[:], p[len(p)-sha1.Size:])
-		return len(p), nil
-	}
-	var buf [2 * sha1.Size]byte
-	tail := append(append(buf[:0], t.trailer[:t.n]...), p...)
-	keep := min(len(tail), sha1.Size)
-	t.h.Write(tail[:len(tail)-keep])
-	t.n = copy(t.trailer[:], tail[len(tail)-keep:])
-	return len(p), nil
-}
-
-func (t *trailerHash) ok() bool {
-	return t.n == sha1.Size && bytes.Equal(t.h.Sum(nil), t.trailer[:])
-}
-
-// billyFile is an open file as go-git wants it. Nobody else knows its name, so
-// there is nothing to lock.
-type billyFile struct{ *os.File }
-
-func (billyFile) Lock() error   { return nil }
-func (billyFile) Unlock() error { return nil }

@@ -102,7 +102,7 @@ func (d *Dir) addPack(old []vcs.Ref, c change, report *Report) error {
 		s.discard()
 		return err
 	}
-	report.Objects = s.count
+	report.Objects = s.Len()
 	if err := s.publish(); err != nil {
 		return err
 	}
