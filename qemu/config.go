@@ -36,6 +36,12 @@ type Config struct {
 	// Ports are names of virtio-serial ports; Machine.Port returns their ends.
 	Ports []string
 
+	// OnStall is called when the host has no room for what the guest writes to
+	// its disk: QEMU pauses the machine, and it goes on by itself as soon as there
+	// is room. The reason is the system's; it is "" when the machine goes on. Calls
+	// come one at a time, from a goroutine of their own. nil: nobody is told.
+	OnStall func(reason string)
+
 	Logger *slog.Logger // nil discards
 }
 
@@ -174,6 +180,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.OnStall == nil {
+		c.OnStall = func(string) {}
 	}
 	for _, f := range []struct{ what, path string }{{"kernel", c.Kernel}, {"initramfs", c.Initrd}} {
 		if f.path == "" {

@@ -36,6 +36,9 @@ type Machine struct {
 	internal bool   // the accelerator failed
 	killed   bool   // by us, without the guest's consent
 
+	stalled      string // why the disk cannot be written; "" while it can
+	stalledSince time.Time
+
 	ended chan struct{}
 	err   error    // set before ended is closed
 	last  []string // of the console, likewise
@@ -101,8 +104,8 @@ func (m *Machine) PressPowerButton(ctx context.Context) error {
 // Stop ends the machine. It calls ask, which asks the guest to power off in
 // whatever way host and guest have agreed upon (nil skips this step), then
 // presses the power button, then tells QEMU to quit, then kills it, and waits
-// after each step. When ctx ends, the steps that need the guest are skipped. It
-// returns nil when the guest powered off, ErrKilled in an *ExitError when it did
+// after each step. When ctx ends, or the guest has been waiting for its disk (see
+// Config.OnStall), the steps that need the guest are skipped. It returns nil when the guest powered off, ErrKilled in an *ExitError when it did
 // not, and Wait's error when the machine had died before.
 func (m *Machine) Stop(ctx context.Context, ask func(context.Context) error) error {
 	if ask != nil {
@@ -131,8 +134,14 @@ func (m *Machine) try(ctx context.Context, d time.Duration, step func(context.Co
 	defer cancel()
 	taken := make(chan error, 1)
 	go func() { taken <- step(ctx) }()
+	look := time.NewTicker(500 * time.Millisecond)
+	defer look.Stop()
 	for {
 		select {
+		case <-look.C:
+			if m.hopeless() {
+				return false
+			}
 		case <-m.ended:
 			return true
 		case err := <-taken:
@@ -196,6 +205,8 @@ func (m *Machine) event(e qmpEvent) {
 		}
 	case "STOP":
 		go m.checkInternalError()
+	case "BLOCK_IO_ERROR":
+		m.blockError(e.Data)
 	}
 }
 
@@ -238,6 +249,8 @@ func (m *Machine) cause(waited error, console []byte) error {
 		return &ExitError{Cause: ErrAccelerator, Detail: m.cfg.Accel.Kind.String() + " stopped with an internal error", Remedy: "start it with TCG", Console: m.last}
 	case m.shutdown == "guest-shutdown" && waited == nil:
 		return nil
+	case m.killed && m.stalled != "":
+		return &ExitError{Cause: ErrKilled, Detail: "its disk could not be written (" + m.stalled + ")", Remedy: "make room on the host", Console: m.last}
 	case m.killed:
 		return &ExitError{Cause: ErrKilled, Detail: "what the guest had not written to its disk is lost", Console: m.last}
 	case m.shutdown == "guest-reset" || m.shutdown == "guest-panic":

@@ -147,6 +147,11 @@ func (m *Machine) listen() (s sockets, ls []*net.UnixListener, err error) {
 	if s.console == "" {
 		s.console = filepath.Join(m.dir, "console")
 	}
+	f, err := os.Create(s.console) // so that no older machine's is ever shown
+	if err != nil {
+		return s, nil, fmt.Errorf("qemu: console: %w", err)
+	}
+	f.Close()
 	for _, path := range append([]string{s.qmp}, s.ports...) {
 		if err := checkSocketPath(path); err != nil {
 			return s, ls, err
