@@ -30,7 +30,8 @@ type InitramfsConfig struct {
 	Arch string
 	// Trees are copied under the given folders: {"site": fsys} puts fsys's
 	// root at /site. Only regular files and directories are copied; a symbolic
-	// link is replaced by the regular file it leads to.
+	// link is replaced by the regular file it leads to. Names that start with
+	// a dot are left out, as a site does not serve them, but for .well-known.
 	Trees map[string]fs.FS
 }
 
@@ -220,6 +221,13 @@ func (a *archive) tree(at string, fsys fs.FS) {
 		if err != nil {
 			return err
 		}
+		// A site does not serve dotfiles, and .git or .env are nobody's business.
+		if base := path.Base(p); base[0] == '.' && p != "." && p != ".well-known" {
+			if d.IsDir() {
+				return fs.SkipDir
+			}
+			return nil
+		}
 		if d.IsDir() {
 			a.dir(path.Join(at, p))
 			return a.err
@@ -229,18 +237,26 @@ func (a *archive) tree(at string, fsys fs.FS) {
 }
 
 func (a *archive) copy(name string, fsys fs.FS, p string) error {
+	// What is neither a file nor a directory is found before it is opened: a
+	// pipe would wait for its writer.
+	info, err := fs.Stat(fsys, p)
+	if err != nil {
+		if l, lerr := fs.Lstat(fsys, p); lerr == nil && l.Mode()&fs.ModeSymlink != 0 {
+			return fmt.Errorf("%s is a symbolic link that leads nowhere or out of the site; replace or remove it (%w)", p, err)
+		}
+		return err
+	}
+	if info.IsDir() {
+		return fmt.Errorf("%s is a symbolic link to a directory; replace it by a copy, or remove it", p)
+	}
+	if !info.Mode().IsRegular() {
+		return fmt.Errorf("%s is neither a file nor a directory; remove it from the site", p)
+	}
 	f, err := fsys.Open(p)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	if !info.Mode().IsRegular() {
-		return fmt.Errorf("%s is neither a file nor a directory; remove it from the site", p)
-	}
 	a.file(name, 0o644, info.Size(), f)
 	return a.err
 }

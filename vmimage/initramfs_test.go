@@ -205,11 +205,31 @@ func TestSiteDir(t *testing.T) {
 	if b, err := image(); err != nil || bytes.Count(b, []byte("page")) < 3 {
 		t.Errorf("a link inside the site is not followed: %v", err)
 	}
-	if err := os.Symlink("../secret", filepath.Join(site, "leak")); err != nil {
-		t.Fatal(err)
+	for path, want := range map[string]bool{".env": false, ".git/config": false, ".well-known/security.txt": true} {
+		path = filepath.Join(site, path)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if b, err := image(); err != nil || bytes.Contains(b, []byte(filepath.Base(path))) != want {
+			t.Errorf("%s is in the image: %v; %v", path, !want, err)
+		}
 	}
-	if b, err := image(); err == nil || bytes.Contains(b, []byte("secret\x00\x00")) {
-		t.Error("a link out of the site is followed")
+	for name, c := range map[string]struct{ to, says string }{
+		"leak":  {"../secret", "out of the site"},
+		"stale": {"nothing", "leads nowhere"},
+		"twin":  {".well-known", "link to a directory"},
+	} {
+		if err := os.Symlink(c.to, filepath.Join(site, name)); err != nil {
+			t.Fatal(err)
+		}
+		b, err := image()
+		if err == nil || !strings.Contains(err.Error(), name) || !strings.Contains(err.Error(), c.says) || bytes.Contains(b, []byte("secret\x00\x00")) {
+			t.Errorf("a link to %s: %v", c.to, err)
+		}
+		os.Remove(filepath.Join(site, name))
 	}
 	for path, says := range map[string]string{filepath.Join(dir, "none"): "does not exist", secret: "is a file"} {
 		if _, err := SiteDir(path); err == nil || !strings.Contains(err.Error(), says) {
