@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"strings"
+	"syscall"
 
 	"arpeggio/internal/control"
 	"arpeggio/internal/guest"
@@ -26,20 +28,43 @@ type snapshotCmd struct {
 func (c *snapshotCmd) Run(ctx context.Context) error {
 	var report gitremote.Report
 	var err error
+	if err := checkOut(c.Out); err != nil {
+		return err
+	}
 	if c.Repo != "" {
 		report, err = gitremote.Fetch(ctx, c.Repo, c.Out, gitremote.FetchOptions{})
+		if errors.Is(err, syscall.ECONNREFUSED) {
+			err = withHint(err, "no machine answers there; the history of one that is off is on its disk: --disk FILE")
+		}
 	} else {
 		report, err = exportFromDisk(ctx, c.Image, c.Disk, c.Out)
 	}
 	if err != nil {
 		return err
 	}
-	fmt.Printf("%s: %d new objects, %d refs changed\n", c.Out, report.Objects, len(report.Changes))
+	if len(report.Changes) == 0 {
+		fmt.Printf("%s: up to date\n", c.Out)
+	} else {
+		fmt.Printf("%s: %d objects, %d refs changed\n", c.Out, report.Objects, len(report.Changes))
+	}
 	for _, f := range report.Forced {
 		fmt.Printf("  %s was moved off its earlier history, %s is kept as an object\n", f.Name, f.Old.Short())
 	}
 	fmt.Printf("browse it: git -C %s log --all --graph --oneline\n", c.Out)
 	return nil
+}
+
+// checkOut refuses a directory that holds something else, before a guest is
+// booted for it.
+func checkOut(dir string) error {
+	if names, err := os.ReadDir(dir); errors.Is(err, fs.ErrNotExist) || err == nil && len(names) == 0 {
+		return nil
+	}
+	d, err := gitremote.OpenDir(dir)
+	if err != nil {
+		return err
+	}
+	return d.Close()
 }
 
 // exportFromDisk takes into the bare Git directory out what a guest exports: the

@@ -192,8 +192,11 @@ func (c *vmRunCmd) prepareDisk() error {
 		return err
 	}
 	lock, err := qemu.LockDisk(c.Disk) // QEMU's start takes it for good
-	if err != nil {
+	if errors.Is(err, qemu.ErrDiskInUse) {
 		return withHint(err, "give each machine a disk of its own with --disk FILE (make run: DISK=FILE)")
+	}
+	if err != nil {
+		return err
 	}
 	return lock.Close()
 }
@@ -242,6 +245,13 @@ func startMachine(ctx context.Context, limit time.Duration, params guest.Params,
 	}
 	cfg.Cmdline = params.Cmdline()
 	cfg.Ports = []string{control.PortControl, control.PortExport}
+	cfg.OnStall = func(reason string) {
+		if reason == "" {
+			note("the data disk can be written again: the machine goes on")
+			return
+		}
+		note("%s cannot be written (%s): the machine waits and loses nothing; make room on the host, and it goes on by itself", cfg.Disk.Path, reason)
+	}
 	start := time.Now()
 	q, err := qemu.Start(ctx, cfg)
 	if err != nil {
@@ -293,6 +303,9 @@ func (m *machine) bootError(ctx context.Context, err error) error {
 	}
 	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
 		return withHint(fmt.Errorf("%w; its console ended with:\n%s", cause, tail(m.qemu.ConsoleTail())), "a busy host boots slowly: try again, with more --memory if the console speaks of memory")
+	}
+	if cause := context.Cause(ctx); cause != nil {
+		return fmt.Errorf("stopped while the guest was booting (%w)", cause)
 	}
 	return err
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"io/fs"
 	"net/http"
@@ -215,6 +216,42 @@ func TestVMUser(t *testing.T) {
 		t.Errorf("history:\n%s", log)
 	}
 	p.stop(time.Minute)
+}
+
+// TestVMHostDiskFull fills the file system that the data disk is on: the machine
+// waits, says so, goes on when there is room, and can be stopped when there is none.
+func TestVMHostDiskFull(t *testing.T) {
+	need(t, "unshare", "mount")
+	if os.Getuid() != 0 {
+		t.Skip("mounting a small file system needs root")
+	}
+	bin, image := testImage(t)
+	dir := t.TempDir()
+	// Nobody but the machine sees the mount, and it goes with the machine.
+	p := spawn(t, "unshare", "-m", "sh", "-ec", `mount -t tmpfs -o size=2m tmpfs "$1"; shift; exec "$@" 2>&1`, "sh", dir,
+		bin, "vm", "run", "--image", image, "--disk", filepath.Join(dir, "data.img"), "--expire", "60s", "--http", "127.0.0.1:0", "--manage", "127.0.0.1:0")
+	siteURL, _, _ := urls(p)
+	fill := fmt.Sprintf("/proc/%d/root%s/fill", p.cmd.Process.Pid, dir)
+	full := func() {
+		t.Helper()
+		// A tmpfs takes whole pages: what is written last fails.
+		if err := os.WriteFile(fill, make([]byte, 2<<20), 0o600); err == nil {
+			t.Fatal("the file system is not full")
+		}
+		p.expect(90*time.Second, `data.img cannot be written \(No space left on device\): the machine waits`)
+	}
+	full()
+	if err := os.Remove(fill); err != nil {
+		t.Fatal(err)
+	}
+	p.expect(30*time.Second, `can be written again: the machine goes on`)
+	if page := get(t, siteURL); !strings.Contains(page, "arpeggio") {
+		t.Errorf("the page is %q", page)
+	}
+	full()
+	p.cmd.Process.Signal(os.Interrupt)
+	p.expect(30*time.Second, `its disk could not be written \(No space left on device\); make room on the host`)
+	<-p.done
 }
 
 // TestVMRefusesForeignDisk keeps what somebody else put on a disk.
