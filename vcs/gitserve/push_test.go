@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"arpeggio/vcs"
+	"arpeggio/vcs/gitremote"
 	"arpeggio/vcs/packfile"
 	"arpeggio/vcs/vcstest"
 )
@@ -385,5 +386,65 @@ func TestPushBeyondTheLimits(t *testing.T) {
 	}
 	if st := h.Stats(); st.Refused[reasonLimit] != 4 || st.Received != 0 || st.Failures != 0 {
 		t.Errorf("stats: %+v", st)
+	}
+}
+
+// TestPushIntoDirectory: what was reported to the client is on the disk, in an
+// ordinary Git directory.
+func TestPushIntoDirectory(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "r.git")
+	vcstest.Git(t, filepath.Dir(path), "init", "-q", "--bare", path)
+	dir, err := gitremote.OpenDir(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := vcs.OpenStore(t.Context(), dir, vcs.StoreConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	_, _, url := pushServer(t, "*:all", func(c *Config) { c.Repository, c.Push.Writer = s, s })
+	w := t.TempDir()
+	vcstest.Git(t, w, "init", "-q", "-b", "primary")
+	for i := range 3 {
+		id := edit(t, w, "a", strings.Repeat("line\n", 100*i)+"end\n")
+		mustPush(t, w, url, "primary")
+		if got := vcstest.Git(t, path, "rev-parse", "primary"); got != id.String() {
+			t.Errorf("primary is at %s on the disk, want %v", got, id)
+		}
+		fsck(t, path)
+	}
+	mustPush(t, w, url, "HEAD:other")
+	mustPush(t, w, url, ":other")
+	if got := vcstest.Git(t, path, "for-each-ref", "--format=%(refname)"); got != "refs/heads/primary" {
+		t.Errorf("refs on the disk: %s", got)
+	}
+}
+
+// TestScratch: packs lie where the caller wants them, for as long as they are
+// needed.
+func TestScratch(t *testing.T) {
+	var lent, back atomic.Int32
+	fail := errors.New("no room")
+	h, s, url := pushServer(t, "*:all", func(c *Config) {
+		c.Push.Scratch = func() (packfile.Scratch, func(), error) {
+			if lent.Add(1) > 1 {
+				return nil, nil, fail
+			}
+			f, err := os.CreateTemp(t.TempDir(), "pack")
+			return f, func() { back.Add(1); f.Close() }, err
+		}
+	})
+	w := worktree(t, url)
+	id := edit(t, w, "a", "a\n")
+	mustPush(t, w)
+	wantRef(t, s, "refs/heads/primary", id)
+	if lent.Load() != 1 || back.Load() != 1 {
+		t.Errorf("lent %d, back %d", lent.Load(), back.Load())
+	}
+	edit(t, w, "a", "b\n")
+	wontPush(t, w, "the repository cannot be used", "origin")
+	if n := h.Stats().Failures; n != 1 {
+		t.Errorf("%d failures", n)
 	}
 }
