@@ -36,7 +36,10 @@ type Config struct {
 
 	Site fs.FS  // the built-in one when nil
 	Port uint16 // of the site; 80 when 0
-	Sink string // a path that takes any POST and throws it away, for measurements; off when empty
+	// MaxConns bounds the TCP connections; 0 is the stack's default, or what
+	// fits where the process has a memory limit, as in the machine.
+	MaxConns int
+	Sink     string // a path that takes any POST and throws it away, for measurements; off when empty
 
 	// Manage is the port of the management address; 0 is off, since the page
 	// tells strangers who is on the network.
@@ -58,10 +61,6 @@ const drainLimit = 10 * time.Second
 
 // capacity bounds the ARP cache, in dynamic entries.
 const capacity = 4096
-
-// maxConns bounds the TCP connections: with net/http behind it one takes some
-// 25 KiB, and the machine may have no more than a hundred megabytes.
-const maxConns = 2048
 
 // Appliance is a running appliance.
 type Appliance struct {
@@ -117,7 +116,7 @@ func (a *Appliance) start(ctx context.Context) error {
 	}
 	dev := &watched{a.cfg.Device, func(err error) { a.ended("network card", err) }}
 	n, err := node.Start(node.Config{
-		Device: dev, Name: a.cfg.Card, Addr: a.cfg.MAC, Addresses: a.addresses(), Gateway: a.cfg.Gateway, MaxConns: maxConns,
+		Device: dev, Name: a.cfg.Card, Addr: a.cfg.MAC, Addresses: a.addresses(), Gateway: a.cfg.Gateway, MaxConns: a.cfg.MaxConns,
 		ARP: arp.Config{Table: a.table, ExpireAfter: a.cfg.Expire, Capacity: capacity}, Logger: a.log,
 	})
 	if err != nil {

@@ -89,12 +89,13 @@ func TestSlowClients(t *testing.T) {
 	})
 }
 
-// A crowd takes no more memory than maxConns connections, and when it has gone
+// A crowd takes no more memory than MaxConns connections, and when it has gone
 // idle the appliance serves again.
 func TestCrowd(t *testing.T) {
+	const maxConns = 500
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
-		a := b.start(Config{})
+		a := b.start(Config{MaxConns: maxConns})
 		refusals := 0
 		for range maxConns + 100 {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
