@@ -15,7 +15,9 @@ type diffCmd struct {
 	printFlags
 	Patch      bool     `short:"p" help:"A unified diff also where one line for each address would do."`
 	NameStatus bool     `help:"A letter and a path for each file, as git diff --name-status."`
-	Args       []string `arg:"" optional:"" name:"a..b|path|address" help:"Two revisions or times: A..B, or A B; one alone is compared with HEAD."`
+	A          string   `arg:"" name:"a..b" help:"Two revisions or times: A..B, or A B; one alone is compared with HEAD."`
+	B          string   `arg:"" optional:"" name:"b" help:"The second one, unless the first is a range."`
+	Paths      []string `arg:"" optional:"" name:"path|address" help:"The files or addresses to look at (all); write -- before the first one where it could be a revision."`
 }
 
 func (*diffCmd) Help() string {
@@ -62,7 +64,8 @@ func (c *diffCmd) run(ctx context.Context, k *kong.Context) (different bool, err
 
 // sides reads the two states and the selection of files.
 func (c *diffCmd) sides(s *session, k *kong.Context) (old, now history.Revision, specs []history.Spec, err error) {
-	first, specs, err := s.selection(k, c.Args)
+	args := positional(c.A, positional(c.B, c.Paths))
+	first, specs, err := s.selection(k, args)
 	switch {
 	case err != nil:
 		return old, now, nil, err
@@ -73,10 +76,10 @@ func (c *diffCmd) sides(s *session, k *kong.Context) (old, now history.Revision,
 		return old, now, specs, err
 	}
 	second := "HEAD"
-	_, _, dashed := afterDashes(k, c.Args)
+	_, _, dashed := afterDashes(k, args)
 	if len(specs) > 0 && !dashed && !specs[0].Addr.IsValid() {
-		if is, rerr := s.isRevision(c.Args[1]); rerr == nil && is {
-			second, specs = c.Args[1], specs[1:]
+		if is, rerr := s.isRevision(args[1]); rerr == nil && is {
+			second, specs = args[1], specs[1:]
 		}
 	}
 	old, now, err = s.Range(first + ".." + second)

@@ -130,6 +130,14 @@ func (e exitError) Error() string {
 
 func (e exitError) Unwrap() error { return e.error }
 
+// positional puts arguments together that the parser took one by one.
+func positional(first string, rest []string) []string {
+	if first == "" {
+		return rest
+	}
+	return append([]string{first}, rest...)
+}
+
 // afterDashes splits positional arguments at the -- of the command line, which
 // the parser takes away. Dashed says whether there was one.
 func afterDashes(k *kong.Context, args []string) (before, after []string, dashed bool) {

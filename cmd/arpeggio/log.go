@@ -22,7 +22,8 @@ type logCmd struct {
 	Since    string   `placeholder:"TIME" help:"Not before this time."`
 	Until    string   `placeholder:"TIME" help:"Not after this time."`
 	Mentions bool     `help:"Also commits that only speak of the addresses: refused claims, failed queries."`
-	Args     []string `arg:"" optional:"" name:"rev|path|address" help:"A revision, a time or a range A..B (HEAD), and the files or addresses to look at (all)."`
+	Rev      string   `arg:"" optional:"" name:"rev" help:"A revision, a time or a range A..B (HEAD)."`
+	Paths    []string `arg:"" optional:"" name:"path|address" help:"The files or addresses to look at (all); write -- before the first one where it could be a revision."`
 }
 
 func (*logCmd) Help() string {
@@ -44,7 +45,7 @@ func (c *logCmd) Run(ctx context.Context, k *kong.Context) (err error) {
 		return err
 	}
 	defer s.close(&err)
-	rev, specs, err := s.selection(k, c.Args)
+	rev, specs, err := s.selection(k, positional(c.Rev, c.Paths))
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package history
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -128,10 +129,11 @@ func (r *Resolver) commit(rev string) (vcs.ID, error) {
 	if err != nil {
 		return vcs.ID{}, err
 	}
-	if id, err = r.Store.Resolve(id.String() + rev[len(base):]); err != nil {
-		return vcs.ID{}, fmt.Errorf("%w revision %q: %w", ErrUnknown, rev, err)
+	id, err = r.Store.Resolve(id.String() + rev[len(base):])
+	if errors.Is(err, vcs.ErrNotFound) {
+		return vcs.ID{}, fmt.Errorf("%w revision %q: %s has no such ancestor", ErrUnknown, rev, cmp.Or(base, "HEAD"))
 	}
-	return id, nil
+	return id, err
 }
 
 func (r *Resolver) base(name string) (vcs.ID, error) {

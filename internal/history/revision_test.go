@@ -149,7 +149,7 @@ func TestUnknownRevisionsNameTheNearest(t *testing.T) {
 		"primry":      "nearest: primary",
 		"site-a":      "nearest: node/site-a",
 		"lern":        "nearest: learn",
-		"primary~99":  "has no parent 1",
+		"primary~99":  "primary has no such ancestor",
 		"10:59":       "nothing was recorded before 2026-01-02 10:59:00 +0000; the first commit",
 		"x@{11:00}":   "unknown revision \"x\"",
 		"HEAD@{noon}": "unknown time \"noon\"",
