@@ -42,8 +42,11 @@ type Batch struct {
 	// MaxBatchRefs of them.
 	Refs []RefUpdate
 	// Log records are appended in order. A record is opaque to the backend and
-	// at most MaxRecord bytes long.
+	// at most MaxRecord bytes long. It never changes and may be kept.
 	Log [][]byte
+	// Fold says how many of the newest records go first: the new ones take
+	// their place. There are that many since the checkpoint.
+	Fold int
 	// Checkpoint, when not nil, replaces the older checkpoint and drops the
 	// records before this batch.
 	Checkpoint []byte
@@ -52,6 +55,15 @@ type Batch struct {
 	// call it. It may be ranged over more than once. Storing an object whose
 	// batch then fails is harmless.
 	Objects iter.Seq[Object]
+}
+
+// LogKeeper is the ability of a backend that wants a store's commits as log
+// records, a few bytes each, and not as objects. Batch.Objects then yields only
+// what the log cannot tell: objects that somebody else made. The backend
+// implements ObjectReader for those, and for what it held before.
+type LogKeeper interface {
+	// KeepsLog reports whether the backend wants that. It is asked once.
+	KeepsLog() bool
 }
 
 // Limits of one batch.

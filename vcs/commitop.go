@@ -109,7 +109,7 @@ func (r *Repo[K, V]) putCommit(w *scratch, tree ID, parents []ID, info CommitInf
 // publishWork publishes a scratch's objects with ref updates and keeps its
 // trees in the cache, where the next commit looks for them.
 func (s *Store) publishWork(ctx context.Context, w *scratch, updates []RefUpdate) error {
-	if err := s.publish(ctx, w.objs, updates); err != nil {
+	if err := s.publish(ctx, w.objs, updates, false); err != nil {
 		return err
 	}
 	for id, t := range w.trees {

@@ -1,6 +1,7 @@
 package vcs
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -20,12 +21,18 @@ const retryDelay = time.Second
 
 // group is a batch in the making.
 type group struct {
-	seq   uint64
-	objs  []Object
-	index map[ID]int32
-	refs  []RefUpdate
-	byRef map[string]int
-	bytes int
+	seq  uint64
+	objs []Object
+	// foreign marks objects that somebody else made: they are kept whether or
+	// not a commit leads to them.
+	foreign map[int]bool
+	index   map[ID]int32
+	refs    []RefUpdate
+	byRef   map[string]int
+	bytes   int
+	// log is what the objects become in a log; nil until the first attempt to
+	// save them.
+	log *stagedLog
 }
 
 func newGroup(seq uint64) *group {
@@ -40,11 +47,21 @@ func (g *group) object(id ID) (Object, bool) {
 	return g.objs[i], true
 }
 
-func (g *group) add(o Object) int {
-	if _, ok := g.index[o.ID]; ok {
+func (g *group) add(o Object, foreign bool) int {
+	i, known := g.index[o.ID]
+	if !known {
+		i = int32(len(g.objs))
+	}
+	if foreign {
+		if g.foreign == nil {
+			g.foreign = make(map[int]bool)
+		}
+		g.foreign[int(i)] = true
+	}
+	if known {
 		return 0
 	}
-	g.index[o.ID] = int32(len(g.objs))
+	g.index[o.ID] = i
 	g.objs = append(g.objs, o)
 	n := len(o.Content) + 64
 	g.bytes += n
@@ -62,7 +79,10 @@ func (g *group) update(u RefUpdate) {
 
 func (g *group) batch() *Batch {
 	refs := slices.DeleteFunc(slices.Clone(g.refs), func(u RefUpdate) bool { return u.Old == u.New })
-	return &Batch{Refs: refs, Objects: slices.Values(g.objs)}
+	if g.log == nil {
+		return &Batch{Refs: refs, Objects: slices.Values(g.objs)}
+	}
+	return &Batch{Refs: refs, Log: g.log.records, Fold: g.log.fold, Objects: slices.Values(g.log.natives)}
 }
 
 type waiter struct {
@@ -199,11 +219,25 @@ func (s *Store) flush() error {
 // batch was applied: then the backend's refs say which updates are in already.
 func (s *Store) apply(g *group, retry bool) error {
 	ctx := context.Background()
+	if s.log != nil && g.log == nil {
+		var err error
+		if g.log, err = s.log.stage(g.objs, g.foreign, unsaved{s}); err != nil {
+			return fmt.Errorf("vcs: save: %w", err)
+		}
+	}
 	b := g.batch()
 	if retry {
 		st, err := s.backend.Load(ctx)
 		if err != nil {
 			return fmt.Errorf("vcs: save: %w", err)
+		}
+		if len(b.Log) > 0 {
+			switch last, err := lastRecord(st); {
+			case err != nil:
+				return fmt.Errorf("vcs: save: %w", err)
+			case bytes.Equal(last, b.Log[len(b.Log)-1]):
+				return s.applied(g)
+			}
 		}
 		have := make(map[string]ID, len(st.Refs))
 		for _, r := range st.Refs {
@@ -218,5 +252,53 @@ func (s *Store) apply(g *group, retry bool) error {
 	if err != nil {
 		return fmt.Errorf("vcs: save: %w", err)
 	}
+	return s.applied(g)
+}
+
+// applied takes over what the backend now holds.
+func (s *Store) applied(g *group) error {
+	if s.log == nil {
+		return nil
+	}
+	if err := s.log.publish(g.log); err != nil {
+		return err
+	}
+	s.log.sweep(func() []ID {
+		refs, _ := s.Refs() // a Store's own list cannot fail
+		heads := make([]ID, len(refs))
+		for i, r := range refs {
+			heads[i] = r.Target
+		}
+		return heads
+	})
 	return nil
+}
+
+func lastRecord(st State) (last []byte, err error) {
+	for rec, err := range st.Log {
+		if err != nil {
+			return nil, err
+		}
+		last = rec
+	}
+	return last, nil
+}
+
+// unsaved reads what the log does not have yet, and what is at hand anyway.
+type unsaved struct{ s *Store }
+
+// ReadObject implements ObjectReader.
+func (u unsaved) ReadObject(id ID) (Kind, []byte, error) {
+	if o, ok := u.s.queued(id); ok {
+		return o.Kind, o.Content, nil
+	}
+	return 0, nil, fmt.Errorf("%w: %v", ErrNotFound, id)
+}
+
+// ReadTree implements TreeReader.
+func (u unsaved) ReadTree(id ID) (*Tree, error) {
+	if t, ok := u.s.cache.tree(id); ok {
+		return t, nil
+	}
+	return loadTree(u, id)
 }

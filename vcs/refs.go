@@ -50,7 +50,7 @@ func (s *Store) AddObjects(ctx context.Context, objs []Object) error {
 		}
 		checked[i] = Object{id, o.Kind, o.Content}
 	}
-	return s.publish(ctx, checked, nil)
+	return s.publish(ctx, checked, nil, true)
 }
 
 // MaxObject is the largest object that a store takes, in bytes of content.
@@ -108,11 +108,12 @@ func (s *Store) UpdateRefs(ctx context.Context, updates []RefUpdate) error {
 			return fmt.Errorf("ref %s: %w: %v is a %v, not a commit", u.Name, ErrWrongKind, u.New, kind)
 		}
 	}
-	return s.publish(ctx, nil, updates)
+	return s.publish(ctx, nil, updates, false)
 }
 
 // publish adds objects and moves refs in one step and tells the watchers.
-func (s *Store) publish(ctx context.Context, objs []Object, updates []RefUpdate) error {
+// Foreign objects are kept even if no commit leads to them.
+func (s *Store) publish(ctx context.Context, objs []Object, updates []RefUpdate, foreign bool) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := s.waitForRoom(ctx); err != nil {
@@ -131,7 +132,7 @@ func (s *Store) publish(ctx context.Context, objs []Object, updates []RefUpdate)
 	}
 	g := s.openGroup()
 	for _, o := range objs {
-		s.pending += g.add(o)
+		s.pending += g.add(o, foreign)
 	}
 	for _, u := range updates {
 		if u.Old == u.New {

@@ -227,7 +227,7 @@ func TestUndecodable(t *testing.T) {
 
 func TestVerify(t *testing.T) {
 	ctx := t.Context()
-	back := mem.New()
+	back := mem.NewNative()
 	r, err := vcs.Open(ctx, back, vcs.Config[string, string]{Merge: vcstest.Larger})
 	if err != nil {
 		t.Fatal(err)

@@ -67,6 +67,7 @@ type Store struct {
 	cfg     StoreConfig
 	backend Backend
 	objects ObjectReader
+	log     *oplog // nil when the backend stores all objects; then it is objects too
 	cache   cache
 
 	mu       sync.RWMutex
@@ -111,6 +112,15 @@ func (s *Store) open(ctx context.Context) error {
 		return fmt.Errorf("vcs: load: %w", err)
 	}
 	s.objects = objects
+	if k, ok := s.backend.(LogKeeper); ok && k.KeepsLog() {
+		if s.log, err = loadLog(ctx, st, objects); err != nil {
+			return err
+		}
+		if s.log.damage != nil {
+			s.cfg.Logger.Error("vcs: a part of the history is lost", "err", s.log.damage)
+		}
+		s.objects = s.log
+	}
 	s.refs = make(map[string]ID, len(st.Refs))
 	for _, r := range st.Refs {
 		s.refs[r.Name] = r.Target
@@ -152,15 +162,22 @@ func (s *Store) Close() error {
 
 // ReadObject implements ObjectReader over saved and unsaved objects.
 func (s *Store) ReadObject(id ID) (Kind, []byte, error) {
+	if o, ok := s.queued(id); ok {
+		return o.Kind, o.Content, nil
+	}
+	return s.objects.ReadObject(id)
+}
+
+// queued returns an object that is not saved yet.
+func (s *Store) queued(id ID) (Object, bool) {
 	s.mu.RLock()
+	defer s.mu.RUnlock()
 	for i := len(s.queue) - 1; i >= 0; i-- {
 		if o, ok := s.queue[i].object(id); ok {
-			s.mu.RUnlock()
-			return o.Kind, o.Content, nil
+			return o, true
 		}
 	}
-	s.mu.RUnlock()
-	return s.objects.ReadObject(id)
+	return Object{}, false
 }
 
 // ReadTree returns the decoded tree, from the cache when it is there.

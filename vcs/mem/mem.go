@@ -21,10 +21,18 @@ type Backend struct {
 	objects    map[vcs.ID]vcs.Object
 	log        [][]byte
 	checkpoint []byte
+	native     bool
 }
 
-// New returns an empty backend.
+// New returns an empty backend. It keeps commits in a log.
 func New() *Backend { return &Backend{} }
+
+// NewNative returns an empty backend that keeps commits, trees and blobs as
+// objects: it needs a hundred times the memory and makes nothing again.
+func NewNative() *Backend { return &Backend{native: true} }
+
+// KeepsLog implements vcs.LogKeeper.
+func (b *Backend) KeepsLog() bool { return !b.native }
 
 // Load implements vcs.Backend.
 func (b *Backend) Load(ctx context.Context) (vcs.State, error) {
@@ -58,6 +66,9 @@ func (b *Backend) Apply(ctx context.Context, batch *vcs.Batch) error {
 			return fmt.Errorf("%w: %s is at %v, not at %v", vcs.ErrRefMoved, u.Name, have, u.Old)
 		}
 	}
+	if batch.Fold > len(b.log) {
+		return fmt.Errorf("%w: folds %d of %d log records", vcs.ErrCorrupt, batch.Fold, len(b.log))
+	}
 	if b.refs == nil {
 		b.refs = make(map[string]vcs.ID)
 		b.objects = make(map[vcs.ID]vcs.Object)
@@ -77,9 +88,10 @@ func (b *Backend) Apply(ctx context.Context, batch *vcs.Batch) error {
 	if batch.Checkpoint != nil {
 		b.checkpoint, b.log = slices.Clone(batch.Checkpoint), nil
 	}
-	for _, r := range batch.Log {
-		b.log = append(b.log, slices.Clone(r))
+	if batch.Fold > 0 {
+		b.log = b.log[: len(b.log)-batch.Fold : len(b.log)-batch.Fold]
 	}
+	b.log = append(b.log, batch.Log...)
 	return nil
 }
 

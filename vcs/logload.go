@@ -1,0 +1,47 @@
+package vcs
+
+import (
+	"context"
+	"fmt"
+	"slices"
+)
+
+// OpenLog returns a reader of what a backend that implements LogKeeper holds:
+// of the commits in its log, of all that they lead to, and of the objects that
+// native keeps. It is for backends that check themselves; a Store has its own.
+// Records that cannot be read are left out; the error is the context's or that
+// of State.Log. The reader is safe for concurrent use.
+func OpenLog(ctx context.Context, st State, native ObjectReader) (ObjectReader, error) {
+	return loadLog(ctx, st, native)
+}
+
+func loadLog(ctx context.Context, st State, native ObjectReader) (*oplog, error) {
+	l := newOplog(native.ReadObject)
+	var whole []byte
+	parts := 0
+	for rec, err := range st.Log {
+		if err != nil {
+			return nil, fmt.Errorf("vcs: load: %w", err)
+		}
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		if len(rec) == 0 {
+			continue
+		}
+		parts++
+		if whole == nil && rec[0] == recordLast {
+			whole = rec[1:]
+		} else {
+			whole = append(slices.Clip(whole), rec[1:]...)
+		}
+		if rec[0] == recordMore {
+			continue
+		}
+		if err := l.load(whole, parts); err != nil && l.damage == nil {
+			l.damage = err
+		}
+		whole, parts = nil, 0
+	}
+	return l, ctx.Err()
+}

@@ -1,0 +1,311 @@
+package vcs
+
+import (
+	"errors"
+	"fmt"
+)
+
+// ReadObject implements ObjectReader: over the heads' objects, the commits of
+// the log, the objects of history and those that are kept natively.
+func (l *oplog) ReadObject(id ID) (Kind, []byte, error) {
+	if id == EmptyTree {
+		return KindTree, nil, nil
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.object(id)
+}
+
+// object is ReadObject with the lock held.
+func (l *oplog) object(id ID) (Kind, []byte, error) {
+	if n := l.pool[id]; n != nil {
+		return l.serve(n, false)
+	}
+	if n := l.recall.get(id); n != nil {
+		return l.serve(n, true)
+	}
+	num, ok, err := l.find(id)
+	if err != nil {
+		return 0, nil, err
+	}
+	if ok {
+		v, i, err := l.at(num)
+		if err != nil {
+			return 0, nil, err
+		}
+		content, err := l.commitContent(v, i)
+		if err != nil {
+			return 0, nil, err
+		}
+		if HashObject(KindCommit, content) != id {
+			return 0, nil, fmt.Errorf("%w: %v: the log makes another commit of it", ErrCorrupt, id)
+		}
+		l.hints.add(v.tree(i), num)
+		return KindCommit, content, nil
+	}
+	if kind, content, err := l.history(id); !errors.Is(err, ErrNotFound) {
+		return kind, content, err
+	}
+	kind, content, err := l.native(id)
+	if !errors.Is(err, ErrNotFound) {
+		return kind, content, err
+	}
+	if err := l.scan(id); err != nil {
+		return 0, nil, err
+	}
+	return l.history(id)
+}
+
+// serve returns what a node stands for. The entries of a folder of history are
+// likely to be asked for next.
+func (l *oplog) serve(n *node, history bool) (Kind, []byte, error) {
+	if err := n.load(l.native); err != nil {
+		return 0, nil, err
+	}
+	if history {
+		for _, k := range n.kids {
+			if k.known && l.pool[k.id] == nil {
+				l.recall.add(k)
+			}
+		}
+	}
+	return n.mode.Kind(), n.content(), nil
+}
+
+// history reads a tree or blob of which somebody has seen the commit.
+func (l *oplog) history(id ID) (Kind, []byte, error) {
+	num, ok := l.hints.get(id)
+	if ok {
+		root, err := l.state(num)
+		if err != nil {
+			return 0, nil, err
+		}
+		if err := l.notice(num, root); err != nil {
+			return 0, nil, err
+		}
+		if n := l.recall.get(id); n != nil {
+			return l.serve(n, true)
+		}
+	}
+	return 0, nil, fmt.Errorf("%w: %v", ErrNotFound, id)
+}
+
+// notice puts what a commit made, and what it replaced, within reach.
+func (l *oplog) notice(num uint32, root *node) error {
+	v, i, err := l.at(num)
+	if err != nil {
+		return err
+	}
+	var before *node
+	if p := v.recs[i].parent; p != noParent {
+		before = l.states.get(p)
+	}
+	l.recall.add(root)
+	return v.eachChange(i, func(c viewChange) error {
+		path, err := l.key(c.key)
+		if err != nil {
+			return err
+		}
+		for k, n := range []*node{root, before} {
+			if n == nil {
+				continue
+			}
+			err := n.along(path, l.native, func(x *node) {
+				if x.known {
+					l.recall.add(x)
+					if k == 0 {
+						l.hints.add(x.id, num)
+					}
+				}
+			})
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func (l *oplog) key(num uint32) (string, error) {
+	if num >= uint32(len(l.keys)) || l.keys[num] == "" {
+		return "", fmt.Errorf("%w: log: unknown key %d", ErrCorrupt, num)
+	}
+	return l.keys[num], nil
+}
+
+// along visits the nodes on a path, as far as there are any.
+func (n *node) along(path string, read objectSource, visit func(*node)) error {
+	for {
+		visit(n)
+		if path == "" || !n.mode.IsDir() {
+			return nil
+		}
+		if err := n.load(read); err != nil {
+			return err
+		}
+		var name string
+		name, path = cutPath(path)
+		i, ok := n.lookup(name)
+		if !ok {
+			return nil
+		}
+		n = n.kids[i]
+	}
+}
+
+// maxScan bounds the commits in which an object is looked for that nobody has
+// seen a commit of.
+const maxScan = 150_000
+
+// scan goes once through what history has not been looked at, newest maxScan
+// commits at most, and remembers what is where. It gives the lock away between
+// segments.
+func (l *oplog) scan(id ID) error {
+	if l.n > maxScan {
+		l.scanned = max(l.scanned, l.n-maxScan)
+	}
+	for l.scanned < l.n {
+		s, ok := l.segmentOf(l.scanned)
+		if !ok {
+			return nil // the damage was reported
+		}
+		for num := l.scanned; num < s.first+s.n; num++ {
+			root, err := l.state(num)
+			if err == nil {
+				l.hints.add(root.id, num)
+				err = l.notice(num, root)
+			}
+			if err != nil {
+				return err
+			}
+			l.scanned = num + 1
+		}
+		if _, ok := l.hints.get(id); ok {
+			return nil
+		}
+		l.mu.Unlock()
+		l.mu.Lock()
+	}
+	return nil
+}
+
+// state returns the state of a commit, with all ids known and checked against
+// the commit's tree.
+func (l *oplog) state(num uint32) (*node, error) {
+	if root := l.states.get(num); root != nil {
+		return root, nil
+	}
+	root, chain, err := l.nearest(num)
+	if err != nil {
+		return nil, err
+	}
+	o := new(owner)
+	every := max(4096, len(chain)/6)
+	since := 0
+	for k := len(chain) - 1; k >= 0; k-- {
+		v, i, err := l.at(chain[k])
+		if err == nil {
+			root, err = l.apply(v, i, root, o)
+		}
+		if err != nil {
+			return nil, err
+		}
+		if since++; since < every && k > 0 {
+			continue
+		}
+		root.hash(func(n *node) {
+			if len(chain) < 64 {
+				l.recall.add(n)
+			}
+		})
+		if want := v.tree(i); root.id != want {
+			return nil, fmt.Errorf("%w: log: the tree of commit %d hashes to %v, not to %v", ErrCorrupt, chain[k], root.id, want)
+		}
+		l.states.add(chain[k], root, since)
+		o, since = new(owner), 0
+	}
+	return root, nil
+}
+
+// nearest goes back along first parents to a state that is at hand. The chain
+// holds the commits behind it, the asked one first.
+func (l *oplog) nearest(num uint32) (root *node, chain []uint32, err error) {
+	for {
+		if root := l.states.get(num); root != nil {
+			return root, chain, nil
+		}
+		v, i, err := l.at(num)
+		if err != nil {
+			return nil, nil, err
+		}
+		chain = append(chain, num)
+		if num = v.recs[i].parent; num != noParent {
+			continue
+		}
+		parents, err := v.parentsOf(i)
+		if err != nil || len(parents) == 0 {
+			return &node{mode: ModeDir, owner: new(owner)}, chain, err
+		}
+		kind, content, err := l.native(parents[0].id)
+		if err != nil {
+			return nil, nil, err
+		}
+		c, err := ParseCommit(content)
+		if kind != KindCommit || err != nil {
+			return nil, nil, fmt.Errorf("%w: %v is not a commit", ErrCorrupt, parents[0].id)
+		}
+		return lazyNode(ModeDir, c.Tree), chain, nil
+	}
+}
+
+// apply makes the state of a commit out of its first parent's. Ids stay
+// unknown.
+func (l *oplog) apply(v *segView, i uint32, root *node, o *owner) (*node, error) {
+	c := textContext{time: v.recs[i].time}
+	cut := false
+	err := v.eachChange(i, func(x viewChange) error {
+		path, err := l.key(x.key)
+		if err != nil {
+			return err
+		}
+		p := v.programs[x.prog]
+		if !cut && p.usesMessage() && v.recs[i].flags&flagRaw == 0 {
+			text, err := v.messageOf(i, l.keys)
+			if err != nil {
+				return err
+			}
+			c.message, cut = words(text), true
+		}
+		root, err = root.with(path, o, l.native, func(old *node) (*node, error) {
+			switch x.kind {
+			case changeRemove:
+				return nil, nil
+			case changeLink:
+				return lazyNode(ModeSubmodule, x.link), nil
+			}
+			c.leaf = leafName(path)
+			c.setOld("")
+			if old != nil {
+				if err := old.load(l.native); err != nil {
+					return nil, err
+				}
+				c.setOld(string(old.file))
+			}
+			r := byteReader{b: x.args}
+			content := c.render(make([]byte, 0, len(c.old)+32), p, &r)
+			return &node{mode: x.mode, file: content}, r.err
+		})
+		return err
+	})
+	return root, err
+}
+
+// usesMessage reports whether a value's program refers to the message.
+func (p program) usesMessage() bool {
+	for i := range p {
+		if p[i].code == opWord {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,380 @@
+package vcs
+
+import (
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+	"strings"
+)
+
+// segment is a segment as it is kept: its bytes and where its columns start.
+type segment struct {
+	raw                                      []byte
+	first, n                                 uint32
+	firstKey, keyCount                       uint32
+	base                                     int64
+	dicts                                    uint32 // where people and programs start
+	flags, keys, ops, trees, anchors, filter uint32
+}
+
+// parseSegment reads the frame of a segment and returns the keys that it
+// introduces.
+func parseSegment(raw []byte) (*segment, []string, error) {
+	if len(raw) < 5 || raw[0]&^segmentSealed != segmentVersion {
+		return nil, nil, fmt.Errorf("%w: log: not a segment of version %d", ErrCorrupt, segmentVersion)
+	}
+	if crc32.Checksum(raw[5:], castagnoli) != binary.BigEndian.Uint32(raw[1:]) {
+		return nil, nil, fmt.Errorf("%w: log: a segment of %d bytes has a wrong checksum", ErrCorrupt, len(raw))
+	}
+	s := &segment{raw: raw}
+	r := &byteReader{b: raw[5:]}
+	first, n, firstKey := r.uvarint(), r.uvarint(), r.uvarint()
+	s.base = r.varint()
+	s.dicts = uint32(len(raw) - len(r.b))
+	if first+n > 1<<31 || firstKey > 1<<31 || n > uint64(len(raw)) || len(raw) > 1<<30 {
+		r.fail("numbers out of range")
+	}
+	s.first, s.n, s.firstKey = uint32(first), uint32(n), uint32(firstKey)
+	for k := r.count(1); k > 0; k-- {
+		r.bytes()
+	}
+	for k := r.count(1); k > 0; k-- {
+		r.program()
+	}
+	keys := make([]string, 0, r.count(3))
+	prev := ""
+	for range cap(keys) {
+		prev = string(r.patch(nil, prev, false))
+		if r.err == nil && checkPath(prev) != nil {
+			r.fail("bad path")
+		}
+		keys = append(keys, prev)
+	}
+	s.keyCount = uint32(len(keys))
+	for k := r.count(1 + len(ID{})); k > 0; k-- {
+		if d := r.uvarint(); d == 0 || d > first {
+			r.fail("parent outside of the log")
+		}
+		r.id()
+	}
+	keysLen, opsLen := r.uvarint(), r.uvarint()
+	if r.err != nil {
+		return nil, nil, r.err
+	}
+	at := uint64(len(raw) - len(r.b))
+	place := func(size uint64) uint32 {
+		start := at
+		at += min(size, 1<<31)
+		return uint32(min(start, 1<<31))
+	}
+	s.flags, s.keys, s.ops = place(n), place(keysLen), place(opsLen)
+	s.trees, s.anchors = place(20*n), place((n+anchorEvery-1)/anchorEvery*20)
+	s.filter = place(uint64(filterSize(int(n))))
+	if at != uint64(len(raw)) {
+		return nil, nil, fmt.Errorf("%w: log: a segment of %d bytes should have %d", ErrCorrupt, len(raw), at)
+	}
+	return s, keys, nil
+}
+
+func (s *segment) tree(i uint32) ID { return ID(s.raw[s.trees+20*i:]) }
+
+// anchor returns the stored id of a commit whose number is a multiple.
+func (s *segment) anchor(i uint32) ID { return ID(s.raw[s.anchors+20*(i/anchorEvery):]) }
+
+// segView is a segment taken apart. Message texts and values stay as they are
+// until somebody asks. It is for one goroutine.
+type segView struct {
+	*segment
+	people   []string
+	programs []program
+	encoded  []string
+	outside  map[uint32]ID
+	recs     []viewRecord
+	ids      []ID // zero where not computed yet
+	checked  bool // all of them are there and fit the anchors
+}
+
+// viewRecord says where the parts of one commit are.
+type viewRecord struct {
+	time       int64
+	start, ops uint32 // of its operands; of its message's operands, or its raw text's
+	keys       uint32
+	who        uint16
+	message    uint16 // program
+	value      uint16 // program of the first value, unless it is told
+	flags      byte
+	parent     uint32 // the first one, noParent when it is not in the log
+}
+
+const noParent = ^uint32(0)
+
+func (s *segment) view() (*segView, error) {
+	v := &segView{segment: s, recs: make([]viewRecord, s.n), ids: make([]ID, s.n)}
+	r := &byteReader{b: s.raw[s.dicts:s.flags]}
+	for k := r.count(1); k > 0; k-- {
+		v.people = append(v.people, string(r.bytes()))
+	}
+	for k := r.count(1); k > 0; k-- {
+		before := r.b
+		p := r.program()
+		v.programs = append(v.programs, p)
+		v.encoded = append(v.encoded, string(before[:len(before)-len(r.b)]))
+	}
+	for k := r.count(3); k > 0; k-- {
+		r.patch(nil, "", true)
+	}
+	v.outside = make(map[uint32]ID)
+	for k := r.count(1); k > 0; k-- {
+		d := r.uvarint()
+		v.outside[s.first-uint32(d)] = r.id()
+	}
+	if r.err != nil {
+		return nil, r.err
+	}
+	w := viewWalk{segView: v, last: s.base, ops: byteReader{b: s.raw[s.ops:s.trees]}, keys: byteReader{b: s.raw[s.keys:s.ops]}}
+	for i := range s.n {
+		if err := w.walk(i); err != nil {
+			return nil, err
+		}
+	}
+	return v, nil
+}
+
+// viewWalk finds the records' parts.
+type viewWalk struct {
+	*segView
+	ops, keys byteReader
+	last      int64
+	who       uint64
+	progs     [2]uint64
+}
+
+func (w *viewWalk) opsAt() uint32 { return w.trees - uint32(len(w.ops.b)) }
+
+func (w *viewWalk) walk(i uint32) error {
+	rec := &w.recs[i]
+	rec.flags = w.raw[w.flags+i]
+	rec.start, rec.keys = w.opsAt(), w.segView.segment.ops-uint32(len(w.keys.b))
+	parents, err := w.parents(&w.ops, i, rec.flags)
+	if err != nil {
+		return err
+	}
+	rec.parent = noParent
+	if len(parents) > 0 && !parents[0].native {
+		rec.parent = parents[0].num
+	}
+	if rec.flags&flagRaw == 0 {
+		if rec.flags&flagWho != 0 {
+			w.who = w.ops.uvarint()
+		}
+		switch rec.flags & timeMask {
+		case timeNext:
+			w.last++
+		case timeStep:
+			w.last += w.ops.varint()
+		}
+		if w.who >= uint64(len(w.people)) {
+			w.ops.fail("unknown person")
+		}
+	}
+	rec.time, rec.who = w.last, uint16(w.who)
+	if rec.flags&flagRaw != 0 {
+		rec.ops = w.opsAt()
+		rec.time = rawTime(w.ops.bytes())
+	}
+	if rec.flags&flagProgs != 0 {
+		w.progs[0] = w.ops.uvarint()
+	}
+	rec.message, rec.value = uint16(w.progs[0]), uint16(w.progs[1])
+	if rec.flags&flagRaw == 0 {
+		rec.ops = w.opsAt()
+		w.skip(w.progs[0])
+	}
+	err = w.changes(&w.ops, &w.keys, rec, func(c viewChange) error {
+		w.progs[1] = uint64(c.prog)
+		return nil
+	})
+	if err == nil {
+		err = w.ops.err
+	}
+	return err
+}
+
+func (w *viewWalk) skip(prog uint64) {
+	if prog >= uint64(len(w.programs)) {
+		w.ops.fail("unknown program")
+		return
+	}
+	w.programs[prog].skip(&w.ops)
+}
+
+// parents reads a commit's parents off its operands.
+func (v *segView) parents(r *byteReader, i uint32, flags byte) ([]logParent, error) {
+	num := v.first + i
+	at := func(d uint64) logParent {
+		p := logParent{num: num - uint32(d)}
+		switch {
+		case d == 0 || d > uint64(num):
+			r.fail("parent outside of the log")
+		case p.num < v.first:
+			var ok bool
+			if p.id, ok = v.outside[p.num]; !ok {
+				r.fail("parent without an id")
+			}
+		}
+		return p
+	}
+	var out []logParent
+	switch flags & parentsMask {
+	case parentsPrev:
+		out = []logParent{at(1)}
+	case parentsOne:
+		out = []logParent{at(r.uvarint())}
+	case parentsList:
+		for n := r.count(1); n > 0 && r.err == nil; n-- {
+			if d := r.uvarint(); d > 0 {
+				out = append(out, at(d))
+			} else {
+				out = append(out, logParent{native: true, id: r.id()})
+			}
+		}
+	}
+	return out, r.err
+}
+
+// viewChange is one changed file.
+type viewChange struct {
+	key  uint32
+	kind uint8
+	mode Mode
+	link ID
+	prog uint16
+	args []byte
+}
+
+// changes reads a commit's changes.
+func (v *segView) changes(ops, keys *byteReader, rec *viewRecord, visit func(viewChange) error) error {
+	n, list := 1, rec.flags&flagList != 0
+	if list {
+		n = keys.count(1)
+	}
+	key, prog := int64(0), uint64(rec.value)
+	for ; n > 0; n-- {
+		c := viewChange{mode: ModeFile}
+		u := keys.uvarint()
+		if list {
+			c.kind = uint8(u & 3)
+			u >>= 2
+			key += int64(u>>1) ^ -int64(u&1)
+		} else {
+			key = int64(u)
+		}
+		c.key = uint32(key)
+		if key < 0 || key >= 1<<31 {
+			keys.fail("unknown key")
+		}
+		switch c.kind {
+		case changeLink:
+			c.link = ops.id()
+		case changeMode:
+			c.mode = Mode(ops.uvarint())
+			if !c.mode.valid() || c.mode.Kind() != KindBlob {
+				ops.fail("bad mode")
+			}
+		}
+		if c.kind == changeSet || c.kind == changeMode {
+			if rec.flags&flagProgs != 0 {
+				prog = ops.uvarint()
+			}
+			if prog >= uint64(len(v.programs)) {
+				ops.fail("unknown program")
+				return ops.err
+			}
+			before := ops.b
+			v.programs[prog].skip(ops)
+			c.args = before[:len(before)-len(ops.b)]
+		}
+		c.prog = uint16(prog)
+		if ops.err != nil {
+			return ops.err
+		}
+		if keys.err != nil {
+			return keys.err
+		}
+		if err := visit(c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// eachChange visits a commit's changes.
+func (v *segView) eachChange(i uint32, visit func(viewChange) error) error {
+	rec := &v.recs[i]
+	ops := byteReader{b: v.raw[rec.ops:v.trees]}
+	if rec.flags&flagRaw != 0 {
+		ops.bytes()
+		if rec.flags&flagProgs != 0 {
+			ops.uvarint()
+		}
+	} else {
+		v.programs[rec.message].skip(&ops)
+	}
+	return v.changes(&ops, &byteReader{b: v.raw[rec.keys:v.segment.ops]}, rec, visit)
+}
+
+// parentsOf returns a commit's parents.
+func (v *segView) parentsOf(i uint32) ([]logParent, error) {
+	rec := &v.recs[i]
+	return v.parents(&byteReader{b: v.raw[rec.start:v.trees]}, i, rec.flags)
+}
+
+// leaf returns the name that a commit's message may speak of: that of its first
+// changed key.
+func (v *segView) leaf(i uint32, keys []string) (string, error) {
+	name := ""
+	err := v.eachChange(i, func(c viewChange) error {
+		if c.key >= uint32(len(keys)) {
+			return fmt.Errorf("%w: log: unknown key", ErrCorrupt)
+		}
+		name = leafName(keys[c.key])
+		return errStop
+	})
+	if err == errStop {
+		err = nil
+	}
+	return name, err
+}
+
+func leafName(path string) string { return path[strings.LastIndexByte(path, '/')+1:] }
+
+// messageOf returns a commit's message and the texts that its values may use.
+func (v *segView) messageOf(i uint32, keys []string) (string, error) {
+	rec := &v.recs[i]
+	leaf, err := v.leaf(i, keys)
+	if err != nil {
+		return "", err
+	}
+	c := textContext{leaf: leaf, time: rec.time, self: true}
+	r := &byteReader{b: v.raw[rec.ops:v.trees]}
+	msg := c.render(nil, v.programs[rec.message], r)
+	return string(msg), r.err
+}
+
+// content makes a commit object.
+func (v *segView) content(i uint32, keys []string, parents []ID) ([]byte, error) {
+	rec := &v.recs[i]
+	b := make([]byte, 0, 512)
+	if rec.flags&flagRaw != 0 {
+		r := &byteReader{b: v.raw[rec.ops:v.trees]}
+		b = appendCommitHead(b, v.tree(i), parents)
+		return append(b, r.bytes()...), r.err
+	}
+	msg, err := v.messageOf(i, keys)
+	if err != nil {
+		return nil, err
+	}
+	c := Commit{Tree: v.tree(i), Parents: parents, Message: msg}
+	c.Author, c.Committer = splitPeople(v.people[rec.who], rec.time)
+	return c.Encode(b), nil
+}

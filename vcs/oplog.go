@@ -1,0 +1,320 @@
+package vcs
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+)
+
+// oplog keeps commits as records of what they changed, and makes the objects
+// again when somebody reads them. It is safe for concurrent use.
+type oplog struct {
+	native objectSource // objects that are kept as they are
+
+	mu     sync.Mutex
+	segs   []*segment
+	tail   []int // log records of each segment that is not sealed yet, the newest segments
+	n      uint32
+	keys   []string
+	keyNo  map[string]uint32
+	damage error // of the first segment that could not be read
+
+	recent, older map[ID]uint32 // numbers of the newest commits
+	states        stateCache
+	pool          map[ID]*node // trees and blobs of the heads, and some that were
+	live          int          // size of the pool when it was swept
+	recall        nodeCache    // trees and blobs of history that were read
+	hints         hintTable    // commits in which objects of history are
+	scanned       uint32       // commits below have been hinted
+	views         []*segView   // last used first
+
+	messages, values textDict
+}
+
+// maxViews bounds the segments that are kept taken apart.
+const maxViews = 6
+
+func newOplog(native objectSource) *oplog {
+	return &oplog{
+		native: native,
+		keyNo:  make(map[string]uint32),
+		recent: make(map[ID]uint32),
+		pool:   make(map[ID]*node),
+	}
+}
+
+// load takes one more segment in, as the backend remembers it.
+func (l *oplog) load(raw []byte, records int) error {
+	s, keys, err := parseSegment(raw)
+	if err != nil {
+		return err
+	}
+	if s.first < l.n || s.firstKey < uint32(len(l.keys)) {
+		return fmt.Errorf("%w: log: commits %d to %d come after %d", ErrCorrupt, s.first, s.first+s.n, l.n)
+	}
+	if s.first > l.n || s.firstKey > uint32(len(l.keys)) {
+		if l.damage == nil {
+			l.damage = fmt.Errorf("%w: log: commits %d to %d are missing", ErrCorrupt, l.n, s.first)
+		}
+		if s.firstKey-uint32(len(l.keys)) > s.first+s.n+1<<20 {
+			return fmt.Errorf("%w: log: key numbers leap", ErrCorrupt)
+		}
+		l.keys = append(l.keys, make([]string, s.firstKey-uint32(len(l.keys)))...)
+	}
+	l.add(s, keys, records)
+	return nil
+}
+
+// add appends a segment.
+func (l *oplog) add(s *segment, keys []string, records int) {
+	for _, k := range keys {
+		if _, ok := l.keyNo[k]; !ok {
+			l.keyNo[k] = uint32(len(l.keys))
+		}
+		l.keys = append(l.keys, k)
+	}
+	l.segs = append(l.segs, s)
+	l.n = s.first + s.n
+	if s.raw[0]&segmentSealed != 0 {
+		l.tail = nil
+	} else {
+		l.tail = append(l.tail, records)
+	}
+}
+
+// segmentOf returns the segment of a commit.
+func (l *oplog) segmentOf(num uint32) (*segment, bool) {
+	i, ok := slices.BinarySearchFunc(l.segs, num, func(s *segment, num uint32) int {
+		switch {
+		case s.first+s.n <= num:
+			return -1
+		case s.first > num:
+			return 1
+		}
+		return 0
+	})
+	if !ok {
+		return nil, false
+	}
+	return l.segs[i], true
+}
+
+// view returns a segment taken apart.
+func (l *oplog) view(s *segment) (*segView, error) {
+	for i, v := range l.views {
+		if v.segment == s {
+			copy(l.views[1:i+1], l.views[:i])
+			l.views[0] = v
+			return v, nil
+		}
+	}
+	v, err := s.view()
+	if err != nil {
+		return nil, err
+	}
+	l.views = slices.Insert(l.views, 0, v)
+	l.views = l.views[:min(len(l.views), maxViews)]
+	return v, nil
+}
+
+// at returns where a commit is.
+func (l *oplog) at(num uint32) (*segView, uint32, error) {
+	s, ok := l.segmentOf(num)
+	if !ok {
+		return nil, 0, fmt.Errorf("%w: log: commit %d is missing", ErrCorrupt, num)
+	}
+	v, err := l.view(s)
+	return v, num - s.first, err
+}
+
+// find returns the number of a commit.
+func (l *oplog) find(id ID) (uint32, bool, error) {
+	if num, ok := l.recent[id]; ok {
+		return num, true, nil
+	}
+	if num, ok := l.older[id]; ok {
+		return num, true, nil
+	}
+	for i := len(l.segs) - 1; i >= 0; i-- {
+		s := l.segs[i]
+		if !filterHas(s.raw[s.filter:], id) {
+			continue
+		}
+		v, err := l.view(s)
+		if err == nil {
+			err = l.allIDs(v)
+		}
+		if err != nil {
+			return 0, false, err
+		}
+		if j := slices.Index(v.ids, id); j >= 0 {
+			return s.first + uint32(j), true, nil
+		}
+	}
+	return 0, false, nil
+}
+
+// allIDs computes the ids of a segment's commits and checks them.
+func (l *oplog) allIDs(v *segView) error {
+	if v.checked {
+		return nil
+	}
+	clear(v.ids)
+	for i := range v.n {
+		id, err := l.computeID(v, i)
+		if err != nil {
+			return err
+		}
+		v.ids[i] = id
+		if i%anchorEvery == 0 && id != v.anchor(i) {
+			return fmt.Errorf("%w: log: commit %d hashes to %v, not to %v", ErrCorrupt, v.first+i, id, v.anchor(i))
+		}
+	}
+	v.checked = true
+	return nil
+}
+
+// idOf returns the id of a segment's i-th commit.
+func (l *oplog) idOf(v *segView, i uint32) (ID, error) {
+	switch {
+	case !v.ids[i].IsZero():
+	case i%anchorEvery == 0:
+		v.ids[i] = v.anchor(i)
+	default:
+		id, err := l.computeID(v, i)
+		if err != nil {
+			return ID{}, err
+		}
+		v.ids[i] = id
+	}
+	return v.ids[i], nil
+}
+
+func (l *oplog) computeID(v *segView, i uint32) (ID, error) {
+	content, err := l.commitContent(v, i)
+	if err != nil {
+		return ID{}, err
+	}
+	return HashObject(KindCommit, content), nil
+}
+
+// commitContent makes a commit object.
+func (l *oplog) commitContent(v *segView, i uint32) ([]byte, error) {
+	parents, err := v.parentsOf(i)
+	if err != nil {
+		return nil, err
+	}
+	ids := make([]ID, len(parents))
+	for k, p := range parents {
+		ids[k] = p.id
+		if !p.native && p.num >= v.first {
+			if ids[k], err = l.idOf(v, p.num-v.first); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return v.content(i, l.keys, ids)
+}
+
+// hintTable remembers in which commit an object was made: two generations of
+// at most maxHints entries.
+type hintTable struct{ young, old map[uint64]uint32 }
+
+const maxHints = 400_000
+
+func hintKey(id ID) uint64 {
+	var k uint64
+	for _, b := range id[:8] {
+		k = k<<8 | uint64(b)
+	}
+	return k
+}
+
+func (h *hintTable) add(id ID, num uint32) {
+	if h.young == nil || len(h.young) >= maxHints {
+		h.old, h.young = h.young, make(map[uint64]uint32)
+	}
+	h.young[hintKey(id)] = num
+}
+
+func (h *hintTable) get(id ID) (uint32, bool) {
+	num, ok := h.young[hintKey(id)]
+	if !ok {
+		num, ok = h.old[hintKey(id)]
+	}
+	return num, ok
+}
+
+// nodeCache keeps nodes that were read, in two generations of at most maxRecall.
+type nodeCache struct{ young, old map[ID]*node }
+
+const maxRecall = 16 << 10
+
+func (c *nodeCache) add(n *node) {
+	if c.young == nil || len(c.young) >= maxRecall {
+		c.old, c.young = c.young, make(map[ID]*node)
+	}
+	c.young[n.id] = n
+}
+
+func (c *nodeCache) get(id ID) *node {
+	if n := c.young[id]; n != nil {
+		return n
+	}
+	n := c.old[id]
+	if n != nil {
+		c.add(n)
+	}
+	return n
+}
+
+// stateCache keeps states of commits, the least recently used go first. A state
+// costs as many units as commits lie between it and the state that it was made
+// from.
+type stateCache struct {
+	m     map[uint32]*cachedState
+	used  uint64
+	total int
+}
+
+type cachedState struct {
+	root *node
+	cost int
+	used uint64
+}
+
+const maxStates, maxStateCost = 96, 48 << 10
+
+func (c *stateCache) get(num uint32) *node {
+	s := c.m[num]
+	if s == nil {
+		return nil
+	}
+	c.used++
+	s.used = c.used
+	return s.root
+}
+
+func (c *stateCache) add(num uint32, root *node, cost int) {
+	if c.m == nil {
+		c.m = make(map[uint32]*cachedState)
+	}
+	c.used++
+	if s := c.m[num]; s != nil {
+		s.used = c.used
+		return
+	}
+	c.m[num] = &cachedState{root, cost, c.used}
+	c.total += cost
+	for len(c.m) > 1 && (len(c.m) > maxStates || c.total > maxStateCost) {
+		var victim uint32
+		oldest := c.used
+		for k, s := range c.m {
+			if s.used < oldest {
+				oldest, victim = s.used, k
+			}
+		}
+		c.total -= c.m[victim].cost
+		delete(c.m, victim)
+	}
+}
