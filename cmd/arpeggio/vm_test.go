@@ -7,7 +7,9 @@ import (
 	"io/fs"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -66,7 +68,8 @@ func TestVM(t *testing.T) {
 	disk := filepath.Join(dir, "data.img")
 	run := []string{bin, "vm", "run", "--image", image, "--disk", disk, "--http", "127.0.0.1:0", "--manage", "127.0.0.1:0"}
 
-	p := spawn(t, run...)
+	pcap := filepath.Join(dir, "lan.pcapng")
+	p := spawn(t, append(run[:len(run):len(run)], "--pcap", pcap)...)
 	siteURL, liveURL, gitURL := urls(p)
 	want, err := fs.ReadFile(site.Default(), "index.html")
 	if err != nil {
@@ -108,6 +111,10 @@ func TestVM(t *testing.T) {
 	if out := p.stdout.String(); !strings.Contains(out, bin+" snapshot --disk") {
 		t.Errorf("the last words name no way to the history:\n%s", out)
 	}
+	if lines := regexp.MustCompile(`(?m)^arpeggio: accelerator (kvm: KVM works|tcg: KVM cannot be used: \S).*$`).FindAllString(p.stderr.String(), -1); len(lines) != 1 {
+		t.Errorf("the accelerator and the reason for it take %d lines", len(lines))
+	}
+	checkSilentKernel(t, pcap)
 	head := strings.TrimSpace(must(t, "git", "-C", clone, "rev-parse", "origin/primary"))
 
 	cold := filepath.Join(dir, "cold.git")
@@ -153,6 +160,44 @@ func checkDamaged(t *testing.T, run []string, disk, head string) {
 	}
 	checkSnapshot(t, rescued)
 	must(t, "git", "-C", rescued, "merge-base", "--is-ancestor", head, "primary")
+}
+
+// checkSilentKernel reads the recording of the LAN: the guest's card sends our
+// stack's ARP and IPv4 and not one frame of its kernel, which would begin with
+// neighbour discovery and multicast groups before our stack has an address.
+func checkSilentKernel(t *testing.T, pcap string) {
+	t.Helper()
+	need(t, "tcpdump")
+	read := func(filter string) []string {
+		t.Helper()
+		out, err := exec.Command("tcpdump", "-nnr", pcap, filter).Output()
+		if err != nil {
+			t.Fatalf("tcpdump %q: %v", filter, err)
+		}
+		return strings.Split(strings.TrimSpace(string(out)), "\n")
+	}
+	const guest = "ether src 02:50:00:00:00:02"
+	if all := read(guest); len(all) < 20 || !strings.Contains(all[0], "0.0.0.0.68 > 255.255.255.255.67") {
+		t.Errorf("%d frames of the guest's card, the first is %q; want a DHCP request", len(all), all[0])
+	}
+	for _, foreign := range []string{"not arp and not ip", "ip6", "igmp", "vlan",
+		"arp and not (arp[14:4] = 0x0a090002 or arp[14:4] = 0)", // another sender than 10.9.0.2 and RFC 5227's probe
+		"ip and not (src host 10.9.0.2 or src host 0.0.0.0)"} {
+		if found := read(guest + " and (" + foreign + ")"); found[0] != "" {
+			t.Errorf("%d frames that are not our stack's (%s), such as %s", len(found), foreign, found[0])
+		}
+	}
+}
+
+// TestMakeRun holds the Makefile to what the README promises of a plain make run.
+func TestMakeRun(t *testing.T) {
+	need(t, "make")
+	out := must(t, "make", "-n", "-C", "../..", "run")
+	for _, want := range []string{"vm run --install", "--disk build/data.img", "--net lan", "--http 127.0.0.1:8080", "--manage 127.0.0.1:8081", "--expire 60s"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("make run lacks %q:\n%s", want, out)
+		}
+	}
 }
 
 func commits(t *testing.T, dir string) int {
