@@ -156,3 +156,51 @@ func ExampleTx_Graft() {
 	fmt.Println(m)
 	// Output: map[before/a:1 now/a:2]
 }
+
+// An edit of what was read some time ago.
+func ExampleRepo_MergeKey() {
+	ctx := context.Background()
+	repo, err := vcs.Open(ctx, mem.New(), vcs.Config[string, string]{})
+	check(err)
+	defer repo.Close()
+	_, err = repo.Set(ctx, "primary", "name", "printer", at(0, "read by a client"))
+	check(err)
+	_, err = repo.MergeKey(ctx, "primary", "name", vcs.Some("printer"), vcs.Some("scanner"), at(1, "the client's edit"))
+	fmt.Println(err)
+	_, err = repo.MergeKey(ctx, "primary", "name", vcs.Some("printer"), vcs.Some("copier"), at(2, "a late edit"))
+	fmt.Println(err)
+	// Output:
+	// <nil>
+	// name on primary: vcs: merge conflict
+}
+
+// A folder that somebody else changed comes back into a branch.
+func ExampleRepo_MergeTree() {
+	ctx := context.Background()
+	repo, err := vcs.Open(ctx, mem.New(), vcs.Config[string, string]{})
+	check(err)
+	defer repo.Close()
+	subtree := func(rev, dir string) vcs.ID {
+		snap, err := repo.At(rev)
+		check(err)
+		id, err := snap.Subtree(dir)
+		check(err)
+		return id
+	}
+	_, err = repo.Set(ctx, "fleet", "nodes/1/a", "1", at(0, "a"))
+	check(err)
+	given := subtree("fleet", "nodes/1")
+	_, err = repo.Graft(ctx, "node/1", "lan", given, at(1, "what the fleet knows"))
+	check(err)
+	_, err = repo.Set(ctx, "node/1", "lan/b", "2", at(2, "the node's news"))
+	check(err)
+	_, err = repo.Set(ctx, "fleet", "nodes/1/c", "3", at(2, "the fleet's news"))
+	check(err)
+	res, err := repo.MergeTree(ctx, "fleet", "nodes/1", given, subtree("node/1", "lan"), vcs.MergeOptions{CommitInfo: at(3, "news of node 1")})
+	check(err)
+	snap, err := repo.AtCommit(res.Head)
+	check(err)
+	m, err := snap.Map()
+	fmt.Println(res.Kind, m, err)
+	// Output: merged map[nodes/1/a:1 nodes/1/b:2 nodes/1/c:3] <nil>
+}

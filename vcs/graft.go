@@ -3,7 +3,6 @@ package vcs
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 )
@@ -28,59 +27,62 @@ func (v *Snapshot[K, V]) Subtree(dir string) (ID, error) {
 // The error wraps ErrNotFound or ErrWrongKind when the store has no such tree,
 // and ErrBadPath when a file is in the way or the path cannot stand in a tree.
 func (r *Repo[K, V]) Graft(ctx context.Context, branch, dir string, tree ID, info CommitInfo) (ID, error) {
-	dir = strings.Trim(dir, "/")
-	if dir != "" {
-		if err := checkPath(dir); err != nil {
-			return ID{}, err
-		}
-	}
+	return r.graftTree(ctx, branch, dir, nil, tree, info)
+}
+
+// TestAndGraft is Graft if the folder has the expected tree, EmptyTree or zero
+// for none; otherwise the error wraps ErrTestFailed.
+func (r *Repo[K, V]) TestAndGraft(ctx context.Context, branch, dir string, expect, tree ID, info CommitInfo) (ID, error) {
+	expect = orEmpty(expect)
+	return r.graftTree(ctx, branch, dir, &expect, tree, info)
+}
+
+func (r *Repo[K, V]) graftTree(ctx context.Context, branch, dir string, expect *ID, tree ID, info CommitInfo) (ID, error) {
 	tree = orEmpty(tree)
 	if _, err := r.s.ReadTree(tree); err != nil {
 		return ID{}, fmt.Errorf("graft: %w", err)
 	}
-	ref := BranchRef(branch)
-	if err := CheckRefName(ref); err != nil {
-		return ID{}, err
-	}
-	for try := 0; ; try++ {
-		id, err := r.tryGraft(ctx, ref, dir, tree, info)
-		switch {
-		case !errors.Is(err, ErrRefMoved):
-			return id, err
-		case try >= retries(0):
-			return ID{}, fmt.Errorf("%w, %d times during one graft", err, try+1)
+	res, err := r.retryMerge(ctx, branch, MergeOptions{}, func(head ID) (res MergeResult[K, V], w *scratch, err error) {
+		res.Head = head
+		base, err := r.AtCommit(head)
+		if err != nil {
+			return res, nil, err
 		}
-	}
+		if expect != nil {
+			if have, err := base.Subtree(dir); err != nil {
+				return res, nil, err
+			} else if have != *expect {
+				return res, nil, fmt.Errorf("%w: %s on %s is %v", ErrTestFailed, dir, branch, have)
+			}
+		}
+		w = newScratch(r.s)
+		root, err := w.graftAt(base.tree, dir, tree)
+		if err != nil || root == base.tree && !info.AllowEmpty {
+			return res, nil, err
+		}
+		res.Head, err = r.putOnTop(w, root, head, info)
+		return res, w, err
+	})
+	return res.Head, err
 }
 
-func (r *Repo[K, V]) tryGraft(ctx context.Context, ref, dir string, tree ID, info CommitInfo) (ID, error) {
-	if err := ctx.Err(); err != nil {
+// putOnTop adds a commit whose parent, unless zero, is head.
+func (r *Repo[K, V]) putOnTop(w *scratch, root, head ID, info CommitInfo) (ID, error) {
+	if head.IsZero() {
+		return r.putCommit(w, root, nil, info)
+	}
+	return r.putCommit(w, root, []ID{head}, info)
+}
+
+// graftAt returns a root in which a tree stands at a folder's path.
+func (w *scratch) graftAt(root ID, dir string, tree ID) (ID, error) {
+	if dir = strings.Trim(dir, "/"); dir == "" {
+		return tree, nil
+	}
+	if err := checkPath(dir); err != nil {
 		return ID{}, err
 	}
-	head, _ := r.s.Ref(ref)
-	base, err := r.AtCommit(head)
-	if err != nil {
-		return ID{}, err
-	}
-	w := newScratch(r.s)
-	root := tree
-	if dir != "" {
-		if root, err = w.graft(base.tree, dir, tree); err != nil {
-			return ID{}, err
-		}
-	}
-	if root == base.tree && !info.AllowEmpty {
-		return head, nil
-	}
-	var parents []ID
-	if !head.IsZero() {
-		parents = []ID{head}
-	}
-	id, err := r.putCommit(w, root, parents, info)
-	if err != nil {
-		return ID{}, err
-	}
-	return id, r.s.publishWork(ctx, w, []RefUpdate{{ref, head, id}})
+	return w.graft(root, dir, tree)
 }
 
 // graft returns a folder in which a tree stands at a path. Folders that become
