@@ -30,10 +30,13 @@ func (s *Service) AddressRemoved(a netip.Addr) {
 }
 
 // WaitAddress waits until a, which was added before, has been probed and is in
-// use. The error is that of ctx: a conflict goes to the callback.
+// use. The error is that of ctx, or ErrClosed when the Service is closed or not
+// attached yet; a conflict goes to the callback.
 func (s *Service) WaitAddress(ctx context.Context, a netip.Addr) error {
 	var c chan struct{}
+	err := ErrClosed
 	s.command(func(e *Engine, _ time.Time) {
+		err = nil
 		if e.owned(a) != nil {
 			return
 		}
@@ -43,7 +46,7 @@ func (s *Service) WaitAddress(ctx context.Context, a netip.Addr) error {
 		}
 	})
 	if c == nil {
-		return nil
+		return err
 	}
 	select {
 	case <-c:

@@ -46,7 +46,8 @@ type InterfaceConfig struct {
 	// Gateway, when valid, is the next hop of a default route.
 	Gateway netip.Addr
 	// Conflict, when not nil, is told that another station claims an address
-	// of ours for good (RFC 5227 §2.4). No lock is held.
+	// of ours for good (RFC 5227 §2.4). No lock is held, but the resolver may
+	// wait for its return: it must not remove the interface or close the stack.
 	Conflict func(addr netip.Addr, mac ethernet.Addr)
 }
 
@@ -75,8 +76,9 @@ type Interface struct {
 }
 
 // AddInterface puts an interface into service and starts the run loop of its
-// device if it is the device's first. After an error the device is untouched
-// and still the caller's.
+// device if it is the device's first. After an error the device may have been
+// closed (when a concurrent call took one of the addresses); closing it again
+// does no harm.
 func (s *Stack) AddInterface(cfg InterfaceConfig) (*Interface, error) {
 	i, err := s.newInterface(cfg)
 	if err != nil {
@@ -201,8 +203,14 @@ func (s *Stack) RemoveInterface(i *Interface) error {
 		s.mu.Unlock()
 		return nil
 	}
-	for s.tx.busy || len(s.tx.frames) > 0 {
-		s.empty.Wait() // what was sent before leaves before
+	for s.tx.busy || len(s.tx.frames) > 0 { // what was sent before leaves before
+		if b, ok := s.take(); ok { // the run loop may be the caller, or gone
+			s.mu.Unlock()
+			s.flush(b)
+			s.mu.Lock()
+			continue
+		}
+		s.empty.Wait()
 	}
 	i.gone = true
 	s.ifaces = slices.DeleteFunc(s.ifaces, func(o *Interface) bool { return o == i })

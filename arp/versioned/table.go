@@ -113,7 +113,9 @@ type Table struct {
 	cancel context.CancelFunc
 	wake   chan struct{} // capacity 1: the queue is not empty
 	stop   chan struct{} // closed by Close
-	ended  sync.WaitGroup
+	// closing is when Close was called; read only after stop was closed.
+	closing time.Time
+	ended   sync.WaitGroup
 
 	follow   *vcs.Watcher
 	followed chan struct{} // closed when the follower has ended

@@ -22,6 +22,10 @@ const (
 // no more.
 const retryDelay = time.Second
 
+// closeGrace is how long Close lets writers try when the store takes no more:
+// a backend that is only busy has caught up by then.
+const closeGrace = 5 * time.Second
+
 // start starts the writers.
 func (t *Table) start() {
 	learn := make(chan item, maxBatch)
@@ -239,8 +243,12 @@ func (t *Table) later() bool {
 	case <-time.After(retryDelay):
 		return true
 	case <-t.stop:
+	}
+	if time.Since(t.closing) > closeGrace {
 		return false
 	}
+	time.Sleep(retryDelay / 10)
+	return true
 }
 
 func (t *Table) count(n *uint64) {
@@ -313,6 +321,7 @@ func (t *Table) Close() error {
 	}
 	t.closed = true
 	t.mu.Unlock()
+	t.closing = time.Now()
 	close(t.stop)
 	select {
 	case t.wake <- struct{}{}:

@@ -73,6 +73,8 @@ type Appliance struct {
 	servers []*http.Server
 	started time.Time
 
+	failures failures
+
 	life    context.Context // ends when Close stops what runs in the background
 	stop    context.CancelFunc
 	work    sync.WaitGroup

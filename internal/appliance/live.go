@@ -3,6 +3,8 @@ package appliance
 import (
 	"errors"
 	"fmt"
+	"sync"
+	"time"
 
 	"arpeggio/site"
 	"arpeggio/vcs/gitserve"
@@ -50,10 +52,32 @@ func (a *Appliance) interfaces() []site.Interface {
 	return []site.Interface{{Name: i.Name(), MAC: i.Addr().String(), Addrs: i.Addresses(), MTU: i.MTU()}}
 }
 
+// unwell is how long the appliance reports that commits failed after the last
+// one that did: long enough for whoever asks every minute to hear of it.
+const unwell = 5 * time.Minute
+
+// failures remembers when the table last failed to make a commit.
+type failures struct {
+	mu    sync.Mutex
+	count uint64
+	at    time.Time
+}
+
+// since notes the table's count of failures and reports whether it has risen
+// within the last while.
+func (f *failures) since(count uint64, now time.Time) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if count != f.count {
+		f.count, f.at = count, now
+	}
+	return count > 0 && now.Sub(f.at) < unwell
+}
+
 // health fails when changes do not reach the store.
 func (a *Appliance) health() error {
-	if s := a.table.Stats(); s.Failed > 0 {
-		return fmt.Errorf("%d commits could not be made", s.Failed)
+	if n := a.table.Stats().Failed; a.failures.since(n, time.Now()) {
+		return fmt.Errorf("%d commits could not be made, the last of them within %v", n, unwell)
 	}
 	if len(a.node.Interface.Addresses()) == 0 {
 		return errors.New("no address")
