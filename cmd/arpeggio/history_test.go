@@ -25,6 +25,9 @@ import (
 // arp.store, and, after the command git-http, at $URL.
 func TestHistoryScripts(t *testing.T) {
 	need(t, "git")
+	// The binary as it ships starts several times faster than this one with the
+	// race detector, and the scripts start it two hundred times.
+	bin := filepath.Dir(binary(t))
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/history",
 		Setup: func(env *testscript.Env) error {
@@ -32,6 +35,7 @@ func TestHistoryScripts(t *testing.T) {
 				"GIT_COMMITTER_NAME=operator", "GIT_COMMITTER_EMAIL=op@example.org", "ARPEGGIO_REPO=arp.git"} {
 				env.Vars = append(env.Vars, v)
 			}
+			env.Setenv("PATH", bin+string(filepath.ListSeparator)+env.Getenv("PATH"))
 			env.Setenv("HOME", env.WorkDir)
 			env.Setenv("XDG_CACHE_HOME", filepath.Join(env.WorkDir, "cache"))
 			dir, err := gitremote.CreateDir(filepath.Join(env.WorkDir, "arp.git"), "refs/heads/primary")
