@@ -71,7 +71,7 @@ func parseSignature(b []byte) (Signature, error) {
 		return bad("no end of the e-mail")
 	}
 	end += open
-	if open > 0 && b[open-1] != ' ' {
+	if open == 0 || b[open-1] != ' ' {
 		return bad("no space before the e-mail")
 	}
 	if bytes.IndexByte(b[:open], '>') >= 0 || bytes.IndexByte(b[open+1:end], '<') >= 0 {

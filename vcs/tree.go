@@ -69,6 +69,8 @@ type Tree struct {
 // ErrBadObject.
 func ParseTree(content []byte) (*Tree, error) {
 	t := &Tree{raw: content}
+	var last rawEntry
+	dirs := 0
 	for pos := 0; pos < len(content); {
 		mode, name, next, err := scanEntry(content, pos)
 		if err != nil {
@@ -77,29 +79,28 @@ func ParseTree(content []byte) (*Tree, error) {
 		if err := checkName(name); err != nil {
 			return nil, fmt.Errorf("%w: tree: %w", ErrBadObject, err)
 		}
-		if n := len(t.off); n > 0 {
-			prev := t.entryAt(n - 1)
-			if compareNames(prev.name, prev.mode, name, mode) >= 0 {
-				return nil, fmt.Errorf("%w: tree: entry %.80q is out of order", ErrBadObject, name)
-			}
-			if t.shadowed(name, mode) {
-				return nil, fmt.Errorf("%w: tree: entry %.80q occurs twice", ErrBadObject, name)
-			}
+		if pos > 0 && compareNames(last.name, last.mode, name, mode) >= 0 {
+			return nil, fmt.Errorf("%w: tree: entry %.80q is out of order", ErrBadObject, name)
 		}
+		if mode == ModeDir {
+			dirs++
+		}
+		last.name, last.mode = name, mode
 		t.off = append(t.off, uint32(pos))
 		pos = next
 	}
-	return t, nil
-}
-
-// shadowed reports whether a tree entry's name exists already as a file; the
-// two do not sort next to each other, since a folder compares as name/.
-func (t *Tree) shadowed(name []byte, mode Mode) bool {
-	if mode != ModeDir {
-		return false
+	// A file and a folder of one name do not sort next to each other, since the
+	// folder compares as name/.
+	for i := 0; dirs > 0 && dirs < len(t.off) && i < len(t.off); i++ {
+		e := t.entryAt(i)
+		if e.mode != ModeDir {
+			continue
+		}
+		if _, twice := t.search(e.name, ModeFile); twice {
+			return nil, fmt.Errorf("%w: tree: entry %.80q occurs twice", ErrBadObject, e.name)
+		}
 	}
-	_, found := t.search(name, ModeFile)
-	return found
+	return t, nil
 }
 
 // scanEntry reads the entry at pos.
@@ -140,6 +141,14 @@ func checkName(name []byte) error {
 		bytes.IndexByte(name, '/') >= 0 || bytes.IndexByte(name, 0) >= 0
 	if !bad && (name[0] == '.' || name[0]|0x20 == 'g') {
 		bad = isDotGit(string(name))
+	}
+	for rest := name; !bad; { // a backslash separates folders on Windows
+		i := bytes.IndexByte(rest, '\\')
+		if i < 0 {
+			break
+		}
+		rest = rest[i+1:]
+		bad = isDotGit(string(rest))
 	}
 	if bad {
 		return fmt.Errorf("%w: name %.80q", ErrBadPath, name)
