@@ -15,6 +15,7 @@ import (
 	"time"
 
 	gogit "github.com/go-git/go-git/v5"
+	"github.com/go-git/go-git/v5/config"
 	"github.com/go-git/go-git/v5/plumbing/object"
 
 	"arpeggio/vcs"
@@ -204,5 +205,43 @@ func TestQueue(t *testing.T) {
 	<-h.slots
 	if err := withSlot(t.Context(), h.slots, func() error { return nil }); err != nil || len(h.slots) != 0 {
 		t.Errorf("error %v, %d slots taken", err, len(h.slots))
+	}
+}
+
+// TestGoGitPusher: a second, independent client pushes.
+func TestGoGitPusher(t *testing.T) {
+	h, s, url := pushServer(t, "*:all")
+	repo, err := gogit.PlainClone(t.TempDir(), false, &gogit.CloneOptions{URL: url})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := repo.Worktree()
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := w.Filesystem.Create("from-go-git")
+	if err != nil {
+		t.Fatal(err)
+	}
+	fmt.Fprintln(f, "text")
+	f.Close()
+	if _, err := w.Add("from-go-git"); err != nil {
+		t.Fatal(err)
+	}
+	id, err := w.Commit("m", &gogit.CommitOptions{Author: &object.Signature{Name: "a", Email: "a@b", When: time.Unix(1_800_000_000, 0)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := repo.Push(&gogit.PushOptions{RefSpecs: []config.RefSpec{"refs/heads/primary:refs/heads/primary", "refs/heads/primary:refs/heads/copy"}}); err != nil {
+		t.Fatal(err)
+	}
+	wantRef(t, s, "refs/heads/primary", vcs.ID(id))
+	wantRef(t, s, "refs/heads/copy", vcs.ID(id))
+	if err := repo.Push(&gogit.PushOptions{RefSpecs: []config.RefSpec{":refs/heads/copy"}}); err != nil {
+		t.Fatal(err)
+	}
+	wantRef(t, s, "refs/heads/copy", vcs.ID{})
+	if st := h.Stats(); st.Updates != 3 || st.Failures != 0 {
+		t.Errorf("stats: %+v", st)
 	}
 }

@@ -84,6 +84,7 @@ func TestReport(t *testing.T) {
 		{"funny", "report-status", []vcs.RefUpdate{up("refs/heads/a..b", none, tip)}, emptyPack(), pkt("unpack ok", "ng refs/heads/a..b funny refname", "0000")},
 		{"escape", "report-status", []vcs.RefUpdate{up("refs/../../x", none, tip)}, emptyPack(), pkt("unpack ok", "ng refs/../../x funny refname", "0000")},
 		{"HEAD", "report-status", []vcs.RefUpdate{up("HEAD", none, tip)}, emptyPack(), pkt("unpack ok", "ng HEAD funny refname", "0000")},
+		{"the store's own", "report-status", []vcs.RefUpdate{up("refs/arpeggio/log", none, tip)}, emptyPack(), pkt("unpack ok", "ng refs/arpeggio/log deny updating a hidden ref", "0000")},
 		{"nowhere", "report-status", []vcs.RefUpdate{up("refs/heads/n", none, vcs.ID{9})}, emptyPack(), pkt("unpack ok", "ng refs/heads/n missing necessary objects", "0000")},
 		{"no pack", "report-status", []vcs.RefUpdate{up("refs/heads/n", none, tip)}, nil, pkt("unpack early EOF after 0 bytes", "ng refs/heads/n unpacker error", "0000")},
 		{"forbidden", "report-status", []vcs.RefUpdate{up("refs/heads/no", none, tip)}, emptyPack(), pkt("unpack ok", "ng refs/heads/no protected branch hook declined", "0000")},

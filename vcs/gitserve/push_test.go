@@ -245,7 +245,7 @@ func TestMirrorPush(t *testing.T) {
 // TestConcurrentPushers: many at one branch and at branches of their own, beside
 // a writer in the program; no accepted commit is lost.
 func TestConcurrentPushers(t *testing.T) {
-	const pushers, each = 6, 4
+	const pushers, each = 5, 3
 	h, s, url := pushServer(t, "*:all")
 	var group sync.WaitGroup
 	var mu sync.Mutex

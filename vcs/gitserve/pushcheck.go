@@ -9,6 +9,9 @@ import (
 	"arpeggio/vcs/packfile"
 )
 
+// privateRefs is where backends keep what is theirs.
+const privateRefs = "refs/arpeggio/"
+
 // checkNames refuses what no rule can allow, whatever the objects.
 func (p *push) checkNames() {
 	times := map[string]int{}
@@ -21,6 +24,8 @@ func (p *push) checkNames() {
 		switch {
 		case vcs.CheckRefName(u.Name) != nil:
 			p.refuse(r, refuseRef(reasonRefName, "funny refname", "refusing to create funny ref '%s' remotely", u.Name))
+		case strings.HasPrefix(u.Name, privateRefs):
+			p.refuse(r, refuseRef(reasonPolicy, "deny updating a hidden ref", "%s belongs to the store", u.Name))
 		case times[u.Name] > 1:
 			p.refuse(r, refuseRef(reasonRefName, "failed to update ref", "multiple updates for ref '%s' not allowed", u.Name))
 		case u.New.IsZero() && u.Name == p.refs.head:
