@@ -207,7 +207,7 @@ func exportDisk(ctx context.Context, env guest.Env, saved bool) error {
 // exportable is where refs and what they lead to are read.
 type exportable interface {
 	vcs.ObjectReader
-	Refs() ([]vcs.Ref, error)
+	vcs.RefReader
 }
 
 func exportFrom(ctx context.Context, env guest.Env, from exportable, data string) error {
@@ -230,6 +230,12 @@ func export(ctx context.Context, what control.Export, w io.Writer, store exporta
 	}
 	if len(refs) == 0 {
 		return errors.New("the store holds no history yet")
+	}
+	for _, r := range refs {
+		if r.Name == store.Head() { // what a clone of the copy is to check out
+			refs = append(refs, vcs.Ref{Name: "HEAD", Target: r.Target})
+			break
+		}
 	}
 	return packfile.WriteBundle(ctx, w, store, refs, nil)
 }

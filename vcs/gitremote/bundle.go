@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"arpeggio/vcs"
@@ -87,16 +88,26 @@ func mergeRefs(old, add []vcs.Ref) []vcs.Ref {
 	return refs
 }
 
-// headBranch guesses the branch that a new repository checks out.
+// headBranch guesses the branch that a new repository checks out: of those that
+// HEAD may have named, else of all, the one with a usual name, else the first.
 func (h *bundleHeader) headBranch() string {
-	for _, r := range h.refs {
-		if r.Target == h.head && strings.HasPrefix(r.Name, "refs/heads/") {
-			return r.Name
-		}
-	}
+	var same, all []string
 	for _, r := range h.refs {
 		if strings.HasPrefix(r.Name, "refs/heads/") {
-			return r.Name
+			all = append(all, r.Name)
+			if r.Target == h.head {
+				same = append(same, r.Name)
+			}
+		}
+	}
+	for _, names := range [][]string{same, all} {
+		for _, usual := range []string{defaultHead, "refs/heads/main", "refs/heads/master"} {
+			if slices.Contains(names, usual) {
+				return usual
+			}
+		}
+		if len(names) > 0 {
+			return names[0]
 		}
 	}
 	return defaultHead
