@@ -3,10 +3,15 @@ package gitremote
 import (
 	"bufio"
 	"bytes"
+	"compress/zlib"
 	"context"
+	"crypto/sha1"
 	"errors"
+	"fmt"
+	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -195,4 +200,42 @@ func FuzzBundleHeader(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestImportHostilePacks: what the pack reader refuses leaves the directory as
+// it was.
+func TestImportHostilePacks(t *testing.T) {
+	seal := func(b []byte) []byte { sum := sha1.Sum(b); return append(b, sum[:]...) }
+	head := func(n byte) []byte { return []byte{'P', 'A', 'C', 'K', 0, 0, 0, 2, 0, 0, 0, n} }
+	z := func(s string) []byte {
+		var b bytes.Buffer
+		w := zlib.NewWriter(&b)
+		io.WriteString(w, s)
+		w.Close()
+		return b.Bytes()
+	}
+	self := bytes.Repeat([]byte{0xaa}, 20)
+	for name, c := range map[string]struct {
+		pack []byte
+		want error
+	}{
+		"bomb":         {seal(slices.Concat(head(1), []byte{0x31}, z(strings.Repeat("x", 1<<20)))), packfile.ErrInflate},
+		"cycle":        {seal(slices.Concat(head(1), []byte{0x74}, self, z("\x01\x01\x01x"))), ErrIncomplete},
+		"self as base": {seal(slices.Concat(head(1), []byte{0x64, 0}, z("\x01\x01\x01x"))), packfile.ErrDelta},
+		"duplicate":    {seal(slices.Concat(head(2), []byte{0x31}, z("x"), []byte{0x31}, z("x"))), packfile.ErrDuplicate},
+		"four billion": {seal([]byte("PACK\x00\x00\x00\x02\xff\xff\xff\xff")), packfile.ErrLimit},
+		"junk":         {append(seal(head(0)), 'x'), packfile.ErrTrailing},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			in := fmt.Sprintf("%s%s refs/heads/x\n\n%s", bundleSignature, strings.Repeat("ab", 20), c.pack)
+			if _, err := ImportBundle(strings.NewReader(in), dir); !errors.Is(err, c.want) {
+				t.Errorf("%v, want %v", err, c.want)
+			}
+			left, err := filepath.Glob(filepath.Join(dir, "objects", "pack", "*"))
+			if refs, _ := readRefs(dir); err != nil || len(left) > 0 || len(refs) > 0 {
+				t.Errorf("left behind: %v %v %v", left, refs, err)
+			}
+		})
+	}
 }
