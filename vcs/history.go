@@ -18,37 +18,7 @@ type Delta[K comparable, V any] struct {
 // cost follows the differences. Files that are no key's are skipped. The error
 // of a value that does not decode comes with its key, and the iteration may go
 // on.
-func (r *Repo[K, V]) Diff(a, b ID) iter.Seq2[Delta[K, V], error] {
-	return func(yield func(Delta[K, V], error) bool) {
-		old, err := r.AtCommit(a)
-		if err != nil {
-			yield(Delta[K, V]{}, err)
-			return
-		}
-		now, err := r.AtCommit(b)
-		if err != nil {
-			yield(Delta[K, V]{}, err)
-			return
-		}
-		for ch, err := range DiffTrees(r.s, old.tree, now.tree) {
-			if err != nil {
-				yield(Delta[K, V]{}, err)
-				return
-			}
-			k, ok := r.cfg.Layout.Key(ch.Path)
-			if !ok {
-				continue
-			}
-			d := Delta[K, V]{Key: k, Path: ch.Path}
-			if d.Old, err = r.value(r.s, ch.Path, ch.Old); err == nil {
-				d.New, err = r.value(r.s, ch.Path, ch.New)
-			}
-			if !yield(d, err) {
-				return
-			}
-		}
-	}
-}
+func (r *Repo[K, V]) Diff(a, b ID) iter.Seq2[Delta[K, V], error] { return r.DiffFolder("", a, b) }
 
 // value decodes what a tree entry holds; a zero entry, and one that is no file,
 // is an absent value.

@@ -16,6 +16,9 @@ import (
 // A Proof is an ObjectReader. With SnapshotFrom, DiffTrees or MergeBases it
 // proves the answers of whatever ProveReads recorded: a folder's list, a
 // difference, a common ancestor. It is safe for concurrent use.
+//
+// Git hashes a folder as one, so a proof holds whole folders: for one key of a
+// hundred thousand, in a layout of folders of sixteen, about 3 kB.
 type Proof struct {
 	objs  []Object
 	index map[ID]int
