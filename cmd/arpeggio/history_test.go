@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http/httptest"
 	"net/netip"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -157,5 +159,26 @@ func (m *morning) merge(branch string, sec int) {
 	}
 	if m.err == nil {
 		_, m.err = m.repo.Merge(m.ctx, "primary", from, vcs.MergeOptions{CommitInfo: info(sec, fmt.Sprintf("arp: merge %s\n", branch))})
+	}
+}
+
+// checkHistoryOfDisk reads a data disk like any repository and compares it with
+// a snapshot. A guest is booted for it once, and not again while the disk stays
+// as it is.
+func checkHistoryOfDisk(t *testing.T, disk, image, snapshot string) {
+	t.Helper()
+	t.Setenv("XDG_CACHE_HOME", t.TempDir())
+	want := must(t, "git", "-C", snapshot, "log", "--format=%H", "primary")
+	for _, flag := range []string{"--image=" + image, "--image=no-image-is-needed-now", "--offline"} {
+		var got strings.Builder
+		for line := range strings.Lines(must(t, binary(t), "log", "--json", "--repo", disk, flag)) {
+			var c commitJSON
+			if json.Unmarshal([]byte(line), &c) == nil { // the rest is a note about the guest
+				got.WriteString(c.Commit + "\n")
+			}
+		}
+		if got.String() != want {
+			t.Errorf("log %s of the disk:\n%swant\n%s", flag, got.String(), want)
+		}
 	}
 }

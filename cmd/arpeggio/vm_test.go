@@ -121,6 +121,7 @@ func TestVM(t *testing.T) {
 	must(t, bin, "snapshot", "--disk", disk, "--image", image, "--out", cold)
 	checkSnapshot(t, cold)
 	must(t, "git", "-C", cold, "merge-base", "--is-ancestor", head, "primary")
+	checkHistoryOfDisk(t, disk, image, cold)
 	checkDisk(t, disk, head)
 
 	p = spawn(t, run...)
