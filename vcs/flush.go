@@ -221,7 +221,7 @@ func (s *Store) apply(g *group, retry bool) error {
 	ctx := context.Background()
 	if s.log != nil && g.log == nil {
 		var err error
-		if g.log, err = s.log.stage(g.objs, g.foreign, unsaved{s}); err != nil {
+		if g.log, err = s.log.stage(g.objs, g.foreign, unsaved{s, g}); err != nil {
 			return fmt.Errorf("vcs: save: %w", err)
 		}
 	}
@@ -260,18 +260,7 @@ func (s *Store) applied(g *group) error {
 	if s.log == nil {
 		return nil
 	}
-	if err := s.log.publish(g.log); err != nil {
-		return err
-	}
-	s.log.sweep(func() []ID {
-		refs, _ := s.Refs() // a Store's own list cannot fail
-		heads := make([]ID, len(refs))
-		for i, r := range refs {
-			heads[i] = r.Target
-		}
-		return heads
-	})
-	return nil
+	return s.log.publish(g.log, g.refs)
 }
 
 func lastRecord(st State) (last []byte, err error) {
@@ -284,12 +273,20 @@ func lastRecord(st State) (last []byte, err error) {
 	return last, nil
 }
 
-// unsaved reads what the log does not have yet, and what is at hand anyway.
-type unsaved struct{ s *Store }
+// unsaved reads what the log does not have yet, the group that is being saved
+// first, and trees that are at hand anyway.
+type unsaved struct {
+	s *Store
+	g *group
+}
 
 // ReadObject implements ObjectReader.
 func (u unsaved) ReadObject(id ID) (Kind, []byte, error) {
-	if o, ok := u.s.queued(id); ok {
+	o, ok := u.g.object(id)
+	if !ok {
+		o, ok = u.s.queued(id)
+	}
+	if ok {
 		return o.Kind, o.Content, nil
 	}
 	return 0, nil, fmt.Errorf("%w: %v", ErrNotFound, id)

@@ -59,7 +59,7 @@ func (w *workload) store(tb testing.TB, b vcs.Backend) (r *vcs.Repo[uint32, stri
 	tb.Helper()
 	ctx := context.Background()
 	r = must(vcs.Open(ctx, b, vcs.Config[uint32, string]{Layout: prefixes{},
-		Author: vcs.Signature{Name: "arpeggio r1", Email: "r1@arp"}, StoreConfig: vcs.StoreConfig{CacheBytes: 32 << 20}}))(tb)
+		Author: vcs.Signature{Name: "arpeggio r1", Email: "r1@arp"}, StoreConfig: vcs.StoreConfig{CacheBytes: 8 << 20}}))(tb)
 	var all []vcs.Change[uint32, string]
 	for i := range w.ent {
 		all = append(all, vcs.Change[uint32, string]{Key: 0x0a000000 + uint32(i), Value: vcs.Some(w.value(i))})

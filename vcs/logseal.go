@@ -5,46 +5,50 @@ package vcs
 const maxTail = 64
 
 // finish makes the segment of a group's records. The tail of the log is folded
-// into one segment when it has many, and sealed when that one is large.
+// in when it has many segments, or enough for one that is sealed.
 func (st *stager) finish() {
 	if len(st.recs) == 0 {
 		return
 	}
 	out, l := st.out, st.oplog
-	b := segmentBuilder{first: l.n, firstKey: uint32(len(l.keys))}
-	for i := range st.recs {
-		b.add(&st.recs[i])
-	}
-	b.newKeys = out.keys
+	first, firstKey, recs := l.n, uint32(len(l.keys)), st.recs
 	tail := l.segs[len(l.segs)-len(l.tail):]
-	size := b.size()
+	size := 0
 	for _, s := range tail {
 		size += len(s.raw) - int(s.flags) // without the dictionaries, which will be one
 	}
-	seal := size >= maxSegment && len(tail) > 0
-	if seal || len(tail) >= maxTail {
-		var err error
-		if seal {
-			var whole *segmentBuilder
-			if whole, err = st.foldTail(tail, nil); err == nil {
-				out.add(whole, true)
-			}
-		} else if whole, werr := st.foldTail(tail, st.recs); werr == nil {
-			whole.newKeys = append(whole.newKeys, out.keys...)
-			b = *whole
-		} else {
-			err = werr
-		}
-		if err == nil {
+	for i := range recs {
+		size += 40 + len(recs[i].message.args)
+	}
+	if len(tail) >= maxTail || len(tail) > 0 && size >= maxSegment {
+		if old, err := l.tailRecords(tail); err == nil {
+			first, firstKey, recs = tail[0].first, tail[0].firstKey, append(old, recs...)
 			out.folded = len(tail)
 			for _, n := range l.tail {
 				out.fold += n
 			}
 		}
 	}
-	out.add(&b, b.size() >= maxSegment*3/4)
-	for num, root := range st.roots {
-		out.states = append(out.states, stagedState{num, root})
+	keys := append(l.keys[firstKey:len(l.keys):len(l.keys)], out.keys...)
+	b := &segmentBuilder{first: first, firstKey: firstKey}
+	for i := range recs {
+		b.add(&recs[i])
+		for _, c := range recs[i].changes {
+			for n := uint32(len(b.newKeys)); c.key >= b.firstKey+n; n++ {
+				b.addKey(keys[b.firstKey+n-firstKey])
+			}
+		}
+		if b.size() >= maxSegment {
+			out.add(b, true)
+			b = &segmentBuilder{first: b.first + b.n, firstKey: b.firstKey + uint32(len(b.newKeys))}
+		}
+	}
+	if b.n > 0 {
+		out.add(b, false)
+	}
+	for i := max(0, len(st.recs)-maxStates/2); i < len(st.recs); i++ {
+		num := l.n + uint32(i)
+		out.states = append(out.states, stagedState{num, st.roots[num]})
 	}
 }
 
@@ -56,11 +60,8 @@ func (out *stagedLog) add(b *segmentBuilder, sealed bool) {
 	out.records = append(out.records, parts...)
 }
 
-// foldTail builds one segment of the log's tail and some new records.
-func (st *stager) foldTail(tail []*segment, more []logRecord) (*segmentBuilder, error) {
-	l := st.oplog
-	b := &segmentBuilder{first: tail[0].first, firstKey: tail[0].firstKey}
-	b.newKeys = append(b.newKeys, l.keys[tail[0].firstKey:]...)
+// tailRecords takes the log's tail apart.
+func (l *oplog) tailRecords(tail []*segment) (recs []logRecord, err error) {
 	for _, s := range tail {
 		v, err := s.view()
 		if err == nil {
@@ -68,18 +69,14 @@ func (st *stager) foldTail(tail []*segment, more []logRecord) (*segmentBuilder, 
 		}
 		for i := uint32(0); i < s.n && err == nil; i++ {
 			var rec logRecord
-			if rec, err = v.record(i); err == nil {
-				b.add(&rec)
-			}
+			rec, err = v.record(i)
+			recs = append(recs, rec)
 		}
 		if err != nil {
 			return nil, err
 		}
 	}
-	for i := range more {
-		b.add(&more[i])
-	}
-	return b, nil
+	return recs, nil
 }
 
 // record returns a commit as it was written.
@@ -137,9 +134,16 @@ func cutRecord(record []byte) [][]byte {
 
 // publish makes staged records part of the log, after the backend has taken
 // them.
-func (l *oplog) publish(st *stagedLog) error {
+func (l *oplog) publish(st *stagedLog, refs []RefUpdate) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	for _, u := range refs {
+		if u.New.IsZero() {
+			delete(l.heads, u.Name)
+		} else {
+			l.heads[u.Name] = u.New
+		}
+	}
 	if len(st.segs) == 0 {
 		return nil
 	}
@@ -152,7 +156,7 @@ func (l *oplog) publish(st *stagedLog) error {
 		if err != nil {
 			return err
 		}
-		l.add(s, keys[min(len(keys), len(l.keys)-int(s.firstKey)):], x.parts)
+		l.add(s, keys[min(len(keys), max(0, len(l.keys)-int(s.firstKey))):], x.parts)
 	}
 	if len(l.recent) > 8<<10 {
 		l.older, l.recent = l.recent, make(map[ID]uint32)
@@ -166,40 +170,8 @@ func (l *oplog) publish(st *stagedLog) error {
 	for _, n := range st.made {
 		l.pool[n.id] = n
 	}
+	if len(l.pool) > 2*l.live+8192 {
+		l.sweep(l.states.get)
+	}
 	return nil
-}
-
-// sweep drops from the pool what no head leads to any more, when there is much
-// of it.
-func (l *oplog) sweep(heads func() []ID) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if len(l.pool) < 2*l.live+8192 {
-		return
-	}
-	pool := make(map[ID]*node, l.live)
-	seen := make(map[*node]bool)
-	var mark func(n *node)
-	mark = func(n *node) {
-		if n.lazy || !n.known || seen[n] {
-			return
-		}
-		if n.mode.IsDir() {
-			seen[n] = true
-		}
-		if l.pool[n.id] != nil {
-			pool[n.id] = n
-		}
-		for _, k := range n.kids {
-			mark(k)
-		}
-	}
-	for _, id := range heads() {
-		if num, ok, err := l.find(id); err == nil && ok {
-			if root := l.states.get(num); root != nil {
-				mark(root)
-			}
-		}
-	}
-	l.pool, l.live = pool, len(pool)
 }

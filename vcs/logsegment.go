@@ -31,9 +31,9 @@ const (
 	filterProbes   = 6
 )
 
-// maxSegment is the size at which a segment is sealed; one large commit may
-// make a larger one.
-const maxSegment = 60 << 10
+// maxSegment is the size at which a segment is sealed, so that it fills a log
+// record. One large commit may make a larger one.
+const maxSegment = MaxRecord - 512
 
 // Flags of a commit.
 const (
@@ -98,6 +98,7 @@ type segmentBuilder struct {
 	progs            [2]int // of the last message and value
 	people, programs internTable
 	newKeys          []string
+	dictBytes        int // of newKeys
 	outside          []logParent
 	flags, keys, ops []byte
 	trees            []byte
@@ -107,6 +108,7 @@ type segmentBuilder struct {
 type internTable struct {
 	index map[string]int
 	list  []string
+	bytes int
 }
 
 func (t *internTable) add(s string) int {
@@ -118,13 +120,25 @@ func (t *internTable) add(s string) int {
 		i = len(t.list)
 		t.index[s] = i
 		t.list = append(t.list, s)
+		t.bytes += len(s) + 2
 	}
 	return i
 }
 
-// size returns about how large the segment would be.
+// size returns about how large the segment is, rather too much.
 func (s *segmentBuilder) size() int {
-	return len(s.flags) + len(s.keys) + len(s.ops) + len(s.trees) + int(s.n)*filterBits/8
+	n := int(s.n)
+	return 64 + s.dictBytes + s.people.bytes + s.programs.bytes + len(s.keys) + len(s.ops) + n*(1+len(ID{})) + (n/anchorEvery+1+len(s.outside))*24 + filterSize(n)
+}
+
+// addKey introduces a key.
+func (s *segmentBuilder) addKey(path string) {
+	prev := ""
+	if n := len(s.newKeys); n > 0 {
+		prev = s.newKeys[n-1]
+	}
+	s.newKeys = append(s.newKeys, path)
+	s.dictBytes += len(appendPatch(nil, prev, path))
 }
 
 func (s *segmentBuilder) add(rec *logRecord) {

@@ -21,12 +21,13 @@ type oplog struct {
 
 	recent, older map[ID]uint32 // numbers of the newest commits
 	states        stateCache
-	pool          map[ID]*node // trees and blobs of the heads, and some that were
-	live          int          // size of the pool when it was swept
-	recall        nodeCache    // trees and blobs of history that were read
-	hints         hintTable    // commits in which objects of history are
-	scanned       uint32       // commits below have been hinted
-	views         []*segView   // last used first
+	heads         map[string]ID // what refs point to, as far as it is saved
+	pool          map[ID]*node  // trees and blobs of the heads, and some that were
+	live          int           // size of the pool when it was swept
+	recall        nodeCache     // trees and blobs of history that were read
+	hints         hintTable     // commits in which objects of history are
+	scanned       uint32        // commits below have been hinted
+	views         []*segView    // last used first
 
 	messages, values textDict
 }
@@ -39,6 +40,7 @@ func newOplog(native objectSource) *oplog {
 		native: native,
 		keyNo:  make(map[string]uint32),
 		recent: make(map[ID]uint32),
+		heads:  make(map[string]ID),
 		pool:   make(map[ID]*node),
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+	"testing/synctest"
 
 	"arpeggio/vcs"
 	"arpeggio/vcs/mem"
@@ -110,7 +111,7 @@ func syncing(t *testing.T, r *vcs.Repo[string, string], cfg vcstest.HistoryConfi
 	done := make(chan bool)
 	go func() {
 		for range w.All(ctx) {
-			if err := r.Sync(ctx); err != nil && !errors.Is(err, context.Canceled) {
+			if err := r.Sync(ctx); err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, vcstest.ErrInjected) {
 				t.Error(err)
 			}
 		}
@@ -235,5 +236,44 @@ func TestLogOfPushed(t *testing.T) {
 	}
 	if err := r.Close(); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestLogFailedApply: after a failed Apply, whether it was applied or not, every
+// record is in the log once.
+func TestLogFailedApply(t *testing.T) {
+	for _, fault := range []vcstest.Fault{vcstest.FailFirst, vcstest.FailAfter} {
+		synctest.Test(t, func(t *testing.T) {
+			back := mem.New()
+			f := vcstest.NewFaulty(back).KeepLog()
+			r := reopen(t, nil, f)
+			f.FailApply(func(n int) vcstest.Fault {
+				if n%3 == 1 {
+					return fault
+				}
+				return vcstest.NoFault
+			})
+			native := reopen(t, nil, mem.NewNative())
+			cfg := vcstest.HistoryConfig{Seed: 5, Steps: 200}
+			want := vcstest.RandomHistory(t, native, cfg)
+			if got := syncing(t, r, cfg, want); got == nil {
+				t.FailNow()
+			}
+			for r.Sync(t.Context()) != nil {
+			}
+			if b := f.Batches(); len(b) < 5 {
+				t.Errorf("only %d batches", len(b))
+			}
+			if err := r.Close(); err != nil {
+				t.Fatal(err)
+			}
+			r = reopen(t, nil, back)
+			wantObjects(t, r.Store(), everything(t, native.Store()))
+			for _, x := range []*vcs.Repo[string, string]{r, native} {
+				if err := x.Close(); err != nil {
+					t.Fatal(err)
+				}
+			}
+		})
 	}
 }

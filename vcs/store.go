@@ -119,6 +119,7 @@ func (s *Store) open(ctx context.Context) error {
 		if s.log.damage != nil {
 			s.cfg.Logger.Error("vcs: a part of the history is lost", "err", s.log.damage)
 		}
+		s.log.adopt(st.Refs)
 		s.objects = s.log
 	}
 	s.refs = make(map[string]ID, len(st.Refs))

@@ -52,6 +52,13 @@ func (b *Backend) write(w *spill, batch *vcs.Batch) (meta, error) {
 	if err := b.checkRefs(batch.Refs); err != nil {
 		return m, err
 	}
+	var folded [][]byte
+	if batch.Fold > 0 {
+		var err error
+		if folded, err = b.newest(batch.Fold); err != nil {
+			return m, err
+		}
+	}
 	if batch.Objects != nil {
 		for o := range batch.Objects {
 			v := append(append(make([]byte, 0, 1+len(o.Content)), byte(o.Kind)), o.Content...)
@@ -84,17 +91,46 @@ func (b *Backend) write(w *spill, batch *vcs.Batch) (meta, error) {
 		}
 		m.LogEnd++
 	}
-	return m, b.writeLast(w, batch.Refs, m)
+	return m, b.writeLast(w, batch.Refs, folded, m)
+}
+
+// newest returns the keys of the newest log records.
+func (b *Backend) newest(n int) (keys [][]byte, err error) {
+	err = b.db.View(func(txn *badger.Txn) error {
+		it := txn.NewIterator(badger.IteratorOptions{Reverse: true})
+		defer it.Close()
+		first := string(logKey(b.meta.LogStart))
+		for it.Seek(logKey(b.meta.LogEnd)); len(keys) < n && it.ValidForPrefix([]byte{logMark}); it.Next() {
+			k := it.Item().KeyCopy(nil)
+			if string(k) < first {
+				break
+			}
+			if string(k) < string(logKey(b.meta.LogEnd)) {
+				keys = append(keys, k)
+			}
+		}
+		if len(keys) < n {
+			return fmt.Errorf("%w: folds %d of %d log records", vcs.ErrCorrupt, n, len(keys))
+		}
+		return nil
+	})
+	return keys, err
 }
 
 // writeLast adds what makes the batch count, all of it to one transaction.
-func (b *Backend) writeLast(w *spill, updates []vcs.RefUpdate, m meta) error {
+func (b *Backend) writeLast(w *spill, updates []vcs.RefUpdate, folded [][]byte, m meta) error {
 	size := int64(len(metaKey) + metaLen)
 	for _, u := range updates {
 		size += int64(len(u.Name) + len(u.New))
 	}
-	if err := w.reserve(size, int64(len(updates)+1)); err != nil {
+	size += int64(len(folded) * len(logKey(0)))
+	if err := w.reserve(size, int64(len(updates)+len(folded)+1)); err != nil {
 		return err
+	}
+	for _, k := range folded {
+		if err := w.txn.Delete(k); err != nil {
+			return err
+		}
 	}
 	for _, u := range updates {
 		var err error

@@ -138,7 +138,8 @@ func (b *Backend) view(fn func(*badger.Txn) error) (err error) {
 	return b.db.View(fn)
 }
 
-// ReadObject implements vcs.ObjectReader.
+// ReadObject implements vcs.ObjectReader, for objects that the log does not
+// tell.
 func (b *Backend) ReadObject(id vcs.ID) (kind vcs.Kind, content []byte, err error) {
 	err = b.view(func(txn *badger.Txn) error {
 		it, err := txn.Get(objectKey(id))
@@ -183,14 +184,28 @@ func (b *Backend) Load(ctx context.Context) (vcs.State, error) {
 		return st, fmt.Errorf("badger: load %s: %w", b.dir, err)
 	}
 	st.Log = func(yield func([]byte, error) bool) {
-		for seq := m.LogStart; seq < m.LogEnd; seq++ {
+		var keys [][]byte
+		err := b.view(func(txn *badger.Txn) error {
+			it := txn.NewIterator(badger.IteratorOptions{Prefix: []byte{logMark}})
+			defer it.Close()
+			end := string(logKey(m.LogEnd))
+			for it.Seek(logKey(m.LogStart)); it.Valid() && string(it.Item().Key()) < end; it.Next() {
+				keys = append(keys, it.Item().KeyCopy(nil))
+			}
+			return nil
+		})
+		if err != nil {
+			yield(nil, fmt.Errorf("badger: log of %s: %w", b.dir, err))
+			return
+		}
+		for _, k := range keys {
 			var rec []byte
 			err := b.view(func(txn *badger.Txn) (err error) {
-				rec, err = get(txn, logKey(seq))
+				rec, err = get(txn, k)
 				return err
 			})
 			if err != nil {
-				yield(nil, fmt.Errorf("badger: log record %d: %w", seq, err))
+				yield(nil, fmt.Errorf("badger: log record %x: %w", k[1:], err))
 				return
 			}
 			if !yield(rec, nil) {
@@ -223,7 +238,15 @@ func (b *Backend) recover(ctx context.Context) error {
 	for ids := vouched; len(ids) >= len(vcs.ID{}) && !b.cfg.VerifyAll; ids = ids[len(vcs.ID{}):] {
 		known[vcs.ID(ids[:len(vcs.ID{})])] = true
 	}
-	if b.report, err = vcs.Verify(ctx, b, refs, func(id vcs.ID) bool { return known[id] }); err != nil {
+	st, err := b.Load(ctx)
+	if err != nil {
+		return err
+	}
+	objects, err := vcs.OpenLog(ctx, st, b)
+	if err != nil {
+		return fmt.Errorf("%w: %s: %w", ErrDamaged, b.dir, err)
+	}
+	if b.report, err = vcs.Verify(ctx, objects, refs, func(id vcs.ID) bool { return known[id] }); err != nil {
 		return err
 	}
 	for _, p := range b.report.Problems {
@@ -238,7 +261,7 @@ func (b *Backend) recover(ctx context.Context) error {
 	}
 	var heads []byte
 	for _, r := range refs {
-		if id, err := vcs.PeelCommit(b, r.Target); err == nil && len(heads) < valueThreshold/2 {
+		if id, err := vcs.PeelCommit(objects, r.Target); err == nil && len(heads) < valueThreshold/2 {
 			heads = append(heads, id[:]...)
 		}
 	}
@@ -254,6 +277,9 @@ func (b *Backend) recover(ctx context.Context) error {
 	}
 	return nil
 }
+
+// KeepsLog implements vcs.LogKeeper.
+func (b *Backend) KeepsLog() bool { return true }
 
 // Dir returns the directory.
 func (b *Backend) Dir() string { return b.dir }

@@ -7,6 +7,10 @@
 // that the last transaction sets. So a cut leaves either all of a batch or
 // nothing that shows.
 //
+// Commits are kept as records of a log (see vcs.LogKeeper); objects are those
+// that came from elsewhere, and all of a directory from before that, which goes
+// on with a log.
+//
 // All values stay in the LSM tree: a damaged value log opens without an error
 // and with values missing. Objects are stored as they are, uncompressed, and
 // hashed on every read.

@@ -140,11 +140,18 @@ func TestNoSpace(t *testing.T) {
 	}
 }
 
-// TestDamagedObject: a flipped bit in a table is reported on open, and what is
-// not touched by it stays readable.
+// objectsOnly is a backend as it was before it kept a log.
+type objectsOnly struct {
+	vcs.Backend
+	vcs.ObjectReader
+}
+
+// TestDamagedObject: in a directory of objects, a flipped bit in a table is
+// reported on open, and what is not touched by it stays readable.
 func TestDamagedObject(t *testing.T) {
 	dir := t.TempDir()
-	r, _, err := openRepo(t.Context(), dir)
+	b := open(t, dir)
+	r, err := vcs.Open(t.Context(), objectsOnly{b, b}, vcs.Config[string, string]{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -154,23 +161,8 @@ func TestDamagedObject(t *testing.T) {
 	if err := r.Close(); err != nil {
 		t.Fatal(err)
 	}
-	tables, _ := filepath.Glob(filepath.Join(dir, "*.sst"))
-	hit := false
-	for _, path := range tables {
-		data, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if i := bytes.Index(data, mark); i >= 0 {
-			data[i+5] ^= 1
-			write(t, path, data)
-			hit = true
-		}
-	}
-	if !hit {
-		t.Fatal("the value is in no table")
-	}
-	r, b, err := openRepo(t.Context(), dir)
+	flip(t, dir, mark)
+	r, b, err = openRepo(t.Context(), dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -187,6 +179,85 @@ func TestDamagedObject(t *testing.T) {
 		t.Errorf("bad: %v, want ErrCorrupt", err)
 	}
 	must(r.Set(t.Context(), "primary", "bad", "good again", vcs.CommitInfo{}))(t)
+	if v, _, err := must(r.At("primary"))(t).Get("bad"); v != "good again" || err != nil {
+		t.Errorf("after repair: %q %v", v, err)
+	}
+}
+
+// flip damages a value in the tables of a closed directory.
+func flip(t *testing.T, dir string, mark []byte) {
+	t.Helper()
+	tables, _ := filepath.Glob(filepath.Join(dir, "*.sst"))
+	hit := false
+	for _, path := range tables {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if i := bytes.Index(data, mark); i >= 0 {
+			data[i+5] ^= 1
+			write(t, path, data)
+			hit = true
+		}
+	}
+	if !hit {
+		t.Fatal("the value is in no table")
+	}
+}
+
+// TestDamagedLog: a flipped bit in a log record is reported on open. The commits
+// before it, and branches that do not build on it, stay as they were.
+func TestDamagedLog(t *testing.T) {
+	dir := t.TempDir()
+	r, _, err := openRepo(t.Context(), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	set := func(branch, key, value string) vcs.ID {
+		id := must(r.Set(t.Context(), branch, key, value, vcs.CommitInfo{Message: key}))(t)
+		if err := r.Sync(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		return id
+	}
+	mark := bytes.Repeat([]byte("recognisable"), 20)
+	good := set("primary", "good", "fine")
+	if err := r.CreateBranch(t.Context(), "side", good); err != nil {
+		t.Fatal(err)
+	}
+	set("primary", "bad", string(mark))
+	set("primary", "later", "lost too")
+	side := set("side", "other", "apart")
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	flip(t, dir, mark)
+	r, b, err := openRepo(t.Context(), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	rep := b.Report()
+	if len(rep.Problems) == 0 || rep.Problems[0].Ref != "refs/heads/primary" || !errors.Is(rep.Problems[0].Err, vcs.ErrCorrupt) {
+		t.Errorf("report %v", rep.String())
+	}
+	if _, err := r.At("primary"); err != nil && !errors.Is(err, vcs.ErrCorrupt) {
+		t.Errorf("the damaged head: %v", err)
+	}
+	for id, key := range map[vcs.ID]string{good: "good", side: "other"} {
+		if _, ok, err := must(r.AtCommit(id))(t).Get(key); !ok || err != nil {
+			t.Errorf("%s: %v %v", key, ok, err)
+		}
+	}
+	must(r.Set(t.Context(), "side", "goes", "on", vcs.CommitInfo{Message: "on"}))(t)
+	head := must(r.Head("primary"))(t)
+	if err := r.SetBranch(t.Context(), "primary", head, good); err != nil {
+		t.Fatalf("putting the branch back: %v", err)
+	}
+	must(r.Set(t.Context(), "primary", "bad", "good again", vcs.CommitInfo{Message: "repair"}))(t)
+	if err := r.Sync(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	if v, _, err := must(r.At("primary"))(t).Get("bad"); v != "good again" || err != nil {
 		t.Errorf("after repair: %q %v", v, err)
 	}

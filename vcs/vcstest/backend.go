@@ -23,6 +23,7 @@ func TestBackend(t *testing.T, open func(t *testing.T) vcs.Backend) {
 	t.Run("Refs", func(t *testing.T) { testRefs(t, start(t, open)) })
 	t.Run("StaleRefAppliesNothing", func(t *testing.T) { testStale(t, start(t, open)) })
 	t.Run("Log", func(t *testing.T) { testLog(t, start(t, open)) })
+	t.Run("Fold", func(t *testing.T) { testFold(t, start(t, open)) })
 	t.Run("LargeBatch", func(t *testing.T) { testLarge(t, start(t, open)) })
 	t.Run("ManyRefs", func(t *testing.T) { testManyRefs(t, start(t, open)) })
 	t.Run("Cancelled", func(t *testing.T) { testCancelled(t, start(t, open)) })
@@ -125,7 +126,7 @@ func (m *model) apply(t testing.TB, b vcs.Backend, batch *vcs.Batch) {
 	if batch.Checkpoint != nil {
 		m.checkpoint, m.log = slices.Clone(batch.Checkpoint), nil
 	}
-	m.log = append(m.log, batch.Log...)
+	m.log = append(m.log[:len(m.log)-batch.Fold:len(m.log)-batch.Fold], batch.Log...)
 }
 
 // want compares what a backend remembers with a model.
@@ -228,6 +229,39 @@ func testLog(t *testing.T, b vcs.Backend) {
 	m.apply(t, b, &vcs.Batch{Checkpoint: []byte{}})
 	want(t, b, m)
 	m.apply(t, b, &vcs.Batch{Log: [][]byte{bytes.Repeat([]byte("r"), vcs.MaxRecord)}})
+	want(t, b, m)
+}
+
+// testFold puts records in the place of others.
+func testFold(t *testing.T, b vcs.Backend) {
+	if k, ok := b.(vcs.LogKeeper); !ok || !k.KeepsLog() {
+		t.Skip("the backend does not want a log")
+	}
+	var m model
+	record := func(n int) []byte { return fmt.Appendf(nil, "record %d", n) }
+	for round := range 4 {
+		for i := range 70 {
+			m.apply(t, b, &vcs.Batch{Log: [][]byte{record(i)}})
+		}
+		m.apply(t, b, &vcs.Batch{Fold: 64 + round, Log: [][]byte{bytes.Repeat([]byte{byte(round)}, vcs.MaxRecord), record(70)}})
+		want(t, b, m)
+		m.apply(t, b, &vcs.Batch{Fold: 1, Log: [][]byte{record(71), record(72), record(73)}})
+		want(t, b, m)
+	}
+	x := blob("x").ID
+	before := m
+	err := b.Apply(context.Background(), &vcs.Batch{Fold: 2, Log: [][]byte{record(1)},
+		Refs: []vcs.RefUpdate{{Name: "refs/heads/a", Old: x, New: x}}})
+	if !errors.Is(err, vcs.ErrRefMoved) {
+		t.Errorf("stale update: %v, want ErrRefMoved", err)
+	}
+	want(t, b, before)
+	if err := b.Apply(context.Background(), &vcs.Batch{Fold: len(m.log) + 1}); err == nil {
+		t.Error("folded more records than there are")
+	}
+	want(t, b, before)
+	m.apply(t, b, &vcs.Batch{Checkpoint: []byte("c"), Log: [][]byte{record(1)}})
+	m.apply(t, b, &vcs.Batch{Fold: 1})
 	want(t, b, m)
 }
 

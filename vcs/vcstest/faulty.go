@@ -20,8 +20,8 @@ const (
 	FailAfter       // apply the batch, then fail all the same
 )
 
-// Faulty wraps a backend that stores objects and injects errors. It is safe for
-// concurrent use.
+// Faulty wraps a backend and injects errors. It takes all objects, unless
+// KeepLog was called. It is safe for concurrent use.
 type Faulty struct {
 	vcs.Backend
 	mu      sync.Mutex
@@ -30,10 +30,23 @@ type Faulty struct {
 	load    error
 	gate    chan struct{}
 	batches []vcs.Batch
+	log     bool
 }
 
 // NewFaulty wraps a backend.
 func NewFaulty(b vcs.Backend) *Faulty { return &Faulty{Backend: b} }
+
+// KeepLog makes f want a log if the backend does.
+func (f *Faulty) KeepLog() *Faulty {
+	f.log = true
+	return f
+}
+
+// KeepsLog implements vcs.LogKeeper.
+func (f *Faulty) KeepsLog() bool {
+	k, ok := f.Backend.(vcs.LogKeeper)
+	return ok && f.log && k.KeepsLog()
+}
 
 // FailApply asks fault about each Apply from now on, counted from 0. Nil stops
 // that.
