@@ -29,6 +29,7 @@ type commands struct {
 	VM       vmCmds      `cmd:"" name:"vm" help:"Run the appliance in a virtual machine."`
 	Image    imageCmds   `cmd:"" help:"Make what a virtual machine boots from."`
 	Snapshot snapshotCmd `cmd:"" help:"Write a history as a bare Git directory."`
+	GitServe gitServeCmd `cmd:"" name:"git-serve" help:"Serve a repository to git over HTTP."`
 	Demo     demoCmd     `cmd:"" help:"Run ten nodes on one switch in this process, each with its own repository."`
 
 	historyCmds
