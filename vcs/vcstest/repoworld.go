@@ -26,7 +26,9 @@ const branch = "world"
 
 func newRepoWorld[K comparable, V any](e Exhaustive[K, V]) (*repoWorld[K, V], error) {
 	ctx := context.Background()
-	r, err := vcs.Open(ctx, mem.New(), e.Config)
+	// Objects as they are: a log of what changed is for histories that go on, not
+	// for ones that start from another old commit at each step.
+	r, err := vcs.Open(ctx, mem.NewNative(), e.Config)
 	if err != nil {
 		return nil, err
 	}
