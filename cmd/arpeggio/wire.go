@@ -242,6 +242,9 @@ func (c *vmRunCmd) openTAPWire(_ context.Context, log *slog.Logger) (_ *tapWire,
 		if errors.Is(err, tuntap.ErrPermission) {
 			return nil, withHint(err, "--net lan, the default, needs no privilege")
 		}
+		if errors.Is(err, tuntap.ErrBusy) {
+			return nil, withHint(err, "if that interface is somebody's, choose another name with --tap NAME (make run: RUNARGS='--tap NAME')")
+		}
 		return nil, err
 	}
 	defer func() {
