@@ -100,7 +100,7 @@ func (c *bisectCmd) report(s *session, b *history.Bisection, verdict string, id 
 	case verdict == "first bad":
 		s.out.Printf("%v is the first bad commit\n%s\n", id, strings.Join(s.full(at, nil), "\n"))
 	default:
-		s.out.Printf("%-4s %s; %d left, about %d tests\n", verdict, s.line(at, nil), b.Left(), b.Steps())
+		s.out.Printf("%-4s %s (%d candidates)\n", verdict, s.line(at, nil), b.Left())
 	}
 	return s.out.Flush()
 }

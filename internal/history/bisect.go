@@ -2,7 +2,6 @@ package history
 
 import (
 	"fmt"
-	"math/bits"
 	"slices"
 
 	"arpeggio/vcs"
@@ -69,9 +68,6 @@ func (b *Bisection) notBefore(good vcs.ID) error {
 
 // Left returns how many commits may still be the first bad one.
 func (b *Bisection) Left() int { return len(b.left) }
-
-// Steps returns about how many tests are still to come.
-func (b *Bisection) Steps() int { return max(bits.Len(uint(len(b.left)))-1, 0) }
 
 // Bad returns the oldest commit known to be bad: the first bad one, when only
 // one is left.
