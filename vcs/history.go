@@ -54,7 +54,7 @@ func (r *Repo[K, V]) LastModified(k K, from ID) (*Commit, error) {
 // in the order of plain git log: a commit comes after the child through which it
 // was first met. The commits must not be modified.
 func (s *Store) Log(from ...ID) iter.Seq2[*Commit, error] {
-	return s.walk(from, func(c *Commit) (bool, []ID, error) { return true, c.Parents, nil })
+	return s.walk(from, nil, func(c *Commit) (bool, []ID, error) { return true, c.Parents, nil })
 }
 
 // LogPath yields the commits that changed a file or folder, newest first, as
@@ -68,7 +68,7 @@ func (s *Store) LogPath(path string, from ...ID) iter.Seq2[*Commit, error] {
 		}
 		return e, nil
 	}
-	return s.walk(from, func(c *Commit) (bool, []ID, error) {
+	slow := func(c *Commit) (bool, []ID, error) {
 		mine, err := at(c.Tree)
 		if err != nil {
 			return false, nil, err
@@ -90,18 +90,42 @@ func (s *Store) LogPath(path string, from ...ID) iter.Seq2[*Commit, error] {
 			}
 		}
 		return len(c.Parents) > 0 || !mine.ID.IsZero(), c.Parents, nil
-	})
+	}
+	if s.log == nil {
+		return s.walk(from, nil, slow)
+	}
+	return func(yield func(*Commit, error) bool) {
+		index := s.log.pathIndex(path)
+		s.walk(from, index.skip, func(c *Commit) (bool, []ID, error) {
+			switch yes, known, err := index.changed(c.ID); {
+			case err != nil:
+				return false, nil, err
+			case !known:
+				return slow(c)
+			case yes:
+				return true, c.Parents, nil
+			}
+			return false, c.Parents[:min(len(c.Parents), 1)], nil
+		})(yield)
+	}
 }
 
-// walk visits commits newest first. Visit says whether to yield one and which
-// parents to go on with.
-func (s *Store) walk(from []ID, visit func(*Commit) (show bool, next []ID, err error)) iter.Seq2[*Commit, error] {
+// walk visits commits newest first. Skip, when not nil, goes on from a commit to
+// an ancestor before the commit is read. Visit says whether to yield one and
+// which parents to go on with.
+func (s *Store) walk(from []ID, skip func(ID) (ID, error), visit func(*Commit) (show bool, next []ID, err error)) iter.Seq2[*Commit, error] {
 	from = slices.Clone(from)
 	return func(yield func(*Commit, error) bool) {
 		seen := make(map[ID]bool)
 		var q commitQueue
 		add := func(ids []ID) error {
 			for _, id := range ids {
+				if skip != nil && len(ids) == 1 && q.empty() { // else it would change the order
+					var err error
+					if id, err = skip(id); err != nil {
+						return err
+					}
+				}
 				if seen[id] {
 					continue
 				}

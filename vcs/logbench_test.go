@@ -138,3 +138,68 @@ func BenchmarkRetained(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkLogReads reads a history of a hundred thousand commits from a store
+// that was just opened.
+func BenchmarkLogReads(b *testing.B) {
+	ctx := context.Background()
+	const n, commits = 10_000, 100_000
+	w := newWorkload(n)
+	back := mem.New()
+	r, head := w.store(b, back)
+	for range commits {
+		head = w.step(b, r, head)
+	}
+	if err := r.Close(); err != nil {
+		b.Fatal(err)
+	}
+	cfg := vcs.Config[uint32, string]{Layout: prefixes{}}
+	b.Run("open", func(b *testing.B) {
+		for range b.N {
+			if err := must(vcs.Open(ctx, back, cfg))(b).Close(); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	r = must(vcs.Open(ctx, back, cfg))(b)
+	defer r.Close()
+	b.Run("LogKey", func(b *testing.B) {
+		found := 0
+		for i := range b.N {
+			for _, err := range r.LogKey(0x0a000000+uint32(i*7919)%n, head) {
+				if err != nil {
+					b.Fatal(err)
+				}
+				found++
+			}
+		}
+		b.ReportMetric(float64(found)/float64(b.N), "commits/op")
+	})
+	var ids []vcs.ID
+	b.Run("Log", func(b *testing.B) {
+		for range b.N {
+			ids = ids[:0]
+			for c, err := range r.Log(head) {
+				if err != nil {
+					b.Fatal(err)
+				}
+				ids = append(ids, c.ID)
+			}
+		}
+		b.ReportMetric(float64(len(ids))/b.Elapsed().Seconds()*float64(b.N), "commits/s")
+	})
+	rnd := rand.New(rand.NewPCG(1, 1))
+	b.Run("commit", func(b *testing.B) {
+		for range b.N {
+			must(r.Store().ReadCommit(ids[rnd.IntN(len(ids))]))(b)
+		}
+	})
+	b.Run("value", func(b *testing.B) {
+		for range b.N {
+			s := must(r.AtCommit(ids[rnd.IntN(len(ids))]))(b)
+			if _, ok, err := s.Get(0x0a000000 + uint32(rnd.IntN(n))); !ok || err != nil {
+				b.Fatal(ok, err)
+			}
+		}
+	})
+}

@@ -158,11 +158,8 @@ func (l *oplog) publish(st *stagedLog, refs []RefUpdate) error {
 		}
 		l.add(s, keys[min(len(keys), max(0, len(l.keys)-int(s.firstKey))):], x.parts)
 	}
-	if len(l.recent) > 8<<10 {
-		l.older, l.recent = l.recent, make(map[ID]uint32)
-	}
 	for id, num := range st.nums {
-		l.recent[id] = num
+		l.remember(id, num)
 	}
 	for _, x := range st.states {
 		l.states.add(x.num, x.root, 1)

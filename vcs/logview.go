@@ -90,8 +90,8 @@ type segView struct {
 	encoded  []string
 	outside  map[uint32]ID
 	recs     []viewRecord
-	ids      []ID // zero where not computed yet
-	checked  bool // all of them are there and fit the anchors
+	ids      []ID          // zero where not computed yet
+	index    map[ID]uint32 // where each id is; nil until all are computed and checked
 }
 
 // viewRecord says where the parts of one commit are.

@@ -1,6 +1,7 @@
 package vcs
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"sync"
@@ -19,7 +20,7 @@ type oplog struct {
 	keyNo  map[string]uint32
 	damage error // of the first segment that could not be read
 
-	recent, older map[ID]uint32 // numbers of the newest commits
+	recent, older map[ID]uint32 // numbers of new commits and of some that were met
 	states        stateCache
 	heads         map[string]ID // what refs point to, as far as it is saved
 	pool          map[ID]*node  // trees and blobs of the heads, and some that were
@@ -137,7 +138,22 @@ func (l *oplog) find(id ID) (uint32, bool, error) {
 	if num, ok := l.older[id]; ok {
 		return num, true, nil
 	}
-	for i := len(l.segs) - 1; i >= 0; i-- {
+	for _, v := range l.views {
+		if i, ok := v.index[id]; ok {
+			return v.first + i, true, nil
+		}
+	}
+	// Whoever walks goes on behind the segment where he was last.
+	from := len(l.segs)
+	if len(l.views) > 0 {
+		i, _ := slices.BinarySearchFunc(l.segs, l.views[0].first, func(s *segment, num uint32) int { return cmp.Compare(s.first, num) })
+		from = min(i, from)
+	}
+	for k := range l.segs {
+		i := from - 1 - k
+		if i < 0 {
+			i += len(l.segs)
+		}
 		s := l.segs[i]
 		if !filterHas(s.raw[s.filter:], id) {
 			continue
@@ -149,16 +165,26 @@ func (l *oplog) find(id ID) (uint32, bool, error) {
 		if err != nil {
 			return 0, false, err
 		}
-		if j := slices.Index(v.ids, id); j >= 0 {
-			return s.first + uint32(j), true, nil
+		if i, ok := v.index[id]; ok {
+			return s.first + i, true, nil
 		}
 	}
 	return 0, false, nil
 }
 
+// remember keeps the number of a commit that will be asked for.
+func (l *oplog) remember(id ID, num uint32) {
+	if len(l.recent) > maxRecent {
+		l.older, l.recent = l.recent, make(map[ID]uint32)
+	}
+	l.recent[id] = num
+}
+
+const maxRecent = 4 << 10
+
 // allIDs computes the ids of a segment's commits and checks them.
 func (l *oplog) allIDs(v *segView) error {
-	if v.checked {
+	if v.index != nil {
 		return nil
 	}
 	clear(v.ids)
@@ -172,7 +198,10 @@ func (l *oplog) allIDs(v *segView) error {
 			return fmt.Errorf("%w: log: commit %d hashes to %v, not to %v", ErrCorrupt, v.first+i, id, v.anchor(i))
 		}
 	}
-	v.checked = true
+	v.index = make(map[ID]uint32, v.n)
+	for i, id := range v.ids {
+		v.index[id] = uint32(i)
+	}
 	return nil
 }
 

@@ -91,6 +91,14 @@ func TestLogEqualsObjects(t *testing.T) {
 				}
 				wantObjects(t, r.Store(), all)
 			}
+			for _, path := range []string{"k0", "d1", "d2/d3.x", vcstest.Key(7), "none", vcstest.Key(3)} {
+				for _, head := range []vcs.ID{want[len(want)-1], want[len(want)/2], want[10]} {
+					got, want := pathLog(t, r, path, head), pathLog(t, native, path, head)
+					if !slices.Equal(got, want) {
+						t.Errorf("log of %s from %v: %d commits, want %d", path, head, len(got), len(want))
+					}
+				}
+			}
 			if _, _, err := r.Store().ReadObject(vcs.ID{1}); !errors.Is(err, vcs.ErrNotFound) {
 				t.Errorf("an object that never was: %v", err)
 			}
@@ -100,6 +108,17 @@ func TestLogEqualsObjects(t *testing.T) {
 			}
 		})
 	}
+}
+
+func pathLog(t testing.TB, r *vcs.Repo[string, string], path string, head vcs.ID) (ids []vcs.ID) {
+	t.Helper()
+	for c, err := range r.Store().LogPath(path, head) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, c.ID)
+	}
+	return ids
 }
 
 // syncing plays a history in parts, each on a newly opened store, with a Sync

@@ -1,0 +1,159 @@
+package vcs
+
+import (
+	"encoding/binary"
+	"strings"
+)
+
+// pathIndex finds the commits of the log that changed a path, by the keys that
+// they name, without making any of them.
+type pathIndex struct {
+	l       *oplog
+	n       uint32 // commits from here on came later, perhaps with keys that are not known here
+	single  int64  // the key, when only one is at the path; -1
+	keys    map[uint32]bool
+	touched map[*segment]map[uint32]bool // commits, by their place in the segment
+	linear  map[*segment]bool            // every commit follows the one before it
+}
+
+func (l *oplog) pathIndex(path string) *pathIndex {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	x := &pathIndex{l: l, n: l.n, single: -1, keys: make(map[uint32]bool), touched: make(map[*segment]map[uint32]bool), linear: make(map[*segment]bool)}
+	path = strings.Trim(path, "/")
+	if k, ok := l.keyNo[path]; ok {
+		x.single = int64(k)
+		x.keys[k] = true
+	}
+	folder := path + "/"
+	for i, k := range l.keys {
+		if path == "" || strings.HasPrefix(k, folder) {
+			x.keys[uint32(i)] = true
+			x.single = -1
+		}
+	}
+	return x
+}
+
+// skip goes from a commit along first parents to one that changed the path, or
+// at which the log ends or has a gap, and returns its id.
+func (x *pathIndex) skip(id ID) (ID, error) {
+	l := x.l
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	num, ok, err := l.find(id)
+	if err != nil || !ok || num >= x.n {
+		return id, err
+	}
+	start := num
+	for {
+		s, ok := l.segmentOf(num)
+		if !ok {
+			break
+		}
+		x.scan(s)
+		i := num - s.first
+		if x.linear[s] {
+			// Down to the newest change of the path, or out of the segment.
+			for ; !x.touched[s][i] && i > 0; i-- {
+			}
+			num = s.first + i
+		}
+		if x.touched[s][i] {
+			break
+		}
+		if x.linear[s] && num > 0 {
+			num--
+			continue
+		}
+		v, err := l.view(s)
+		if err != nil {
+			return ID{}, err
+		}
+		if v.recs[i].parent == noParent {
+			break
+		}
+		num = v.recs[i].parent
+	}
+	v, i, err := l.at(num)
+	if err != nil {
+		return ID{}, err
+	}
+	// The walk asks for this commit next, and then for its parent.
+	if p := v.recs[i].parent; p != noParent {
+		above, ok := v.outside[p]
+		if !ok {
+			if above, err = l.idOf(v, p-v.first); err != nil {
+				return ID{}, err
+			}
+		}
+		l.remember(above, p)
+	}
+	if num == start {
+		return id, nil
+	}
+	found, err := l.idOf(v, i)
+	if err == nil {
+		l.remember(found, num)
+	}
+	return found, err
+}
+
+// scan reads a segment's columns of flags and keys.
+func (x *pathIndex) scan(s *segment) {
+	if x.touched[s] != nil {
+		return
+	}
+	touched, linear := make(map[uint32]bool), true
+	keys := s.raw[s.keys:s.ops]
+	number := func() uint64 {
+		if len(keys) > 0 && keys[0] < 0x80 {
+			u := keys[0]
+			keys = keys[1:]
+			return uint64(u)
+		}
+		u, n := binary.Uvarint(keys)
+		keys = keys[max(n, 0):]
+		return u
+	}
+	for i, flags := range s.raw[s.flags:s.keys] {
+		if flags&parentsMask != parentsPrev {
+			linear = false
+		}
+		if flags&flagList == 0 {
+			if u := number(); int64(u) == x.single || x.single < 0 && x.keys[uint32(u)] {
+				touched[uint32(i)] = true
+			}
+			continue
+		}
+		key := int64(0)
+		for n := number(); n > 0 && len(keys) > 0; n-- {
+			u := number() >> 2
+			if key += int64(u>>1) ^ -int64(u&1); x.keys[uint32(key)] {
+				touched[uint32(i)] = true
+			}
+		}
+	}
+	x.touched[s], x.linear[s] = touched, linear
+}
+
+// changed reports whether a commit changed the path, for one that the log can
+// tell it of: not for merges, of which it knows only the first parent.
+func (x *pathIndex) changed(id ID) (yes, known bool, err error) {
+	l := x.l
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	num, ok, err := l.find(id)
+	if err != nil || !ok || num >= x.n {
+		return false, false, err
+	}
+	v, i, err := l.at(num)
+	if err != nil {
+		return false, false, err
+	}
+	x.scan(v.segment)
+	if yes = x.touched[v.segment][i]; !yes {
+		return false, true, nil
+	}
+	return true, v.recs[i].flags&parentsMask != parentsList, nil
+}
