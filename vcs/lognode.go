@@ -186,25 +186,6 @@ func (n *node) insert(name string, kid *node) {
 	n.kids[i] = kid
 }
 
-// at walks along a path; the result is nil when nothing is there.
-func (n *node) at(path string, read objectSource) (*node, error) {
-	for path != "" {
-		if !n.mode.IsDir() {
-			return nil, nil
-		}
-		if err := n.load(read); err != nil {
-			return nil, err
-		}
-		name, rest, _ := strings.Cut(path, "/")
-		i, ok := n.lookup(name)
-		if !ok {
-			return nil, nil
-		}
-		n, path = n.kids[i], rest
-	}
-	return n, nil
-}
-
 // hash returns the node's id and tells made of every node whose id was not
 // known.
 func (n *node) hash(made func(*node)) ID {
