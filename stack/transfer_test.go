@@ -45,7 +45,7 @@ func both(t *testing.T, l *lan, n int64) {
 // directions, in virtual time.
 func TestTransferImpaired(t *testing.T) {
 	n := int64(64 << 20)
-	if raceOn || testing.Short() {
+	if testing.Short() {
 		n = 8 << 20
 	}
 	bad := vnet.Impairment{
