@@ -3,6 +3,7 @@ package vcs
 import (
 	"encoding/binary"
 	"slices"
+	"strings"
 )
 
 // encode appends a program as a segment's dictionary holds it.
@@ -38,7 +39,7 @@ func (r *byteReader) program() program {
 		op := &p[i]
 		op.code, op.sep, op.n = r.byte(), r.byte(), r.varint()
 		switch {
-		case op.code >= opCodes, op.code == opPatch && len(p) > 1, op.sep != 0 && op.sep != ' ' && op.sep != '\n':
+		case op.code >= opCodes, op.code == opPatch && len(p) > 1, op.sep != 0 && strings.IndexByte(separators, op.sep) < 0:
 			r.fail("unknown instruction")
 		case (op.code == opKeep || op.code == opWord || op.code == opOld) && (op.n < 0 || op.n > maxWords):
 			r.fail("instruction beyond the text")

@@ -14,7 +14,7 @@ import (
 // textOp is one instruction.
 type textOp struct {
 	code byte
-	sep  byte   // the white space after the word, 0 for none
+	sep  byte   // the separator after the word, 0 for none
 	n    int64  // count, index or constant
 	text string // of opLit; a pattern for opStr and opHex
 	subs []hexSub
@@ -43,11 +43,14 @@ const (
 
 type program []textOp
 
-// word is a piece of a text up to and with the next space or newline.
+// word is a piece of a text up to and with the next separator.
 type word struct {
 	text string
 	sep  byte
 }
+
+// separators end words; each may stand after one.
+const separators = " \n)"
 
 // maxWords bounds the texts that are written by words.
 const maxWords = 200
@@ -59,7 +62,7 @@ func words(s string) []word {
 	}
 	out := make([]word, 0, 24)
 	for len(s) > 0 {
-		i := strings.IndexAny(s, " \n")
+		i := strings.IndexAny(s, separators)
 		w := word{text: s}
 		if i >= 0 {
 			w = word{s[:i], s[i]}
