@@ -15,6 +15,18 @@
 // changed and the depth of the layout, not the size of the map, as long as the
 // layout keeps folders small.
 //
+// # The log
+//
+// Over a backend that wants it (LogKeeper), a Store keeps a commit as a record
+// of what it changed, and makes its objects again when somebody reads them: with
+// equal ids, or ErrCorrupt. A record holds the id of the commit's tree, 20 bytes;
+// everything else, for commits and values that are made alike, takes about ten:
+// texts are written as programs over the older value, the key, the time and each
+// other, which a segment of 64 KiB holds once. The heads' trees and values stay
+// in memory; what lies behind them is made from there, or from the start, by
+// going through the records in between without hashing. Commits alone, their
+// ancestry and the log of a key need no trees at all.
+//
 // # Durability
 //
 // Writes are visible when they return and durable after the next Sync, or about

@@ -24,27 +24,18 @@ func (l *oplog) object(id ID) (Kind, []byte, error) {
 	if n := l.recall.get(id); n != nil {
 		return l.serve(n, true)
 	}
-	num, ok, err := l.find(id)
-	if err != nil {
-		return 0, nil, err
+	num, ok := l.met(id)
+	if !ok {
+		if kind, content, err := l.history(id); !errors.Is(err, ErrNotFound) {
+			return kind, content, err
+		}
+		var err error
+		if num, ok, err = l.find(id); err != nil {
+			return 0, nil, err
+		}
 	}
 	if ok {
-		v, i, err := l.at(num)
-		if err != nil {
-			return 0, nil, err
-		}
-		content, err := l.commitContent(v, i)
-		if err != nil {
-			return 0, nil, err
-		}
-		if HashObject(KindCommit, content) != id {
-			return 0, nil, fmt.Errorf("%w: %v: the log makes another commit of it", ErrCorrupt, id)
-		}
-		l.hints.add(v.tree(i), num)
-		return KindCommit, content, nil
-	}
-	if kind, content, err := l.history(id); !errors.Is(err, ErrNotFound) {
-		return kind, content, err
+		return l.commitObject(id, num)
 	}
 	kind, content, err := l.native(id)
 	if !errors.Is(err, ErrNotFound) {
@@ -54,6 +45,30 @@ func (l *oplog) object(id ID) (Kind, []byte, error) {
 		return 0, nil, err
 	}
 	return l.history(id)
+}
+
+// commitObject makes a commit.
+func (l *oplog) commitObject(id ID, num uint32) (Kind, []byte, error) {
+	v, i, err := l.at(num)
+	if err != nil {
+		return 0, nil, err
+	}
+	content, err := l.commitContent(v, i)
+	if err != nil {
+		return 0, nil, err
+	}
+	if HashObject(KindCommit, content) != id {
+		return 0, nil, fmt.Errorf("%w: %v: the log makes another commit of it", ErrCorrupt, id)
+	}
+	l.hint(v.tree(i), num)
+	return KindCommit, content, nil
+}
+
+// hint remembers where an object is.
+func (l *oplog) hint(id ID, num uint32) {
+	if l.hints.add(id, num) {
+		l.scanned = 0
+	}
 }
 
 // serve returns what a node stands for. The entries of a folder of history are
@@ -114,7 +129,7 @@ func (l *oplog) notice(num uint32, root *node) error {
 				if x.known {
 					l.recall.add(x)
 					if k == 0 {
-						l.hints.add(x.id, num)
+						l.hint(x.id, num)
 					}
 				}
 			})
@@ -172,7 +187,7 @@ func (l *oplog) scan(id ID) error {
 		for num := l.scanned; num < s.first+s.n; num++ {
 			root, err := l.state(num)
 			if err == nil {
-				l.hints.add(root.id, num)
+				l.hint(root.id, num)
 				err = l.notice(num, root)
 			}
 			if err != nil {

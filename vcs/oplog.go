@@ -130,18 +130,26 @@ func (l *oplog) at(num uint32) (*segView, uint32, error) {
 	return v, num - s.first, err
 }
 
-// find returns the number of a commit.
-func (l *oplog) find(id ID) (uint32, bool, error) {
+// met returns the number of a commit that is new or was met lately.
+func (l *oplog) met(id ID) (uint32, bool) {
 	if num, ok := l.recent[id]; ok {
-		return num, true, nil
+		return num, true
 	}
 	if num, ok := l.older[id]; ok {
-		return num, true, nil
+		return num, true
 	}
 	for _, v := range l.views {
 		if i, ok := v.index[id]; ok {
-			return v.first + i, true, nil
+			return v.first + i, true
 		}
+	}
+	return 0, false
+}
+
+// find returns the number of a commit.
+func (l *oplog) find(id ID) (uint32, bool, error) {
+	if num, ok := l.met(id); ok {
+		return num, true, nil
 	}
 	// Whoever walks goes on behind the segment where he was last.
 	from := len(l.segs)
@@ -245,35 +253,6 @@ func (l *oplog) commitContent(v *segView, i uint32) ([]byte, error) {
 		}
 	}
 	return v.content(i, l.keys, ids)
-}
-
-// hintTable remembers in which commit an object was made: two generations of
-// at most maxHints entries.
-type hintTable struct{ young, old map[uint64]uint32 }
-
-const maxHints = 400_000
-
-func hintKey(id ID) uint64 {
-	var k uint64
-	for _, b := range id[:8] {
-		k = k<<8 | uint64(b)
-	}
-	return k
-}
-
-func (h *hintTable) add(id ID, num uint32) {
-	if h.young == nil || len(h.young) >= maxHints {
-		h.old, h.young = h.young, make(map[uint64]uint32)
-	}
-	h.young[hintKey(id)] = num
-}
-
-func (h *hintTable) get(id ID) (uint32, bool) {
-	num, ok := h.young[hintKey(id)]
-	if !ok {
-		num, ok = h.old[hintKey(id)]
-	}
-	return num, ok
 }
 
 // nodeCache keeps nodes that were read, in two generations of at most maxRecall.
