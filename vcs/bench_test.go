@@ -21,7 +21,7 @@ func (prefixes) Key(path string) (uint32, bool) { return 0, false }
 
 // BenchmarkCommit makes commits that change one of N entries of a hundred bytes.
 func BenchmarkCommit(b *testing.B) {
-	for _, n := range []uint32{256, 10_000, 100_000} {
+	for _, n := range []uint32{256, 10_000, 100_000, 1_000_000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			ctx := context.Background()
 			back := mem.New()
