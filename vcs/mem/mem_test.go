@@ -40,3 +40,7 @@ func TestIsolated(t *testing.T) {
 		t.Error("a ref of one backend shows in another")
 	}
 }
+
+func TestNative(t *testing.T) {
+	vcstest.TestBackend(t, func(*testing.T) vcs.Backend { return mem.NewNative() })
+}
