@@ -47,6 +47,10 @@ type Batch struct {
 	// Fold says how many of the newest records go first: the new ones take
 	// their place. There are that many since the checkpoint.
 	Fold int
+	// Drop says how many of the oldest records go, those of epochs that the
+	// store no longer keeps. There are at least that many and Fold more. The
+	// backend gives their room back soon, not necessarily in this call.
+	Drop int
 	// Checkpoint, when not nil, replaces the older checkpoint and drops the
 	// records before this batch.
 	Checkpoint []byte

@@ -40,6 +40,8 @@ var (
 	ErrClosed = errors.New("vcs: closed")
 	// ErrConfig: an open with a configuration that cannot work.
 	ErrConfig = errors.New("vcs: bad configuration")
+	// ErrArchiveFull: an Archiver that has no room for an epoch.
+	ErrArchiveFull = errors.New("vcs: no room for the archive")
 	// ErrProof: a proof that is malformed, or does not show what it is asked.
 	ErrProof = errors.New("vcs: no proof")
 )

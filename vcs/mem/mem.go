@@ -66,8 +66,8 @@ func (b *Backend) Apply(ctx context.Context, batch *vcs.Batch) error {
 			return fmt.Errorf("%w: %s is at %v, not at %v", vcs.ErrRefMoved, u.Name, have, u.Old)
 		}
 	}
-	if batch.Fold > len(b.log) {
-		return fmt.Errorf("%w: folds %d of %d log records", vcs.ErrCorrupt, batch.Fold, len(b.log))
+	if batch.Drop < 0 || batch.Fold < 0 || batch.Fold+batch.Drop > len(b.log) {
+		return fmt.Errorf("%w: drops %d and folds %d of %d log records", vcs.ErrCorrupt, batch.Drop, batch.Fold, len(b.log))
 	}
 	if b.refs == nil {
 		b.refs = make(map[string]vcs.ID)
@@ -90,6 +90,9 @@ func (b *Backend) Apply(ctx context.Context, batch *vcs.Batch) error {
 	}
 	if batch.Fold > 0 {
 		b.log = b.log[: len(b.log)-batch.Fold : len(b.log)-batch.Fold]
+	}
+	if batch.Drop > 0 {
+		b.log = append([][]byte(nil), b.log[batch.Drop:]...)
 	}
 	b.log = append(b.log, batch.Log...)
 	return nil
