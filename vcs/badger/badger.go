@@ -49,6 +49,7 @@ type Backend struct {
 
 	mu     sync.Mutex // one Apply at a time
 	meta   meta
+	pruned meta // as it was when the last prune had ended; zero before the first
 	closed bool
 	rw     sync.RWMutex // Close waits for readers
 }
@@ -253,7 +254,7 @@ func (b *Backend) recover(ctx context.Context) error {
 		b.cfg.Logger.Error("badger: damaged object", "dir", b.dir, "problem", p.String())
 	}
 	b.cfg.Logger.Info("badger: opened", "dir", b.dir, "report", b.report.String())
-	if err := b.prune(0, 0); err != nil {
+	if err := b.prune(); err != nil {
 		return err
 	}
 	if !b.report.OK() {
