@@ -86,7 +86,7 @@ func Open(ctx context.Context, dir string, cfg Config) (*Backend, error) {
 		WithMemTableSize(memTable).WithNumMemtables(1).
 		WithNumLevelZeroTables(1).WithNumLevelZeroTablesStall(2).
 		WithNumCompactors(2). // zero or at least two, says badger
-		WithBaseTableSize(1 << 20).WithBaseLevelSize(4 << 20).
+		WithBaseTableSize(1 << 20).WithBaseLevelSize(64 << 20).
 		WithValueThreshold(valueThreshold).WithValueLogFileSize(1 << 20).
 		WithCompression(options.None).WithBlockCacheSize(0).WithIndexCacheSize(0).
 		// A compaction that meets a block with a bad checksum drops the rest of
