@@ -100,7 +100,7 @@ func FetchInto(ctx context.Context, into Target, url string, opts FetchOptions) 
 	defer src.close()
 	adv := src.advertisement()
 	f := &fetcher{into: into, src: src, adv: adv, opts: &opts, specs: specs,
-		rep: FetchReport{Remote: redact(url), Head: adv.head, Ignored: adv.ignored}}
+		rep: FetchReport{Remote: Redact(url), Head: adv.head, Ignored: adv.ignored}}
 	if err := f.mapRefs(); err != nil {
 		return f.rep, err
 	}

@@ -272,7 +272,7 @@ func TestPull(t *testing.T) {
 			t.Fatalf("both sides: %+v, %v", res, err)
 		}
 		c, err := here.Store().ReadCommit(res.Head)
-		if err != nil || !strings.HasPrefix(c.Subject(), "Merge branch 'primary' of "+redact(e.url)) || strings.Contains(c.Message, password) {
+		if err != nil || !strings.HasPrefix(c.Subject(), "Merge branch 'primary' of "+Redact(e.url)) || strings.Contains(c.Message, password) {
 			t.Errorf("message %q, %v", c.Message, err)
 		}
 		wantRef(t, here.Store(), "refs/remotes/origin/primary", theirs)

@@ -26,6 +26,10 @@ type PushOptions struct {
 	// ("stale info"), also when it appears while the push is under way. A ref
 	// with its lease may move anywhere.
 	Lease map[string]vcs.ID
+	// LeaseName, when not empty, is a lease for every other branch: that it is
+	// where refs/remotes/LeaseName/BRANCH of the source is, or does not exist
+	// where there is no such ref.
+	LeaseName string
 	// Atomic: all refs change or none. The error wraps ErrUnsupported when the
 	// remote cannot do that.
 	Atomic bool
@@ -247,8 +251,7 @@ func (w *words) Write(b []byte) (int, error) {
 }
 
 // TrackingUpdates returns the changes of refs/remotes/NAME/… that follow from a
-// push: each branch that is known to be somewhere on the remote now. Refs are
-// the store's.
+// push: where the remote's branches are known to be now. Refs are the store's.
 func (r *PushReport) TrackingUpdates(name string, refs []vcs.Ref) []vcs.RefUpdate {
 	at := refMap(refs)
 	var out []vcs.RefUpdate

@@ -102,6 +102,11 @@ func TestPushRefused(t *testing.T) {
 		lease := func(id vcs.ID) PushOptions { return PushOptions{Lease: map[string]vcs.ID{"refs/heads/primary": id}} }
 		refusedPush(t, e, r.Store(), lease(old), "stale info", vcs.ErrRefMoved, "rewound:primary")
 		refusedPush(t, e, r.Store(), lease(vcs.ID{}), "stale info", vcs.ErrRefMoved, "rewound:primary")
+		refusedPush(t, e, r.Store(), PushOptions{LeaseName: "origin"}, "stale info", vcs.ErrRefMoved, "rewound:primary")
+		fetched(t, e, r.Store(), FetchOptions{})
+		pushed(t, e, r.Store(), PushOptions{LeaseName: "origin"}, "primary:fresh", "rewound:primary")
+		refusedPush(t, e, r.Store(), PushOptions{LeaseName: "origin"}, "stale info", vcs.ErrRefMoved, "primary")
+		pushed(t, e, r.Store(), PushOptions{Force: true}, "primary")
 		rep = pushed(t, e, r.Store(), lease(head), "rewound:primary")
 		if !rep.Updates[0].Forced || e.ref(t, "refs/heads/primary") != rewound {
 			t.Errorf("with a lease: %+v", rep)
@@ -134,7 +139,7 @@ func TestPushCredentials(t *testing.T) {
 	e := kinds["stock over http"](t)
 	r := newStore(t)
 	write(t, r, "primary", 0, 3)
-	bare := redact(e.url)
+	bare := Redact(e.url)
 	for name, c := range map[string]struct {
 		url  string
 		opts RemoteOptions
@@ -159,7 +164,7 @@ func TestPushCredentials(t *testing.T) {
 	}
 	// Our own server lets everybody read and tells who may write.
 	ours := newStore(t)
-	url := redact(writableServer(t, ours.Store()))
+	url := Redact(writableServer(t, ours.Store()))
 	if _, err := Push(t.Context(), r.Store(), url, nil, PushOptions{}); !errors.Is(err, ErrPermission) {
 		t.Errorf("our server: %v", err)
 	}

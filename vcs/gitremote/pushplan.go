@@ -10,8 +10,8 @@ import (
 
 // PushUpdate is what a push did, or tried to do, to one ref of the remote.
 type PushUpdate struct {
-	// Src is the full name of the ref here; "" when the ref is deleted, or an
-	// object was pushed by its id.
+	// Src is the full name of the ref here, or the revision that stood in its
+	// place; "" when the ref is deleted.
 	Src string
 	// RefUpdate is the change of the remote's ref. Old and New are equal when it
 	// was up to date.
@@ -114,7 +114,7 @@ func (p *pushPlan) single(spec Refspec, text string) error {
 	}
 	dst := spec.Dst
 	switch {
-	case dst == "" && src == "":
+	case dst == "" && !ok:
 		return fmt.Errorf("%w: %s: write %s:refs/heads/NAME to say which ref it becomes", ErrRefspec, text, spec.Src)
 	case dst == "":
 		dst = src
@@ -127,6 +127,9 @@ func (p *pushPlan) single(spec Refspec, text string) error {
 		default:
 			dst = vcs.BranchRef(dst)
 		}
+	}
+	if !ok {
+		src = spec.Src
 	}
 	return p.add(src, dst, id, spec.Force)
 }
@@ -158,7 +161,11 @@ func (p *pushPlan) add(src, dst string, id vcs.ID, force bool) error {
 }
 
 func (p *pushPlan) check(u *PushUpdate, force bool) (*RefError, error) {
-	if want, ok := p.opts.Lease[u.Name]; ok {
+	want, leased := p.opts.Lease[u.Name]
+	if branch, is := strings.CutPrefix(u.Name, "refs/heads/"); is && !leased && p.opts.LeaseName != "" {
+		want, leased = p.here["refs/remotes/"+p.opts.LeaseName+"/"+branch], true
+	}
+	if leased {
 		if want != u.Old {
 			return &RefError{Ref: u.Name, Reason: reasonStale, Err: vcs.ErrRefMoved}, nil
 		}

@@ -56,7 +56,7 @@ type remote struct {
 
 // reach finds the way to a remote. Nothing is sent yet.
 func (o *RemoteOptions) reach(url, op string) (*remote, error) {
-	r := &remote{url: redact(url), op: op, opts: o}
+	r := &remote{url: Redact(url), op: op, opts: o}
 	var err error
 	if r.ep, err = transport.NewEndpoint(url); err != nil {
 		return nil, fmt.Errorf("%w: %s: %w", ErrBadURL, r.url, err)

@@ -45,8 +45,8 @@ func (r *remote) failed(ctx context.Context, err error) error {
 	return fmt.Errorf("%w: %s: %w", ErrNotGitServer, r.url, err)
 }
 
-// redact takes the password out of a URL that goes into a message.
-func redact(remote string) string {
+// Redact takes the password out of a URL, so that it can be shown and recorded.
+func Redact(remote string) string {
 	if u, err := url.Parse(remote); err == nil && u.User != nil {
 		u.User = url.User(u.User.Username())
 		return u.String()
