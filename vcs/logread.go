@@ -18,43 +18,31 @@ func (l *oplog) ReadObject(id ID) (Kind, []byte, error) {
 
 // object is ReadObject with the lock held.
 func (l *oplog) object(id ID) (Kind, []byte, error) {
-	kind, content, err := l.known(id)
-	if !errors.Is(err, ErrNotFound) {
-		return kind, content, err
-	}
-	if err := l.scan(id); err != nil {
-		return 0, nil, err
-	}
-	return l.history(id)
-}
-
-// known reads an object that can be told without going through history.
-func (l *oplog) known(id ID) (Kind, []byte, error) {
-	kind, content, err := l.near(id)
-	if !errors.Is(err, ErrNotFound) {
-		return kind, content, err
-	}
-	num, ok, err := l.find(id)
-	if err != nil {
-		return 0, nil, err
-	}
-	if ok {
-		return l.commitObject(id, num)
-	}
-	return l.native(id)
-}
-
-// near reads an object that is at hand, or of which somebody has seen the
-// commit.
-func (l *oplog) near(id ID) (Kind, []byte, error) {
-	if n := l.pooled(id); n != nil {
+	if n := l.pool[id]; n != nil {
 		return l.serve(n, false)
 	}
 	if n := l.recall.get(id); n != nil {
 		return l.serve(n, true)
 	}
-	if num, ok := l.met(id); ok {
+	num, ok := l.met(id)
+	if !ok {
+		if kind, content, err := l.history(id); !errors.Is(err, ErrNotFound) {
+			return kind, content, err
+		}
+		var err error
+		if num, ok, err = l.find(id); err != nil {
+			return 0, nil, err
+		}
+	}
+	if ok {
 		return l.commitObject(id, num)
+	}
+	kind, content, err := l.native(id)
+	if !errors.Is(err, ErrNotFound) {
+		return kind, content, err
+	}
+	if err := l.scan(id); err != nil {
+		return 0, nil, err
 	}
 	return l.history(id)
 }
@@ -86,9 +74,12 @@ func (l *oplog) hint(id ID, num uint32) {
 // serve returns what a node stands for. The entries of a folder of history are
 // likely to be asked for next.
 func (l *oplog) serve(n *node, history bool) (Kind, []byte, error) {
-	if history && n.dir != nil {
-		for _, k := range n.dir.kids {
-			if k != nil && l.pool.get(k.id) == nil {
+	if err := n.load(l.native); err != nil {
+		return 0, nil, err
+	}
+	if history {
+		for _, k := range n.kids {
+			if k.known && l.pool[k.id] == nil {
 				l.recall.add(k)
 			}
 		}
@@ -134,10 +125,12 @@ func (l *oplog) notice(num uint32, root *node) error {
 			if n == nil {
 				continue
 			}
-			err := n.along(path, l.native.load, func(x *node) {
-				l.recall.add(x)
-				if k == 0 {
-					l.hint(x.id, num)
+			err := n.along(path, l.native, func(x *node) {
+				if x.known {
+					l.recall.add(x)
+					if k == 0 {
+						l.hint(x.id, num)
+					}
 				}
 			})
 			if err != nil {
@@ -156,22 +149,22 @@ func (l *oplog) key(num uint32) (string, error) {
 }
 
 // along visits the nodes on a path, as far as there are any.
-func (n *node) along(path string, load loader, visit func(*node)) error {
+func (n *node) along(path string, read objectSource, visit func(*node)) error {
 	for {
 		visit(n)
 		if path == "" || !n.mode.IsDir() {
 			return nil
 		}
+		if err := n.load(read); err != nil {
+			return err
+		}
 		var name string
 		name, path = cutPath(path)
-		i, ok := n.dir.find(name, path != "")
+		i, ok := n.lookup(name)
 		if !ok {
 			return nil
 		}
-		var err error
-		if n, err = n.dir.kid(i, load); err != nil {
-			return err
-		}
+		n = n.kids[i]
 	}
 }
 
@@ -221,7 +214,7 @@ func (l *oplog) state(num uint32) (*node, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := &owner{collect: len(chain) < 64}
+	o := new(owner)
 	every := max(4096, len(chain)/6)
 	since := 0
 	for k := len(chain) - 1; k >= 0; k-- {
@@ -235,17 +228,16 @@ func (l *oplog) state(num uint32) (*node, error) {
 		if since++; since < every && k > 0 {
 			continue
 		}
-		root.hash()
-		for _, n := range o.made {
-			if n.known {
+		root.hash(func(n *node) {
+			if len(chain) < 64 {
 				l.recall.add(n)
 			}
-		}
+		})
 		if want := v.tree(i); root.id != want {
 			return nil, fmt.Errorf("%w: log: the tree of commit %d hashes to %v, not to %v", ErrCorrupt, chain[k], root.id, want)
 		}
 		l.states.add(chain[k], root, since)
-		o, since = &owner{collect: o.collect}, 0
+		o, since = new(owner), 0
 	}
 	return root, nil
 }
@@ -267,7 +259,7 @@ func (l *oplog) nearest(num uint32) (root *node, chain []uint32, err error) {
 		}
 		parents, err := v.parentsOf(i)
 		if err != nil || len(parents) == 0 {
-			return newFolder(nil), chain, err
+			return &node{mode: ModeDir, owner: new(owner)}, chain, err
 		}
 		kind, content, err := l.native(parents[0].id)
 		if err != nil {
@@ -277,48 +269,75 @@ func (l *oplog) nearest(num uint32) (root *node, chain []uint32, err error) {
 		if kind != KindCommit || err != nil {
 			return nil, nil, fmt.Errorf("%w: %v is not a commit", ErrCorrupt, parents[0].id)
 		}
-		root, err = l.native.load(ModeDir, c.Tree)
-		return root, chain, err
+		return lazyNode(ModeDir, c.Tree), chain, nil
 	}
 }
 
 // apply makes the state of a commit out of its first parent's. Ids stay
 // unknown.
 func (l *oplog) apply(v *segView, i uint32, root *node, o *owner) (*node, error) {
-	c := textContext{time: v.recs[i].time}
-	cut := false
-	err := v.eachChange(i, func(x viewChange) error {
-		path, err := l.key(x.key)
+	x := changeReader{log: l, view: v, i: i}
+	err := v.eachChange(i, func(c viewChange) error {
+		path, err := x.next(c)
 		if err != nil {
 			return err
 		}
-		p := v.programs[x.prog]
-		if !cut && p.usesMessage() && v.recs[i].flags&flagRaw == 0 {
-			text, err := v.messageOf(i, l.keys)
-			if err != nil {
-				return err
-			}
-			c.message, cut = words(text), true
-		}
-		root, err = root.with(path, o, l.native.load, leafFunc(func(old *node) (*node, error) {
-			switch x.kind {
+		root, err = root.with(path, o, l.native, func(old *node) (*node, error) {
+			switch c.kind {
 			case changeRemove:
 				return nil, nil
 			case changeLink:
-				return &node{mode: ModeSubmodule, id: x.link, known: true}, nil
+				return lazyNode(ModeSubmodule, c.link), nil
 			}
-			c.leaf = leafName(path)
-			c.setOld("")
+			var was []byte
 			if old != nil {
-				c.setOld(string(old.file))
+				if err := old.load(l.native); err != nil {
+					return nil, err
+				}
+				was = old.file
 			}
-			r := byteReader{b: x.args}
-			content := c.render(make([]byte, 0, len(c.old)+32), p, &r)
-			return newFile(x.mode, content, o), r.err
-		}))
+			content, err := x.content(was)
+			return &node{mode: c.mode, file: content}, err
+		})
 		return err
 	})
 	return root, err
+}
+
+// changeReader makes the files that a commit changed, one after the other.
+type changeReader struct {
+	log    *oplog
+	view   *segView
+	i      uint32
+	change viewChange // the one at hand
+	text   textContext
+	cut    bool // text has the message
+}
+
+// next goes to a change and returns its path.
+func (x *changeReader) next(c viewChange) (path string, err error) {
+	path, err = x.log.key(c.key)
+	x.change = c
+	x.text.leaf = leafName(path)
+	return path, err
+}
+
+// content makes the file out of what it was.
+func (x *changeReader) content(old []byte) ([]byte, error) {
+	v, rec := x.view, &x.view.recs[x.i]
+	p := v.programs[x.change.prog]
+	if !x.cut && p.usesMessage() && rec.flags&flagRaw == 0 {
+		text, err := v.messageOf(x.i, x.log.keys)
+		if err != nil {
+			return nil, err
+		}
+		x.text.message, x.cut = words(text), true
+	}
+	x.text.time = rec.time
+	x.text.setOld(string(old))
+	r := byteReader{b: x.change.args}
+	content := x.text.render(make([]byte, 0, len(old)+32), p, &r)
+	return content, r.err
 }
 
 // usesMessage reports whether a value's program refers to the message.

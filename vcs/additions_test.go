@@ -1,0 +1,211 @@
+package vcs_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"testing"
+
+	"arpeggio/vcs"
+	"arpeggio/vcs/mem"
+	"arpeggio/vcs/packfile"
+	"arpeggio/vcs/vcstest"
+)
+
+// closure returns what commits lead to, read from a store of objects.
+func closure(t testing.TB, r vcs.ObjectReader, tips ...vcs.ID) map[vcs.ID]vcs.Kind {
+	t.Helper()
+	out := map[vcs.ID]vcs.Kind{}
+	set := must(packfile.Select(context.Background(), r, packfile.Selection{Wants: tips}))(t)
+	for id := range set.IDs {
+		kind, _, err := r.ReadObject(id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out[id] = kind
+	}
+	return out
+}
+
+// additions walks and checks what holds for every walk: parts before wholes,
+// nothing twice, contents that hash to their names, bases that were visited or
+// are known.
+func additions(t testing.TB, r vcs.AdditionReader, known map[vcs.ID]vcs.Kind, tips, haves []vcs.ID) map[vcs.ID]vcs.Kind {
+	t.Helper()
+	a, err := r.Additions(t.Context(), tips, haves, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[vcs.ID]vcs.Kind{}
+	marks := map[uint64]vcs.ID{}
+	commits := 0
+	err = a.Each(t.Context(), func(x *vcs.Addition) (uint64, error) {
+		if id := vcs.HashObject(x.Kind, x.Content); id != x.ID {
+			return 0, fmt.Errorf("%v %v hashes to %v", x.Kind, x.ID, id)
+		}
+		if _, twice := got[x.ID]; twice {
+			return 0, fmt.Errorf("%v %v comes twice", x.Kind, x.ID)
+		}
+		switch {
+		case x.Base.IsZero():
+		case vcs.HashObject(x.Kind, x.BaseContent) != x.Base:
+			return 0, fmt.Errorf("%v: the base %v has another content", x.ID, x.Base)
+		case x.BaseMark != 0 && marks[x.BaseMark] != x.Base:
+			return 0, fmt.Errorf("%v: the base %v has the mark of %v", x.ID, x.Base, marks[x.BaseMark])
+		case x.BaseMark == 0 && known[x.Base] != x.Kind:
+			return 0, fmt.Errorf("%v: the base %v is not known", x.ID, x.Base)
+		}
+		if x.Kind == vcs.KindCommit {
+			commits++
+			if !a.Has(x.ID) {
+				return 0, fmt.Errorf("Has does not know %v", x.ID)
+			}
+		}
+		got[x.ID] = x.Kind
+		mark := uint64(len(got))
+		marks[mark] = x.ID
+		return mark, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(got) != a.Len() || commits != a.Commits() {
+		t.Fatalf("%d objects, %d commits came, %d and %d were announced", len(got), commits, a.Len(), a.Commits())
+	}
+	return got
+}
+
+// TestAdditions: what a walk of the log visits is what the tips lead to and the
+// known commits do not, on random histories with merges.
+func TestAdditions(t *testing.T) {
+	for seed := range uint64(8) {
+		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
+			cfg := vcstest.HistoryConfig{Seed: seed, Steps: 120, Keys: 10 + int(seed)*30}
+			native := reopen(t, nil, mem.NewNative())
+			defer native.Close()
+			ids := vcstest.RandomHistory(t, native, cfg)
+			r := reopen(t, nil, mem.New())
+			defer r.Close()
+			vcstest.RandomHistory(t, r, cfg)
+			rnd := rand.New(rand.NewPCG(seed, 2))
+			for round := range 12 {
+				var tips, haves []vcs.ID
+				for range 1 + rnd.IntN(3) {
+					tips = append(tips, ids[rnd.IntN(len(ids))])
+				}
+				for range min(round, 1+rnd.IntN(3)) {
+					haves = append(haves, ids[rnd.IntN(len(ids))])
+				}
+				known := closure(t, native.Store(), haves...)
+				got := additions(t, r.Store(), known, tips, append(haves, vcs.ID{1}))
+				want := closure(t, native.Store(), tips...)
+				for id, kind := range want {
+					if got[id] == 0 && known[id] == 0 {
+						t.Errorf("%v %v did not come", kind, id)
+					}
+				}
+				for id, kind := range got {
+					if want[id] != kind || kind == vcs.KindCommit && known[id] != 0 {
+						t.Errorf("%v %v came", kind, id)
+					}
+				}
+			}
+		})
+	}
+}
+
+func TestAdditionsRefused(t *testing.T) {
+	ctx := t.Context()
+	r := reopen(t, nil, mem.New())
+	defer r.Close()
+	id := must(r.Set(ctx, "primary", "a/b", "1", vcs.CommitInfo{}))(t)
+	s := r.Store()
+	if a := must(s.Additions(ctx, []vcs.ID{id}, nil, nil))(t); a.Commits() != 1 || a.Len() != 4 {
+		t.Errorf("%d commits, %d objects, want 1 and 4", a.Commits(), a.Len())
+	}
+	if _, err := s.Additions(ctx, []vcs.ID{{1}}, nil, nil); !errors.Is(err, vcs.ErrNotFound) {
+		t.Errorf("a tip that is not there: %v", err)
+	}
+	tree := must(s.ReadCommit(id))(t).Tree
+	if _, err := s.Additions(ctx, []vcs.ID{tree}, nil, nil); !errors.Is(err, vcs.ErrWrongKind) {
+		t.Errorf("a tree: %v", err)
+	}
+	native := reopen(t, nil, mem.NewNative())
+	defer native.Close()
+	if _, err := native.Store().Additions(ctx, nil, nil, nil); !errors.Is(err, errors.ErrUnsupported) {
+		t.Errorf("a backend of objects: %v", err)
+	}
+	stopped, cancel := context.WithCancel(ctx)
+	cancel()
+	if _, err := s.Additions(stopped, []vcs.ID{id}, nil, nil); !errors.Is(err, context.Canceled) {
+		t.Errorf("a caller who is gone: %v", err)
+	}
+}
+
+// TestAdditionsOfRepeats: contents that come back again and again are counted
+// and visited once.
+func TestAdditionsOfRepeats(t *testing.T) {
+	ctx := t.Context()
+	native, r := reopen(t, nil, mem.NewNative()), reopen(t, nil, mem.New())
+	defer native.Close()
+	defer r.Close()
+	var tip vcs.ID
+	for i := range 200 {
+		for _, x := range []*vcs.Repo[string, string]{native, r} {
+			tip = must(x.Set(ctx, "primary", fmt.Sprintf("d%d/k", i%3), strconv.Itoa(i%5), vcs.CommitInfo{Message: strconv.Itoa(i)}))(t)
+		}
+	}
+	want := closure(t, native.Store(), tip)
+	if got := additions(t, r.Store(), nil, []vcs.ID{tip}, nil); len(got) != len(want) {
+		t.Errorf("%d objects, want %d", len(got), len(want))
+	}
+}
+
+// BenchmarkAdditions goes through a history of one change a commit.
+func BenchmarkAdditions(b *testing.B) {
+	const n, commits = 10_000, 100_000
+	w := newWorkload(n)
+	back := mem.New()
+	r, head := w.store(b, back)
+	for range commits {
+		head = w.step(b, r, head)
+	}
+	if err := r.Sync(context.Background()); err != nil {
+		b.Fatal(err)
+	}
+	defer r.Close()
+	s := r.Store()
+	b.Run("count", func(b *testing.B) {
+		b.ReportAllocs()
+		for range b.N {
+			must(s.Additions(b.Context(), []vcs.ID{head}, nil, nil))(b)
+		}
+		b.ReportMetric(float64(b.N)*commits/b.Elapsed().Seconds(), "commits/s")
+	})
+	b.Run("visit", func(b *testing.B) {
+		b.ReportAllocs()
+		a := must(s.Additions(b.Context(), []vcs.ID{head}, nil, nil))(b)
+		b.ResetTimer()
+		for range b.N {
+			if err := a.Each(b.Context(), func(*vcs.Addition) (uint64, error) { return 1, nil }); err != nil {
+				b.Fatal(err)
+			}
+		}
+		b.ReportMetric(float64(b.N)*commits/b.Elapsed().Seconds(), "commits/s")
+	})
+	b.Run("pack", func(b *testing.B) {
+		var buf bytes.Buffer
+		for range b.N {
+			buf.Reset()
+			set := must(packfile.Select(b.Context(), s, packfile.Selection{Wants: []vcs.ID{head}}))(b)
+			if _, err := set.Write(&buf, packfile.Options{}); err != nil {
+				b.Fatal(err)
+			}
+		}
+		b.ReportMetric(float64(b.N)*commits/b.Elapsed().Seconds(), "commits/s")
+		b.ReportMetric(float64(buf.Len())/commits, "B/commit")
+	})
+}

@@ -1,0 +1,206 @@
+package vcs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// frozen returns a view of the log as it is now, for one goroutine, which shares
+// the segments and nothing that changes.
+func (l *oplog) frozen() *oplog {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	f := newOplog(l.native)
+	f.segs = append(f.segs, l.segs...)
+	f.n, f.keys = l.n, l.keys[:len(l.keys):len(l.keys)]
+	return f
+}
+
+// checkEvery is how often a walk asks whether it is still wanted, in commits.
+const checkEvery = 256
+
+// choose marks the commits that tips lead to and known ones do not. Commits are
+// numbered after their parents, so going down the numbers meets each one after
+// all that lead to it.
+func (a *Additions) choose(ctx context.Context, tips, known []ID) error {
+	l := a.log
+	want, have := newBitset(l.n), newBitset(l.n)
+	live := 0 // wanted, not had, and still to be gone through
+	top := uint32(0)
+	for _, id := range known {
+		num, ok, err := l.find(id)
+		if err != nil {
+			return err
+		}
+		if ok {
+			have.set(num)
+			top = max(top, num+1)
+		}
+	}
+	for _, id := range tips {
+		num, ok, err := l.find(id)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			return a.lacking(id)
+		}
+		if !want.has(num) && !have.has(num) {
+			live++
+		}
+		want.set(num)
+		top = max(top, num+1)
+	}
+	a.branched = newBitset(l.n)
+	c := cursor{log: l}
+	for num := top; live > 0 && num > 0; {
+		num--
+		if num%checkEvery == 0 {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+		}
+		had := have.has(num)
+		if !had && !want.has(num) {
+			continue
+		}
+		v, i, err := c.at(num)
+		if err != nil {
+			return err
+		}
+		if !had {
+			live--
+			a.most += v.objects(i)
+		}
+		parents, err := v.parentsOf(i)
+		if err != nil {
+			return err
+		}
+		for k, p := range parents {
+			switch {
+			case had && !p.native:
+				if want.has(p.num) && !have.has(p.num) {
+					live--
+				}
+				have.set(p.num)
+			case had:
+			case p.native:
+				return fmt.Errorf("vcs: additions: %w of commit %v, which is not in the log", errors.ErrUnsupported, p.id)
+			default:
+				if !want.has(p.num) && !have.has(p.num) {
+					live++
+				}
+				want.set(p.num)
+				if k == 0 && p.num+1 != num {
+					a.branched.set(p.num)
+				}
+			}
+		}
+	}
+	for i := range want {
+		want[i] &^= have[i]
+	}
+	a.selected = want
+	a.commits = want.len()
+	return nil
+}
+
+// lacking says what is wrong with a tip that is not in the log.
+func (a *Additions) lacking(id ID) error {
+	kind, _, err := a.read(id)
+	switch {
+	case err != nil:
+		return err
+	case kind != KindCommit:
+		return fmt.Errorf("%w: %v is a %v, not a commit", ErrWrongKind, id, kind)
+	}
+	return fmt.Errorf("vcs: additions: %w of commit %v, which is not in the log", errors.ErrUnsupported, id)
+}
+
+// objects returns about how many objects a commit makes.
+func (v *segView) objects(i uint32) int {
+	const each = 7 // a file, its folders
+	n := 1
+	if rec := &v.recs[i]; rec.flags&flagList != 0 {
+		n = (&byteReader{b: v.raw[rec.keys:v.segment.ops]}).count(1)
+	}
+	return 1 + each*n
+}
+
+// cursor goes through a log and keeps the segment where it is.
+type cursor struct {
+	log *oplog
+	v   *segView
+}
+
+func (c *cursor) at(num uint32) (*segView, uint32, error) {
+	if c.v == nil || num < c.v.first || num-c.v.first >= c.v.n {
+		s, ok := c.log.segmentOf(num)
+		if !ok {
+			return nil, 0, fmt.Errorf("%w: log: commit %d is missing", ErrCorrupt, num)
+		}
+		v, err := s.view()
+		if err != nil {
+			return nil, 0, err
+		}
+		c.v = v
+	}
+	return c.v, num - c.v.first, nil
+}
+
+// eachCommit visits the commits, those of one segment newest first, and the
+// newest segment first.
+func (a *Additions) eachCommit(ctx context.Context, visit func(Object) error) error {
+	for k := len(a.log.segs) - 1; k >= 0; k-- {
+		s := a.log.segs[k]
+		if !a.selected.any(s.first, s.n) {
+			continue
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		v, err := s.view()
+		if err != nil {
+			return err
+		}
+		objs := make([]Object, 0, s.n)
+		for i := range s.n {
+			content, err := a.log.commitContent(v, i)
+			if err != nil {
+				return err
+			}
+			v.ids[i] = HashObject(KindCommit, content)
+			if i%anchorEvery == 0 && v.ids[i] != v.anchor(i) {
+				return fmt.Errorf("%w: log: commit %d hashes to %v, not to %v", ErrCorrupt, v.first+i, v.ids[i], v.anchor(i))
+			}
+			if a.selected.has(s.first + i) {
+				objs = append(objs, Object{v.ids[i], KindCommit, content})
+			}
+		}
+		for i := len(objs) - 1; i >= 0; i-- {
+			if err := visit(objs[i]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// any reports whether one of n numbers from first on is in the set.
+func (b bitset) any(first, n uint32) bool {
+	for i := first; i < first+n; {
+		if i%64 == 0 && first+n-i >= 64 {
+			if b[i/64] != 0 {
+				return true
+			}
+			i += 64
+			continue
+		}
+		if b.has(i) {
+			return true
+		}
+		i++
+	}
+	return false
+}

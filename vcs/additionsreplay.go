@@ -1,0 +1,138 @@
+package vcs
+
+import (
+	"context"
+	"fmt"
+	"math/bits"
+)
+
+// unplaced is the mark of an object that is somewhere among the additions, or
+// not worth looking for.
+const unplaced = 1 << 63
+
+// replay makes the trees and blobs of the chosen commits, oldest first.
+type replay struct {
+	*Additions
+	visit   func(*Addition) (uint64, error)
+	touched []before
+	states  savedStates
+	owner   *owner
+	add     Addition
+}
+
+// savedStates are the states of commits from which a branch goes off. They are
+// given up when many commits have gone by, and read from the store if somebody
+// needs them after all.
+type savedStates struct {
+	root  map[uint32]*version
+	order []uint32
+}
+
+const maxSavedDistance = 2048
+
+func (s *savedStates) add(num uint32, root *version) {
+	if s.root == nil {
+		s.root = make(map[uint32]*version)
+	}
+	s.root[num] = root
+	s.order = append(s.order, num)
+	for s.order[0]+maxSavedDistance < num {
+		delete(s.root, s.order[0])
+		s.order = s.order[1:]
+	}
+}
+
+func (r *replay) run(ctx context.Context) error {
+	var root *version // state of the commit last
+	last := uint32(noParent)
+	c := cursor{log: r.log}
+	done := 0
+	for k, w := range r.selected {
+		for ; w != 0; w &= w - 1 {
+			num := uint32(k*64) + uint32(bits.TrailingZeros64(w))
+			if done++; done%checkEvery == 0 {
+				if err := ctx.Err(); err != nil {
+					return err
+				}
+				r.progress(done)
+			}
+			v, i, err := c.at(num)
+			if err != nil {
+				return err
+			}
+			p := v.recs[i].parent
+			switch saved := r.states.root[p]; {
+			case p != noParent && p == last && !r.branched.has(p):
+			case p != noParent && p == last:
+				r.owner = new(owner)
+			case saved != nil:
+				root, r.owner = saved, new(owner)
+			default:
+				r.owner = new(owner)
+				if root, err = r.start(v, i); err != nil {
+					return err
+				}
+			}
+			if root, err = r.commit(v, i, root); err != nil {
+				return err
+			}
+			last = num
+			if r.branched.has(num) {
+				r.states.add(num, root)
+			}
+		}
+	}
+	return nil
+}
+
+// start returns the state of a commit's first parent: nothing, or what the store
+// holds.
+func (r *replay) start(v *segView, i uint32) (*version, error) {
+	parents, err := v.parentsOf(i)
+	if err != nil {
+		return nil, err
+	}
+	if len(parents) == 0 {
+		return r.create(ModeDir), nil
+	}
+	p := parents[0]
+	if !p.native && p.num >= v.first {
+		if p.id, err = r.log.idOf(v, p.num-v.first); err != nil {
+			return nil, err
+		}
+	}
+	c, err := loadCommit(readFunc(r.read), p.id)
+	if err != nil {
+		return nil, err
+	}
+	root := &version{mode: ModeDir, id: c.Tree, unread: true}
+	if !p.native && r.selected.has(p.num) {
+		root.mark = unplaced
+	}
+	return root, nil
+}
+
+type readFunc objectSource
+
+func (f readFunc) ReadObject(id ID) (Kind, []byte, error) { return f(id) }
+
+// commit makes the state of a commit out of its first parent's and visits what
+// is new.
+func (r *replay) commit(v *segView, i uint32, root *version) (*version, error) {
+	x := changeReader{log: r.log, view: v, i: i}
+	err := v.eachChange(i, func(c viewChange) error {
+		path, err := x.next(c)
+		if err == nil {
+			root, err = r.with(root, path, &x)
+		}
+		return err
+	})
+	if err == nil && root.touch != 0 {
+		err = r.settle(root)
+	}
+	r.touched = r.touched[:0]
+	if want := v.tree(i); err == nil && root.id != want {
+		err = fmt.Errorf("%w: log: the tree of commit %d hashes to %v, not to %v", ErrCorrupt, v.first+i, root.id, want)
+	}
+	return root, err
+}
