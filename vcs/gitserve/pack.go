@@ -24,19 +24,23 @@ var errPackBroken = errors.New("gitserve: pack broke off")
 // sendPack selects, writes and counts the pack that ends a fetch.
 func (h *Handler) sendPack(ctx context.Context, f *fetch, common []vcs.ID) error {
 	p := &packSender{fetch: f, last: time.Now()}
-	set, err := packfile.Select(ctx, &pacedReader{f.graph.objects, p}, packfile.Selection{
+	sel := packfile.Selection{
 		Wants:     append(f.args.wants[:len(f.args.wants):len(f.args.wants)], f.extra...),
 		Haves:     common,
-		Cut:       func(id vcs.ID) bool { return f.cut[id] },
 		OmitBlobs: f.args.filter.kind != filterNone,
 		BlobLimit: f.args.filter.limit,
-	})
+		Progress:  p.alive,
+	}
+	if len(f.cut) > 0 {
+		sel.Cut = func(id vcs.ID) bool { return f.cut[id] }
+	}
+	set, err := packfile.Select(ctx, f.graph.objects, sel)
 	if err == nil && f.args.includeTag {
 		err = f.addTags(set)
 	}
 	if err == nil {
 		p.progress("Enumerating objects: %d, done.\n", set.Len())
-		_, err = set.Write(p, packfile.Options{NoDeltas: !f.args.ofsDelta})
+		_, err = set.Write(p, packfile.Options{RefDeltas: !f.args.ofsDelta, Thin: f.args.thinPack})
 	}
 	if err == nil {
 		p.progress("Total %d, done.\n", set.Len())
@@ -93,7 +97,6 @@ func (f *fetch) addTags(set *packfile.Set) error {
 type packSender struct {
 	*fetch
 	bytes uint64
-	reads int
 	last  time.Time // when the client last heard of us
 }
 
@@ -136,21 +139,9 @@ const (
 	keepAliveEvery = 5 * time.Second
 )
 
-// pacedReader shows signs of life while a long selection reads.
-type pacedReader struct {
-	objects vcs.ObjectReader
-	sender  *packSender
-}
-
-// ReadObject implements vcs.ObjectReader.
-func (r *pacedReader) ReadObject(id vcs.ID) (vcs.Kind, []byte, error) {
-	r.sender.alive()
-	return r.objects.ReadObject(id)
-}
-
-func (p *packSender) alive() {
-	p.reads++
-	if p.reads%256 != 0 || p.sideband == 0 || p.bytes > 0 {
+// alive shows signs of life during a long selection.
+func (p *packSender) alive(n int) {
+	if p.sideband == 0 || p.bytes > 0 {
 		return
 	}
 	every := progressEvery
@@ -167,5 +158,5 @@ func (p *packSender) alive() {
 		p.flush()
 		return
 	}
-	p.progress("Reading history: %d objects\r", p.reads)
+	p.progress("Reading history: %d\r", n)
 }

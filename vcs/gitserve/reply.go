@@ -2,6 +2,7 @@ package gitserve
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"time"
@@ -39,6 +40,14 @@ func (c *cancelReader) ReadObject(id vcs.ID) (vcs.Kind, []byte, error) {
 		return 0, nil, err
 	}
 	return c.objects.ReadObject(id)
+}
+
+// Additions implements vcs.AdditionReader for repositories that do.
+func (c *cancelReader) Additions(ctx context.Context, tips, known []vcs.ID, progress func(int)) (*vcs.Additions, error) {
+	if r, ok := c.objects.(vcs.AdditionReader); ok {
+		return r.Additions(ctx, tips, known, progress)
+	}
+	return nil, errors.ErrUnsupported
 }
 
 // answerV2 runs one command of protocol v2.

@@ -1,18 +1,24 @@
 package packfile
 
-import "arpeggio/vcs"
+import (
+	"encoding/binary"
+	"math/bits"
+
+	"arpeggio/vcs"
+)
 
 // delta appends to out the instructions that make target from base (gitformat-pack(5),
 // "Deltified representation"). Trees are compared entry by entry, other contents
-// by their common beginning and end: what one change leaves.
+// and trees of which only one id differs by their common beginning and end: what
+// one change leaves.
 func delta(out []byte, kind vcs.Kind, base, target []byte) []byte {
 	out = appendSize(out, len(base))
 	out = appendSize(out, len(target))
-	if kind == vcs.KindTree {
-		return treeDelta(out, base, target)
-	}
 	head := commonPrefix(base, target)
 	tail := commonSuffix(base[head:], target[head:])
+	if kind == vcs.KindTree && len(target)-head-tail > len(vcs.ID{}) {
+		return treeDelta(out, base, target)
+	}
 	out = appendCopy(out, 0, head)
 	out = appendInsert(out, target[head:len(target)-tail])
 	return appendCopy(out, len(base)-tail, tail)
@@ -82,23 +88,28 @@ func treeDelta(out, base, target []byte) []byte {
 }
 
 func commonPrefix(a, b []byte) int {
-	n := min(len(a), len(b))
-	for i := range n {
-		if a[i] != b[i] {
-			return i
+	n, i := min(len(a), len(b)), 0
+	for ; i+8 <= n; i += 8 {
+		if x := binary.LittleEndian.Uint64(a[i:]) ^ binary.LittleEndian.Uint64(b[i:]); x != 0 {
+			return i + bits.TrailingZeros64(x)/8
 		}
 	}
-	return n
+	for ; i < n && a[i] == b[i]; i++ {
+	}
+	return i
 }
 
 func commonSuffix(a, b []byte) int {
-	n := min(len(a), len(b))
-	for i := range n {
-		if a[len(a)-1-i] != b[len(b)-1-i] {
-			return i
+	n, i := min(len(a), len(b)), 0
+	a, b = a[len(a)-n:], b[len(b)-n:]
+	for ; i+8 <= n; i += 8 {
+		if x := binary.LittleEndian.Uint64(a[n-i-8:]) ^ binary.LittleEndian.Uint64(b[n-i-8:]); x != 0 {
+			return i + bits.LeadingZeros64(x)/8
 		}
 	}
-	return n
+	for ; i < n && a[n-1-i] == b[n-1-i]; i++ {
+	}
+	return i
 }
 
 func appendSize(out []byte, n int) []byte {

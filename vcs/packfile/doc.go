@@ -3,13 +3,24 @@
 //
 // # Writing
 //
-// Select decides which objects a receiver lacks; it compares each commit's tree
-// with its parents' along the paths that changed, so that its cost follows the
-// history's changes and not the size of the table. It remembers, for every tree
-// and blob, the previous version at the same path, and Write stores the
-// difference to that: no search for delta bases. Contents are read one at a time
-// while the pack is written. The bytes depend only on the objects and the
-// selection.
+// Select decides which objects a receiver lacks. A reader that remembers what
+// each commit changed (vcs.AdditionReader) is asked; of any other one each
+// commit's tree is compared with its parents' along the paths that changed. So
+// the cost follows the history's changes and not the size of the table. Either
+// way the previous version at the same path is known for every tree and blob,
+// and Write stores the difference to that: no search for delta bases. Contents
+// are made or read one at a time while the pack is written. The bytes depend only
+// on the objects and the selection.
+//
+// To write a pack of the history of some refs, to a server's client, a bundle or
+// an archive, this is all there is to it:
+//
+//	set, err := packfile.Select(ctx, store, packfile.Selection{Wants: tips})
+//	…
+//	sum, err := set.Write(w, packfile.Options{})
+//
+// With a store whose backend keeps a log this takes memory for one state of the
+// table and a few bytes an object, however long the history is.
 //
 // # Reading
 //

@@ -15,8 +15,6 @@ import (
 	"arpeggio/vcs"
 )
 
-const typeRefDelta = 7
-
 // Values of packed.base below zero: no base, not known yet, or the base
 // number outside-base of those that the pack lacks.
 const (

@@ -3,6 +3,7 @@ package packfile
 import (
 	"container/heap"
 	"context"
+	"errors"
 	"fmt"
 	"math"
 
@@ -25,79 +26,27 @@ type Selection struct {
 	// by name.
 	OmitBlobs bool
 	BlobLimit int64
-}
-
-// maxChain is the longest chain of deltas that Write makes, as git's own.
-const maxChain = 50
-
-// item is one object of a pack. Items of one kind lie in one list, and a delta
-// base comes before what is based on it.
-type item struct {
-	id    vcs.ID
-	base  int32 // index in the same list, -1 for none
-	depth uint8 // of the delta chain
-}
-
-// Set is an ordered selection of objects. It is for one goroutine.
-type Set struct {
-	r     vcs.ObjectReader
-	items [vcs.KindTag + 1][]item // by kind
-	index map[vcs.ID]int32
-}
-
-// Len returns the number of objects.
-func (s *Set) Len() int { return len(s.index) }
-
-// Has reports whether an object is selected.
-func (s *Set) Has(id vcs.ID) bool {
-	_, ok := s.index[id]
-	return ok
-}
-
-// IDs yields the objects in the order of the pack: tags, commits newest first,
-// trees, blobs.
-func (s *Set) IDs(yield func(vcs.ID) bool) {
-	for _, k := range packOrder {
-		for _, it := range s.items[k] {
-			if !yield(it.id) {
-				return
-			}
-		}
-	}
-}
-
-var packOrder = [...]vcs.Kind{vcs.KindTag, vcs.KindCommit, vcs.KindTree, vcs.KindBlob}
-
-// Add selects one more object, alone, with nothing that it reaches: for tags of
-// selected commits.
-func (s *Set) Add(id vcs.ID) error {
-	kind, _, err := s.r.ReadObject(id)
-	if err == nil {
-		s.add(kind, id, vcs.ID{})
-	}
-	return err
-}
-
-// add appends an object, based on an earlier version if that is selected too.
-func (s *Set) add(k vcs.Kind, id, previous vcs.ID) bool {
-	if _, ok := s.index[id]; ok {
-		return false
-	}
-	list := s.items[k]
-	it := item{id: id, base: -1}
-	if i, ok := s.index[previous]; ok && !previous.IsZero() && int(i) < len(list) && list[i].id == previous && list[i].depth < maxChain {
-		it.base, it.depth = i, list[i].depth+1
-	}
-	s.index[id] = int32(len(list))
-	s.items[k] = append(list, it)
-	return true
+	// Progress, when not nil, is called every now and then while a long
+	// selection goes on, with a number that grows with the work done.
+	Progress func(n int)
 }
 
 // Select works out the objects of a selection. The error wraps vcs.ErrNotFound
 // when the reader lacks one of them.
+//
+// A reader that is a vcs.AdditionReader and can tell is asked what the wanted
+// commits added, unless the selection has a Cut or omits blobs: the set then
+// takes two to eight bytes an object, and Write makes the objects as it goes.
+// Else the trees are compared, and the set takes about forty bytes an object.
 func Select(ctx context.Context, r vcs.ObjectReader, sel Selection) (*Set, error) {
+	if sel.Progress == nil {
+		sel.Progress = func(int) {}
+	}
+	if set, err := selectAdditions(ctx, r, sel); !errors.Is(err, errors.ErrUnsupported) {
+		return set, err
+	}
 	w := &walker{ctx: ctx, sel: sel, r: r, marks: make(map[vcs.ID]*mark)}
-	w.set = &Set{r: r, index: make(map[vcs.ID]int32)}
+	w.set = &Set{ctx: ctx, r: r, whole: sel.Cut == nil && !sel.OmitBlobs}
 	for _, id := range sel.Haves {
 		if err := w.have(id); err != nil {
 			return nil, err
@@ -126,6 +75,47 @@ func Select(ctx context.Context, r vcs.ObjectReader, sel Selection) (*Set, error
 	return w.set, nil
 }
 
+// selectAdditions is Select for readers that know what commits added. The error
+// wraps errors.ErrUnsupported when that does not go.
+func selectAdditions(ctx context.Context, r vcs.ObjectReader, sel Selection) (*Set, error) {
+	adds, ok := r.(vcs.AdditionReader)
+	if !ok || sel.Cut != nil || sel.OmitBlobs {
+		return nil, errors.ErrUnsupported
+	}
+	set := &Set{ctx: ctx, r: r}
+	var tips, known []vcs.ID
+	for _, id := range sel.Wants {
+		err := peel(r, id, func(id vcs.ID, k vcs.Kind) error {
+			switch k {
+			case vcs.KindTag:
+				set.add(k, id, vcs.ID{})
+			case vcs.KindCommit:
+				tips = append(tips, id)
+			default:
+				return errors.ErrUnsupported
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	for _, id := range sel.Haves {
+		err := peel(r, id, func(id vcs.ID, k vcs.Kind) error {
+			if k == vcs.KindCommit {
+				known = append(known, id)
+			}
+			return nil
+		})
+		if err != nil && !isNotFound(err) && !errors.Is(err, vcs.ErrBadObject) {
+			return nil, err
+		}
+	}
+	var err error
+	set.adds, err = adds.Additions(ctx, tips, known, sel.Progress)
+	return set, err
+}
+
 // target is a wanted tree or blob.
 type target struct {
 	kind vcs.Kind
@@ -151,46 +141,54 @@ type walker struct {
 }
 
 // want queues a commit or returns a tree or blob for later.
-func (w *walker) want(id vcs.ID) (target, error) {
-	for range 64 {
-		kind, content, err := w.r.ReadObject(id)
-		if err != nil {
-			return target{}, err
-		}
-		switch kind {
+func (w *walker) want(id vcs.ID) (t target, err error) {
+	err = peel(w.r, id, func(id vcs.ID, k vcs.Kind) error {
+		switch k {
 		case vcs.KindCommit:
-			return target{}, w.push(id, false)
+			return w.push(id, false)
 		case vcs.KindTag:
-			w.set.add(vcs.KindTag, id, vcs.ID{})
-			if id, err = tagTarget(content); err != nil {
-				return target{}, fmt.Errorf("tag %v: %w", id, err)
-			}
+			w.set.add(k, id, vcs.ID{})
 		default:
-			return target{kind, id}, nil
+			t = target{k, id}
 		}
-	}
-	return target{}, fmt.Errorf("%w: tags of tags deeper than 64", vcs.ErrBadObject)
+		return nil
+	})
+	return t, err
 }
 
 // have queues what the receiver holds.
 func (w *walker) have(id vcs.ID) error {
+	var commit vcs.ID
+	err := peel(w.r, id, func(id vcs.ID, k vcs.Kind) error {
+		if k == vcs.KindCommit {
+			commit = id
+		}
+		return nil
+	})
+	if err != nil && !isNotFound(err) && !errors.Is(err, vcs.ErrBadObject) {
+		return err
+	}
+	if commit.IsZero() {
+		return nil
+	}
+	return w.push(commit, true)
+}
+
+// peel visits an object and, as long as they are tags, what it leads to.
+func peel(r vcs.ObjectReader, id vcs.ID, visit func(vcs.ID, vcs.Kind) error) error {
 	for range 64 {
-		kind, content, err := w.r.ReadObject(id)
-		switch {
-		case isNotFound(err):
-			return nil
-		case err != nil:
+		kind, content, err := r.ReadObject(id)
+		if err == nil {
+			err = visit(id, kind)
+		}
+		if err != nil || kind != vcs.KindTag {
 			return err
-		case kind == vcs.KindCommit:
-			return w.push(id, true)
-		case kind != vcs.KindTag:
-			return nil
 		}
 		if id, err = tagTarget(content); err != nil {
-			return nil
+			return fmt.Errorf("%w: tag %v: %w", vcs.ErrBadObject, id, err)
 		}
 	}
-	return nil
+	return fmt.Errorf("%w: tags of tags deeper than 64", vcs.ErrBadObject)
 }
 
 // push queues a commit, or hears that the receiver has a known one.
@@ -241,6 +239,7 @@ func (w *walker) commits() error {
 		if err := w.ctx.Err(); err != nil {
 			return err
 		}
+		w.sel.Progress(len(w.marks))
 		id := heap.Pop(&w.queue).(queued).id
 		m := w.marks[id]
 		m.queued = false

@@ -22,6 +22,7 @@ func (w *walker) tree(id vcs.ID, previous []vcs.ID, depth int) error {
 	if err := w.ctx.Err(); err != nil {
 		return err
 	}
+	w.sel.Progress(len(w.marks) + len(w.set.items))
 	t, err := w.read(id)
 	if err != nil {
 		return err
