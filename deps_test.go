@@ -54,8 +54,6 @@ var policy = map[string][]string{
 	"vmimage": {},
 	"qemu":    {},
 
-	"bench": {}, // its tests import what they measure
-
 	"internal/control": {},
 	"internal/guest":   {"internal/control"},
 	"internal/...":     {"..."},

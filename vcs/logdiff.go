@@ -9,37 +9,19 @@ import (
 // kept as objects then.
 var errUnfit = errors.New("vcs: commit does not fit the log")
 
-// leafValue is a file at a path; the zero value stands for none.
-type leafValue struct {
-	mode    Mode
-	id      ID
-	content []byte // nothing for a submodule
-}
-
-func valueOf(n *node) leafValue {
-	if n == nil {
-		return leafValue{}
-	}
-	return leafValue{n.mode, n.id, n.file}
-}
-
-// leafChange is one file that a commit changed; one of the two may be absent.
+// leafChange is one file that a commit changed; one of the two may be nil.
 type leafChange struct {
 	path     string
-	old, now leafValue
+	old, now *node
 }
 
 // stateDiff makes the state of a new commit out of its first parent's, and
 // notes the files that differ.
 type stateDiff struct {
-	load    loader                     // objects of the new commit and older ones
+	read    objectSource               // objects of the new commit and older ones
 	tree    func(id ID) (*Tree, error) // the same, decoded
 	changes []leafChange
 	made    []*node // new nodes, for whoever looks for their ids
-}
-
-func (d *stateDiff) note(path string, old, now *node) {
-	d.changes = append(d.changes, leafChange{path, valueOf(old), valueOf(now)})
 }
 
 // folder returns the state of a tree. Old is the first parent's node at the
@@ -48,11 +30,11 @@ func (d *stateDiff) folder(path string, id ID, old *node, others []*node, depth 
 	if depth > maxDepth {
 		return nil, fmt.Errorf("%w: deeper than %d folders", errUnfit, maxDepth)
 	}
-	if old != nil && old.id == id {
+	if old != nil && old.known && old.id == id {
 		return old, nil
 	}
 	for _, o := range others {
-		if o.id == id {
+		if o.known && o.id == id {
 			return o, d.compare(path, old, o)
 		}
 	}
@@ -60,62 +42,69 @@ func (d *stateDiff) folder(path string, id ID, old *node, others []*node, depth 
 	if err != nil {
 		return nil, err
 	}
-	if depth > 0 && (t.Len() == 0 || old != nil && len(old.dir.kids) == 0) {
+	if t.Len() == 0 && depth > 0 {
 		return nil, fmt.Errorf("%w: empty folder %q", errUnfit, path)
 	}
-	n := folderOf(t, id, make([]*node, t.Len()))
+	n := &node{mode: ModeDir, id: id, known: true, names: make([]string, t.Len()), kids: make([]*node, t.Len())}
 	d.made = append(d.made, n)
 	if old == nil {
-		old = newFolder(nil)
+		old = &node{mode: ModeDir}
+	} else if err := old.load(d.read); err != nil {
+		return nil, err
+	} else if depth > 0 && len(old.names) == 0 {
+		return nil, fmt.Errorf("%w: empty folder %q", errUnfit, path)
 	}
+	kept, same := 0, true // same: the kept names stand in the same order
 	for i := range t.Len() {
 		x := t.entryAt(i)
 		var was *node
-		if j, ok := old.dir.lookup(x.name); ok {
-			if e := old.dir.entryAt(j); e.id == x.id && e.mode == x.mode {
-				n.dir.kids[i] = old.dir.kids[j]
-				continue
-			}
-			if was, err = old.dir.kid(j, d.load); err != nil {
-				return nil, err
-			}
+		if j, ok := old.lookup(string(x.name)); ok {
+			was = old.kids[j]
+			n.names[i] = old.names[j] // shares the string
+			kept++
+			same = same && was.mode.IsDir() == x.mode.IsDir()
+		} else {
+			n.names[i] = string(x.name)
 		}
-		below, err := d.kidsOf(others, x.name)
+		if was != nil && was.known && was.id == x.id && was.mode == x.mode {
+			n.kids[i] = was
+			continue
+		}
+		below, err := d.kidsOf(others, n.names[i])
 		if err != nil {
 			return nil, err
 		}
-		if n.dir.kids[i], err = d.entry(join(path, string(x.name)), x, was, below, depth); err != nil {
+		if n.kids[i], err = d.entry(join(path, n.names[i]), x, was, below, depth); err != nil {
 			return nil, err
 		}
 	}
-	for j := range old.dir.kids {
-		name := old.dir.entryAt(j).name
-		if _, ok := t.lookup(name); ok {
-			continue
+	if kept < len(old.names) {
+		for j, name := range old.names {
+			if _, ok := n.lookup(name); ok {
+				continue
+			}
+			if err := d.compare(join(path, name), old.kids[j], nil); err != nil {
+				return nil, err
+			}
 		}
-		k, err := old.dir.kid(j, d.load)
-		if err != nil {
-			return nil, err
-		}
-		if err := d.compare(join(path, string(name)), k, nil); err != nil {
-			return nil, err
-		}
+	}
+	if same && kept == t.Len() && kept == len(old.names) {
+		n.names = old.names
 	}
 	return n, nil
 }
 
 // kidsOf returns the entries of a name in several folders.
-func (d *stateDiff) kidsOf(folders []*node, name []byte) (kids []*node, err error) {
+func (d *stateDiff) kidsOf(folders []*node, name string) (kids []*node, err error) {
 	for _, o := range folders {
 		if !o.mode.IsDir() {
 			continue
 		}
-		if j, ok := o.dir.lookup(name); ok {
-			k, err := o.dir.kid(j, d.load)
-			if err != nil {
-				return nil, err
-			}
-			kids = append(kids, k)
+		if err := o.load(d.read); err != nil {
+			return nil, err
+		}
+		if j, ok := o.lookup(name); ok {
+			kids = append(kids, o.kids[j])
 		}
 	}
 	return kids, nil
@@ -124,7 +113,7 @@ func (d *stateDiff) kidsOf(folders []*node, name []byte) (kids []*node, err erro
 func (d *stateDiff) entry(path string, x rawEntry, was *node, others []*node, depth int) (*node, error) {
 	if x.mode.IsDir() {
 		if was != nil && !was.mode.IsDir() {
-			d.note(path, was, nil)
+			d.changes = append(d.changes, leafChange{path, was, nil})
 			was = nil
 		}
 		return d.folder(path, x.id, was, others, depth+1)
@@ -136,85 +125,83 @@ func (d *stateDiff) entry(path string, x rawEntry, was *node, others []*node, de
 		was = nil
 	}
 	for _, o := range others {
-		if o.id == x.id && o.mode == x.mode {
-			d.note(path, was, o)
+		if o.known && o.id == x.id && o.mode == x.mode {
+			d.changes = append(d.changes, leafChange{path, was, o})
 			return o, nil
 		}
 	}
-	n, err := d.load(x.mode, x.id)
-	if err != nil {
+	n := lazyNode(x.mode, x.id)
+	if err := n.load(d.read); err != nil {
 		return nil, err
 	}
 	if x.mode.Kind() == KindBlob {
 		d.made = append(d.made, n)
 	}
-	d.note(path, was, n)
+	d.changes = append(d.changes, leafChange{path, was, n})
 	return n, nil
 }
 
-// compare notes the files that differ between two nodes, either of which may be
-// nil.
+// compare notes the files that differ between two nodes of known ids, either of
+// which may be nil.
 func (d *stateDiff) compare(path string, a, b *node) error {
-	if a == b || a != nil && b != nil && a.id == b.id && a.mode == b.mode {
+	switch {
+	case a == b || a != nil && b != nil && a.id == b.id && a.mode == b.mode && a.known && b.known:
+		return nil
+	case a != nil && a.mode.IsDir():
+		if err := a.load(d.read); err != nil {
+			return err
+		}
+	case b == nil || !b.mode.IsDir():
+		if b != nil {
+			if err := b.load(d.read); err != nil {
+				return err
+			}
+		}
+		d.changes = append(d.changes, leafChange{path, a, b})
 		return nil
 	}
-	aDir, bDir := a != nil && a.mode.IsDir(), b != nil && b.mode.IsDir()
-	if !aDir && !bDir {
-		d.note(path, a, b)
-		return nil
-	}
-	if a != nil && !aDir {
-		d.note(path, a, nil)
+	if a != nil && !a.mode.IsDir() {
+		d.changes = append(d.changes, leafChange{path, a, nil})
 		a = nil
 	}
-	if path != "" && (a != nil && len(a.dir.kids) == 0 || bDir && len(b.dir.kids) == 0) {
+	if path != "" && a != nil && len(a.names) == 0 {
 		return fmt.Errorf("%w: empty folder %q", errUnfit, path)
 	}
-	if b != nil && !bDir {
+	if b != nil && !b.mode.IsDir() {
 		if err := d.compare(path, nil, b); err != nil {
 			return err
 		}
 		b = nil
 	}
 	if b != nil {
-		if err := d.entries(path, b, a, func(path string, kid, was *node) error { return d.compare(path, was, kid) }); err != nil {
+		if err := b.load(d.read); err != nil {
 			return err
 		}
-	}
-	if a == nil {
-		return nil
-	}
-	return d.entries(path, a, b, func(path string, kid, now *node) error {
-		if now != nil {
-			return nil
+		if path != "" && len(b.names) == 0 {
+			return fmt.Errorf("%w: empty folder %q", errUnfit, path)
 		}
-		return d.compare(path, kid, nil)
-	})
-}
-
-// entries visits a folder's entries, each with what another folder, or nil, has
-// of that name. Equal ones are left out.
-func (d *stateDiff) entries(path string, n, other *node, visit func(path string, kid, same *node) error) error {
-	for i := range n.dir.kids {
-		e := n.dir.entryAt(i)
-		var same *node
-		if other != nil {
-			if j, ok := other.dir.lookup(e.name); ok {
-				if o := other.dir.entryAt(j); o.id == e.id && o.mode == e.mode {
-					continue
-				}
-				var err error
-				if same, err = other.dir.kid(j, d.load); err != nil {
-					return err
+		for i, name := range b.names {
+			var was *node
+			if a != nil {
+				if j, ok := a.lookup(name); ok {
+					was = a.kids[j]
 				}
 			}
+			if err := d.compare(join(path, name), was, b.kids[i]); err != nil {
+				return err
+			}
 		}
-		kid, err := n.dir.kid(i, d.load)
-		if err != nil {
-			return err
-		}
-		if err := visit(join(path, string(e.name)), kid, same); err != nil {
-			return err
+	}
+	if a != nil {
+		for j, name := range a.names {
+			if b != nil {
+				if _, ok := b.lookup(name); ok {
+					continue
+				}
+			}
+			if err := d.compare(join(path, name), a.kids[j], nil); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

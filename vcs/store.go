@@ -69,7 +69,6 @@ type Store struct {
 	objects ObjectReader
 	log     *oplog // nil when the backend stores all objects; then it is objects too
 	cache   cache
-	work    workTrees // of a log
 
 	mu       sync.RWMutex
 	refs     map[string]ID
@@ -166,9 +165,6 @@ func (s *Store) Close() error {
 func (s *Store) ReadObject(id ID) (Kind, []byte, error) {
 	if o, ok := s.queued(id); ok {
 		return o.Kind, o.Content, nil
-	}
-	if s.log != nil {
-		return s.readLog(id)
 	}
 	return s.objects.ReadObject(id)
 }

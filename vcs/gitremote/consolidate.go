@@ -101,8 +101,11 @@ func (d *Dir) merge(dir string, old []pack, ids []vcs.ID) error {
 		if p.name == name {
 			continue
 		}
-		if err := removePack(dir, p.name); err != nil {
-			return err
+		// The index goes first: without it the pack does not count.
+		for _, ext := range []string{".idx", ".rev", ".bitmap", ".mtimes", ".pack"} {
+			if err := os.Remove(filepath.Join(dir, p.name+ext)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return err
+			}
 		}
 	}
 	d.refresh()
