@@ -4,6 +4,8 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+
+	"arpeggio/vcs"
 )
 
 // content makes the content of object i, whose base is known: from the nearest
@@ -15,7 +17,9 @@ func (p *Pack) content(i int32) ([]byte, error) {
 	var b []byte
 	for at := i; ; {
 		var ok bool
-		if b, ok = p.cache.get(at); ok {
+		var have cached
+		if have, ok = p.cache.get(int64(at)); ok {
+			b = have.content
 			break
 		}
 		if at <= outside {
@@ -26,7 +30,7 @@ func (p *Pack) content(i int32) ([]byte, error) {
 			if err := p.spend(len(b)); err != nil {
 				return nil, err
 			}
-			p.cache.put(at, b)
+			p.cache.put(int64(at), cached{content: b})
 			break
 		}
 		chain = append(chain, at)
@@ -48,7 +52,7 @@ func (p *Pack) content(i int32) ([]byte, error) {
 		if err := p.spend(len(stored) + len(b)); err != nil {
 			return nil, err
 		}
-		p.cache.put(chain[k], b)
+		p.cache.put(int64(chain[k]), cached{content: b})
 	}
 	return b, nil
 }
@@ -73,14 +77,20 @@ func (p *Pack) spend(n int) error {
 	return nil
 }
 
+// cached is an object's content. Those who know its kind otherwise leave it out.
+type cached struct {
+	kind    vcs.Kind
+	content []byte
+}
+
 // contents keeps contents in two generations of at most half of max.
 type contents struct {
 	max        int
-	young, old map[int32][]byte
+	young, old map[int64]cached
 	size       int
 }
 
-func (c *contents) get(i int32) ([]byte, bool) {
+func (c *contents) get(i int64) (cached, bool) {
 	if b, ok := c.young[i]; ok {
 		return b, true
 	}
@@ -91,13 +101,13 @@ func (c *contents) get(i int32) ([]byte, bool) {
 	return b, ok
 }
 
-func (c *contents) put(i int32, b []byte) {
+func (c *contents) put(i int64, b cached) {
 	if _, ok := c.young[i]; ok {
 		return
 	}
-	n := len(b) + 64
+	n := len(b.content) + 64
 	if c.young == nil || c.size+n > c.max/2 {
-		c.old, c.young, c.size = c.young, make(map[int32][]byte), 0
+		c.old, c.young, c.size = c.young, make(map[int64]cached), 0
 	}
 	c.young[i] = b
 	c.size += n

@@ -115,21 +115,13 @@ func (in *input) failed(why error) error {
 // scan reads the whole pack: every entry's place, and the names of those that
 // are no deltas.
 func (p *Pack) scan(in *input) error {
-	var head [12]byte
-	if _, err := io.ReadFull(in, head[:]); err != nil {
-		return in.failed(err)
+	count, err := in.header()
+	if err != nil {
+		return err
 	}
-	if string(head[:4]) != "PACK" {
-		return ErrSignature
-	}
-	if v := binary.BigEndian.Uint32(head[4:]); v != 2 && v != 3 {
-		return fmt.Errorf("%w: %d", ErrVersion, v)
-	}
-	count := binary.BigEndian.Uint32(head[8:])
 	if uint64(count) > uint64(p.limits.Objects) {
 		return fmt.Errorf("%w: %d objects (at most %d)", ErrLimit, count, p.limits.Objects)
 	}
-	in.keep()
 	p.objects = make([]packed, 0, min(count, 1<<12))
 	for range count {
 		if err := p.scanEntry(in); err != nil {
@@ -137,22 +129,45 @@ func (p *Pack) scan(in *input) error {
 		}
 	}
 	in.keep()
-	in.hash.Sum(p.sum[:0])
 	p.end = in.offset()
+	p.sum, err = in.trailer()
+	return err
+}
+
+// header reads a pack's header and returns its number of objects.
+func (in *input) header() (uint32, error) {
+	var head [12]byte
+	if _, err := io.ReadFull(in, head[:]); err != nil {
+		return 0, in.failed(err)
+	}
+	if string(head[:4]) != "PACK" {
+		return 0, ErrSignature
+	}
+	if v := binary.BigEndian.Uint32(head[4:]); v != 2 && v != 3 {
+		return 0, fmt.Errorf("%w: %d", ErrVersion, v)
+	}
+	in.keep()
+	return binary.BigEndian.Uint32(head[8:]), nil
+}
+
+// trailer reads a pack's checksum and the end of the input.
+func (in *input) trailer() (sum vcs.ID, err error) {
+	in.keep()
+	in.hash.Sum(sum[:0])
 	var trailer vcs.ID
 	if _, err := io.ReadFull(in, trailer[:]); err != nil {
-		return in.failed(err)
+		return sum, in.failed(err)
 	}
-	if trailer != p.sum {
-		return ErrChecksum
+	if trailer != sum {
+		return sum, ErrChecksum
 	}
 	if _, err := in.ReadByte(); err == nil {
-		return ErrTrailing
+		return sum, ErrTrailing
 	}
 	if in.err != io.EOF {
-		return in.err
+		return sum, in.err
 	}
-	return nil
+	return sum, nil
 }
 
 func (p *Pack) scanEntry(in *input) error {
