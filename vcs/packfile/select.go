@@ -262,18 +262,42 @@ func (w *walker) commits() error {
 			w.set.add(vcs.KindCommit, id, vcs.ID{})
 		}
 	}
+	// Parents go first, whatever the dates: what a tree leaves out because a
+	// parent's has it must not be left out of that one because of this one.
+	done := make(map[vcs.ID]bool, len(order))
+	var todo []vcs.ID
 	for i := len(order) - 1; i >= 0; i-- {
-		m := w.marks[order[i]]
-		if m.had {
-			continue
-		}
-		var previous []vcs.ID
-		for _, p := range m.links.parents {
-			previous = append(previous, w.marks[p].links.tree)
-		}
-		if err := w.tree(m.links.tree, previous, 0); err != nil {
-			return fmt.Errorf("commit %v: %w", order[i], err)
+		todo = append(todo, order[i])
+		for len(todo) > 0 {
+			id := todo[len(todo)-1]
+			m := w.marks[id]
+			ready := true
+			for _, p := range m.links.parents {
+				if !m.had && !done[p] && !w.marks[p].had {
+					todo, ready = append(todo, p), false
+				}
+			}
+			if !ready {
+				continue
+			}
+			todo = todo[:len(todo)-1]
+			if m.had || done[id] {
+				continue
+			}
+			done[id] = true
+			if err := w.commitTree(m.links); err != nil {
+				return fmt.Errorf("commit %v: %w", id, err)
+			}
 		}
 	}
 	return nil
+}
+
+// commitTree selects the trees and blobs of a commit.
+func (w *walker) commitTree(l links) error {
+	var previous []vcs.ID
+	for _, p := range l.parents {
+		previous = append(previous, w.marks[p].links.tree)
+	}
+	return w.tree(l.tree, previous, 0)
 }

@@ -93,23 +93,7 @@ func (w *walker) blob(id vcs.ID, was []vcs.ID) error {
 
 // read returns a tree's content. A commit's trees are the next one's previous
 // trees, so the last few thousand stay at hand.
-func (w *walker) read(id vcs.ID) ([]byte, error) {
-	if id == vcs.EmptyTree {
-		return nil, nil
-	}
-	if b, ok := w.trees.get(id); ok {
-		return b, nil
-	}
-	kind, content, err := w.r.ReadObject(id)
-	if err == nil && kind != vcs.KindTree {
-		err = fmt.Errorf("%w: %v is a %v, not a tree", vcs.ErrWrongKind, id, kind)
-	}
-	if err != nil {
-		return nil, err
-	}
-	w.trees.put(id, content)
-	return content, nil
-}
+func (w *walker) read(id vcs.ID) ([]byte, error) { return w.trees.read(w.r, id) }
 
 // treeCache keeps tree contents in two generations of at most half of
 // treeCacheBytes.
@@ -119,6 +103,25 @@ type treeCache struct {
 }
 
 const treeCacheBytes = 4 << 20
+
+// read returns a tree's content.
+func (c *treeCache) read(r vcs.ObjectReader, id vcs.ID) ([]byte, error) {
+	if id == vcs.EmptyTree {
+		return nil, nil
+	}
+	if b, ok := c.get(id); ok {
+		return b, nil
+	}
+	kind, content, err := r.ReadObject(id)
+	if err == nil && kind != vcs.KindTree {
+		err = fmt.Errorf("%w: %v is a %v, not a tree", vcs.ErrWrongKind, id, kind)
+	}
+	if err != nil {
+		return nil, err
+	}
+	c.put(id, content)
+	return content, nil
+}
 
 func (c *treeCache) get(id vcs.ID) ([]byte, bool) {
 	if b, ok := c.young[id]; ok {

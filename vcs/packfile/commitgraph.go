@@ -1,0 +1,289 @@
+package packfile
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"slices"
+
+	"arpeggio/vcs"
+)
+
+// Parents of a commit in a commit-graph (gitformat-commit-graph(5), CDAT and
+// EDGE).
+const (
+	graphNone = 0x70000000 // no parent
+	graphMore = 1 << 31    // second parent: an index into the edges; there: the last one
+	graphMax  = graphNone - 1
+)
+
+// generationMax is the largest generation number of version 1.
+const generationMax = 1<<30 - 1
+
+// graphNode is what is held of a commit while its graph is written: 48 bytes.
+type graphNode struct {
+	id      vcs.ID
+	parents [2]uint32
+	level   uint32 // generation number of version 1; 0 until known
+	late    uint32 // corrected commit date less date
+	spilled uint32 // number of its record in the scratch
+	date    uint64
+}
+
+type graphWriter struct {
+	ctx     context.Context
+	r       vcs.ObjectReader
+	nodes   []graphNode
+	edges   []uint32 // parents of octopus merges after the first
+	scratch Scratch
+	ends    []int64 // of every spillStride-th record in the scratch
+	end     int64
+	far     []uint64 // corrected dates that are too late for 31 bits
+	filters uint64   // bytes of all filters
+}
+
+// WriteCommitGraph writes a commit-graph (gitformat-commit-graph(5)) of commits
+// with generation numbers of versions 1 and 2 and changed-path Bloom filters:
+// byte for byte what `git commit-graph write --changed-paths` makes, save for the
+// filters of commits that change paths outside of ASCII, which stock git makes
+// differently on different machines; those here match any path.
+//
+// The commits must be closed under parents; they are sorted in place. Held for
+// each are about 52 bytes, and some 30 in the scratch; a nil scratch is memory.
+// The error wraps ErrMissing when a parent is not among the commits.
+func WriteCommitGraph(ctx context.Context, w io.Writer, r vcs.ObjectReader, commits []vcs.ID, scratch Scratch) error {
+	if scratch == nil {
+		scratch = new(memory)
+	}
+	slices.SortFunc(commits, func(a, b vcs.ID) int { return bytes.Compare(a[:], b[:]) })
+	commits = slices.Compact(commits)
+	if len(commits) > graphMax {
+		return fmt.Errorf("%w: %d commits in a commit-graph", ErrLimit, len(commits))
+	}
+	g := &graphWriter{ctx: ctx, r: r, scratch: scratch, nodes: make([]graphNode, len(commits))}
+	for i, id := range commits {
+		g.nodes[i].id = id
+	}
+	if err := g.link(); err != nil {
+		return err
+	}
+	order := g.order()
+	g.levels(order)
+	if err := g.spill(order); err != nil {
+		return err
+	}
+	return g.write(w)
+}
+
+// link reads the commits' parents and dates.
+func (g *graphWriter) link() error {
+	for i := range g.nodes {
+		if err := g.ctx.Err(); err != nil {
+			return err
+		}
+		n := &g.nodes[i]
+		l, err := g.links(n.id)
+		if err != nil {
+			return err
+		}
+		n.date = uint64(max(l.time, 0)) & (1<<34 - 1)
+		n.parents = [2]uint32{graphNone, graphNone}
+		at := make([]uint32, 0, 2)
+		for _, p := range l.parents {
+			k, ok := slices.BinarySearchFunc(g.nodes, p, func(n graphNode, id vcs.ID) int { return bytes.Compare(n.id[:], id[:]) })
+			if !ok {
+				return &MissingError{ID: p, From: n.id}
+			}
+			at = append(at, uint32(k))
+		}
+		switch {
+		case len(at) > 2:
+			n.parents = [2]uint32{at[0], graphMore | uint32(len(g.edges))}
+			g.edges = append(g.edges, at[1:]...)
+			g.edges[len(g.edges)-1] |= graphMore
+		default:
+			copy(n.parents[:], at)
+		}
+	}
+	return nil
+}
+
+func (g *graphWriter) links(id vcs.ID) (links, error) {
+	kind, content, err := g.r.ReadObject(id)
+	if err == nil && kind != vcs.KindCommit {
+		err = fmt.Errorf("%w: %v is a %v, not a commit", vcs.ErrWrongKind, id, kind)
+	}
+	if err != nil {
+		return links{}, err
+	}
+	l, err := parseLinks(content)
+	if err != nil {
+		return l, fmt.Errorf("commit %v: %w", id, err)
+	}
+	return l, nil
+}
+
+// order returns the commits oldest first: nearly as they were made.
+func (g *graphWriter) order() []uint32 {
+	order := make([]uint32, len(g.nodes))
+	for i := range order {
+		order[i] = uint32(i)
+	}
+	slices.SortFunc(order, func(a, b uint32) int {
+		switch x, y := &g.nodes[a], &g.nodes[b]; {
+		case x.date < y.date:
+			return -1
+		case x.date > y.date:
+			return 1
+		}
+		return int(a) - int(b)
+	})
+	return order
+}
+
+// each calls yield for the parents of a commit until it says false.
+func (g *graphWriter) each(n *graphNode, yield func(uint32) bool) {
+	if n.parents[0] == graphNone || !yield(n.parents[0]) || n.parents[1] == graphNone {
+		return
+	}
+	if n.parents[1]&graphMore == 0 {
+		yield(n.parents[1])
+		return
+	}
+	for i := n.parents[1] &^ graphMore; ; i++ {
+		e := g.edges[i]
+		if !yield(e&^graphMore) || e&graphMore != 0 {
+			return
+		}
+	}
+}
+
+// levels computes the generation numbers: the longest way to a commit without
+// parents (version 1), and the date, but later than every parent's (version 2),
+// which is kept as its distance from the date.
+func (g *graphWriter) levels(order []uint32) {
+	var todo []uint32
+	for _, i := range order {
+		todo = append(todo[:0], i)
+		for len(todo) > 0 {
+			n := &g.nodes[todo[len(todo)-1]]
+			if n.level != 0 {
+				todo = todo[:len(todo)-1]
+				continue
+			}
+			level, date, ready := uint32(0), uint64(0), true
+			g.each(n, func(p uint32) bool {
+				if parent := &g.nodes[p]; parent.level == 0 {
+					todo, ready = append(todo, p), false
+				} else {
+					level, date = max(level, parent.level), max(date, parent.date+g.lateness(parent))
+				}
+				return ready
+			})
+			if !ready {
+				continue
+			}
+			n.level = min(level, generationMax-1) + 1
+			if n.date == 0 || n.date <= date {
+				g.setLateness(n, date+1-n.date)
+			}
+		}
+	}
+}
+
+// lateness returns how much later the corrected date is.
+func (g *graphWriter) lateness(n *graphNode) uint64 {
+	if n.late&graphMore == 0 {
+		return uint64(n.late)
+	}
+	return g.far[n.late&^graphMore]
+}
+
+func (g *graphWriter) setLateness(n *graphNode, late uint64) {
+	if late < graphMore {
+		n.late = uint32(late)
+		return
+	}
+	n.late = graphMore | uint32(len(g.far))
+	g.far = append(g.far, late)
+}
+
+// spillStride is how many records of the scratch lie between two places that are
+// remembered.
+const spillStride = 16
+
+// spill puts each commit's tree and filter into the scratch, in the order that
+// lets the trees be read from the ones before.
+func (g *graphWriter) spill(order []uint32) error {
+	c := changes{r: g.r}
+	buf := make([]byte, 0, pieceBytes)
+	flush := func() error {
+		if _, err := g.scratch.WriteAt(buf, g.end-int64(len(buf))); err != nil {
+			return fmt.Errorf("packfile: commit-graph: %w", err)
+		}
+		buf = buf[:0]
+		return nil
+	}
+	var last, lastTree vcs.ID // what is usually the next one's parent
+	for k, i := range order {
+		if err := g.ctx.Err(); err != nil {
+			return err
+		}
+		n := &g.nodes[i]
+		l, err := g.links(n.id)
+		if err != nil {
+			return err
+		}
+		var old vcs.ID
+		if len(l.parents) > 0 {
+			if l.parents[0] != last {
+				p, err := g.links(l.parents[0])
+				if err != nil {
+					return err
+				}
+				lastTree = p.tree
+			}
+			old = lastTree
+		}
+		last, lastTree = n.id, l.tree
+		if k%spillStride == 0 {
+			g.ends = append(g.ends, g.end)
+		}
+		n.spilled = uint32(k)
+		at := len(buf)
+		buf = append(buf, l.tree[:]...)
+		buf = append(buf, 0, 0)
+		if buf, err = c.between(buf, old, l.tree); err != nil {
+			return fmt.Errorf("commit %v: %w", n.id, err)
+		}
+		size := len(buf) - at - 22
+		binary.BigEndian.PutUint16(buf[at+20:], uint16(size))
+		g.filters += uint64(size)
+		g.end += int64(len(buf) - at)
+		if len(buf) > pieceBytes-2048 {
+			if err := flush(); err != nil {
+				return err
+			}
+		}
+	}
+	return flush()
+}
+
+// record reads a commit's tree and filter back.
+func (g *graphWriter) record(n *graphNode, buf []byte) (tree vcs.ID, filter []byte, err error) {
+	at := g.ends[n.spilled/spillStride]
+	room := min(g.end-at, int64(cap(buf)))
+	if err := readAt(g.scratch, buf[:room], at); err != nil {
+		return tree, nil, fmt.Errorf("packfile: commit-graph: %w", err)
+	}
+	b := buf[:room]
+	for range n.spilled % spillStride {
+		b = b[22+binary.BigEndian.Uint16(b[20:]):]
+	}
+	return vcs.ID(b), b[22 : 22+binary.BigEndian.Uint16(b[20:])], nil
+}
+
+// maxSpilled is the length of spillStride records of the largest filters.
+const maxSpilled = spillStride * (22 + (bloomMaxPaths*bloomBits+7)/8)
