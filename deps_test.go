@@ -42,6 +42,7 @@ var policy = map[string][]string{
 
 	"vcs":           {},
 	"vcs/packfile":  {"vcs"},
+	"vcs/archive":   {"vcs", "vcs/packfile"},
 	"vcs/mem":       {"vcs"},
 	"vcs/mergers":   {"vcs"},
 	"vcs/badger":    {"vcs"},

@@ -30,8 +30,12 @@ func (d *Dir) reconcile(ctx context.Context) error {
 		}
 		d.cfg.Logger.Error("archive: an epoch cannot be used", "err", err)
 	}
+	others, err := d.others()
+	if err != nil {
+		return err
+	}
 	if d.cfg.Format == Bundle {
-		return d.removeOthers(d.at("epoch-*"))
+		return d.removeAll(others)
 	}
 	s := snapshot{d: d}
 	defer s.close()
@@ -43,7 +47,7 @@ func (d *Dir) reconcile(ctx context.Context) error {
 	}
 	// A commit-graph must not name commits that are gone. When there is no room
 	// for a new one, there is after the others' files went.
-	gerr := s.graph(ctx)
+	gerr := s.graph(ctx, len(others) > 0)
 	if gerr != nil && !isFull(gerr) {
 		return gerr
 	}
@@ -52,53 +56,55 @@ func (d *Dir) reconcile(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := d.removeOthers(d.at(packDir + "/*.keep")); err != nil {
+	if err := d.removeAll(others); err != nil {
 		return err
 	}
 	if gerr != nil {
-		return s.graph(ctx)
+		return s.graph(ctx, false)
 	}
 	return nil
 }
 
-// removeOthers removes files of epochs that have no info file.
-func (d *Dir) removeOthers(pattern string) error {
-	found, err := filepath.Glob(pattern)
+// others lists the files of epochs that have no info file, and those that a
+// damaged archive of an epoch left, in the order in which they are to be removed.
+func (d *Dir) others() (remove []string, err error) {
+	pattern := "epoch-*"
+	if d.cfg.Format == Pack {
+		pattern = packDir + "/*.keep"
+	}
+	found, err := filepath.Glob(d.at(pattern))
 	if err != nil {
-		return fmt.Errorf("archive: %w", err)
+		return nil, fmt.Errorf("archive: %w", err)
 	}
 	for _, path := range found {
-		epoch, _, ok := epochOf(filepath.Base(path))
-		remove := []string{path}
-		if !ok && filepath.Ext(path) == ".keep" {
+		epoch, ext, _ := epochOf(filepath.Base(path))
+		main, files := swapExt(path, ".bundle"), []string{path}
+		if d.cfg.Format == Pack {
 			if epoch, err = keptEpoch(path); err != nil {
-				return fmt.Errorf("archive: %w", err)
+				return nil, fmt.Errorf("archive: %w", err)
 			}
+			main = swapExt(path, ".pack")
 			// The index goes first: without it git does not see the pack.
-			remove = []string{swapExt(path, ".idx"), swapExt(path, ".pack"), path}
+			files = []string{swapExt(path, ".idx"), main, path}
 		}
-		if epoch == 0 {
+		if epoch == 0 || ext == "info" {
 			continue
 		}
-		if in, err := d.info(epoch); err == nil && (in.Name == d.relative(remove[len(remove)/2]) || in.Name == d.relative(swapExt(path, ".bundle"))) ||
-			errors.Is(err, ErrDamaged) {
+		if in, err := d.info(epoch); err == nil && d.at(in.Name) == main || errors.Is(err, ErrDamaged) {
 			continue
 		}
-		for _, name := range remove {
-			if err := d.remove(name); err != nil {
-				return err
-			}
+		remove = append(remove, files...)
+	}
+	return remove, nil
+}
+
+func (d *Dir) removeAll(paths []string) error {
+	for _, path := range paths {
+		if err := d.remove(path); err != nil {
+			return err
 		}
 	}
 	return nil
-}
-
-func (d *Dir) relative(path string) string {
-	rel, err := filepath.Rel(d.path, path)
-	if err != nil {
-		return path
-	}
-	return filepath.ToSlash(rel)
 }
 
 // remove deletes a file and counts its bytes.

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	"arpeggio/vcs"
 )
@@ -69,7 +70,7 @@ func (s *snapshot) refs() error {
 	if err := s.d.writeRefs(all); err != nil {
 		return err
 	}
-	if n := len(s.list); n > 0 {
+	if n := len(s.list); n > 0 && strings.HasPrefix(s.list[n-1].HeadRef, vcs.BranchRef("")) {
 		if err := s.d.writeIfOther("HEAD", "ref: "+s.list[n-1].HeadRef+"\n"); err != nil {
 			return err
 		}
@@ -137,7 +138,7 @@ func (d *Dir) removeLoose(keep map[string]bool) error {
 		if err := d.remove(path); err != nil {
 			return err
 		}
-		if err := os.Remove(filepath.Dir(path)); err != nil && !errors.Is(err, os.ErrNotExist) && !isNotEmpty(err) {
+		if err := os.Remove(filepath.Dir(path)); err != nil && !errors.Is(err, os.ErrNotExist) && !errors.Is(err, syscall.ENOTEMPTY) && !errors.Is(err, syscall.EEXIST) {
 			return fmt.Errorf("archive: %w", err)
 		}
 	}

@@ -156,13 +156,14 @@ func (d *Dir) writePack(ctx context.Context, w *room, in *Info, wants []vcs.ID, 
 
 // room is a new file that is written within the bounds of the archive.
 type room struct {
-	d     *Dir
-	ctx   context.Context
-	epoch int // being written, not to be removed; 0: nothing may be removed
-	tmp   *os.File
-	n     int64
-	hash  hash.Hash
-	named bool // it has its name and stays
+	d      *Dir
+	ctx    context.Context
+	epoch  int // being written, not to be removed; 0: nothing may be removed
+	tmp    *os.File
+	n      int64
+	hash   hash.Hash
+	looked int64 // n+1 at the last look at the free space
+	named  bool  // it has its name and stays
 }
 
 // room makes a temporary file for one of the epoch's files.

@@ -163,7 +163,7 @@ func stockGraph(t testing.TB, dir string) []byte {
 
 func TestCommitGraphIsStockGits(t *testing.T) {
 	for seed := range uint64(3) {
-		d := newDAG(seed, 80)
+		d := newDAG(seed, 70)
 		dir := t.TempDir()
 		vcstest.ExportTo(t, dir, d)
 		got, want := graph(t, d, d.commits), stockGraph(t, dir)
@@ -192,14 +192,14 @@ func TestCommitGraphIsStockGits(t *testing.T) {
 // Graphs of parts of a history merge into the graph of all of it, and a merge
 // leaves out what is not wanted.
 func TestMergeCommitGraphs(t *testing.T) {
-	a, b := newDAG(10, 120), newDAG(11, 90)
+	a, b := newDAG(10, 60), newDAG(11, 40)
 	both := objects{}
 	for _, d := range []*dag{a, b} {
 		for id, o := range d.objects {
 			both[id] = o
 		}
 	}
-	shared := a.commits[:60] // closed under parents
+	shared := a.commits[:30] // closed under parents
 	graphs := []*packfile.CommitGraph{
 		openGraph(t, graph(t, a, a.commits)), openGraph(t, graph(t, a, shared)), openGraph(t, graph(t, b, b.commits)),
 	}
@@ -214,7 +214,9 @@ func TestMergeCommitGraphs(t *testing.T) {
 	if got, want := merged(nil), graph(t, both, all); !bytes.Equal(got, want) {
 		t.Errorf("merged graphs have %d bytes, the graph of all %d", len(got), len(want))
 	}
-	got := merged(func(id vcs.ID) (bool, error) { return slices.Contains(shared, id) || slices.Contains(b.commits, id), nil })
+	got := merged(func(id vcs.ID) (bool, error) {
+		return slices.Contains(shared, id) || slices.Contains(b.commits, id), nil
+	})
 	if want := graph(t, both, slices.Concat(shared, b.commits)); !bytes.Equal(got, want) {
 		t.Errorf("filtered graphs have %d bytes, the graph of these %d", len(got), len(want))
 	}
