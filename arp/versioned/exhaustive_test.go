@@ -71,7 +71,7 @@ func TestEveryHistoryOfNamedNodesConverges(t *testing.T) {
 		}
 		return v
 	}
-	e.Alike, e.AnyBase, e.Choices, e.Commits = false, true, 3, 4+soaks()
+	e.Alike, e.AnyBase, e.Choices, e.Commits = false, true, 3, 5
 	vcstest.TestEvery(t, e)
 }
 

@@ -22,7 +22,8 @@ type Exhaustive[K comparable, V any] struct {
 	Key    K
 	// Write returns what a node writes to the key when it sees the current
 	// value, one of Choices. An absent result removes the key, the current value
-	// leaves it and stands for a change of another key.
+	// leaves it and stands for a change of another key. It depends on nothing
+	// else.
 	Write   func(node, choice int, current vcs.Opt[V]) vcs.Opt[V]
 	Choices int // default 1
 	Nodes   int // default 3, at most 4

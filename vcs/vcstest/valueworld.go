@@ -13,7 +13,9 @@ type valueWorld[K comparable, V any] struct {
 	dag
 	e       Exhaustive[K, V]
 	values  []vcs.Opt[V] // 0: absent
+	texts   []string     // of the values, for people
 	byText  map[string]int32
+	written map[[3]int32]int32 // node, choice, value → value
 	ids     map[valueCommit]int32
 	settled map[[3]int32]int32   // values: base, ours, theirs → result, -1 for a conflict
 	merged  map[[2]int32][]int32 // commits → values
@@ -29,9 +31,9 @@ func newValueWorld[K comparable, V any](e Exhaustive[K, V]) (*valueWorld[K, V], 
 	if e.Config.Codec == nil || e.Config.Merge == nil {
 		return nil, fmt.Errorf("%w: a model needs a Codec and a merge function", vcs.ErrConfig)
 	}
-	m := &valueWorld[K, V]{e: e, values: make([]vcs.Opt[V], 1), byText: make(map[string]int32), ids: make(map[valueCommit]int32),
-		settled: make(map[[3]int32]int32), merged: make(map[[2]int32][]int32)}
-	m.add(0, "nothing")
+	m := &valueWorld[K, V]{e: e, values: make([]vcs.Opt[V], 1), texts: []string{"nothing"}, byText: make(map[string]int32),
+		written: make(map[[3]int32]int32), ids: make(map[valueCommit]int32), settled: make(map[[3]int32]int32), merged: make(map[[2]int32][]int32)}
+	m.add(0, m.texts[0])
 	return m, nil
 }
 
@@ -61,6 +63,7 @@ func (m *valueWorld[K, V]) intern(o vcs.Opt[V]) (int32, error) {
 		id = int32(len(m.values))
 		m.byText[string(b)] = id
 		m.values = append(m.values, o)
+		m.texts = append(m.texts, fmt.Sprintf("%+v", o.Value))
 	}
 	return id, nil
 }
@@ -72,20 +75,22 @@ func (m *valueWorld[K, V]) commit(content int32, twin int, parents ...int32) int
 	}
 	id, ok := m.ids[key]
 	if !ok {
-		text := "nothing"
-		if content > 0 {
-			text = fmt.Sprintf("%+v", m.values[content].Value)
-		}
-		id = m.add(content, text, parents...)
+		id = m.add(content, m.texts[content], parents...)
 		m.ids[key] = id
 	}
 	return id
 }
 
 func (m *valueWorld[K, V]) write(node, choice int, head int32, twin int) (int32, error) {
-	v, err := m.intern(m.e.Write(node, choice, m.values[m.commits[head].content]))
-	if err != nil {
-		return 0, err
+	content := m.commits[head].content
+	key := [3]int32{int32(node), int32(choice), content}
+	v, ok := m.written[key]
+	if !ok {
+		var err error
+		if v, err = m.intern(m.e.Write(node, choice, m.values[content])); err != nil {
+			return 0, err
+		}
+		m.written[key] = v
 	}
 	return m.commit(v, twin, head), nil
 }
