@@ -36,6 +36,18 @@ func (d *Dir) retry(ctx context.Context, epoch int, do func() error) error {
 	}
 }
 
+// settle reconciles and then looks at the budget, which small files do not ask
+// for.
+func (d *Dir) settle(ctx context.Context) error {
+	if err := d.reconcile(ctx); err != nil {
+		return err
+	}
+	if d.cfg.MaxBytes > 0 && d.files.used > d.cfg.MaxBytes {
+		return fmt.Errorf("%w: it may hold %d bytes", vcs.ErrArchiveFull, d.cfg.MaxBytes)
+	}
+	return nil
+}
+
 // refuse says no to an epoch that will not fit, before others are removed for
 // it: when the newest archive's bytes a commit say so, with a quarter to spare.
 func (d *Dir) refuse(e vcs.Epoch) error {
@@ -82,7 +94,7 @@ func (d *Dir) makeRoom(ctx context.Context, w *room, n int64) error {
 // lacks returns an error that wraps vcs.ErrArchiveFull as its first result when n
 // more bytes would break a bound.
 func (d *Dir) lacks(w *room, n int64) (full, err error) {
-	if d.cfg.MaxBytes > 0 && d.used+n > d.cfg.MaxBytes {
+	if d.cfg.MaxBytes > 0 && d.files.used+n > d.cfg.MaxBytes {
 		return fmt.Errorf("%w: it may hold %d bytes", vcs.ErrArchiveFull, d.cfg.MaxBytes), nil
 	}
 	if d.cfg.MinFree <= 0 || w.looked > 0 && w.n+n-w.looked < freeStride {

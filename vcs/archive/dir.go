@@ -23,7 +23,6 @@ type Dir struct {
 
 	mu    sync.Mutex // one writer
 	files files
-	used  int64 // bytes of the directory's files, known to the writer
 	fresh fresh
 }
 

@@ -18,6 +18,7 @@ const tmpPrefix = "tmp_arpeggio_"
 // that follow, as a crash does.
 type files struct {
 	fault func(op, path string) error // nil outside of tests
+	used  int64                       // bytes of the directory's files, known to the writer
 }
 
 func (f *files) check(op, path string) error {
@@ -96,19 +97,31 @@ func (f *files) write(path string, data []byte, mode fs.FileMode) error {
 		_, err = tmp.Write(data)
 	}
 	if err == nil {
+		f.used += int64(len(data)) - fileSize(path)
 		err = f.finish(tmp, path, mode)
 	}
 	if err != nil {
-		discard(tmp)
+		f.discard(tmp)
 		return fmt.Errorf("archive: write %s: %w", path, err)
 	}
 	return f.syncDir(dir)
 }
 
+// fileSize returns a file's length, 0 when there is none.
+func fileSize(path string) int64 {
+	fi, err := os.Lstat(path)
+	if err != nil {
+		return 0
+	}
+	return fi.Size()
+}
+
 // discard drops a temporary file. What cannot be removed goes with the leftovers.
-func discard(tmp *os.File) {
+func (f *files) discard(tmp *os.File) {
 	tmp.Close()
-	os.Remove(tmp.Name())
+	if f.check("discard", tmp.Name()) == nil {
+		os.Remove(tmp.Name())
+	}
 }
 
 // lock takes the lock that writers of a directory hold. It goes with the process.

@@ -67,9 +67,7 @@ func (s *snapshot) graph(ctx context.Context, stale bool) error {
 		return err
 	}
 	path := s.d.at(graphName)
-	if fi, err := os.Stat(path); err == nil {
-		s.d.used -= fi.Size()
-	}
+	s.d.files.used -= fileSize(path)
 	if err := w.name(path); err != nil {
 		return err
 	}

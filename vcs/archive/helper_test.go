@@ -164,10 +164,11 @@ func openDir(t testing.TB, dir string, cfg Config) *Dir {
 	return d
 }
 
-// fsck has stock git check a directory and its commit-graph.
-func fsck(t testing.TB, dir string) {
+// fsck has stock git check a directory and its commit-graph. A crash may leave
+// objects that no ref leads to, which takes --no-dangling.
+func fsck(t testing.TB, dir string, args ...string) {
 	t.Helper()
-	for line := range strings.Lines(vcstest.Git(t, dir, "fsck", "--strict", "--full")) {
+	for line := range strings.Lines(vcstest.Git(t, dir, append([]string{"fsck", "--strict", "--full"}, args...)...)) {
 		if !strings.HasPrefix(line, "notice:") {
 			t.Errorf("git fsck: %s", line)
 		}

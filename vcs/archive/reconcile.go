@@ -14,7 +14,7 @@ import (
 // recover makes the directory hold what its info files say and nothing else, as
 // a writer that died would have. The caller has the lock.
 func (d *Dir) recover(ctx context.Context) (err error) {
-	if d.used, err = d.files.usage(d.path); err != nil {
+	if d.files.used, err = d.files.usage(d.path); err != nil {
 		return err
 	}
 	return d.reconcile(ctx)
@@ -100,6 +100,12 @@ func (d *Dir) others() (remove []string, err error) {
 
 func (d *Dir) removeAll(paths []string) error {
 	for _, path := range paths {
+		// A keep file goes when it is certain that what it speaks of has gone.
+		if filepath.Ext(path) == ".keep" {
+			if err := d.files.syncDir(d.folder()); err != nil {
+				return fmt.Errorf("archive: %w", err)
+			}
+		}
 		if err := d.remove(path); err != nil {
 			return err
 		}
@@ -119,7 +125,7 @@ func (d *Dir) remove(path string) error {
 	if err := d.files.remove(path); err != nil {
 		return fmt.Errorf("archive: %w", err)
 	}
-	d.used -= fi.Size()
+	d.files.used -= fi.Size()
 	return nil
 }
 

@@ -18,7 +18,8 @@ type reread struct {
 	in      *Info
 	pack    *io.SectionReader
 	sum     vcs.ID
-	idx     *room
+	idx     *room // beside a pack
+	idxFile *os.File
 	file    *packfile.File
 	commits []vcs.ID
 }
@@ -53,13 +54,26 @@ func (r *reread) index(ctx context.Context) error {
 		return fmt.Errorf("archive: read back: %w", err)
 	}
 	r.in.Objects, r.in.Commits = x.Len(), len(r.commits)
-	if r.idx, err = r.d.room(ctx, r.d.folder(), r.in.Epoch); err != nil {
+	if r.d.cfg.Format == Bundle { // it is only needed for the commit-graph
+		if r.idxFile, err = r.d.scratch(); err != nil {
+			return err
+		}
+		err = x.WriteTo(r.idxFile, r.sum)
+	} else {
+		if r.idx, err = r.d.room(ctx, r.d.folder(), r.in.Epoch); err != nil {
+			return err
+		}
+		r.idxFile = r.idx.tmp
+		err = x.WriteTo(r.idx, r.sum)
+	}
+	if err != nil {
 		return err
 	}
-	if err := x.WriteTo(r.idx, r.sum); err != nil {
-		return err
+	fi, err := r.idxFile.Stat()
+	if err != nil {
+		return fmt.Errorf("archive: %w", err)
 	}
-	r.file, err = packfile.OpenFile(r.pack, r.pack.Size(), r.idx.tmp, r.idx.n, r.d.fileConfig())
+	r.file, err = packfile.OpenFile(r.pack, r.pack.Size(), r.idxFile, fi.Size(), r.d.fileConfig())
 	return err
 }
 
@@ -122,7 +136,10 @@ func keptEpoch(path string) (epoch int, err error) {
 }
 
 func (r *reread) close() {
-	if r.idx != nil {
+	switch {
+	case r.idx != nil:
 		r.idx.discard()
+	case r.idxFile != nil:
+		r.idxFile.Close()
 	}
 }

@@ -42,7 +42,7 @@ func (d *Dir) Archive(ctx context.Context, e vcs.Epoch, src vcs.Source) (vcs.Rec
 	}
 	err = d.retry(ctx, e.Number, func() error { return d.write(ctx, in, wants, src) })
 	if err == nil {
-		err = d.retry(ctx, e.Number, func() error { return d.reconcile(ctx) })
+		err = d.retry(ctx, e.Number, func() error { return d.settle(ctx) })
 	}
 	if err != nil {
 		return vcs.Receipt{}, fmt.Errorf("archive epoch %d: %w", e.Number, err)
@@ -188,7 +188,7 @@ func (w *room) Write(p []byte) (n int, err error) {
 	}
 	w.hash.Write(p[:n])
 	w.n += int64(n)
-	w.d.used += int64(n)
+	w.d.files.used += int64(n)
 	if err != nil {
 		return n, fmt.Errorf("archive: %w", err)
 	}
@@ -207,7 +207,7 @@ func (w *room) name(path string) error {
 // discard drops the file unless it has got its name.
 func (w *room) discard() {
 	if !w.named {
-		discard(w.tmp)
-		w.d.used -= w.n
+		w.d.files.discard(w.tmp)
+		w.d.files.used -= w.n
 	}
 }
