@@ -19,7 +19,7 @@ RUNARGS ?=
 
 export PATH := $(PATH):/usr/sbin:/sbin
 
-.PHONY: run image build test lint cover bench soak fuzz demo clean help FORCE
+.PHONY: run image build test lint cover bench gobench soak fuzz demo clean help FORCE
 .DEFAULT_GOAL := help
 
 help:
@@ -28,7 +28,9 @@ help:
 	@echo 'make test    everything: format, vet, staticcheck, import policy, all tests with the race detector'
 	@echo 'make demo    ten nodes on one switch in one process; leaves ten repositories in demo_results/'
 	@echo 'make cover   coverage by package'
-	@echo 'make bench   benchmarks'
+	@echo 'make bench   the store beside go-git and stock git, with the bars it has to reach: about ten minutes;'
+	@echo '             ONLY=REGEXP some figures, BENCH=full longer ones; also as JSON in $(BUILD)/bench.json'
+	@echo 'make gobench the benchmarks of all packages'
 	@echo 'make fuzz    each fuzz target for FUZZTIME=$(FUZZTIME)'
 	@echo 'make soak    the same, and larger bounds in tests that try every case'
 	@echo 'make clean   remove build/, test_results/ and demo_results/'
@@ -67,7 +69,16 @@ lint:
 cover:
 	@$(GO) test -cover ./... 2>&1 | awk '$$0 ~ /coverage:/ { for (i=1;i<=NF;i++) if ($$i=="coverage:") printf "%-34s %s\n", ($$1=="ok" ? $$2 : $$1), $$(i+1) }'
 
+# One binary, so that each figure shows as soon as it is taken. It also plays
+# the servers whose memory is measured.
+BENCH ?= 1
+ONLY  ?=
 bench:
+	@mkdir -p $(BUILD)
+	@CGO_ENABLED=0 $(GO) test -c -o $(BUILD)/bench.test ./bench
+	@BENCH='$(BENCH)' ONLY='$(ONLY)' BENCH_JSON=$(BUILD)/bench.json $(BUILD)/bench.test
+
+gobench:
 	@$(GO) test -run '^$$' -bench . -benchmem ./...
 
 # What make test does in a small way: all histories of one commit more.

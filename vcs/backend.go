@@ -45,14 +45,17 @@ type Batch struct {
 	// at most MaxRecord bytes long. It never changes and may be kept.
 	Log [][]byte
 	// Fold says how many of the newest records go first: the new ones take
-	// their place. There are that many since the checkpoint.
+	// their place. There are that many since the checkpoint. Only a LogKeeper
+	// is asked to fold and to drop.
 	Fold int
 	// Drop says how many of the oldest records go, those of epochs that the
-	// store no longer keeps. There are at least that many and Fold more. The
-	// backend gives their room back soon, not necessarily in this call.
+	// store no longer keeps. There are at least that many and Fold more; a
+	// backend that keeps the log and has fewer refuses the batch. What Load
+	// returns afterwards begins with the next record. The backend gives the
+	// room back soon, not necessarily in this call.
 	Drop int
 	// Checkpoint, when not nil, replaces the older checkpoint and drops the
-	// records before this batch.
+	// records before this batch. Fold and Drop are zero then.
 	Checkpoint []byte
 	// Objects yields the objects that the batch adds, parts before wholes
 	// (blobs, trees, then the commit). Backends that do not store objects never

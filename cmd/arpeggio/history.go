@@ -39,6 +39,9 @@ type historyCmds struct {
 	Branch      branchCmd      `cmd:"" group:"History:" help:"List, make or delete branches."`
 	Merge       mergeCmd       `cmd:"" group:"History:" help:"Merge a branch into another."`
 	Revert      revertCmd      `cmd:"" group:"History:" help:"Undo what a commit changed."`
+	Fetch       fetchCmd       `cmd:"" group:"History:" help:"Get what another repository has."`
+	Push        pushCmd        `cmd:"" group:"History:" help:"Send branches to another repository."`
+	Pull        pullCmd        `cmd:"" group:"History:" help:"Get a branch of another repository and merge it."`
 	Bundle      bundleCmd      `cmd:"" group:"History:" help:"Write a history as a Git bundle."`
 	Verify      verifyCmd      `cmd:"" group:"History:" help:"Check that a history is whole."`
 	MergeDriver mergeDriverCmd `cmd:"" group:"History:" name:"merge-driver" help:"Merge entries of a table for stock git."`
@@ -189,7 +192,10 @@ func (s *session) isRevision(arg string) (bool, error) {
 		_, err = s.Resolve(arg)
 	}
 	head, herr := s.Head()
-	if herr != nil {
+	switch {
+	case herr != nil && err == nil:
+		return true, nil // nothing is checked out that could hold such a path
+	case herr != nil:
 		return false, herr
 	}
 	c, cerr := s.Store.ReadCommit(head)

@@ -63,6 +63,11 @@ func (c *mergeCmd) Run(ctx context.Context) (err error) {
 		}
 	}
 	res, err := repo.Merge(ctx, into, r.Commit.ID, opt)
+	return s.merged(ctx, res, err, into, c.Rev, c.JSON)
+}
+
+// merged says what came of a merge of what into a branch.
+func (s *session) merged(ctx context.Context, res vcs.MergeResult[arp.Key, versioned.Entry], err error, into, what string, json bool) error {
 	j := writeJSON{Did: res.Kind.String(), Branch: into, Commit: res.Head.String()}
 	switch {
 	case errors.Is(err, vcs.ErrConflict):
@@ -70,11 +75,11 @@ func (c *mergeCmd) Run(ctx context.Context) (err error) {
 	case err != nil:
 		return err
 	case res.Kind == vcs.UpToDate:
-		return s.wrote(ctx, c.JSON, j, "%s is up to date", into)
+		return s.wrote(ctx, json, j, "%s is up to date", into)
 	case res.Kind == vcs.FastForwarded:
-		return s.wrote(ctx, c.JSON, j, "%s is at %v now (fast-forward)", into, res.Head.Short())
+		return s.wrote(ctx, json, j, "%s is at %v now (fast-forward)", into, res.Head.Short())
 	}
-	return s.wrote(ctx, c.JSON, j, "%s is at %v now, a merge of %s", into, res.Head.Short(), c.Rev)
+	return s.wrote(ctx, json, j, "%s is at %v now, a merge of %s", into, res.Head.Short(), what)
 }
 
 // target returns the branch that a command moves.
@@ -96,13 +101,17 @@ func (s *session) mergeMessage(rev, into string, c *vcs.Commit) (string, error) 
 		return "", err
 	}
 	if table {
-		return fmt.Sprintf("arp: merge %s\n\n%s: merge\n%s: %s\n", rev, versioned.TrailerCause, versioned.TrailerBranch, rev), nil
+		return tableMergeMessage(rev, rev), nil
 	}
 	what := "commit"
 	if _, ok := s.Store.Ref(vcs.BranchRef(rev)); ok {
 		what = "branch"
 	}
 	return fmt.Sprintf("Merge %s '%s' into %s\n", what, rev, into), nil
+}
+
+func tableMergeMessage(what, branch string) string {
+	return fmt.Sprintf("arp: merge %s\n\n%s: merge\n%s: %s\n", what, versioned.TrailerCause, versioned.TrailerBranch, branch)
 }
 
 // conflicts reports a merge that was not made.

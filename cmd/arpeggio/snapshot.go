@@ -32,7 +32,7 @@ func (c *snapshotCmd) Run(ctx context.Context) error {
 		return err
 	}
 	if c.Repo != "" {
-		report, err = gitremote.Fetch(ctx, c.Repo, c.Out, gitremote.FetchOptions{})
+		report, err = gitremote.Fetch(ctx, c.Repo, c.Out, gitremote.RemoteOptions{})
 		if errors.Is(err, syscall.ECONNREFUSED) {
 			err = withHint(err, "no machine answers there; the history of one that is off is on its disk: --disk FILE")
 		}

@@ -51,7 +51,7 @@ type Options struct {
 	// empty.
 	CacheDir string
 	// Fetch is for URLs.
-	Fetch gitremote.FetchOptions
+	Fetch gitremote.RemoteOptions
 	// Export writes what a data disk holds into a bare Git directory, which it
 	// makes.
 	Export func(ctx context.Context, disk, dir string) error

@@ -22,6 +22,9 @@ func (b *Backend) Apply(ctx context.Context, batch *vcs.Batch) error {
 	if len(batch.Refs) > vcs.MaxBatchRefs {
 		return fmt.Errorf("badger: %w: %d ref updates (at most %d)", vcs.ErrTooLarge, len(batch.Refs), vcs.MaxBatchRefs)
 	}
+	if batch.Fold < 0 || batch.Drop < 0 || batch.Checkpoint != nil && batch.Fold+batch.Drop > 0 {
+		return fmt.Errorf("badger: %w: a batch with checkpoint: %t drops %d and folds %d log records", vcs.ErrCorrupt, batch.Checkpoint != nil, batch.Drop, batch.Fold)
+	}
 	if err := b.room(); err != nil {
 		return err
 	}
@@ -34,11 +37,11 @@ func (b *Backend) Apply(ctx context.Context, batch *vcs.Batch) error {
 	if err != nil {
 		return fmt.Errorf("badger: apply to %s: %w", b.dir, err)
 	}
-	old := b.meta
 	b.meta = m
-	if batch.Checkpoint != nil {
-		// The batch is in; what could not be deleted goes at the next Open.
-		if err := b.prune(old.LogStart, old.Checkpoint); err != nil {
+	if m.LogStart != b.pruned.LogStart || m.Checkpoint != b.pruned.Checkpoint {
+		// The batch is in; what could not be deleted goes with the next one or
+		// at the next Open.
+		if err := b.prune(); err != nil {
 			b.cfg.Logger.Warn("badger: old log records stay for now", "err", err)
 		}
 	}
@@ -52,13 +55,11 @@ func (b *Backend) write(w *spill, batch *vcs.Batch) (meta, error) {
 	if err := b.checkRefs(batch.Refs); err != nil {
 		return m, err
 	}
-	var folded [][]byte
-	if batch.Fold > 0 {
-		var err error
-		if folded, err = b.newest(batch.Fold); err != nil {
-			return m, err
-		}
+	folded, start, err := b.leaving(batch.Fold, batch.Drop)
+	if err != nil {
+		return m, err
 	}
+	m.LogStart = start
 	if batch.Objects != nil {
 		for o := range batch.Objects {
 			v := append(append(make([]byte, 0, 1+len(o.Content)), byte(o.Kind)), o.Content...)
@@ -94,27 +95,45 @@ func (b *Backend) write(w *spill, batch *vcs.Batch) (meta, error) {
 	return m, b.writeLast(w, batch.Refs, folded, m)
 }
 
-// newest returns the keys of the newest log records.
-func (b *Backend) newest(n int) (keys [][]byte, err error) {
+// leaving returns the keys of the newest log records, which are folded, and the
+// number from which records count when the oldest are dropped.
+func (b *Backend) leaving(fold, drop int) (folded [][]byte, start uint64, err error) {
+	start = b.meta.LogStart
+	if fold == 0 && drop == 0 {
+		return nil, start, nil
+	}
 	err = b.db.View(func(txn *badger.Txn) error {
+		first, end := string(logKey(b.meta.LogStart)), string(logKey(b.meta.LogEnd))
 		it := txn.NewIterator(badger.IteratorOptions{Reverse: true})
 		defer it.Close()
-		first := string(logKey(b.meta.LogStart))
-		for it.Seek(logKey(b.meta.LogEnd)); len(keys) < n && it.ValidForPrefix([]byte{logMark}); it.Next() {
+		for it.Seek([]byte(end)); len(folded) < fold && it.ValidForPrefix([]byte{logMark}); it.Next() {
 			k := it.Item().KeyCopy(nil)
 			if string(k) < first {
 				break
 			}
-			if string(k) < string(logKey(b.meta.LogEnd)) {
-				keys = append(keys, k)
+			if string(k) < end {
+				folded = append(folded, k)
 			}
 		}
-		if len(keys) < n {
-			return fmt.Errorf("%w: folds %d of %d log records", vcs.ErrCorrupt, n, len(keys))
+		if len(folded) < fold {
+			return fmt.Errorf("%w: folds %d of %d log records", vcs.ErrCorrupt, fold, len(folded))
+		}
+		if fold > 0 {
+			end = string(folded[fold-1])
+		}
+		it2 := txn.NewIterator(badger.IteratorOptions{Prefix: []byte{logMark}})
+		defer it2.Close()
+		n := 0
+		for it2.Seek([]byte(first)); n < drop && it2.Valid() && string(it2.Item().Key()) < end; it2.Next() {
+			start = logSeq(it2.Item().Key()) + 1
+			n++
+		}
+		if n < drop {
+			return fmt.Errorf("%w: drops %d of %d log records", vcs.ErrCorrupt, drop, n)
 		}
 		return nil
 	})
-	return keys, err
+	return folded, start, err
 }
 
 // writeLast adds what makes the batch count, all of it to one transaction.
@@ -166,10 +185,10 @@ func (b *Backend) checkRefs(updates []vcs.RefUpdate) error {
 	})
 }
 
-// prune deletes log records and checkpoint chunks that no longer count, from
-// the given numbers on, and, after a crash, chunks of a checkpoint whose batch
-// was never finished.
-func (b *Backend) prune(log, checkpoint uint64) error {
+// prune deletes log records and checkpoint chunks that no longer count and were
+// not deleted yet, and, after a crash, chunks of a checkpoint whose batch was
+// never finished.
+func (b *Backend) prune() error {
 	var dead [][]byte
 	err := b.db.View(func(txn *badger.Txn) error {
 		scan := func(mark byte, from []byte, live func(key []byte) bool) {
@@ -180,8 +199,8 @@ func (b *Backend) prune(log, checkpoint uint64) error {
 			}
 		}
 		start, first := string(logKey(b.meta.LogStart)), string(chunkKey(b.meta.Checkpoint, 0))
-		scan(logMark, logKey(log), func(k []byte) bool { return string(k) >= start })
-		scan(chunkMark, chunkKey(checkpoint, 0), func(k []byte) bool { return string(k) >= first })
+		scan(logMark, logKey(b.pruned.LogStart), func(k []byte) bool { return string(k) >= start })
+		scan(chunkMark, chunkKey(b.pruned.Checkpoint, 0), func(k []byte) bool { return string(k) >= first })
 		scan(chunkMark, chunkKey(b.meta.Checkpoint, b.meta.Chunks), func([]byte) bool { return false })
 		return nil
 	})
@@ -198,6 +217,7 @@ func (b *Backend) prune(log, checkpoint uint64) error {
 	if err != nil {
 		return fmt.Errorf("badger: prune %s: %w", b.dir, err)
 	}
+	b.pruned = b.meta
 	return nil
 }
 

@@ -49,6 +49,7 @@ type Backend struct {
 
 	mu     sync.Mutex // one Apply at a time
 	meta   meta
+	pruned meta // as it was when the last prune had ended; zero before the first
 	closed bool
 	rw     sync.RWMutex // Close waits for readers
 }
@@ -85,7 +86,7 @@ func Open(ctx context.Context, dir string, cfg Config) (*Backend, error) {
 		WithMemTableSize(memTable).WithNumMemtables(1).
 		WithNumLevelZeroTables(1).WithNumLevelZeroTablesStall(2).
 		WithNumCompactors(2). // zero or at least two, says badger
-		WithBaseTableSize(1 << 20).WithBaseLevelSize(4 << 20).
+		WithBaseTableSize(1 << 20).WithBaseLevelSize(64 << 20).
 		WithValueThreshold(valueThreshold).WithValueLogFileSize(1 << 20).
 		WithCompression(options.None).WithBlockCacheSize(0).WithIndexCacheSize(0).
 		// A compaction that meets a block with a bad checksum drops the rest of
@@ -253,7 +254,7 @@ func (b *Backend) recover(ctx context.Context) error {
 		b.cfg.Logger.Error("badger: damaged object", "dir", b.dir, "problem", p.String())
 	}
 	b.cfg.Logger.Info("badger: opened", "dir", b.dir, "report", b.report.String())
-	if err := b.prune(0, 0); err != nil {
+	if err := b.prune(); err != nil {
 		return err
 	}
 	if !b.report.OK() {

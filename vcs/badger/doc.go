@@ -15,6 +15,12 @@
 // and with values missing. Objects are stored as they are, uncompressed, and
 // hashed on every read.
 //
+// Records that a batch drops are deleted right after it, and their room comes
+// back with the compactions that follow the next 8 MiB of writes. A log of L
+// bytes of which D are dropped at a time takes at most L + D + 24 MiB at rest
+// and, while a compaction copies it, 2 (L + D) + 56 MiB. With L = 48 MiB and
+// D = 12 MiB, written as fast as it goes, 63 and 142 MB were measured.
+//
 // Writes stop with ErrNoSpace before the disk is full, because badger writes
 // through memory maps and a full disk would kill the process.
 package badger

@@ -28,6 +28,8 @@ func refKey(name string) []byte { return append([]byte{refMark}, name...) }
 
 func logKey(seq uint64) []byte { return binary.BigEndian.AppendUint64([]byte{logMark}, seq) }
 
+func logSeq(key []byte) uint64 { return binary.BigEndian.Uint64(key[1:]) }
+
 func chunkKey(number uint64, i uint32) []byte {
 	return binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint64([]byte{chunkMark}, number), i)
 }

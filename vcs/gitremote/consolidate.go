@@ -101,11 +101,8 @@ func (d *Dir) merge(dir string, old []pack, ids []vcs.ID) error {
 		if p.name == name {
 			continue
 		}
-		// The index goes first: without it the pack does not count.
-		for _, ext := range []string{".idx", ".rev", ".bitmap", ".mtimes", ".pack"} {
-			if err := os.Remove(filepath.Join(dir, p.name+ext)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-				return err
-			}
+		if err := removePack(dir, p.name); err != nil {
+			return err
 		}
 	}
 	d.refresh()

@@ -1,7 +1,15 @@
 // Package gitremote joins a store to the Git repositories of others: it writes
 // and updates bare Git directories, reads them as a vcs backend, takes in
-// bundles, and mirrors remotes over http, https, ssh and file. It is the only
-// package that uses go-git.
+// bundles, mirrors remotes over http, https, ssh and file, and exchanges
+// branches with them. It is the only package that uses go-git.
+//
+// # Remotes
+//
+// Fetch mirrors a remote into a directory. FetchInto, Push and Pull work on any
+// store, whatever its backend. Go-git carries the sessions; what they carry is
+// this module's: packs hold only what the other side lacks, those that arrive
+// are checked as a whole before a ref moves, and every push is a
+// compare-and-swap whose outcome is told ref by ref, in git's words.
 //
 // # Directories
 //

@@ -30,4 +30,15 @@ var (
 	ErrNoRemoteRepository = errors.New("gitremote: no such repository on the remote")
 	// ErrPermission: the remote demands credentials, or refuses them.
 	ErrPermission = errors.New("gitremote: permission denied by the remote")
+	// ErrBrokenOff: the remote began to answer and then failed or went away.
+	ErrBrokenOff = errors.New("gitremote: the remote broke off")
+	// ErrRefspec: a refspec that makes no sense, or that matches nothing.
+	ErrRefspec = errors.New("gitremote: bad refspec")
+	// ErrRejected: some refs were not changed. The error is a *RejectedError.
+	ErrRejected = errors.New("gitremote: some refs were not updated")
+	// ErrRemoteRejected: the remote refused to change a ref: a hook, a
+	// protected branch, a lock, or somebody who was faster.
+	ErrRemoteRejected = errors.New("gitremote: the remote rejected the update")
+	// ErrUnsupported: the remote lacks an ability that is asked for.
+	ErrUnsupported = errors.New("gitremote: the remote does not support this")
 )

@@ -131,7 +131,7 @@ func ExampleFetch() {
 	tmp, remove := tempDir()
 	defer remove()
 
-	report, err := gitremote.Fetch(ctx, server.URL, tmp, gitremote.FetchOptions{})
+	report, err := gitremote.Fetch(ctx, server.URL, tmp, gitremote.RemoteOptions{})
 	fmt.Println(len(report.Changes), "ref,", len(report.Forced), "forced", err)
 	// Output: 1 ref, 0 forced <nil>
 }

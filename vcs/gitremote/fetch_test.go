@@ -30,7 +30,7 @@ func TestFetch(t *testing.T) {
 	ctx := t.Context()
 	url := serveStore(t, r.Store())
 	dir := filepath.Join(t.TempDir(), "mirror.git")
-	rep, err := Fetch(ctx, url, dir, FetchOptions{})
+	rep, err := Fetch(ctx, url, dir, RemoteOptions{})
 	if err != nil || rep.Objects != 0 {
 		t.Fatalf("empty remote: %+v, %v", rep, err)
 	}
@@ -39,7 +39,7 @@ func TestFetch(t *testing.T) {
 	vcstest.RandomHistory(t, r, vcstest.HistoryConfig{Seed: 5})
 	write(t, r, "primary", 0, 3)
 	var progress strings.Builder
-	if rep, err = Fetch(ctx, url, dir, FetchOptions{Progress: &progress}); err != nil || rep.Objects < 100 {
+	if rep, err = Fetch(ctx, url, dir, RemoteOptions{Progress: &progress}); err != nil || rep.Objects < 100 {
 		t.Fatalf("first content: %+v, %v", rep, err)
 	}
 	if !strings.Contains(progress.String(), "Enumerating objects") {
@@ -49,7 +49,7 @@ func TestFetch(t *testing.T) {
 
 	old := write(t, r, "primary", 3, 2)
 	doomed := write(t, r, "doomed", 50, 1)
-	if rep, err = Fetch(ctx, url, dir, FetchOptions{}); err != nil || rep.Objects > 30 || len(rep.Changes) != 2 || len(rep.Forced) != 0 {
+	if rep, err = Fetch(ctx, url, dir, RemoteOptions{}); err != nil || rep.Objects > 30 || len(rep.Changes) != 2 || len(rep.Forced) != 0 {
 		t.Fatalf("increment: %+v, %v", rep, err)
 	}
 	check(t, dir, r.Store())
@@ -60,11 +60,11 @@ func TestFetch(t *testing.T) {
 	if err := r.SetBranch(ctx, "primary", old, write(t, r, "other", 80, 1)); err != nil {
 		t.Fatal(err)
 	}
-	if rep, err = Fetch(ctx, url, dir, FetchOptions{}); err != nil || len(rep.Changes) != 3 || len(rep.Forced) != 1 {
+	if rep, err = Fetch(ctx, url, dir, RemoteOptions{}); err != nil || len(rep.Changes) != 3 || len(rep.Forced) != 1 {
 		t.Fatalf("rewound: %+v, %v", rep, err)
 	}
 	check(t, dir, r.Store())
-	if rep, err = Fetch(ctx, url, dir, FetchOptions{}); err != nil || len(rep.Changes) != 0 || rep.Objects != 0 {
+	if rep, err = Fetch(ctx, url, dir, RemoteOptions{}); err != nil || len(rep.Changes) != 0 || rep.Objects != 0 {
 		t.Errorf("nothing new: %+v, %v", rep, err)
 	}
 }
@@ -75,7 +75,7 @@ func TestFetchFile(t *testing.T) {
 	src, dir := t.TempDir(), t.TempDir()
 	snapshot(t, src, r.Store())
 	for _, url := range []string{src, "file://" + src} {
-		if _, err := Fetch(t.Context(), url, dir, FetchOptions{}); err != nil {
+		if _, err := Fetch(t.Context(), url, dir, RemoteOptions{}); err != nil {
 			t.Fatal(err)
 		}
 		check(t, dir, r.Store())
@@ -84,7 +84,7 @@ func TestFetchFile(t *testing.T) {
 	}
 	work := t.TempDir()
 	vcstest.Git(t, work, "clone", "-q", src, "w")
-	if rep, err := Fetch(t.Context(), filepath.Join(work, "w"), t.TempDir(), FetchOptions{}); err != nil || rep.Objects == 0 {
+	if rep, err := Fetch(t.Context(), filepath.Join(work, "w"), t.TempDir(), RemoteOptions{}); err != nil || rep.Objects == 0 {
 		t.Errorf("a work tree: %+v, %v", rep, err)
 	}
 }
@@ -101,7 +101,7 @@ func TestFetchDialer(t *testing.T) {
 		return new(net.Dialer).DialContext(ctx, network, addr)
 	}
 	dir := t.TempDir()
-	if _, err := Fetch(t.Context(), "http://arp.lan/arp.git", dir, FetchOptions{DialContext: dial}); err != nil {
+	if _, err := Fetch(t.Context(), "http://arp.lan/arp.git", dir, RemoteOptions{DialContext: dial}); err != nil {
 		t.Fatal(err)
 	}
 	if dials.Load() == 0 {
@@ -143,7 +143,7 @@ func TestFetchErrors(t *testing.T) {
 		{"no repository", t.TempDir(), ErrNoRemoteRepository},
 	} {
 		dir := filepath.Join(t.TempDir(), "mirror")
-		_, err := Fetch(t.Context(), c.url, dir, FetchOptions{})
+		_, err := Fetch(t.Context(), c.url, dir, RemoteOptions{})
 		if !errors.Is(err, c.want) || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%s: %v, want %v", c.name, err, c.want)
 		}
@@ -159,7 +159,7 @@ func TestFetchCancelled(t *testing.T) {
 	defer cancel()
 	s := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
 	defer s.Close()
-	if _, err := Fetch(ctx, s.URL, t.TempDir(), FetchOptions{}); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := Fetch(ctx, s.URL, t.TempDir(), RemoteOptions{}); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("error %v", err)
 	}
 }
@@ -181,13 +181,13 @@ func TestFetchCutOff(t *testing.T) {
 	}))
 	defer s.Close()
 	dir := t.TempDir()
-	if _, err := Fetch(t.Context(), s.URL, dir, FetchOptions{}); err == nil {
+	if _, err := Fetch(t.Context(), s.URL, dir, RemoteOptions{}); err == nil {
 		t.Error("half a pack was accepted")
 	}
 	if refs, err := readRefs(dir); err != nil || len(refs) != 0 {
 		t.Errorf("refs: %v, %v", refs, err)
 	}
-	if _, err := Fetch(t.Context(), serveStore(t, r.Store()), dir, FetchOptions{}); err != nil {
+	if _, err := Fetch(t.Context(), serveStore(t, r.Store()), dir, RemoteOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	check(t, dir, r.Store())

@@ -16,36 +16,40 @@ import (
 	githttp "github.com/go-git/go-git/v5/plumbing/transport/http"
 )
 
-// remoteError says whose fault a failure is.
-func remoteError(ctx context.Context, remote string, err error) error {
-	remote = redact(remote)
+// failed says whose fault a failure is.
+func (r *remote) failed(ctx context.Context, err error) error {
 	var netErr *net.OpError
 	var dnsErr *net.DNSError
 	var urlErr *url.Error
 	var status *githttp.Err
 	var pathErr *fs.PathError
 	switch {
-	case errors.As(err, &pathErr), errors.Is(err, vcs.ErrCorrupt): // on our side
-		return fmt.Errorf("gitremote: fetch %s: %w", remote, err)
+	case errors.As(err, &pathErr), errors.Is(err, vcs.ErrCorrupt), errors.Is(err, vcs.ErrNotFound): // on our side
+		return fmt.Errorf("gitremote: %s %s: %w", r.op, r.url, err)
 	case ctx.Err() != nil:
-		return fmt.Errorf("gitremote: fetch %s: %w", remote, context.Cause(ctx))
-	case errors.Is(err, transport.ErrAuthenticationRequired), errors.Is(err, transport.ErrAuthorizationFailed),
+		return fmt.Errorf("gitremote: %s %s: %w", r.op, r.url, context.Cause(ctx))
+	case errors.Is(err, transport.ErrAuthenticationRequired):
+		return fmt.Errorf("%w: %s demands a user name and a password, or refuses the ones given", ErrPermission, r.url)
+	case errors.Is(err, transport.ErrAuthorizationFailed),
 		errors.Is(err, os.ErrPermission), strings.Contains(err.Error(), "ssh: unable to authenticate"):
-		return fmt.Errorf("%w: %s: %w", ErrPermission, remote, err)
+		return fmt.Errorf("%w: %s: %w", ErrPermission, r.url, err)
 	case errors.Is(err, transport.ErrRepositoryNotFound):
-		return fmt.Errorf("%w: %s: check the path", ErrNoRemoteRepository, remote)
+		return fmt.Errorf("%w: %s: check the path", ErrNoRemoteRepository, r.url)
 	case errors.As(err, &status):
-		return fmt.Errorf("%w: %s answers with status %d", ErrNotGitServer, remote, status.StatusCode())
+		return fmt.Errorf("%w: %s answers with status %d", ErrNotGitServer, r.url, status.StatusCode())
+	case r.met:
+		return fmt.Errorf("%w: %s %s: %w", ErrBrokenOff, r.op, r.url, err)
 	case errors.As(err, &dnsErr), errors.As(err, &netErr), errors.As(err, &urlErr):
-		return fmt.Errorf("%w: %s: %w", ErrUnreachable, remote, err)
+		return fmt.Errorf("%w: %s: %w", ErrUnreachable, r.url, err)
 	}
-	return fmt.Errorf("%w: %s: %w", ErrNotGitServer, remote, err)
+	return fmt.Errorf("%w: %s: %w", ErrNotGitServer, r.url, err)
 }
 
-// redact takes the password out of a URL that goes into a message.
-func redact(remote string) string {
+// Redact takes the password out of a URL, so that it can be shown and recorded.
+func Redact(remote string) string {
 	if u, err := url.Parse(remote); err == nil && u.User != nil {
-		return u.Redacted()
+		u.User = url.User(u.User.Username())
+		return u.String()
 	}
 	return remote
 }

@@ -136,7 +136,7 @@ func TestFetchSSH(t *testing.T) {
 	snapshot(t, src, r.Store())
 	url := fmt.Sprintf("ssh://git@%s%s", addr, src)
 	for range 2 {
-		if _, err := Fetch(t.Context(), url, dir, FetchOptions{SSHKeyFile: id}); err != nil {
+		if _, err := Fetch(t.Context(), url, dir, RemoteOptions{SSHKeyFile: id}); err != nil {
 			t.Fatal(err)
 		}
 		check(t, dir, r.Store())
@@ -145,16 +145,16 @@ func TestFetchSSH(t *testing.T) {
 	}
 
 	_, stranger := sshKey(t)
-	if _, err := Fetch(t.Context(), url, dir, FetchOptions{SSHKeyFile: writeKey(t, stranger)}); !errors.Is(err, ErrPermission) {
+	if _, err := Fetch(t.Context(), url, dir, RemoteOptions{SSHKeyFile: writeKey(t, stranger)}); !errors.Is(err, ErrPermission) {
 		t.Errorf("a stranger's key: %v", err)
 	}
-	if _, err := Fetch(t.Context(), url+"/none", dir, FetchOptions{SSHKeyFile: id}); !errors.Is(err, ErrNoRemoteRepository) {
+	if _, err := Fetch(t.Context(), url+"/none", dir, RemoteOptions{SSHKeyFile: id}); !errors.Is(err, ErrNoRemoteRepository) {
 		t.Errorf("no such repository: %v", err)
 	}
 	if err := os.WriteFile(os.Getenv("SSH_KNOWN_HOSTS"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Fetch(t.Context(), url, dir, FetchOptions{SSHKeyFile: id}); err == nil || !strings.Contains(err.Error(), "key is unknown") {
+	if _, err := Fetch(t.Context(), url, dir, RemoteOptions{SSHKeyFile: id}); err == nil || !strings.Contains(err.Error(), "key is unknown") {
 		t.Errorf("an unknown host: %v", err)
 	}
 }

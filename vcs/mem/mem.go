@@ -66,6 +66,9 @@ func (b *Backend) Apply(ctx context.Context, batch *vcs.Batch) error {
 			return fmt.Errorf("%w: %s is at %v, not at %v", vcs.ErrRefMoved, u.Name, have, u.Old)
 		}
 	}
+	if batch.Checkpoint != nil && (batch.Fold != 0 || batch.Drop != 0) {
+		return fmt.Errorf("%w: a batch with a checkpoint drops %d and folds %d log records", vcs.ErrCorrupt, batch.Drop, batch.Fold)
+	}
 	if batch.Drop < 0 || batch.Fold < 0 || batch.Fold+batch.Drop > len(b.log) {
 		return fmt.Errorf("%w: drops %d and folds %d of %d log records", vcs.ErrCorrupt, batch.Drop, batch.Fold, len(b.log))
 	}

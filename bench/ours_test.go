@@ -1,0 +1,72 @@
+package bench
+
+import (
+	"context"
+	"time"
+
+	"arpeggio/vcs"
+)
+
+// ours makes the workload's commits in a store.
+type ours struct {
+	*vcs.Repo[uint32, string]
+	w    *workload
+	head vcs.ID
+}
+
+// newOurs opens a store on a backend and, when it is empty, commits all entries.
+func newOurs(ctx context.Context, n int, b vcs.Backend) (*ours, error) {
+	o, err := openOurs(ctx, b)
+	if err != nil {
+		return nil, err
+	}
+	o.w = newWorkload(n)
+	o.head, err = o.Commit(ctx, branch, vcs.ID{}, o.w.all(), vcs.CommitInfo{Message: "create", Time: time.Unix(o.w.now, 0)})
+	if err == nil {
+		err = o.Sync(ctx)
+	}
+	if err != nil {
+		o.Close()
+		return nil, err
+	}
+	return o, nil
+}
+
+// openOurs opens a store that holds the workload already.
+func openOurs(ctx context.Context, b vcs.Backend) (*ours, error) {
+	r, err := vcs.Open(ctx, b, vcs.Config[uint32, string]{Layout: prefixes{}, Merge: larger,
+		Author: vcs.Signature{Name: authorName, Email: authorEmail}, StoreConfig: vcs.StoreConfig{CacheBytes: 64 << 20}})
+	if err != nil {
+		return nil, err
+	}
+	o := &ours{Repo: r}
+	o.head, _ = r.Head(branch)
+	return o, nil
+}
+
+// larger is a total order of values.
+func larger(_ uint32, _, a, b vcs.Opt[string]) (vcs.Opt[string], error) {
+	if a.Value > b.Value {
+		return a, nil
+	}
+	return b, nil
+}
+
+func (o *ours) step(ctx context.Context) (err error) {
+	i := o.w.next()
+	o.head, err = o.Commit(ctx, branch, o.head, []vcs.Change[uint32, string]{o.w.change(i)}, o.w.info(i))
+	return err
+}
+
+// steps makes commits, which are durable when it returns, and says how long it
+// took.
+func (o *ours) steps(ctx context.Context, n int) (time.Duration, error) {
+	start := time.Now()
+	for range n {
+		if err := o.step(ctx); err != nil {
+			return 0, err
+		}
+	}
+	err := o.Sync(ctx)
+	return time.Since(start), err
+}

@@ -1,0 +1,75 @@
+package bench
+
+import (
+	"context"
+	"runtime"
+
+	"arpeggio/vcs"
+	"arpeggio/vcs/mem"
+)
+
+// retained: what a commit leaves behind, in the log and in memory.
+func retained(ctx context.Context, b *board) {
+	n := 500_000
+	if b.full {
+		n = 2_000_000
+	}
+	b.section("Retained history, the same workload, bytes a commit")
+	back := mem.New()
+	o, err := newOurs(ctx, 10_000, back)
+	if err != nil {
+		b.fail("workload", err)
+		return
+	}
+	defer o.Close()
+	// The caches fill first.
+	if _, err = o.steps(ctx, 50_000); err != nil {
+		b.fail("workload", err)
+		return
+	}
+	heap, log := heapBytes(), 0
+	if log, err = logBytes(ctx, back); err == nil {
+		_, err = o.steps(ctx, n)
+	}
+	if err != nil {
+		b.fail("workload", err)
+		return
+	}
+	heap = heapBytes() - heap
+	after, err := logBytes(ctx, back)
+	if err != nil {
+		b.fail("workload", err)
+		return
+	}
+	each := func(bytes int64) float64 { return float64(bytes) / float64(n) }
+	b.add(Row{Name: "log records", Value: each(int64(after - log)), Unit: "bytes", Bar: AtMost(32)})
+	b.add(Row{Name: "all memory, by growth of the heap", Value: each(heap), Unit: "bytes", Bar: AtMost(32),
+		Note: Number(float64(n)) + " commits"})
+	runtime.KeepAlive(back)
+	retainedTable(ctx, b)
+}
+
+// logBytes returns the size of a backend's log.
+func logBytes(ctx context.Context, b vcs.Backend) (n int, err error) {
+	st, err := b.Load(ctx)
+	if err != nil {
+		return 0, err
+	}
+	for rec, err := range st.Log {
+		if err != nil {
+			return 0, err
+		}
+		n += len(rec)
+	}
+	return n, nil
+}
+
+// heapBytes returns the bytes of live objects.
+func heapBytes() int64 {
+	for range 3 {
+		runtime.GC()
+	}
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
+}
