@@ -9,13 +9,20 @@ import (
 // Report is what Verify found.
 type Report struct {
 	Refs     int
-	Commits  int // checked commits
+	Commits  int // that were read and are as they should be
 	Trees    int
 	Blobs    int
 	Problems []Problem
+	// Earlier says that the commits behind some were not read again, because an
+	// earlier check vouches for them.
+	Earlier bool
+	// Notes say what else an opening found and did: what a crash left, which is
+	// no damage.
+	Notes []string
 }
 
-// Problem is one object that is missing or damaged.
+// Problem is one object that is missing or damaged, or one file of a backend: it
+// has neither Ref nor ID.
 type Problem struct {
 	Ref  string // through which it was met first
 	ID   ID
@@ -25,6 +32,9 @@ type Problem struct {
 
 // String says what is wrong with which object.
 func (p Problem) String() string {
+	if p.ID.IsZero() {
+		return fmt.Sprintf("%s: %v", p.Path, p.Err)
+	}
 	where := p.Ref
 	if p.Path != "" {
 		where += ":" + p.Path
@@ -39,8 +49,14 @@ func (r *Report) OK() bool { return len(r.Problems) == 0 }
 func (r *Report) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d refs, %d commits, %d trees, %d blobs checked", r.Refs, r.Commits, r.Trees, r.Blobs)
+	if r.Earlier {
+		b.WriteString("; older commits were checked before")
+	}
 	if n := len(r.Problems); n > 0 {
 		fmt.Fprintf(&b, "; %d problems, first: %v", n, r.Problems[0])
+	}
+	for _, n := range r.Notes {
+		fmt.Fprintf(&b, "; %s", n)
 	}
 	return b.String()
 }
@@ -123,7 +139,6 @@ func (v *verifier) chain(id ID) {
 			continue
 		}
 		v.seen[id] = true
-		v.rep.Commits++
 		kind, content, err := v.object(id)
 		if err == nil && kind != KindCommit {
 			err = fmt.Errorf("%w: a %v, not a commit", ErrWrongKind, kind)
@@ -136,8 +151,11 @@ func (v *verifier) chain(id ID) {
 			v.problem(id, "", err)
 			continue
 		}
+		v.rep.Commits++
 		if v.known == nil || !v.known(id) {
 			todo = append(todo, c.Parents...)
+		} else if len(c.Parents) > 0 {
+			v.rep.Earlier = true
 		}
 	}
 }

@@ -26,6 +26,8 @@ type Config struct {
 	// ErrNoSpace. Default 48 MiB, or an eighth of a disk that is smaller than
 	// 384 MiB; negative turns the check off.
 	MinFree int64
+
+	memTable int64 // for tests, whose stores are small; values must be smaller, too
 }
 
 // Sizes, chosen for machines with little memory (27 MB resident measured after
@@ -65,29 +67,32 @@ func Open(ctx context.Context, dir string, cfg Config) (*Backend, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
+	if cfg.memTable == 0 {
+		cfg.memTable = memTable
+	}
 	if err := inspect(dir); err != nil {
 		return nil, err
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("badger: %w", err)
 	}
-	removed, err := removeEmptyLogs(dir)
+	found, err := repairFiles(dir)
 	if err != nil {
 		return nil, err
 	}
-	for _, path := range removed {
-		cfg.Logger.Warn("badger: removed a log that a crash left empty", "file", path)
+	for _, n := range found.notes {
+		cfg.Logger.Warn("badger: repaired", "dir", dir, "note", n)
 	}
 	db, err := badger.Open(badger.DefaultOptions(dir).
 		WithExternalMagic(magic | version).
 		WithSyncWrites(true).
 		WithDetectConflicts(false).
 		WithNumVersionsToKeep(1).
-		WithMemTableSize(memTable).WithNumMemtables(1).
+		WithMemTableSize(cfg.memTable).WithNumMemtables(1).
 		WithNumLevelZeroTables(1).WithNumLevelZeroTablesStall(2).
 		WithNumCompactors(2). // zero or at least two, says badger
 		WithBaseTableSize(1 << 20).WithBaseLevelSize(64 << 20).
-		WithValueThreshold(valueThreshold).WithValueLogFileSize(1 << 20).
+		WithValueThreshold(min(valueThreshold, cfg.memTable/7)).WithValueLogFileSize(1 << 20).
 		WithCompression(options.None).WithBlockCacheSize(0).WithIndexCacheSize(0).
 		// A compaction that meets a block with a bad checksum drops the rest of
 		// its table. Without the check the damaged value stays where it is, its
@@ -99,8 +104,11 @@ func Open(ctx context.Context, dir string, cfg Config) (*Backend, error) {
 		return nil, openError(dir, err)
 	}
 	b := &Backend{db: db, dir: dir, cfg: cfg, minFree: minFree(dir, cfg.MinFree)}
-	if err := b.recover(ctx); err != nil {
+	if err := b.recover(ctx, found); err != nil {
 		return nil, errors.Join(err, db.Close())
+	}
+	if err := writeFormat(dir); err != nil { // what remains readable on a full disk matters more
+		cfg.Logger.Warn("badger: no FORMAT file", "dir", dir, "err", err)
 	}
 	return b, nil
 }
@@ -219,7 +227,7 @@ func (b *Backend) Load(ctx context.Context) (vcs.State, error) {
 
 // recover reads the meta record, verifies what the refs lead to, and remembers
 // the verified heads.
-func (b *Backend) recover(ctx context.Context) error {
+func (b *Backend) recover(ctx context.Context, found *repair) error {
 	var refs []vcs.Ref
 	var vouched []byte
 	err := b.view(func(txn *badger.Txn) (err error) {
@@ -250,6 +258,8 @@ func (b *Backend) recover(ctx context.Context) error {
 	if b.report, err = vcs.Verify(ctx, objects, refs, func(id vcs.ID) bool { return known[id] }); err != nil {
 		return err
 	}
+	b.report.Notes = found.notes
+	b.report.Problems = append(found.damage, b.report.Problems...)
 	for _, p := range b.report.Problems {
 		b.cfg.Logger.Error("badger: damaged object", "dir", b.dir, "problem", p.String())
 	}

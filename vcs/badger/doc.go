@@ -11,6 +11,16 @@
 // that came from elsewhere, and all of a directory from before that, which goes
 // on with a log.
 //
+// Open reads every table and log through before badger does, because badger
+// meets damage in goroutines of its own, where it ends the process. What a crash
+// leaves is put in order. Damaged files are set aside in a folder of the
+// directory, damaged-1 and so on, with a README; the store goes on with what can
+// be read of them, and Report and the log say what is missing. A damaged log of
+// writes ends where the damage begins: the store is then as it was at an earlier
+// time, and the report says so. Damage can only pass for a crash where it hit
+// the newest write, or where whole sectors of it are empty; a note in the report
+// says that something was cut off.
+//
 // All values stay in the LSM tree: a damaged value log opens without an error
 // and with values missing. Objects are stored as they are, uncompressed, and
 // hashed on every read.

@@ -36,6 +36,30 @@ const (
 // ours are files of a data disk that do not count as foreign content.
 var ours = map[string]bool{"lost+found": true, "LOCK": true}
 
+// A file says whose the directory is in words, too, so that a damaged manifest
+// does not make a stranger of it.
+const (
+	formatName = "FORMAT"
+	formatText = "arpeggio versioned store, format %d\n"
+)
+
+// format returns what that file says, 0 when it says nothing.
+func format(dir string) (version int) {
+	b, err := os.ReadFile(filepath.Join(dir, formatName))
+	if n, serr := fmt.Sscanf(string(b), formatText, &version); err != nil || serr != nil || n != 1 {
+		return 0
+	}
+	return version
+}
+
+// writeFormat writes that file when it is missing or damaged.
+func writeFormat(dir string) error {
+	if format(dir) == version {
+		return nil
+	}
+	return writeFile(filepath.Join(dir, formatName), fmt.Appendf(nil, formatText, version))
+}
+
 // inspect says whether a directory may be opened, without touching it.
 func inspect(dir string) error {
 	names, err := os.ReadDir(dir)
@@ -44,6 +68,12 @@ func inspect(dir string) error {
 	}
 	if err != nil {
 		return fmt.Errorf("badger: %w", err)
+	}
+	switch n := format(dir); {
+	case n > version:
+		return newerError(dir, n)
+	case n > 0:
+		return nil
 	}
 	f, err := os.Open(filepath.Join(dir, "MANIFEST"))
 	if errors.Is(err, os.ErrNotExist) {
@@ -69,9 +99,13 @@ func inspect(dir string) error {
 	case app&0xff00 != magic:
 		return fmt.Errorf("%w: %s is another program's badger database; choose another directory", ErrForeign, dir)
 	case app&0xff > version:
-		return fmt.Errorf("%w: %s has format %d, this program knows %d; use the newer program", ErrNewer, dir, app&0xff, version)
+		return newerError(dir, int(app&0xff))
 	}
 	return nil
+}
+
+func newerError(dir string, n int) error {
+	return fmt.Errorf("%w: %s has format %d, this program knows %d; use the newer program", ErrNewer, dir, n, version)
 }
 
 // openError explains badger's.
@@ -91,35 +125,4 @@ func lockedError(dir string) error {
 		who = "process " + strings.TrimSpace(string(pid))
 	}
 	return fmt.Errorf("%w: %s is open in %s; stop that first", ErrLocked, dir, who)
-}
-
-// removeEmptyLogs removes log files that a power cut left without their first
-// byte. Nothing was ever acknowledged from them, but badger does not open a
-// directory that has one. It returns their names.
-func removeEmptyLogs(dir string) (removed []string, err error) {
-	empty := func() (paths []string) {
-		entries, _ := os.ReadDir(dir) // an unreadable directory is badger's to report
-		for _, e := range entries {
-			if ext := filepath.Ext(e.Name()); ext != ".mem" && ext != ".vlog" {
-				continue
-			}
-			if fi, err := e.Info(); err == nil && fi.Mode().IsRegular() && fi.Size() == 0 {
-				paths = append(paths, filepath.Join(dir, e.Name()))
-			}
-		}
-		return paths
-	}
-	if len(empty()) == 0 {
-		return nil, nil
-	}
-	err = whileUnlocked(dir, func() error {
-		removed = empty()
-		for _, path := range removed {
-			if err := os.Remove(path); err != nil {
-				return fmt.Errorf("badger: %w", err)
-			}
-		}
-		return nil
-	})
-	return removed, err
 }

@@ -85,6 +85,11 @@ func TestForeign(t *testing.T) {
 		}
 		binary.BigEndian.PutUint16(data[4:], binary.BigEndian.Uint16(data[4:])+1)
 		write(t, path, data)
+		write(t, filepath.Join(dir, "FORMAT"), []byte("arpeggio versioned store, format 2\n"))
+		refused(t, dir, badger.ErrNewer, "newer program")
+		if err := os.Remove(filepath.Join(dir, "FORMAT")); err != nil { // as of before there was that file
+			t.Fatal(err)
+		}
 		refused(t, dir, badger.ErrNewer, "newer program")
 	})
 	t.Run("CutManifest", func(t *testing.T) {
@@ -168,8 +173,16 @@ func TestDamagedObject(t *testing.T) {
 	}
 	defer r.Close()
 	rep := b.Report()
-	if len(rep.Problems) != 1 || rep.Problems[0].Path != "bad" || !errors.Is(rep.Problems[0].Err, vcs.ErrCorrupt) {
+	if len(rep.Problems) != 2 || !strings.HasSuffix(rep.Problems[0].Path, ".sst") ||
+		rep.Problems[1].Path != "bad" || !errors.Is(rep.Problems[1].Err, vcs.ErrCorrupt) {
 		t.Errorf("report %v", rep.String())
+	}
+	kept, err := os.ReadFile(filepath.Join(dir, "damaged-1", rep.Problems[0].Path))
+	if err != nil || !bytes.Contains(kept, mark[:5]) {
+		t.Errorf("the damaged table was not kept: %v", err)
+	}
+	if text, err := os.ReadFile(filepath.Join(dir, "damaged-1", "README")); err != nil || !bytes.Contains(text, []byte(rep.Problems[0].Path)) {
+		t.Errorf("nothing says why: %q, %v", text, err)
 	}
 	snap := must(r.At("primary"))(t)
 	if v, ok, err := snap.Get("good"); v != "fine" || !ok || err != nil {
@@ -238,7 +251,7 @@ func TestDamagedLog(t *testing.T) {
 	}
 	defer r.Close()
 	rep := b.Report()
-	if len(rep.Problems) == 0 || rep.Problems[0].Ref != "refs/heads/primary" || !errors.Is(rep.Problems[0].Err, vcs.ErrCorrupt) {
+	if len(rep.Problems) < 2 || rep.Problems[1].Ref != "refs/heads/primary" || !errors.Is(rep.Problems[1].Err, vcs.ErrCorrupt) {
 		t.Errorf("report %v", rep.String())
 	}
 	if _, err := r.At("primary"); err != nil && !errors.Is(err, vcs.ErrCorrupt) {
