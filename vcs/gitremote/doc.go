@@ -11,6 +11,9 @@
 // are checked as a whole before a ref moves, and every push is a
 // compare-and-swap whose outcome is told ref by ref, in git's words.
 //
+// NewStorer goes the other way: to go-git's own programs a live store is a
+// repository like any other.
+//
 // # Directories
 //
 // A directory written here is an ordinary bare repository: packs with their

@@ -39,6 +39,7 @@ var (
 	// ErrRemoteRejected: the remote refused to change a ref: a hook, a
 	// protected branch, a lock, or somebody who was faster.
 	ErrRemoteRejected = errors.New("gitremote: the remote rejected the update")
-	// ErrUnsupported: the remote lacks an ability that is asked for.
-	ErrUnsupported = errors.New("gitremote: the remote does not support this")
+	// ErrUnsupported: the remote, or a store, lacks an ability that is asked
+	// for.
+	ErrUnsupported = errors.New("gitremote: not supported")
 )

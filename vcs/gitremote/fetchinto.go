@@ -2,7 +2,6 @@ package gitremote
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 
@@ -152,18 +151,6 @@ type mapped struct {
 	force bool
 }
 
-// limits of what is fetched. Whoever fetches chose the remote, and the pack lies
-// in a file; only what a store takes as one object is a rule.
-var fetchLimits = packfile.Limits{
-	PackBytes:  64 << 30,
-	Objects:    1 << 26,
-	TotalBytes: 1 << 40,
-	CacheBytes: 32 << 20,
-}
-
-// groupBytes is how much goes into the store at a time.
-const groupBytes = 1 << 20
-
 // objects brings in what the refs need.
 func (f *fetcher) objects(ctx context.Context) error {
 	ask, err := f.question()
@@ -179,71 +166,18 @@ func (f *fetcher) objects(ctx context.Context) error {
 	if err := f.src.download(ctx, ask, file); err != nil {
 		return err
 	}
-	if _, err := file.Seek(0, 0); err != nil {
-		return fmt.Errorf("gitremote: %w", err)
-	}
-	pack, err := packfile.Index(ctx, file, packfile.Config{Limits: fetchLimits, Bases: f.into, Scratch: inPlace{file}})
-	switch {
-	case ctx.Err() != nil:
-		return ctx.Err()
-	case errors.Is(err, packfile.ErrUnresolved):
-		return fmt.Errorf("%w: %s sent differences to objects that it did not send: %w", ErrIncomplete, f.rep.Remote, err)
-	case err != nil:
-		return fmt.Errorf("%w: from %s: %w", ErrBadPack, f.rep.Remote, err)
-	}
-	checked, err := pack.Check(ctx, f.into)
-	if err != nil {
-		return fmt.Errorf("%w: from %s: %w", ErrBadPack, f.rep.Remote, err)
-	}
-	var tips []vcs.ID
-	for _, m := range f.want {
-		if err := f.isComplete(checked, m.Ref); err != nil {
-			return err
+	t := intake{into: f.into, from: "what " + f.rep.Remote + " sent"}
+	f.rep.Objects, err = t.take(ctx, file, func(pack *packfile.Pack, checked *packfile.Checked) ([]vcs.Ref, error) {
+		var tips []vcs.Ref
+		for _, m := range f.want {
+			tips = append(tips, m.Ref)
 		}
-		tips = append(tips, m.Target)
-	}
-	for _, t := range f.tags {
-		if pack.Has(t.Target) && checked.Complete(t.Target) == nil {
-			tips = append(tips, t.Target)
-		}
-	}
-	return f.store(ctx, checked, tips)
-}
-
-func (f *fetcher) isComplete(checked *packfile.Checked, r vcs.Ref) error {
-	var missing *packfile.MissingError
-	err := checked.Complete(r.Target)
-	switch {
-	case !errors.As(err, &missing):
-		return err
-	case missing.From.IsZero():
-		return fmt.Errorf("%w: %s did not send %s, which %s names", ErrIncomplete, f.rep.Remote, missing.ID, r.Name)
-	}
-	return fmt.Errorf("%w: %s did not send %s, which %s names", ErrIncomplete, f.rep.Remote, missing.ID, missing.From)
-}
-
-// store keeps what the tips lead to.
-func (f *fetcher) store(ctx context.Context, checked *packfile.Checked, tips []vcs.ID) error {
-	var group []vcs.Object
-	size := 0
-	flush := func() error {
-		err := f.into.AddObjects(ctx, group)
-		if err == nil {
-			f.rep.Objects += len(group)
-		}
-		group, size = nil, 0
-		return err
-	}
-	for o, err := range checked.New(ctx, tips...) {
-		if err != nil {
-			return err
-		}
-		group = append(group, o)
-		if size += len(o.Content) + 64; size >= groupBytes {
-			if err := flush(); err != nil {
-				return err
+		for _, t := range f.tags {
+			if pack.Has(t.Target) && checked.Complete(t.Target) == nil {
+				tips = append(tips, t)
 			}
 		}
-	}
-	return flush()
+		return tips, nil
+	})
+	return err
 }
