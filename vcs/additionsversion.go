@@ -268,3 +268,22 @@ func (m Mode) width() int {
 	}
 	return 6
 }
+
+// compareEntryNames is compareNames for strings.
+func compareEntryNames(a string, aDir bool, b string, bDir bool) int {
+	n := min(len(a), len(b))
+	if c := strings.Compare(a[:n], b[:n]); c != 0 {
+		return c
+	}
+	return int(nameTail(a, n, aDir)) - int(nameTail(b, n, bDir))
+}
+
+func nameTail(name string, n int, folder bool) byte {
+	switch {
+	case n < len(name):
+		return name[n]
+	case folder:
+		return '/'
+	}
+	return 0
+}

@@ -2,7 +2,9 @@ package vcs
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"time"
 )
 
 // Change sets a key, or removes it when Value is absent.
@@ -24,51 +26,135 @@ func (r *Repo[K, V]) Commit(ctx context.Context, branch string, head ID, changes
 		return ID{}, err
 	}
 	ref := BranchRef(branch)
-	if err := CheckRefName(ref); err != nil {
-		return ID{}, err
+	have, ok := r.s.Ref(ref)
+	if !ok {
+		if err := CheckRefName(ref); err != nil {
+			return ID{}, err
+		}
 	}
-	if have, _ := r.s.Ref(ref); have != head {
+	if have != head {
 		return ID{}, fmt.Errorf("%w: %s is at %v, not at %v", ErrRefMoved, ref, have, head)
 	}
-	w, id, err := r.prepare(head, changes, info)
-	if err != nil || id == head {
-		return id, err
+	d, err := r.prepare(ctx, head, ref, changes, &info)
+	if err != nil || d.id == head {
+		return d.id, err
 	}
-	return id, r.s.publishWork(ctx, w, []RefUpdate{{ref, head, id}})
+	err = r.s.publishDraft(ctx, &d, []RefUpdate{{ref, head, d.id}})
+	r.s.release(&d)
+	return d.id, err
+}
+
+// draft is a commit in the making: on a work tree, or as objects.
+type draft struct {
+	id   ID
+	w    *workTree // locked until release; nil for objects
+	note note
+	objs *scratch
 }
 
 // prepare makes the commit of some changes, unpublished. The id is head when
-// there is nothing to commit.
-func (r *Repo[K, V]) prepare(head ID, changes []Change[K, V], info CommitInfo) (*scratch, ID, error) {
+// there is nothing to commit, or after an error, and then there is nothing to
+// release. If a ref is named, its moving away from head ends the wait for
+// others who commit there.
+func (r *Repo[K, V]) prepare(ctx context.Context, head ID, ref string, changes []Change[K, V], info *CommitInfo) (draft, error) {
+	var one [1]edit
+	edits := one[:0]
+	if len(changes) > 1 {
+		edits = make([]edit, 0, len(changes))
+	}
+	for i := range changes {
+		e := edit{path: r.cfg.Layout.Path(changes[i].Key)}
+		if err := checkPath(e.path); err != nil {
+			return draft{}, err
+		}
+		if v := &changes[i].Value; v.Present {
+			var err error
+			if e.content, err = r.encode(e.path, v.Value); err != nil {
+				return draft{}, err
+			}
+			e.mode, e.id = ModeFile, HashObject(KindBlob, e.content)
+		}
+		edits = append(edits, e)
+	}
+	if r.s.log != nil {
+		d, err := r.prepareWork(ctx, head, ref, edits, info)
+		if !errors.Is(err, errNoState) {
+			return d, err
+		}
+	}
 	base, err := r.AtCommit(head)
 	if err != nil {
-		return nil, ID{}, err
-	}
-	edits := make([]edit, len(changes))
-	for i, c := range changes {
-		edits[i].path = r.cfg.Layout.Path(c.Key)
-		if !c.Value.Present {
-			continue
-		}
-		if edits[i].content, err = r.encode(edits[i].path, c.Value.Value); err != nil {
-			return nil, ID{}, err
-		}
-		edits[i].id = HashObject(KindBlob, edits[i].content)
+		return draft{}, err
 	}
 	w := newScratch(r.s)
 	tree, err := w.editTree(base.tree, edits)
 	if err != nil {
-		return nil, ID{}, err
+		return draft{}, err
 	}
 	if tree == base.tree && !info.AllowEmpty {
-		return w, head, nil
+		return draft{id: head}, nil
 	}
 	var parents []ID
 	if !head.IsZero() {
 		parents = []ID{head}
 	}
-	id, err := r.putCommit(w, tree, parents, info)
-	return w, id, err
+	id, err := r.putCommit(w, tree, parents, *info)
+	return draft{id: id, objs: w}, err
+}
+
+// prepareWork is prepare on the work tree of the head.
+func (r *Repo[K, V]) prepareWork(ctx context.Context, head ID, ref string, edits []edit, info *CommitInfo) (d draft, err error) {
+	if err := r.s.awaitRoom(ctx); err != nil {
+		return d, err
+	}
+	w, err := r.s.workAt(head, ref)
+	if err != nil {
+		return d, err
+	}
+	before := w.root.id
+	n := note{}
+	if n.changes, err = w.apply(lastEdits(edits)); err != nil {
+		r.s.keep(w)
+		return d, err
+	}
+	if w.root.id == before && !info.AllowEmpty {
+		r.s.keep(w)
+		return draft{id: head}, nil
+	}
+	n.tree = w.root.id
+	if !head.IsZero() {
+		n.parents = []ID{head}
+	}
+	if err := r.writeNote(&n, w.time, info, &w.text); err != nil {
+		w.undo(n.changes)
+		r.s.keep(w)
+		return d, err
+	}
+	return draft{id: n.id, w: w, note: n}, nil
+}
+
+// publishDraft publishes a commit with ref updates. When that fails it may be
+// tried again with others.
+func (s *Store) publishDraft(ctx context.Context, d *draft, updates []RefUpdate) error {
+	if d.w == nil {
+		return s.publishWork(ctx, d.objs, updates)
+	}
+	err := s.publish(ctx, nil, &d.note, updates, false)
+	if err == nil {
+		d.w.head, d.w.time = d.id, d.note.time
+	}
+	return err
+}
+
+// release gives the work tree back, as it was if the commit is not published.
+func (s *Store) release(d *draft) {
+	if d.w == nil {
+		return
+	}
+	if d.w.head != d.id {
+		d.w.undo(d.note.changes)
+	}
+	s.keep(d.w)
 }
 
 func (r *Repo[K, V]) encode(path string, v V) ([]byte, error) {
@@ -85,35 +171,118 @@ func (r *Repo[K, V]) encode(path string, v V) ([]byte, error) {
 // putCommit adds a commit object to the work. Its time is not before its
 // parents'.
 func (r *Repo[K, V]) putCommit(w *scratch, tree ID, parents []ID, info CommitInfo) (ID, error) {
-	c := Commit{Tree: tree, Parents: parents}
-	c.Author, c.Committer, c.Message = r.sign(info)
+	var after int64
 	for _, p := range parents {
 		pc, err := r.s.ReadCommit(p)
 		if err != nil {
 			return ID{}, err
 		}
-		if t := pc.Time().UTC(); t.After(c.Committer.When) {
-			c.Author.When, c.Committer.When = t, t
-		}
+		after = max(after, pc.Time().Unix())
 	}
 	if tree == EmptyTree {
 		w.putTree(&Tree{})
 	}
-	content := c.Encode(make([]byte, 0, 320+len(c.Message)))
-	if len(content) > MaxObject {
-		return ID{}, fmt.Errorf("%w: commit of %d bytes (at most %d)", ErrTooLarge, len(content), MaxObject)
+	n := &note{tree: tree, parents: parents}
+	var text []byte
+	if err := r.writeNote(n, after, &info, &text); err != nil {
+		return ID{}, err
 	}
-	return w.put(KindCommit, content), nil
+	w.putAs(n.id, KindCommit, n.content)
+	w.note = n
+	return n.id, nil
 }
 
-// publishWork publishes a scratch's objects with ref updates and keeps its
-// trees in the cache, where the next commit looks for them.
+// publishWork publishes a scratch with ref updates: its commit as a note, or its
+// objects, whose trees are kept in the cache, where the next commit looks for
+// them.
 func (s *Store) publishWork(ctx context.Context, w *scratch, updates []RefUpdate) error {
-	if err := s.publish(ctx, w.objs, updates, false); err != nil {
+	if s.log != nil && w.note != nil {
+		err := s.publishTree(ctx, w, updates)
+		if !errors.Is(err, errNoState) && !errors.Is(err, errUnfit) {
+			return err
+		}
+	}
+	if err := s.publish(ctx, w.objs, nil, updates, false); err != nil {
 		return err
 	}
 	for id, t := range w.trees {
 		s.cache.addTree(id, t)
 	}
+	return nil
+}
+
+// publishTree publishes a scratch's commit as a note of what it changes.
+func (s *Store) publishTree(ctx context.Context, w *scratch, updates []RefUpdate) error {
+	if err := s.awaitRoom(ctx); err != nil {
+		return err
+	}
+	n := w.note
+	var roots []*node
+	for i, p := range n.parents {
+		root, err := s.rootOf(p)
+		if err == nil {
+			roots = append(roots, root)
+		} else if i == 0 {
+			return err
+		}
+	}
+	if len(roots) == 0 {
+		roots = append(roots, newFolder(nil))
+	}
+	d := stateDiff{load: objectSource(w.ReadObject).load, tree: w.ReadTree}
+	root, err := d.folder("", n.tree, roots[0], roots[1:], 0)
+	if err != nil {
+		return err
+	}
+	sortChanges(d.changes)
+	n.changes = d.changes
+	if err := s.publish(ctx, nil, n, updates, false); err != nil {
+		return err
+	}
+	t := &workTree{}
+	if len(n.parents) > 0 {
+		if at := s.work.find(n.parents[0]); at != nil {
+			t = at
+		}
+	}
+	t.mu.Lock()
+	if t.dead || !t.head.IsZero() && t.head != n.parents[0] {
+		t.mu.Unlock()
+		t = &workTree{}
+		t.mu.Lock()
+	}
+	if t.own != nil {
+		s.freeze(t)
+	}
+	t.head, t.time, t.root, t.load = n.id, n.time, root, s.log.native.load
+	t.own = &owner{collect: true, made: d.made}
+	s.keep(t)
+	return nil
+}
+
+// writeNote makes the commit object of a note whose tree and parents are set.
+// Its time is not before after. The text goes to room, where that is large
+// enough.
+func (r *Repo[K, V]) writeNote(n *note, after int64, info *CommitInfo, room *[]byte) error {
+	author, committer, msg := r.sign(*info)
+	n.time, n.message = max(committer.When.Unix(), after), msg
+	if len(msg) > MaxObject {
+		return fmt.Errorf("%w: commit with a message of %d bytes (at most %d)", ErrTooLarge, len(msg), MaxObject)
+	}
+	when := time.Unix(n.time, 0).UTC()
+	author.When, committer.When = when, when
+	c := Commit{Tree: n.tree, Parents: n.parents, Author: author, Committer: committer, Message: msg}
+	n.who = people(&c)
+	need := 300 + 48*len(n.parents) + len(msg) + len(n.who)
+	if cap(*room)-len(*room) < need {
+		*room = make([]byte, 0, max(need, 16<<10))
+	}
+	b := c.Encode((*room)[len(*room):])
+	*room = (*room)[:len(*room)+len(b)]
+	if len(b) > MaxObject {
+		return fmt.Errorf("%w: commit of %d bytes (at most %d)", ErrTooLarge, len(b), MaxObject)
+	}
+	n.content = b[:len(b):len(b)]
+	n.id = HashObject(KindCommit, b)
 	return nil
 }

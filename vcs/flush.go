@@ -27,6 +27,8 @@ type group struct {
 	// not a commit leads to them.
 	foreign map[int]bool
 	index   map[ID]int32
+	notes   []note // commits that were made here, for a log
+	noted   noteIndex
 	refs    []RefUpdate
 	byRef   map[string]int
 	bytes   int
@@ -66,6 +68,14 @@ func (g *group) add(o Object, foreign bool) int {
 	n := len(o.Content) + 64
 	g.bytes += n
 	return n
+}
+
+func (g *group) addNote(n *note) int {
+	n.at = len(g.objs)
+	g.notes = append(g.notes, *n)
+	size := n.size()
+	g.bytes += size
+	return size
 }
 
 func (g *group) update(u RefUpdate) {
@@ -221,7 +231,7 @@ func (s *Store) apply(g *group, retry bool) error {
 	ctx := context.Background()
 	if s.log != nil && g.log == nil {
 		var err error
-		if g.log, err = s.log.stage(g.objs, g.foreign, unsaved{s, g}); err != nil {
+		if g.log, err = s.stage(g); err != nil {
 			return fmt.Errorf("vcs: save: %w", err)
 		}
 	}
@@ -260,6 +270,7 @@ func (s *Store) applied(g *group) error {
 	if s.log == nil {
 		return nil
 	}
+	s.work.saved(g.log.states)
 	return s.log.publish(g.log, g.refs)
 }
 
@@ -271,31 +282,4 @@ func lastRecord(st State) (last []byte, err error) {
 		last = rec
 	}
 	return last, nil
-}
-
-// unsaved reads what the log does not have yet, the group that is being saved
-// first, and trees that are at hand anyway.
-type unsaved struct {
-	s *Store
-	g *group
-}
-
-// ReadObject implements ObjectReader.
-func (u unsaved) ReadObject(id ID) (Kind, []byte, error) {
-	o, ok := u.g.object(id)
-	if !ok {
-		o, ok = u.s.queued(id)
-	}
-	if ok {
-		return o.Kind, o.Content, nil
-	}
-	return 0, nil, fmt.Errorf("%w: %v", ErrNotFound, id)
-}
-
-// ReadTree implements TreeReader.
-func (u unsaved) ReadTree(id ID) (*Tree, error) {
-	if t, ok := u.s.cache.tree(id); ok {
-		return t, nil
-	}
-	return loadTree(u, id)
 }

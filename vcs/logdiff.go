@@ -9,19 +9,37 @@ import (
 // kept as objects then.
 var errUnfit = errors.New("vcs: commit does not fit the log")
 
-// leafChange is one file that a commit changed; one of the two may be nil.
+// leafValue is a file at a path; the zero value stands for none.
+type leafValue struct {
+	mode    Mode
+	id      ID
+	content []byte // nothing for a submodule
+}
+
+func valueOf(n *node) leafValue {
+	if n == nil {
+		return leafValue{}
+	}
+	return leafValue{n.mode, n.id, n.file}
+}
+
+// leafChange is one file that a commit changed; one of the two may be absent.
 type leafChange struct {
 	path     string
-	old, now *node
+	old, now leafValue
 }
 
 // stateDiff makes the state of a new commit out of its first parent's, and
 // notes the files that differ.
 type stateDiff struct {
-	read    objectSource               // objects of the new commit and older ones
+	load    loader                     // objects of the new commit and older ones
 	tree    func(id ID) (*Tree, error) // the same, decoded
 	changes []leafChange
 	made    []*node // new nodes, for whoever looks for their ids
+}
+
+func (d *stateDiff) note(path string, old, now *node) {
+	d.changes = append(d.changes, leafChange{path, valueOf(old), valueOf(now)})
 }
 
 // folder returns the state of a tree. Old is the first parent's node at the
@@ -30,11 +48,11 @@ func (d *stateDiff) folder(path string, id ID, old *node, others []*node, depth 
 	if depth > maxDepth {
 		return nil, fmt.Errorf("%w: deeper than %d folders", errUnfit, maxDepth)
 	}
-	if old != nil && old.known && old.id == id {
+	if old != nil && old.id == id {
 		return old, nil
 	}
 	for _, o := range others {
-		if o.known && o.id == id {
+		if o.id == id {
 			return o, d.compare(path, old, o)
 		}
 	}
@@ -42,69 +60,62 @@ func (d *stateDiff) folder(path string, id ID, old *node, others []*node, depth 
 	if err != nil {
 		return nil, err
 	}
-	if t.Len() == 0 && depth > 0 {
+	if depth > 0 && (t.Len() == 0 || old != nil && len(old.dir.kids) == 0) {
 		return nil, fmt.Errorf("%w: empty folder %q", errUnfit, path)
 	}
-	n := &node{mode: ModeDir, id: id, known: true, names: make([]string, t.Len()), kids: make([]*node, t.Len())}
+	n := folderOf(t, id, make([]*node, t.Len()))
 	d.made = append(d.made, n)
 	if old == nil {
-		old = &node{mode: ModeDir}
-	} else if err := old.load(d.read); err != nil {
-		return nil, err
-	} else if depth > 0 && len(old.names) == 0 {
-		return nil, fmt.Errorf("%w: empty folder %q", errUnfit, path)
+		old = newFolder(nil)
 	}
-	kept, same := 0, true // same: the kept names stand in the same order
 	for i := range t.Len() {
 		x := t.entryAt(i)
 		var was *node
-		if j, ok := old.lookup(string(x.name)); ok {
-			was = old.kids[j]
-			n.names[i] = old.names[j] // shares the string
-			kept++
-			same = same && was.mode.IsDir() == x.mode.IsDir()
-		} else {
-			n.names[i] = string(x.name)
-		}
-		if was != nil && was.known && was.id == x.id && was.mode == x.mode {
-			n.kids[i] = was
-			continue
-		}
-		below, err := d.kidsOf(others, n.names[i])
-		if err != nil {
-			return nil, err
-		}
-		if n.kids[i], err = d.entry(join(path, n.names[i]), x, was, below, depth); err != nil {
-			return nil, err
-		}
-	}
-	if kept < len(old.names) {
-		for j, name := range old.names {
-			if _, ok := n.lookup(name); ok {
+		if j, ok := old.dir.lookup(x.name); ok {
+			if e := old.dir.entryAt(j); e.id == x.id && e.mode == x.mode {
+				n.dir.kids[i] = old.dir.kids[j]
 				continue
 			}
-			if err := d.compare(join(path, name), old.kids[j], nil); err != nil {
+			if was, err = old.dir.kid(j, d.load); err != nil {
 				return nil, err
 			}
 		}
+		below, err := d.kidsOf(others, x.name)
+		if err != nil {
+			return nil, err
+		}
+		if n.dir.kids[i], err = d.entry(join(path, string(x.name)), x, was, below, depth); err != nil {
+			return nil, err
+		}
 	}
-	if same && kept == t.Len() && kept == len(old.names) {
-		n.names = old.names
+	for j := range old.dir.kids {
+		name := old.dir.entryAt(j).name
+		if _, ok := t.lookup(name); ok {
+			continue
+		}
+		k, err := old.dir.kid(j, d.load)
+		if err != nil {
+			return nil, err
+		}
+		if err := d.compare(join(path, string(name)), k, nil); err != nil {
+			return nil, err
+		}
 	}
 	return n, nil
 }
 
 // kidsOf returns the entries of a name in several folders.
-func (d *stateDiff) kidsOf(folders []*node, name string) (kids []*node, err error) {
+func (d *stateDiff) kidsOf(folders []*node, name []byte) (kids []*node, err error) {
 	for _, o := range folders {
 		if !o.mode.IsDir() {
 			continue
 		}
-		if err := o.load(d.read); err != nil {
-			return nil, err
-		}
-		if j, ok := o.lookup(name); ok {
-			kids = append(kids, o.kids[j])
+		if j, ok := o.dir.lookup(name); ok {
+			k, err := o.dir.kid(j, d.load)
+			if err != nil {
+				return nil, err
+			}
+			kids = append(kids, k)
 		}
 	}
 	return kids, nil
@@ -113,7 +124,7 @@ func (d *stateDiff) kidsOf(folders []*node, name string) (kids []*node, err erro
 func (d *stateDiff) entry(path string, x rawEntry, was *node, others []*node, depth int) (*node, error) {
 	if x.mode.IsDir() {
 		if was != nil && !was.mode.IsDir() {
-			d.changes = append(d.changes, leafChange{path, was, nil})
+			d.note(path, was, nil)
 			was = nil
 		}
 		return d.folder(path, x.id, was, others, depth+1)
@@ -125,83 +136,85 @@ func (d *stateDiff) entry(path string, x rawEntry, was *node, others []*node, de
 		was = nil
 	}
 	for _, o := range others {
-		if o.known && o.id == x.id && o.mode == x.mode {
-			d.changes = append(d.changes, leafChange{path, was, o})
+		if o.id == x.id && o.mode == x.mode {
+			d.note(path, was, o)
 			return o, nil
 		}
 	}
-	n := lazyNode(x.mode, x.id)
-	if err := n.load(d.read); err != nil {
+	n, err := d.load(x.mode, x.id)
+	if err != nil {
 		return nil, err
 	}
 	if x.mode.Kind() == KindBlob {
 		d.made = append(d.made, n)
 	}
-	d.changes = append(d.changes, leafChange{path, was, n})
+	d.note(path, was, n)
 	return n, nil
 }
 
-// compare notes the files that differ between two nodes of known ids, either of
-// which may be nil.
+// compare notes the files that differ between two nodes, either of which may be
+// nil.
 func (d *stateDiff) compare(path string, a, b *node) error {
-	switch {
-	case a == b || a != nil && b != nil && a.id == b.id && a.mode == b.mode && a.known && b.known:
-		return nil
-	case a != nil && a.mode.IsDir():
-		if err := a.load(d.read); err != nil {
-			return err
-		}
-	case b == nil || !b.mode.IsDir():
-		if b != nil {
-			if err := b.load(d.read); err != nil {
-				return err
-			}
-		}
-		d.changes = append(d.changes, leafChange{path, a, b})
+	if a == b || a != nil && b != nil && a.id == b.id && a.mode == b.mode {
 		return nil
 	}
-	if a != nil && !a.mode.IsDir() {
-		d.changes = append(d.changes, leafChange{path, a, nil})
+	aDir, bDir := a != nil && a.mode.IsDir(), b != nil && b.mode.IsDir()
+	if !aDir && !bDir {
+		d.note(path, a, b)
+		return nil
+	}
+	if a != nil && !aDir {
+		d.note(path, a, nil)
 		a = nil
 	}
-	if path != "" && a != nil && len(a.names) == 0 {
+	if path != "" && (a != nil && len(a.dir.kids) == 0 || bDir && len(b.dir.kids) == 0) {
 		return fmt.Errorf("%w: empty folder %q", errUnfit, path)
 	}
-	if b != nil && !b.mode.IsDir() {
+	if b != nil && !bDir {
 		if err := d.compare(path, nil, b); err != nil {
 			return err
 		}
 		b = nil
 	}
 	if b != nil {
-		if err := b.load(d.read); err != nil {
+		if err := d.entries(path, b, a, func(path string, kid, was *node) error { return d.compare(path, was, kid) }); err != nil {
 			return err
 		}
-		if path != "" && len(b.names) == 0 {
-			return fmt.Errorf("%w: empty folder %q", errUnfit, path)
-		}
-		for i, name := range b.names {
-			var was *node
-			if a != nil {
-				if j, ok := a.lookup(name); ok {
-					was = a.kids[j]
-				}
-			}
-			if err := d.compare(join(path, name), was, b.kids[i]); err != nil {
-				return err
-			}
-		}
 	}
-	if a != nil {
-		for j, name := range a.names {
-			if b != nil {
-				if _, ok := b.lookup(name); ok {
+	if a == nil {
+		return nil
+	}
+	return d.entries(path, a, b, func(path string, kid, now *node) error {
+		if now != nil {
+			return nil
+		}
+		return d.compare(path, kid, nil)
+	})
+}
+
+// entries visits a folder's entries, each with what another folder, or nil, has
+// of that name. Equal ones are left out.
+func (d *stateDiff) entries(path string, n, other *node, visit func(path string, kid, same *node) error) error {
+	for i := range n.dir.kids {
+		e := n.dir.entryAt(i)
+		var same *node
+		if other != nil {
+			if j, ok := other.dir.lookup(e.name); ok {
+				if o := other.dir.entryAt(j); o.id == e.id && o.mode == e.mode {
 					continue
 				}
+				var err error
+				if same, err = other.dir.kid(j, d.load); err != nil {
+					return err
+				}
 			}
-			if err := d.compare(join(path, name), a.kids[j], nil); err != nil {
-				return err
-			}
+		}
+		kid, err := n.dir.kid(i, d.load)
+		if err != nil {
+			return err
+		}
+		if err := visit(join(path, string(e.name)), kid, same); err != nil {
+			return err
 		}
 	}
 	return nil

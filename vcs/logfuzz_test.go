@@ -50,7 +50,7 @@ func sampleLog(t testing.TB) ([][]byte, []Object) {
 		c.Committer = c.Author
 		head = work.put(KindCommit, c.Encode(nil))
 		if i%40 == 39 || i == 129 {
-			st, err := l.stage(work.objs, nil, work)
+			st, err := l.stage(&group{objs: work.objs}, nil, staged{work})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -64,6 +64,11 @@ func sampleLog(t testing.TB) ([][]byte, []Object) {
 	}
 	return records, all
 }
+
+// staged is the source of a group that has no notes.
+type staged struct{ *scratch }
+
+func (staged) root(ID) *node { return nil }
 
 // logSource reads from a log as scratch wants it.
 type logSource struct{ *oplog }

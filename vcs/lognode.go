@@ -1,113 +1,150 @@
 package vcs
 
 import (
+	"crypto/sha1"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
 // node is a file or a folder of one state of the tree: a persistent tree in
-// which states share what is equal. Ids of folders are computed when somebody
-// asks, so that going through history costs no hashing. What one state shares
-// with another is not changed, except that ids, and the content of lazy nodes,
-// are filled in.
+// which states share what is equal. A node may be changed only by the owner
+// that made it; once that is gone it never changes, and then its id is known.
 type node struct {
 	mode  Mode
 	known bool // id is right
-	lazy  bool // content or kids are still to be read by the id
 	id    ID
-	file  []byte   // content of a file
-	names []string // of a folder, in Git's order; never changed in place
-	kids  []*node
-	owner *owner // who may change it in place
+	owner *owner
+	file  []byte  // content of a file
+	dir   *folder // of a folder
 }
 
 // owner is one run of changes; the nodes that it made are its own to change.
-type owner struct{ _ byte }
+type owner struct {
+	collect bool
+	made    []*node // when collect is set
+}
+
+// folder is the inside of a folder: its object's content, in which a changed
+// entry is patched, and the nodes of its entries.
+type folder struct {
+	Tree        // its content lies behind headRoom in buf
+	buf  []byte // with room for the object's header in front
+	head int    // where the header starts
+	kids []*node
+	// stale says which kids' ids do not stand in the content yet: none (0), the
+	// one before (its place and one) or any (-1).
+	stale  int
+	ownOff bool // offsets are not shared with another version
+}
+
+// headRoom holds any tree's header.
+const headRoom = 16
+
+// loader reads what an entry of a tree names, where the node is not at hand.
+type loader func(m Mode, id ID) (*node, error)
 
 // objectSource reads an object that is kept natively.
 type objectSource func(ID) (Kind, []byte, error)
 
-// lazyNode stands for an object that is to be read when it is needed.
-func lazyNode(m Mode, id ID) *node {
-	return &node{mode: m, id: id, known: true, lazy: m.Kind() != KindCommit}
-}
-
-// load fills a lazy node in.
-func (n *node) load(read objectSource) error {
-	if !n.lazy {
-		return nil
+// load reads an object as a node. The kids of a folder are left to be loaded.
+func (read objectSource) load(m Mode, id ID) (*node, error) {
+	if m.Kind() == KindCommit {
+		return &node{mode: m, id: id, known: true}, nil
 	}
 	var content []byte
-	if n.id != EmptyTree {
-		kind, b, err := read(n.id)
+	if id != EmptyTree {
+		kind, b, err := read(id)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		if kind != n.mode.Kind() {
-			return fmt.Errorf("%w: %v is a %v, not a %v", ErrWrongKind, n.id, kind, n.mode.Kind())
+		if kind != m.Kind() {
+			return nil, fmt.Errorf("%w: %v is a %v, not a %v", ErrWrongKind, id, kind, m.Kind())
 		}
 		content = b
 	}
-	if n.mode.IsDir() {
-		t, err := ParseTree(content)
-		if err != nil {
-			return fmt.Errorf("tree %v: %w", n.id, err)
-		}
-		n.names, n.kids = make([]string, t.Len()), make([]*node, t.Len())
-		for i := range t.Len() {
-			x := t.Entry(i)
-			n.names[i], n.kids[i] = x.Name, lazyNode(x.Mode, x.ID)
-		}
-	} else {
-		n.file = content
+	if !m.IsDir() {
+		return &node{mode: m, id: id, known: true, file: content}, nil
 	}
-	n.lazy = false
-	return nil
+	t, err := ParseTree(content)
+	if err != nil {
+		return nil, fmt.Errorf("tree %v: %w", id, err)
+	}
+	return folderOf(t, id, make([]*node, t.Len())), nil
 }
 
-// search returns where an entry of that name and sort class stands or would
-// stand in a loaded folder.
-func (n *node) search(name string, folder bool) (int, bool) {
-	lo, hi := 0, len(n.names)
-	for lo < hi {
-		mid := int(uint(lo+hi) / 2)
-		switch c := compareEntryNames(n.names[mid], n.kids[mid].mode.IsDir(), name, folder); {
-		case c == 0:
-			return mid, true
-		case c < 0:
-			lo = mid + 1
-		default:
-			hi = mid
-		}
-	}
-	return lo, false
+// folderOf makes the node of a tree of a known id.
+func folderOf(t *Tree, id ID, kids []*node) *node {
+	n := newFolder(nil)
+	n.id, n.known = id, true
+	f := n.dir
+	f.buf = append(make([]byte, headRoom, headRoom+len(t.raw)), t.raw...)
+	f.off, f.kids = t.off, kids
+	f.frame()
+	return n
 }
 
-// lookup finds a name whichever kind it has.
-func (n *node) lookup(name string) (int, bool) {
-	if i, ok := n.search(name, false); ok {
+// newFolder returns an empty folder.
+func newFolder(o *owner) *node {
+	x := &struct {
+		node
+		folder
+	}{}
+	x.node = node{mode: ModeDir, owner: o, dir: &x.folder}
+	x.folder.buf = make([]byte, headRoom)
+	x.folder.frame()
+	return o.note(&x.node)
+}
+
+func newFile(m Mode, content []byte, o *owner) *node {
+	return o.note(&node{mode: m, file: content, owner: o})
+}
+
+func (o *owner) note(n *node) *node {
+	if o != nil && o.collect {
+		o.made = append(o.made, n)
+	}
+	return n
+}
+
+// frame writes the header after a change of the content's size.
+func (f *folder) frame() {
+	f.raw = f.buf[headRoom:]
+	var tmp [headRoom]byte
+	head := appendHeader(tmp[:0], KindTree, len(f.raw))
+	f.head = headRoom - len(head)
+	copy(f.buf[f.head:], head)
+}
+
+// kid returns the node of the i-th entry.
+func (f *folder) kid(i int, load loader) (*node, error) {
+	if k := f.kids[i]; k != nil {
+		return k, nil
+	}
+	e := f.entryAt(i)
+	return load(e.mode, e.id)
+}
+
+// find finds a name whichever kind it has; folder says which is likely.
+func (f *folder) find(name string, folder bool) (int, bool) {
+	first, second := ModeFile, ModeDir
+	if folder {
+		first, second = second, first
+	}
+	if i, ok := f.searchString(name, first); ok {
 		return i, true
 	}
-	return n.search(name, true)
+	return f.searchString(name, second)
 }
 
-// compareEntryNames is compareNames for strings.
-func compareEntryNames(a string, aDir bool, b string, bDir bool) int {
-	n := min(len(a), len(b))
-	if c := strings.Compare(a[:n], b[:n]); c != 0 {
-		return c
+// searchString is Tree.search.
+func (f *folder) searchString(name string, m Mode) (int, bool) {
+	var tmp [64]byte
+	if len(name) <= len(tmp) {
+		return f.search(tmp[:copy(tmp[:], name)], m)
 	}
-	return int(nameTail(a, n, aDir)) - int(nameTail(b, n, bDir))
-}
-
-func nameTail(name string, n int, folder bool) byte {
-	switch {
-	case n < len(name):
-		return name[n]
-	case folder:
-		return '/'
-	}
-	return 0
+	return f.search([]byte(name), m)
 }
 
 // own returns a folder that o may change: n itself or a copy.
@@ -116,108 +153,217 @@ func (n *node) own(o *owner) *node {
 		n.known = false
 		return n
 	}
-	return &node{mode: n.mode, names: n.names, kids: append(make([]*node, 0, len(n.kids)), n.kids...), owner: o}
+	x := &struct {
+		node
+		folder
+	}{}
+	x.node = node{mode: n.mode, owner: o, dir: &x.folder}
+	f := n.dir
+	x.folder = folder{buf: slices.Clone(f.buf), head: f.head, kids: slices.Clone(f.kids), stale: f.stale}
+	x.folder.Tree = Tree{raw: x.folder.buf[headRoom:], off: f.off}
+	return o.note(&x.node)
 }
 
-// with returns the folder with the file at a path replaced by what change makes
-// of it: nil stands for no file. Folders that become empty vanish, except the
-// outermost.
-func (n *node) with(path string, o *owner, read objectSource, change func(old *node) (*node, error)) (*node, error) {
-	if err := n.load(read); err != nil {
+// set puts a node of the same sort in the place of the i-th entry's.
+func (f *folder) set(i int, kid *node) {
+	old := f.kids[i]
+	f.kids[i] = kid
+	if old == nil || old.mode != kid.mode {
+		if f.entryAt(i).mode != kid.mode {
+			name := string(f.entryAt(i).name)
+			f.remove(i)
+			f.insert(name, kid)
+			return
+		}
+	}
+	if kid.known {
+		copy(f.raw[f.end(i)-len(kid.id):], kid.id[:])
+		return
+	}
+	f.mark(i)
+}
+
+// mark remembers that the i-th entry's id is to be patched.
+func (f *folder) mark(i int) {
+	switch f.stale {
+	case 0:
+		f.stale = i + 1
+	case i + 1:
+	default:
+		f.stale = -1
+	}
+}
+
+func (f *folder) ownOffsets() {
+	if !f.ownOff {
+		f.off, f.ownOff = append(make([]uint32, 0, len(f.off)+4), f.off...), true
+	}
+}
+
+func (f *folder) remove(i int) {
+	f.ownOffsets()
+	start, end := int(f.off[i]), f.end(i)
+	f.buf = append(f.buf[:headRoom+start], f.buf[headRoom+end:]...)
+	f.off = append(f.off[:i], f.off[i+1:]...)
+	for k := i; k < len(f.off); k++ {
+		f.off[k] -= uint32(end - start)
+	}
+	f.kids = slices.Delete(f.kids, i, i+1)
+	if f.stale != 0 {
+		f.stale = -1
+	}
+	f.frame()
+}
+
+func (f *folder) insert(name string, kid *node) {
+	f.ownOffsets()
+	i, _ := f.searchString(name, kid.mode)
+	at := len(f.raw)
+	if i < len(f.off) {
+		at = int(f.off[i])
+	}
+	var tmp [128]byte
+	entry := appendEntry(tmp[:0], kid.mode, name, kid.id)
+	f.buf = slices.Insert(f.buf, headRoom+at, entry...)
+	f.off = slices.Insert(f.off, i, uint32(at))
+	for k := i + 1; k < len(f.off); k++ {
+		f.off[k] += uint32(len(entry))
+	}
+	f.kids = slices.Insert(f.kids, i, kid)
+	if f.stale != 0 {
+		f.stale = -1
+	}
+	f.frame()
+	if !kid.known {
+		f.mark(i)
+	}
+}
+
+var (
+	errIsFile   = errors.New("a file is in the way")
+	errIsFolder = errors.New("a folder is in the way")
+)
+
+// leafChanger makes something of a file: nil stands for none.
+type leafChanger interface {
+	leaf(old *node) (*node, error)
+}
+
+type leafFunc func(old *node) (*node, error)
+
+func (f leafFunc) leaf(old *node) (*node, error) { return f(old) }
+
+// with returns the folder with the file at a path replaced by what c makes of it.
+// Folders that become empty vanish, except the
+// outermost. The error is errIsFile or errIsFolder where a file would take the
+// place of a folder, or a folder that of a file.
+func (n *node) with(path string, o *owner, load loader, c leafChanger) (*node, error) {
+	name, rest, below := strings.Cut(path, "/")
+	i, had := n.dir.find(name, below)
+	var old, now *node
+	var err error
+	if had {
+		old, err = n.dir.kid(i, load)
+		if e := n.dir.entryAt(i); err != nil && !below && !e.mode.IsDir() {
+			// A damaged file can still be replaced, then and in every replay.
+			old, err = &node{mode: e.mode, id: e.id, known: true}, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	isDir := had && old.mode.IsDir()
+	switch {
+	case below && isDir:
+		if now, err = old.with(rest, o, load, c); err == nil && len(now.dir.kids) == 0 {
+			now = nil
+		}
+	case below:
+		if now, err = newFolder(o).with(rest, o, load, c); err == nil && len(now.dir.kids) == 0 {
+			return n, nil
+		}
+		if had && err == nil {
+			err = errIsFile
+		}
+	case isDir:
+		if now, err = c.leaf(nil); err == nil && now == nil {
+			return n, nil
+		}
+		if err == nil {
+			err = errIsFolder
+		}
+	default:
+		now, err = c.leaf(old)
+	}
+	if err != nil {
 		return nil, err
 	}
-	name, rest, below := strings.Cut(path, "/")
-	i, had := n.lookup(name)
-	var old, now *node
-	if had {
-		old = n.kids[i]
-	}
-	var err error
-	if below {
-		sub := old
-		if !had || !old.mode.IsDir() {
-			sub = &node{mode: ModeDir, owner: o}
-		}
-		if now, err = sub.with(rest, o, read, change); err != nil {
-			return nil, err
-		}
-		if len(now.kids) == 0 && !now.lazy {
-			now = nil
-			if sub != old {
-				return n, nil
-			}
-		}
-	} else {
-		if had && old.mode.IsDir() {
-			old = nil
-		}
-		if now, err = change(old); err != nil {
-			return nil, err
-		}
-	}
-	if !had && now == nil {
+	if now == nil && !had || now != nil && now == old && now.known {
 		return n, nil
 	}
 	d := n.own(o)
-	if had && now != nil && now.mode.IsDir() == n.kids[i].mode.IsDir() {
-		d.kids[i] = now
+	if now != nil && had && d.dir.entryAt(i).mode.IsDir() == now.mode.IsDir() {
+		d.dir.set(i, now)
 		return d, nil
 	}
 	if had {
-		d.remove(i)
+		d.dir.remove(i)
 	}
 	if now != nil {
-		d.insert(name, now)
+		d.dir.insert(name, now)
 	}
 	return d, nil
 }
 
-func (n *node) remove(i int) {
-	n.names = append(append(make([]string, 0, len(n.names)), n.names[:i]...), n.names[i+1:]...)
-	n.kids = append(n.kids[:i], n.kids[i+1:]...)
-}
-
-func (n *node) insert(name string, kid *node) {
-	i, _ := n.search(name, kid.mode.IsDir())
-	names := make([]string, 0, len(n.names)+1)
-	n.names = append(append(append(names, n.names[:i]...), name), n.names[i:]...)
-	n.kids = append(n.kids, nil)
-	copy(n.kids[i+1:], n.kids[i:])
-	n.kids[i] = kid
-}
-
-// hash returns the node's id and tells made of every node whose id was not
-// known.
-func (n *node) hash(made func(*node)) ID {
-	if n.known {
+// hash makes the ids of a node and of all below known.
+func (n *node) hash() ID {
+	switch {
+	case n.known:
 		return n.id
-	}
-	if n.mode.IsDir() {
-		for _, k := range n.kids {
-			k.hash(made)
+	case n.mode.IsDir():
+		f := n.dir
+		switch {
+		case f.stale > 0:
+			f.patch(f.stale - 1)
+		case f.stale < 0:
+			for i, k := range f.kids {
+				if k != nil {
+					f.patch(i)
+				}
+			}
 		}
+		f.stale = 0
+		n.id = sha1.Sum(f.buf[f.head:])
+	default:
+		n.id = HashObject(KindBlob, n.file)
 	}
-	n.id = HashObject(n.mode.Kind(), n.content())
 	n.known = true
-	made(n)
 	return n.id
 }
 
-// content returns the object's content; the node is loaded and its kids' ids
-// are known.
+func (f *folder) patch(i int) {
+	id := f.kids[i].hash()
+	copy(f.raw[f.end(i)-len(id):], id[:])
+}
+
+// content returns the object's content; the ids below are known.
 func (n *node) content() []byte {
-	if !n.mode.IsDir() {
-		return n.file
+	if n.mode.IsDir() {
+		return n.dir.raw
 	}
-	size := 0
-	for _, name := range n.names {
-		size += len(name) + 8 + len(ID{})
+	return n.file
+}
+
+// each visits the node and all that is loaded below it.
+func (n *node) each(visit func(*node) (down bool)) {
+	if !visit(n) || n.dir == nil {
+		return
 	}
-	b := make([]byte, 0, size)
-	for i, k := range n.kids {
-		b = appendEntry(b, k.mode, n.names[i], k.id)
+	for _, k := range n.dir.kids {
+		if k != nil {
+			k.each(visit)
+		}
 	}
-	return b
 }
 
 // cutPath takes the first name off a path.

@@ -2,6 +2,45 @@ package vcs
 
 import "slices"
 
+// nodePool finds the trees and blobs of the heads by their ids. New nodes wait
+// in a list and are put in their places when somebody looks; when there are too
+// many of them, or of old ones, the pool is filled anew from the heads.
+type nodePool struct {
+	m     map[ID]*node
+	fresh []*node
+	live  int  // size when it was filled
+	stale bool // fresh nodes were left out
+}
+
+// add takes nodes in, which do not change any more.
+func (p *nodePool) add(made []*node) {
+	if p.stale {
+		return
+	}
+	if p.fresh = append(p.fresh, made...); len(p.fresh) > p.live/2+4096 {
+		p.fresh, p.stale = nil, true
+	}
+}
+
+// get returns the node of an id.
+func (p *nodePool) get(id ID) *node {
+	if len(p.fresh) > 0 {
+		if p.m == nil {
+			p.m = make(map[ID]*node, len(p.fresh))
+		}
+		for _, n := range p.fresh {
+			if n.known {
+				p.m[n.id] = n
+			}
+		}
+		p.fresh = nil
+	}
+	return p.m[id]
+}
+
+// full reports whether it is time to fill the pool anew.
+func (p *nodePool) full() bool { return p.stale || len(p.m) > 2*p.live+8192 }
+
 // adopt puts what the heads lead to into the pool, when a store is opened. What
 // cannot be read is left to whoever asks for it.
 func (l *oplog) adopt(refs []Ref) {
@@ -19,6 +58,14 @@ func (l *oplog) adopt(refs []Ref) {
 	})
 }
 
+// pooled returns the node of an id if it is in the pool.
+func (l *oplog) pooled(id ID) *node {
+	if l.pool.full() {
+		l.sweep(l.states.get)
+	}
+	return l.pool.get(id)
+}
+
 // sweep fills the pool anew with what the heads lead to. What else was in it can
 // be made again.
 func (l *oplog) sweep(state func(num uint32) *node) {
@@ -29,27 +76,18 @@ func (l *oplog) sweep(state func(num uint32) *node) {
 		}
 	}
 	slices.Sort(nums)
-	pool := make(map[ID]*node, l.live+l.live/8)
-	seen := make(map[*node]bool)
+	pool := make(map[ID]*node, l.pool.live+l.pool.live/8)
 	for _, num := range slices.Compact(nums) {
 		if root := state(num); root != nil {
-			root.mark(pool, seen)
+			root.each(func(n *node) bool {
+				if n.mode == ModeSubmodule {
+					return false
+				}
+				have := pool[n.id]
+				pool[n.id] = n
+				return have != n
+			})
 		}
 	}
-	l.pool, l.live = pool, len(pool)
-}
-
-// mark puts all that is loaded of a state into a pool.
-func (n *node) mark(pool map[ID]*node, seen map[*node]bool) {
-	if n.lazy || !n.known || n.mode == ModeSubmodule {
-		return
-	}
-	pool[n.id] = n
-	if !n.mode.IsDir() || seen[n] {
-		return
-	}
-	seen[n] = true
-	for _, k := range n.kids {
-		k.mark(pool, seen)
-	}
+	l.pool = nodePool{m: pool, live: len(pool)}
 }

@@ -18,31 +18,43 @@ func (l *oplog) ReadObject(id ID) (Kind, []byte, error) {
 
 // object is ReadObject with the lock held.
 func (l *oplog) object(id ID) (Kind, []byte, error) {
-	if n := l.pool[id]; n != nil {
-		return l.serve(n, false)
-	}
-	if n := l.recall.get(id); n != nil {
-		return l.serve(n, true)
-	}
-	num, ok := l.met(id)
-	if !ok {
-		if kind, content, err := l.history(id); !errors.Is(err, ErrNotFound) {
-			return kind, content, err
-		}
-		var err error
-		if num, ok, err = l.find(id); err != nil {
-			return 0, nil, err
-		}
-	}
-	if ok {
-		return l.commitObject(id, num)
-	}
-	kind, content, err := l.native(id)
+	kind, content, err := l.known(id)
 	if !errors.Is(err, ErrNotFound) {
 		return kind, content, err
 	}
 	if err := l.scan(id); err != nil {
 		return 0, nil, err
+	}
+	return l.history(id)
+}
+
+// known reads an object that can be told without going through history.
+func (l *oplog) known(id ID) (Kind, []byte, error) {
+	kind, content, err := l.near(id)
+	if !errors.Is(err, ErrNotFound) {
+		return kind, content, err
+	}
+	num, ok, err := l.find(id)
+	if err != nil {
+		return 0, nil, err
+	}
+	if ok {
+		return l.commitObject(id, num)
+	}
+	return l.native(id)
+}
+
+// near reads an object that is at hand, or of which somebody has seen the
+// commit.
+func (l *oplog) near(id ID) (Kind, []byte, error) {
+	if n := l.pooled(id); n != nil {
+		return l.serve(n, false)
+	}
+	if n := l.recall.get(id); n != nil {
+		return l.serve(n, true)
+	}
+	if num, ok := l.met(id); ok {
+		return l.commitObject(id, num)
 	}
 	return l.history(id)
 }
@@ -74,12 +86,9 @@ func (l *oplog) hint(id ID, num uint32) {
 // serve returns what a node stands for. The entries of a folder of history are
 // likely to be asked for next.
 func (l *oplog) serve(n *node, history bool) (Kind, []byte, error) {
-	if err := n.load(l.native); err != nil {
-		return 0, nil, err
-	}
-	if history {
-		for _, k := range n.kids {
-			if k.known && l.pool[k.id] == nil {
+	if history && n.dir != nil {
+		for _, k := range n.dir.kids {
+			if k != nil && l.pool.get(k.id) == nil {
 				l.recall.add(k)
 			}
 		}
@@ -125,12 +134,10 @@ func (l *oplog) notice(num uint32, root *node) error {
 			if n == nil {
 				continue
 			}
-			err := n.along(path, l.native, func(x *node) {
-				if x.known {
-					l.recall.add(x)
-					if k == 0 {
-						l.hint(x.id, num)
-					}
+			err := n.along(path, l.native.load, func(x *node) {
+				l.recall.add(x)
+				if k == 0 {
+					l.hint(x.id, num)
 				}
 			})
 			if err != nil {
@@ -149,22 +156,22 @@ func (l *oplog) key(num uint32) (string, error) {
 }
 
 // along visits the nodes on a path, as far as there are any.
-func (n *node) along(path string, read objectSource, visit func(*node)) error {
+func (n *node) along(path string, load loader, visit func(*node)) error {
 	for {
 		visit(n)
 		if path == "" || !n.mode.IsDir() {
 			return nil
 		}
-		if err := n.load(read); err != nil {
-			return err
-		}
 		var name string
 		name, path = cutPath(path)
-		i, ok := n.lookup(name)
+		i, ok := n.dir.find(name, path != "")
 		if !ok {
 			return nil
 		}
-		n = n.kids[i]
+		var err error
+		if n, err = n.dir.kid(i, load); err != nil {
+			return err
+		}
 	}
 }
 
@@ -214,7 +221,7 @@ func (l *oplog) state(num uint32) (*node, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := new(owner)
+	o := &owner{collect: len(chain) < 64}
 	every := max(4096, len(chain)/6)
 	since := 0
 	for k := len(chain) - 1; k >= 0; k-- {
@@ -228,16 +235,17 @@ func (l *oplog) state(num uint32) (*node, error) {
 		if since++; since < every && k > 0 {
 			continue
 		}
-		root.hash(func(n *node) {
-			if len(chain) < 64 {
+		root.hash()
+		for _, n := range o.made {
+			if n.known {
 				l.recall.add(n)
 			}
-		})
+		}
 		if want := v.tree(i); root.id != want {
 			return nil, fmt.Errorf("%w: log: the tree of commit %d hashes to %v, not to %v", ErrCorrupt, chain[k], root.id, want)
 		}
 		l.states.add(chain[k], root, since)
-		o, since = new(owner), 0
+		o, since = &owner{collect: o.collect}, 0
 	}
 	return root, nil
 }
@@ -259,7 +267,7 @@ func (l *oplog) nearest(num uint32) (root *node, chain []uint32, err error) {
 		}
 		parents, err := v.parentsOf(i)
 		if err != nil || len(parents) == 0 {
-			return &node{mode: ModeDir, owner: new(owner)}, chain, err
+			return newFolder(nil), chain, err
 		}
 		kind, content, err := l.native(parents[0].id)
 		if err != nil {
@@ -269,7 +277,8 @@ func (l *oplog) nearest(num uint32) (root *node, chain []uint32, err error) {
 		if kind != KindCommit || err != nil {
 			return nil, nil, fmt.Errorf("%w: %v is not a commit", ErrCorrupt, parents[0].id)
 		}
-		return lazyNode(ModeDir, c.Tree), chain, nil
+		root, err = l.native.load(ModeDir, c.Tree)
+		return root, chain, err
 	}
 }
 
@@ -282,23 +291,20 @@ func (l *oplog) apply(v *segView, i uint32, root *node, o *owner) (*node, error)
 		if err != nil {
 			return err
 		}
-		root, err = root.with(path, o, l.native, func(old *node) (*node, error) {
+		root, err = root.with(path, o, l.native.load, leafFunc(func(old *node) (*node, error) {
 			switch c.kind {
 			case changeRemove:
 				return nil, nil
 			case changeLink:
-				return lazyNode(ModeSubmodule, c.link), nil
+				return &node{mode: ModeSubmodule, id: c.link, known: true}, nil
 			}
 			var was []byte
 			if old != nil {
-				if err := old.load(l.native); err != nil {
-					return nil, err
-				}
 				was = old.file
 			}
 			content, err := x.content(was)
-			return &node{mode: c.mode, file: content}, err
-		})
+			return newFile(c.mode, content, o), err
+		}))
 		return err
 	})
 	return root, err

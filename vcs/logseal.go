@@ -21,7 +21,11 @@ func (st *stager) finish() {
 		size += 40 + len(recs[i].message.args)
 	}
 	if len(tail) >= maxTail || len(tail) > 0 && size >= maxSegment {
-		if old, err := l.tailRecords(tail); err == nil {
+		old, err := l.rest, error(nil)
+		if old == nil {
+			old, err = l.tailRecords(tail)
+		}
+		if err == nil {
 			first, firstKey, recs = tail[0].first, tail[0].firstKey, append(old, recs...)
 			out.folded = len(tail)
 			for _, n := range l.tail {
@@ -31,6 +35,7 @@ func (st *stager) finish() {
 	}
 	keys := append(l.keys[firstKey:len(l.keys):len(l.keys)], out.keys...)
 	b := &segmentBuilder{first: first, firstKey: firstKey}
+	open := 0 // the first record that is not sealed
 	for i := range recs {
 		b.add(&recs[i])
 		for _, c := range recs[i].changes {
@@ -40,15 +45,24 @@ func (st *stager) finish() {
 		}
 		if b.size() >= maxSegment {
 			out.add(b, true)
+			open = i + 1
 			b = &segmentBuilder{first: b.first + b.n, firstKey: b.firstKey + uint32(len(b.newKeys))}
 		}
 	}
 	if b.n > 0 {
 		out.add(b, false)
 	}
-	for i := max(0, len(st.recs)-maxStates/2); i < len(st.recs); i++ {
-		num := l.n + uint32(i)
-		out.states = append(out.states, stagedState{num, st.roots[num]})
+	switch {
+	case open > 0 || out.folded > 0 || len(tail) == 0:
+		out.rest = recs[open:]
+	case l.rest != nil:
+		out.rest = append(l.rest[:len(l.rest):len(l.rest)], recs...)
+	}
+	for num, left := l.n+uint32(len(st.recs)), maxStates/2; left > 0 && num > l.n; left-- {
+		num--
+		if root := st.roots[num]; root != nil {
+			out.states = append(out.states, stagedState{out.ids[num-l.n], num, root, 1})
+		}
 	}
 }
 
@@ -158,17 +172,18 @@ func (l *oplog) publish(st *stagedLog, refs []RefUpdate) error {
 		}
 		l.add(s, keys[min(len(keys), max(0, len(l.keys)-int(s.firstKey))):], x.parts)
 	}
-	for id, num := range st.nums {
-		l.remember(id, num)
+	l.rest = st.rest
+	first := l.n - uint32(len(st.ids))
+	for i := max(0, len(st.ids)-maxRemembered); i < len(st.ids); i++ {
+		l.remember(st.ids[i], first+uint32(i))
 	}
 	for _, x := range st.states {
-		l.states.add(x.num, x.root, 1)
+		l.remember(x.id, x.num)
+		l.states.add(x.num, x.root, x.cost)
 	}
-	for _, n := range st.made {
-		l.pool[n.id] = n
-	}
-	if len(l.pool) > 2*l.live+8192 {
-		l.sweep(l.states.get)
-	}
+	l.pool.add(st.made)
 	return nil
 }
+
+// maxRemembered bounds the commits of one group whose numbers are remembered.
+const maxRemembered = 64

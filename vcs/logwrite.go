@@ -7,8 +7,8 @@ import (
 	"slices"
 )
 
-// stagedLog is what one group of objects becomes in the log. It counts when
-// the backend has taken it.
+// stagedLog is what one group becomes in the log. It counts when the backend
+// has taken it.
 type stagedLog struct {
 	records [][]byte // for Batch.Log
 	fold    int      // for Batch.Fold
@@ -16,8 +16,9 @@ type stagedLog struct {
 
 	segs   []stagedSegment // the last ones of the log afterwards
 	folded int             // segments of the log that they take the place of
+	rest   []logRecord     // those of the segments that are not sealed
 	keys   []string
-	nums   map[ID]uint32
+	ids    []ID // of the commits
 	states []stagedState
 	made   []*node
 }
@@ -28,66 +29,98 @@ type stagedSegment struct {
 }
 
 type stagedState struct {
+	id   ID
 	num  uint32
 	root *node
+	cost int
 }
 
-// stager turns the objects of one group into records.
+// groupSource reads what is not in the log yet, for the group that is staged,
+// without asking the log for it.
+type groupSource interface {
+	ObjectReader
+	TreeReader
+	root(commit ID) *node // nil when it is not at hand
+}
+
+// stager turns one group into records.
 type stager struct {
 	*oplog
-	src     ObjectReader // reads the group's objects, and all older ones
-	objs    []Object
+	src     groupSource
 	out     *stagedLog
 	recs    []logRecord
 	roots   map[uint32]*node
 	keyNo   map[string]uint32 // of new keys
+	nums    map[ID]uint32     // of the group's commits; catches up with out.ids
 	covered map[ID]bool
 }
 
-// stage turns objects into records: those of commits whose first parent is
-// known; what they do not cover and foreign vouches for is kept natively. Src
-// reads the group's objects and older ones without asking the log for them
-// while it is locked.
-func (l *oplog) stage(objs []Object, foreign map[int]bool, src ObjectReader) (*stagedLog, error) {
+// stage turns a group into records: notes, and commits whose first parent is
+// known; what they do not cover and somebody else vouches for is kept natively.
+func (l *oplog) stage(g *group, frozen []stagedState, src groupSource) (*stagedLog, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	st := &stager{oplog: l, src: src, objs: objs, out: &stagedLog{nums: make(map[ID]uint32)},
-		roots: make(map[uint32]*node), keyNo: make(map[string]uint32), covered: make(map[ID]bool)}
-	for i, o := range objs {
-		if o.Kind != KindCommit {
-			continue
-		}
-		if foreign[i] {
-			if _, ok, err := l.find(o.ID); err != nil || ok {
-				st.covered[o.ID] = true
-				continue
-			}
-		}
-		switch err := st.commit(o); {
-		case err == nil:
-			st.covered[o.ID] = true
-		case errors.Is(err, errUnfit) || errors.Is(err, ErrNotFound):
-			if err := st.keepNative(o); err != nil {
+	st := &stager{oplog: l, src: src, out: new(stagedLog), recs: make([]logRecord, 0, len(g.notes)),
+		roots: make(map[uint32]*node), keyNo: make(map[string]uint32), nums: make(map[ID]uint32), covered: make(map[ID]bool)}
+	notes := g.notes
+	for i := range g.objs {
+		for ; len(notes) > 0 && notes[0].at <= i; notes = notes[1:] {
+			if err := st.note(&notes[0]); err != nil {
 				return nil, err
 			}
-		default:
+		}
+		if err := st.object(g.objs[i], g.foreign[i]); err != nil {
 			return nil, err
 		}
 	}
-	for i, o := range objs {
-		if foreign[i] && !st.covered[o.ID] {
+	for i := range notes {
+		if err := st.note(&notes[i]); err != nil {
+			return nil, err
+		}
+	}
+	for i, o := range g.objs {
+		if g.foreign[i] && !st.covered[o.ID] {
 			st.out.natives = append(st.out.natives, o)
+		}
+	}
+	for _, x := range frozen {
+		num, ok, err := st.number(x.id)
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			x.num = num
+			st.out.states = append(st.out.states, x)
 		}
 	}
 	st.finish()
 	return st.out, nil
 }
 
+// object makes a record of a commit that came as objects.
+func (st *stager) object(o Object, foreign bool) error {
+	if o.Kind != KindCommit {
+		return nil
+	}
+	if foreign {
+		if _, ok, err := st.find(o.ID); err != nil || ok {
+			st.covered[o.ID] = true
+			return nil
+		}
+	}
+	err := st.commit(o)
+	if errors.Is(err, errUnfit) || errors.Is(err, ErrNotFound) {
+		return st.keepNative(o)
+	}
+	st.covered[o.ID] = true
+	return err
+}
+
 // read reads an object of the group or an older one.
 func (st *stager) read(id ID) (Kind, []byte, error) {
 	kind, content, err := st.src.ReadObject(id)
 	if errors.Is(err, ErrNotFound) {
-		return st.object(id)
+		return st.oplog.object(id)
 	}
 	return kind, content, err
 }
@@ -96,10 +129,8 @@ func (st *stager) readTree(id ID) (*Tree, error) {
 	if id == EmptyTree {
 		return &Tree{}, nil
 	}
-	if r, ok := st.src.(TreeReader); ok {
-		if t, err := r.ReadTree(id); err == nil {
-			return t, nil
-		}
+	if t, err := st.src.ReadTree(id); err == nil {
+		return t, nil
 	}
 	_, content, err := st.read(id)
 	if err != nil {
@@ -110,7 +141,14 @@ func (st *stager) readTree(id ID) (*Tree, error) {
 
 // number returns where a commit is in the log.
 func (st *stager) number(id ID) (uint32, bool, error) {
-	if num, ok := st.out.nums[id]; ok {
+	ids := st.out.ids
+	if n := len(ids); n > 0 && ids[n-1] == id {
+		return st.n + uint32(n-1), true, nil
+	}
+	for i := len(st.nums); i < len(ids); i++ {
+		st.nums[ids[i]] = st.n + uint32(i)
+	}
+	if num, ok := st.nums[id]; ok {
 		return num, true, nil
 	}
 	return st.find(id)
@@ -120,6 +158,9 @@ func (st *stager) number(id ID) (uint32, bool, error) {
 func (st *stager) rootOf(p logParent) (*node, error) {
 	if !p.native {
 		if root := st.roots[p.num]; root != nil {
+			return root, nil
+		}
+		if root := st.src.root(p.id); root != nil {
 			return root, nil
 		}
 		return st.state(p.num)
@@ -132,7 +173,7 @@ func (st *stager) rootOf(p logParent) (*node, error) {
 	if err != nil || kind != KindCommit {
 		return nil, fmt.Errorf("%w: parent %v", errUnfit, p.id)
 	}
-	return lazyNode(ModeDir, c.Tree), nil
+	return objectSource(st.read).load(ModeDir, c.Tree)
 }
 
 // commit makes the record of a commit.
@@ -142,7 +183,7 @@ func (st *stager) commit(o Object) error {
 		return fmt.Errorf("%w: %w", errUnfit, err)
 	}
 	rec := logRecord{id: o.ID, tree: c.Tree, time: c.Committer.When.Unix()}
-	old := &node{mode: ModeDir}
+	old := newFolder(nil)
 	var others []*node
 	for i, p := range c.Parents {
 		x := logParent{id: p}
@@ -169,76 +210,90 @@ func (st *stager) commit(o Object) error {
 		}
 		rec.raw = append([]byte{}, raw...)
 	}
-	d := stateDiff{read: st.read, tree: st.readTree}
+	d := stateDiff{load: objectSource(st.read).load, tree: st.readTree}
 	root, err := d.folder("", c.Tree, old, others, 0)
 	if err != nil {
 		return err
 	}
-	if err := st.texts(&rec, c, d.changes); err != nil {
-		return err
+	sortChanges(d.changes)
+	if rec.raw == nil {
+		rec.who = people(c)
 	}
-	num := st.n + uint32(len(st.recs))
-	st.recs = append(st.recs, rec)
-	st.out.nums[o.ID] = num
+	num := st.record(rec, c.Message, d.changes)
 	st.roots[num] = root
 	for _, n := range d.made {
 		st.covered[n.id] = true
-		n.lazy = false
 	}
 	st.out.made = append(st.out.made, d.made...)
 	return nil
 }
 
-// texts writes message and values. Removals go first, so that a folder can take
-// the place of a file.
-func (st *stager) texts(rec *logRecord, c *Commit, changes []leafChange) error {
+// note makes the record of a commit that was made here.
+func (st *stager) note(n *note) error {
+	rec := logRecord{id: n.id, tree: n.tree, time: n.time, who: n.who, parents: make([]logParent, len(n.parents))}
+	for i, p := range n.parents {
+		num, ok, err := st.number(p)
+		if err != nil {
+			return err
+		}
+		rec.parents[i] = logParent{num: num, native: !ok, id: p}
+	}
+	st.record(rec, n.message, n.changes)
+	return nil
+}
+
+// record adds a commit to the group's records and returns its number.
+func (st *stager) record(rec logRecord, message string, changes []leafChange) uint32 {
+	st.texts(&rec, message, changes)
+	st.recs = append(st.recs, rec)
+	st.out.ids = append(st.out.ids, rec.id)
+	return st.n + uint32(len(st.recs)-1)
+}
+
+// sortChanges puts removals first, so that a folder can take the place of a
+// file.
+func sortChanges(changes []leafChange) {
 	slices.SortStableFunc(changes, func(a, b leafChange) int {
 		switch {
-		case (a.now == nil) == (b.now == nil):
+		case (a.now.mode == 0) == (b.now.mode == 0):
 			return 0
-		case a.now == nil:
+		case a.now.mode == 0:
 			return -1
 		}
 		return 1
 	})
+}
+
+// texts writes message and values.
+func (st *stager) texts(rec *logRecord, message string, changes []leafChange) {
 	ctx := textContext{time: rec.time, self: true}
 	if len(changes) > 0 {
 		ctx.leaf = leafName(changes[0].path)
 	}
 	if rec.raw == nil {
-		rec.who = people(c)
-		rec.message = st.write(&st.messages, ctx, c.Message)
-		ctx.message = words(c.Message)
+		rec.message = st.write(&st.messages, ctx, message)
+		ctx.message = words(message)
 	}
 	ctx.self = false
 	rec.changes = make([]logChange, len(changes))
-	for i, x := range changes {
-		out := &rec.changes[i]
+	for i := range changes {
+		x, out := &changes[i], &rec.changes[i]
 		out.key = st.keyOf(x.path)
-		switch {
-		case x.now == nil:
+		switch x.now.mode {
+		case 0:
 			out.kind = changeRemove
 			continue
-		case x.now.mode == ModeSubmodule:
+		case ModeSubmodule:
 			out.kind, out.link = changeLink, x.now.id
 			continue
-		case x.now.mode != ModeFile:
+		case ModeFile:
+		default:
 			out.kind, out.mode = changeMode, x.now.mode
 		}
 		ctx.leaf = leafName(x.path)
-		ctx.setOld("")
-		if x.old != nil {
-			if err := x.old.load(st.read); err != nil {
-				return err
-			}
-			ctx.setOld(string(x.old.file))
-		}
-		if err := x.now.load(st.read); err != nil {
-			return err
-		}
-		out.text = st.write(&st.values, ctx, string(x.now.file))
+		ctx.setOld(string(x.old.content))
+		out.text = st.write(&st.values, ctx, string(x.now.content))
 	}
-	return nil
 }
 
 // write is textDict.write, checked by reading it back.

@@ -14,7 +14,8 @@ type oplog struct {
 
 	mu     sync.Mutex
 	segs   []*segment
-	tail   []int // log records of each segment that is not sealed yet, the newest segments
+	tail   []int       // log records of each segment that is not sealed yet, the newest segments
+	rest   []logRecord // of those segments; nil when nobody has needed them yet
 	n      uint32
 	keys   []string
 	keyNo  map[string]uint32
@@ -23,8 +24,7 @@ type oplog struct {
 	recent, older map[ID]uint32 // numbers of new commits and of some that were met
 	states        stateCache
 	heads         map[string]ID // what refs point to, as far as it is saved
-	pool          map[ID]*node  // trees and blobs of the heads, and some that were
-	live          int           // size of the pool when it was swept
+	pool          nodePool      // trees and blobs of the heads, and some that were
 	recall        nodeCache     // trees and blobs of history that were read
 	hints         hintTable     // commits in which objects of history are
 	scanned       uint32        // commits below have been hinted
@@ -42,7 +42,6 @@ func newOplog(native objectSource) *oplog {
 		keyNo:  make(map[string]uint32),
 		recent: make(map[ID]uint32),
 		heads:  make(map[string]ID),
-		pool:   make(map[ID]*node),
 	}
 }
 

@@ -50,7 +50,7 @@ func (s *Store) AddObjects(ctx context.Context, objs []Object) error {
 		}
 		checked[i] = Object{id, o.Kind, o.Content}
 	}
-	return s.publish(ctx, checked, nil, true)
+	return s.publish(ctx, checked, nil, nil, true)
 }
 
 // MaxObject is the largest object that a store takes, in bytes of content.
@@ -108,16 +108,22 @@ func (s *Store) UpdateRefs(ctx context.Context, updates []RefUpdate) error {
 			return fmt.Errorf("ref %s: %w: %v is a %v, not a commit", u.Name, ErrWrongKind, u.New, kind)
 		}
 	}
-	return s.publish(ctx, nil, updates, false)
+	return s.publish(ctx, nil, nil, updates, false)
 }
 
-// publish adds objects and moves refs in one step and tells the watchers.
-// Foreign objects are kept even if no commit leads to them.
-func (s *Store) publish(ctx context.Context, objs []Object, updates []RefUpdate, foreign bool) error {
+// publish adds objects, or a note, and moves refs in one step and tells the
+// watchers. Foreign objects are kept even if no commit leads to them.
+func (s *Store) publish(ctx context.Context, objs []Object, n *note, updates []RefUpdate, foreign bool) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := s.waitForRoom(ctx); err != nil {
-		return err
+	if s.closed {
+		return ErrClosed
+	}
+	if n == nil {
+		// Whoever made a note has waited before, without a work tree in hand.
+		if err := s.waitForRoom(ctx); err != nil {
+			return err
+		}
 	}
 	for _, u := range updates {
 		if have := s.refs[u.Name]; have != u.Old {
@@ -127,12 +133,15 @@ func (s *Store) publish(ctx context.Context, objs []Object, updates []RefUpdate,
 	if err := s.checkFolders(updates); err != nil {
 		return err
 	}
-	if len(objs) == 0 && !slices.ContainsFunc(updates, func(u RefUpdate) bool { return u.Old != u.New }) {
+	if len(objs) == 0 && n == nil && !slices.ContainsFunc(updates, func(u RefUpdate) bool { return u.Old != u.New }) {
 		return nil
 	}
 	g := s.openGroup()
 	for _, o := range objs {
 		s.pending += g.add(o, foreign)
+	}
+	if n != nil {
+		s.pending += g.addNote(n)
 	}
 	for _, u := range updates {
 		if u.Old == u.New {
@@ -153,6 +162,13 @@ func (s *Store) publish(ctx context.Context, objs []Object, updates []RefUpdate,
 	}
 	signal(s.wake)
 	return nil
+}
+
+// awaitRoom is waitForRoom without the lock.
+func (s *Store) awaitRoom(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.waitForRoom(ctx)
 }
 
 // waitForRoom holds writers back while more than MaxPending is unsaved. The
@@ -186,6 +202,9 @@ func (s *Store) waitForRoom(ctx context.Context) error {
 // checkFolders refuses refs that would be both a ref and a folder of refs,
 // which a Git directory cannot hold. The lock is held.
 func (s *Store) checkFolders(updates []RefUpdate) error {
+	if !slices.ContainsFunc(updates, func(u RefUpdate) bool { return u.Old.IsZero() && !u.New.IsZero() }) {
+		return nil
+	}
 	after := make(map[string]bool, len(updates)) // whether an updated ref exists
 	for _, u := range updates {
 		after[u.Name] = !u.New.IsZero()

@@ -13,6 +13,7 @@ type scratch struct {
 	objs  []Object
 	trees map[ID]*Tree
 	other map[ID]int // index in objs of what is not a tree
+	note  *note      // the commit, when there is one
 }
 
 func newScratch(base source) *scratch { return &scratch{base: base} }
@@ -65,9 +66,11 @@ func (w *scratch) putAs(id ID, k Kind, content []byte) {
 	w.objs = append(w.objs, Object{id, k, content})
 }
 
-// edit sets the file at a path to a blob, or removes it when the id is zero.
+// edit sets the file at a path to a blob, or removes it when mode and id are
+// zero.
 type edit struct {
 	path    string
+	mode    Mode
 	id      ID
 	content []byte // of the blob
 }
@@ -89,26 +92,26 @@ func checkPath(path string) error {
 // maxDepth bounds recursion over trees.
 const maxDepth = 256
 
+// lastEdits sorts edits and leaves the last one of each path.
+func lastEdits(edits []edit) []edit {
+	if len(edits) < 2 {
+		return edits
+	}
+	slices.SortStableFunc(edits, func(a, b edit) int { return comparePaths(a.path, b.path) })
+	kept := edits[:0]
+	for i, e := range edits {
+		if i+1 == len(edits) || edits[i+1].path != e.path {
+			kept = append(kept, e)
+		}
+	}
+	return kept
+}
+
 // editTree applies edits to a tree and returns the new root: the same id when
 // nothing changed. Only the folders on the edited paths are rebuilt. Of several
 // edits of one path the last one counts. Folders that become empty vanish.
 func (w *scratch) editTree(root ID, edits []edit) (ID, error) {
-	for _, e := range edits {
-		if err := checkPath(e.path); err != nil {
-			return ID{}, err
-		}
-	}
-	if len(edits) > 1 {
-		slices.SortStableFunc(edits, func(a, b edit) int { return comparePaths(a.path, b.path) })
-		kept := edits[:0]
-		for i, e := range edits {
-			if i+1 == len(edits) || edits[i+1].path != e.path {
-				kept = append(kept, e)
-			}
-		}
-		edits = kept
-	}
-	return w.editFolder(root, edits, 0)
+	return w.editFolder(root, lastEdits(edits), 0)
 }
 
 // editFolder applies sorted edits whose paths start, from byte skip on, in the

@@ -69,6 +69,7 @@ type Store struct {
 	objects ObjectReader
 	log     *oplog // nil when the backend stores all objects; then it is objects too
 	cache   cache
+	work    workTrees // of a log
 
 	mu       sync.RWMutex
 	refs     map[string]ID
@@ -165,6 +166,9 @@ func (s *Store) Close() error {
 func (s *Store) ReadObject(id ID) (Kind, []byte, error) {
 	if o, ok := s.queued(id); ok {
 		return o.Kind, o.Content, nil
+	}
+	if s.log != nil {
+		return s.readLog(id)
 	}
 	return s.objects.ReadObject(id)
 }

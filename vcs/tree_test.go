@@ -114,7 +114,7 @@ func TestOneEntryCommitTouchesItsPathOnly(t *testing.T) {
 	}
 	w := newScratch(s)
 	content := []byte("new")
-	if _, err := w.editTree(root, []edit{{"lan/7/3/1/1841", HashObject(KindBlob, content), content}}); err != nil {
+	if _, err := w.editTree(root, []edit{{"lan/7/3/1/1841", ModeFile, HashObject(KindBlob, content), content}}); err != nil {
 		t.Fatal(err)
 	}
 	if len(w.objs) != 6 {

@@ -132,19 +132,12 @@ func (r *Repo[K, V]) try(ctx context.Context, branch string, opt TxOptions, fn f
 	if err := fn(tx); err != nil {
 		return ID{}, err
 	}
-	w, id, err := r.prepare(head, tx.changes, info)
-	if err != nil || id == head {
-		return head, err
-	}
-	err = r.s.publishWork(ctx, w, []RefUpdate{{ref, head, id}})
+	id, err := r.commitTx(ctx, ref, head, tx.changes, &info, opt.OnMove == Merge)
 	if !errors.Is(err, ErrRefMoved) {
 		return id, err
 	}
 	if opt.OnMove != Merge {
 		return ID{}, errTryAgain
-	}
-	if err := r.s.publishWork(ctx, w, nil); err != nil {
-		return ID{}, err
 	}
 	mi := opt.MergeInfo
 	if mi.Message == "" {
@@ -153,6 +146,27 @@ func (r *Repo[K, V]) try(ctx context.Context, branch string, opt TxOptions, fn f
 	}
 	res, err := r.Merge(ctx, branch, id, MergeOptions{CommitInfo: mi, Retries: opt.Retries})
 	return res.Head, err
+}
+
+// commitTx commits changes and moves the branch there. When it has moved away
+// the error wraps ErrRefMoved, and with keep the commit is made nevertheless.
+func (r *Repo[K, V]) commitTx(ctx context.Context, ref string, head ID, changes []Change[K, V], info *CommitInfo, keep bool) (ID, error) {
+	wait := ref
+	if keep {
+		wait = ""
+	}
+	d, err := r.prepare(ctx, head, wait, changes, info)
+	if err != nil || d.id == head {
+		return head, err
+	}
+	defer r.s.release(&d)
+	err = r.s.publishDraft(ctx, &d, []RefUpdate{{ref, head, d.id}})
+	if keep && errors.Is(err, ErrRefMoved) {
+		if err := r.s.publishDraft(ctx, &d, nil); err != nil {
+			return ID{}, err
+		}
+	}
+	return d.id, err
 }
 
 // Set is an Update that sets one key.

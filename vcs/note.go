@@ -1,0 +1,281 @@
+package vcs
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+)
+
+// note is a commit that was made here and is not saved: what it changed. Its
+// trees are made when somebody asks for one before the log has it.
+type note struct {
+	id, tree ID
+	parents  []ID
+	time     int64
+	who      string // see people
+	message  string
+	content  []byte // of the commit object
+	changes  []leafChange
+	at       int // so many objects of its group come before it
+}
+
+// size returns about how many bytes a note keeps from being freed.
+func (n *note) size() int {
+	size := 192 + len(n.content)
+	for i := range n.changes {
+		size += 112 + len(n.changes[i].path) + len(n.changes[i].old.content) + len(n.changes[i].now.content)
+	}
+	return size
+}
+
+// noteIndex finds the objects of a group's notes. It is filled when somebody
+// looks, first with the commits, and with all objects when that is not enough.
+type noteIndex struct {
+	mu      sync.Mutex
+	commits map[ID]int
+	made    int // notes whose trees are there
+	roots   map[ID]*node
+	nodes   map[ID]*node
+}
+
+func (x *noteIndex) commit(notes []note, id ID) (*note, bool) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.commits == nil {
+		x.commits = make(map[ID]int)
+	}
+	for i := len(x.commits); i < len(notes); i++ {
+		x.commits[notes[i].id] = i
+	}
+	i, ok := x.commits[id]
+	if !ok || i >= len(notes) {
+		return nil, false
+	}
+	return &notes[i], true
+}
+
+// make makes the trees of all notes. Before returns the state of a commit that
+// is older than the group.
+func (x *noteIndex) make(notes []note, load loader, before func(ID) (*node, error)) error {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.roots == nil {
+		x.roots, x.nodes = make(map[ID]*node), make(map[ID]*node)
+	}
+	for ; x.made < len(notes); x.made++ {
+		n := &notes[x.made]
+		var parent ID
+		if len(n.parents) > 0 {
+			parent = n.parents[0]
+		}
+		root := x.roots[parent]
+		if root == nil {
+			var err error
+			if root, err = before(parent); err != nil {
+				return err
+			}
+		}
+		w := workTree{root: root, own: &owner{collect: true}, load: load}
+		for _, c := range n.changes {
+			if err := w.edit(edit{c.path, c.now.mode, c.now.id, c.now.content}); err != nil {
+				return err
+			}
+		}
+		if w.root.hash() != n.tree {
+			return fmt.Errorf("%w: the tree of commit %v hashes to %v, not to %v", ErrCorrupt, n.id, w.root.id, n.tree)
+		}
+		x.roots[n.id] = w.root
+		for _, m := range append(w.own.made, w.root) {
+			if m.known {
+				x.nodes[m.id] = m
+			}
+		}
+	}
+	return nil
+}
+
+// unsavedNotes returns the groups that hold notes, oldest first.
+func (s *Store) unsavedNotes() []noteGroup {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	var out []noteGroup
+	for _, g := range s.queue {
+		if len(g.notes) > 0 {
+			out = append(out, noteGroup{g, g.notes})
+		}
+	}
+	return out
+}
+
+type noteGroup struct {
+	g     *group
+	notes []note
+}
+
+// unsavedCommit returns a note.
+func (s *Store) unsavedCommit(id ID) (*note, bool) {
+	groups := s.unsavedNotes()
+	for i := len(groups) - 1; i >= 0; i-- {
+		if n, ok := groups[i].g.noted.commit(groups[i].notes, id); ok {
+			return n, true
+		}
+	}
+	return nil, false
+}
+
+// makeUnsaved makes the trees of all notes.
+func (s *Store) makeUnsaved() error {
+	groups := s.unsavedNotes()
+	for i, x := range groups {
+		err := x.g.noted.make(x.notes, s.log.native.load, func(id ID) (*node, error) {
+			for _, older := range groups[:i] {
+				if root := older.g.noted.root(id); root != nil {
+					return root, nil
+				}
+			}
+			if id.IsZero() {
+				return s.rootOf(id)
+			}
+			return s.log.root(id)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (x *noteIndex) root(id ID) *node {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.roots[id]
+}
+
+// unsavedRoot returns the state of a note; nil when the commit is none.
+func (s *Store) unsavedRoot(id ID) (*node, error) {
+	if _, ok := s.unsavedCommit(id); !ok {
+		return nil, nil
+	}
+	if err := s.makeUnsaved(); err != nil {
+		return nil, err
+	}
+	for _, x := range s.unsavedNotes() {
+		if root := x.g.noted.root(id); root != nil {
+			return root, nil
+		}
+	}
+	return nil, nil
+}
+
+// unsavedNode returns a tree or blob that a note made.
+func (s *Store) unsavedNode(id ID) (*node, error) {
+	if err := s.makeUnsaved(); err != nil {
+		return nil, err
+	}
+	for _, x := range s.unsavedNotes() {
+		x.g.noted.mu.Lock()
+		n := x.g.noted.nodes[id]
+		x.g.noted.mu.Unlock()
+		if n != nil {
+			return n, nil
+		}
+	}
+	return nil, nil
+}
+
+// readLog reads an object of a store that keeps a log: at hand first, then what
+// takes longer.
+func (s *Store) readLog(id ID) (Kind, []byte, error) {
+	if n, ok := s.unsavedCommit(id); ok {
+		return KindCommit, n.content, nil
+	}
+	kind, content, err := s.log.locked(id, s.log.near)
+	if !errors.Is(err, ErrNotFound) {
+		return kind, content, err
+	}
+	s.collect()
+	kind, content, err = s.log.locked(id, s.log.known)
+	if !errors.Is(err, ErrNotFound) {
+		return kind, content, err
+	}
+	n, err := s.unsavedNode(id)
+	switch {
+	case err != nil:
+		return 0, nil, err
+	case n != nil:
+		return n.mode.Kind(), n.content(), nil
+	}
+	return s.log.ReadObject(id)
+}
+
+// locked reads with the lock held.
+func (l *oplog) locked(id ID, read objectSource) (Kind, []byte, error) {
+	if id == EmptyTree {
+		return KindTree, nil, nil
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return read(id)
+}
+
+// stage turns a group into records of the log.
+func (s *Store) stage(g *group) (*stagedLog, error) {
+	s.collect()
+	src := unsaved{s: s, g: g, frozen: make(map[ID]*node)}
+	var frozen []stagedState
+	s.work.mu.Lock()
+	for id, f := range s.work.frozen {
+		frozen = append(frozen, stagedState{id: id, root: f.root, cost: f.cost})
+		src.frozen[id] = f.root
+	}
+	s.work.mu.Unlock()
+	if slices.ContainsFunc(g.objs, func(o Object) bool { return o.Kind == KindCommit }) {
+		// Somebody else's commits may be children of notes.
+		if err := s.makeUnsaved(); err != nil {
+			return nil, err
+		}
+	}
+	return s.log.stage(g, frozen, src)
+}
+
+// unsaved reads what the log does not have yet, the group that is being saved
+// first, and trees that are at hand anyway.
+type unsaved struct {
+	s      *Store
+	g      *group
+	frozen map[ID]*node
+}
+
+// ReadObject implements ObjectReader.
+func (u unsaved) ReadObject(id ID) (Kind, []byte, error) {
+	o, ok := u.g.object(id)
+	if !ok {
+		o, ok = u.s.queued(id)
+	}
+	if ok {
+		return o.Kind, o.Content, nil
+	}
+	u.g.noted.mu.Lock()
+	n := u.g.noted.nodes[id]
+	u.g.noted.mu.Unlock()
+	if n != nil {
+		return n.mode.Kind(), n.content(), nil
+	}
+	return 0, nil, fmt.Errorf("%w: %v", ErrNotFound, id)
+}
+
+// ReadTree implements TreeReader.
+func (u unsaved) ReadTree(id ID) (*Tree, error) {
+	if t, ok := u.s.cache.tree(id); ok {
+		return t, nil
+	}
+	return loadTree(u, id)
+}
+
+func (u unsaved) root(commit ID) *node {
+	if root := u.frozen[commit]; root != nil {
+		return root
+	}
+	return u.g.noted.root(commit)
+}

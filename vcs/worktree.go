@@ -1,0 +1,311 @@
+package vcs
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+)
+
+// workTree is the state of one commit, at which the next ones are made: each
+// patches the folders on the paths that it changes and hashes those, nothing
+// else. It is for whoever holds mu.
+type workTree struct {
+	mu   sync.Mutex
+	dead bool // not used any more
+	head ID   // the commit; zero for none
+	time int64
+	root *node
+	own  *owner // of what was changed since the last freeze
+	load loader
+
+	cur     edit         // what leaf is to do
+	changes []leafChange // of the commit in the making
+	leaves  []leafChange // room for changes
+	text    []byte       // room for commits
+}
+
+// maxWorkTrees bounds the commits at which a store is ready to go on.
+const maxWorkTrees = 16
+
+// errNoState says that the state of a commit is not at hand: its objects have
+// come from somebody else and are not in the log yet.
+var errNoState = errors.New("vcs: no state")
+
+// workTrees are those of a store, last used first.
+type workTrees struct {
+	mu   sync.Mutex
+	list []workEntry
+	// frozen holds states of commits that are not saved yet.
+	frozen map[ID]frozenState
+}
+
+type workEntry struct {
+	head ID
+	w    *workTree
+}
+
+type frozenState struct {
+	root *node
+	cost int
+}
+
+// find returns the tree at a commit, not locked.
+func (t *workTrees) find(head ID) *workTree {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for i, e := range t.list {
+		if e.head == head {
+			if i > 0 {
+				copy(t.list[1:i+1], t.list[:i])
+				t.list[0] = e
+			}
+			return e.w
+		}
+	}
+	return nil
+}
+
+// moved keeps a tree under the commit at which it is now, and drops it when the
+// commit is nobody's. It returns one that has to go.
+func (t *workTrees) moved(w *workTree, head ID) (victim *workTree) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	i := slices.IndexFunc(t.list, func(e workEntry) bool { return e.w == w })
+	if i < 0 {
+		if len(t.list) >= maxWorkTrees {
+			victim = t.list[len(t.list)-1].w
+			t.list = t.list[:len(t.list)-1]
+		}
+		t.list = slices.Insert(t.list, 0, workEntry{})
+		i = 0
+	}
+	t.list[i] = workEntry{head, w}
+	return victim
+}
+
+func (t *workTrees) drop(w *workTree) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.list = slices.DeleteFunc(t.list, func(e workEntry) bool { return e.w == w })
+}
+
+func (t *workTrees) all() []*workTree {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	out := make([]*workTree, len(t.list))
+	for i, e := range t.list {
+		out[i] = e.w
+	}
+	return out
+}
+
+// saved forgets frozen states that the log has now.
+func (t *workTrees) saved(states []stagedState) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, x := range states {
+		delete(t.frozen, x.id)
+	}
+}
+
+// workAt returns the tree at a commit, locked. While it waits for another
+// commit there, a ref, unless empty, may move away; then the error wraps
+// ErrRefMoved.
+func (s *Store) workAt(head ID, ref string) (*workTree, error) {
+	for {
+		w := s.work.find(head)
+		if w == nil {
+			break
+		}
+		w.mu.Lock()
+		if w.head == head && !w.dead {
+			return w, nil
+		}
+		if w.dead {
+			s.work.drop(w)
+		}
+		w.mu.Unlock()
+		if have, _ := s.Ref(ref); ref != "" && have != head {
+			return nil, fmt.Errorf("%w: %s is at %v, not at %v", ErrRefMoved, ref, have, head)
+		}
+	}
+	root, err := s.rootOf(head)
+	if err != nil {
+		return nil, err
+	}
+	w := &workTree{head: head, root: root, own: &owner{collect: true}, load: s.log.native.load}
+	if !head.IsZero() {
+		c, err := s.ReadCommit(head)
+		if err != nil {
+			return nil, err
+		}
+		w.time = c.Time().Unix()
+	}
+	w.mu.Lock()
+	return w, nil
+}
+
+// keep makes a tree, which is locked, known under its commit, and unlocks it.
+func (s *Store) keep(w *workTree) {
+	victim := s.work.moved(w, w.head)
+	w.mu.Unlock()
+	if victim != nil {
+		victim.mu.Lock()
+		victim.dead = true
+		s.freeze(victim)
+		victim.mu.Unlock()
+	}
+}
+
+// freeze lets others see a tree, which is locked, as it is: from now on changes
+// go to copies.
+func (s *Store) freeze(w *workTree) {
+	made := w.own.made
+	if len(made) == 0 {
+		return
+	}
+	w.own = &owner{collect: true}
+	if w.head.IsZero() {
+		return
+	}
+	s.work.mu.Lock()
+	if s.work.frozen == nil {
+		s.work.frozen = make(map[ID]frozenState)
+	}
+	s.work.frozen[w.head] = frozenState{w.root, len(made)}
+	s.work.mu.Unlock()
+	s.log.mu.Lock()
+	s.log.pool.add(made)
+	s.log.mu.Unlock()
+}
+
+// collect freezes all trees.
+func (s *Store) collect() {
+	for _, w := range s.work.all() {
+		w.mu.Lock()
+		s.freeze(w)
+		w.mu.Unlock()
+	}
+}
+
+// rootOf returns the state of a commit.
+func (s *Store) rootOf(id ID) (*node, error) {
+	if id.IsZero() {
+		root := newFolder(nil)
+		root.hash()
+		return root, nil
+	}
+	s.work.mu.Lock()
+	f, ok := s.work.frozen[id]
+	s.work.mu.Unlock()
+	if ok {
+		return f.root, nil
+	}
+	if w := s.work.find(id); w != nil {
+		w.mu.Lock()
+		s.freeze(w)
+		head, root := w.head, w.root
+		w.mu.Unlock()
+		if head == id {
+			return root, nil
+		}
+	}
+	root, err := s.unsavedRoot(id)
+	if root != nil || err != nil {
+		return root, err
+	}
+	return s.log.root(id)
+}
+
+// root returns the state of a commit of the log, or of one that is kept
+// natively.
+func (l *oplog) root(id ID) (*node, error) {
+	l.mu.Lock()
+	num, ok, err := l.find(id)
+	if err == nil && ok {
+		defer l.mu.Unlock()
+		return l.state(num)
+	}
+	l.mu.Unlock()
+	if err != nil {
+		return nil, err
+	}
+	kind, content, err := l.native(id)
+	if err != nil || kind != KindCommit {
+		return nil, errNoState
+	}
+	c, err := ParseCommit(content)
+	if err != nil {
+		return nil, errNoState
+	}
+	return l.native.load(ModeDir, c.Tree)
+}
+
+// leaf implements leafChanger: it does the current edit.
+func (w *workTree) leaf(old *node) (*node, error) {
+	e := &w.cur
+	if e.mode == 0 {
+		if old != nil {
+			w.changes = append(w.changes, leafChange{path: e.path, old: valueOf(old)})
+		}
+		return nil, nil
+	}
+	if old != nil && old.id == e.id && old.mode == e.mode {
+		return old, nil
+	}
+	n := newFile(e.mode, e.content, w.own)
+	n.id, n.known = e.id, true
+	w.changes = append(w.changes, leafChange{e.path, valueOf(old), valueOf(n)})
+	return n, nil
+}
+
+// apply makes edits, removals first, and returns what they changed. After an
+// error nothing is changed.
+func (w *workTree) apply(edits []edit) ([]leafChange, error) {
+	if cap(w.leaves)-len(w.leaves) < len(edits) {
+		w.leaves = make([]leafChange, 0, max(64, len(edits)))
+	}
+	n := len(w.leaves)
+	w.changes = w.leaves[n:n]
+	for _, remove := range []bool{true, false} {
+		for i := range edits {
+			if e := &edits[i]; (e.mode == 0) == remove {
+				if err := w.edit(*e); err != nil {
+					w.undo(w.changes)
+					return nil, err
+				}
+			}
+		}
+	}
+	w.leaves = w.leaves[: n+len(w.changes) : cap(w.leaves)]
+	w.root.hash()
+	return w.changes[:len(w.changes):len(w.changes)], nil
+}
+
+func (w *workTree) edit(e edit) error {
+	w.cur = e
+	root, err := w.root.with(e.path, w.own, w.load, w)
+	switch err {
+	case nil:
+		w.root = root
+	case errIsFile:
+		err = fmt.Errorf("%w: %q would be a file and a folder", ErrBadPath, e.path)
+	case errIsFolder:
+		err = fmt.Errorf("%w: %q is a folder", ErrBadPath, e.path)
+	}
+	return err
+}
+
+// undo takes changes back.
+func (w *workTree) undo(changes []leafChange) {
+	back := make([]edit, 0, len(changes))
+	for _, c := range slices.Backward(changes) {
+		back = append(back, edit{c.path, c.old.mode, c.old.id, c.old.content})
+	}
+	for _, e := range back {
+		// It was so before: it cannot fail.
+		_ = w.edit(e)
+	}
+	w.root.hash()
+}
