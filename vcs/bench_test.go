@@ -3,6 +3,7 @@ package vcs_test
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"testing"
 
 	"arpeggio/vcs"
@@ -13,8 +14,19 @@ import (
 type prefixes struct{}
 
 func (prefixes) Path(k uint32) string {
-	ip := func(n uint32) string { return fmt.Sprintf("%d.%d.%d.%d", n>>24, n>>16&255, n>>8&255, n&255) }
-	return "lan/v4/" + ip(k&^0xffff) + "_16/" + ip(k&^0xfff) + "_20/" + ip(k&^0xff) + "_24/" + ip(k&^0xf) + "_28/" + ip(k)
+	b := append(make([]byte, 0, 96), "lan/v4/"...)
+	for bits := uint32(16); bits <= 28; bits += 4 {
+		b = appendIP(b, k&^(1<<(32-bits)-1))
+		b = append(strconv.AppendUint(append(b, '_'), uint64(bits), 10), '/')
+	}
+	return string(appendIP(b, k))
+}
+
+func appendIP(b []byte, a uint32) []byte {
+	for k := 24; k >= 0; k -= 8 {
+		b = append(strconv.AppendUint(b, uint64(a>>k&255), 10), '.')
+	}
+	return b[:len(b)-1]
 }
 
 func (prefixes) Key(path string) (uint32, bool) { return 0, false }

@@ -82,11 +82,14 @@ func (c *Commit) Encode(b []byte) []byte {
 		b = append(b, ' ')
 		b = append(b, strings.ReplaceAll(h.Value, "\n", "\n ")...)
 	}
-	b = append(b, "\n\n"...)
-	if strings.IndexByte(c.Message, 0) < 0 {
-		return append(b, c.Message...)
+	return appendMessage(append(b, "\n\n"...), c.Message)
+}
+
+func appendMessage(b []byte, msg string) []byte {
+	if strings.IndexByte(msg, 0) < 0 {
+		return append(b, msg...)
 	}
-	return append(b, strings.ReplaceAll(c.Message, "\x00", "")...)
+	return append(b, strings.ReplaceAll(msg, "\x00", "")...)
 }
 
 // ParseCommit decodes a commit object's content. The error wraps ErrBadObject.

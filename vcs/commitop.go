@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
+	"strconv"
 )
 
 // Change sets a key, or removes it when Value is absent.
@@ -64,9 +64,6 @@ func (r *Repo[K, V]) prepare(ctx context.Context, head ID, ref string, changes [
 	}
 	for i := range changes {
 		e := edit{path: r.cfg.Layout.Path(changes[i].Key)}
-		if err := checkPath(e.path); err != nil {
-			return draft{}, err
-		}
 		if v := &changes[i].Value; v.Present {
 			var err error
 			if e.content, err = r.encode(e.path, v.Value); err != nil {
@@ -85,6 +82,11 @@ func (r *Repo[K, V]) prepare(ctx context.Context, head ID, ref string, changes [
 	base, err := r.AtCommit(head)
 	if err != nil {
 		return draft{}, err
+	}
+	for _, e := range edits {
+		if err := checkPath(e.path); err != nil {
+			return draft{}, err
+		}
 	}
 	w := newScratch(r.s)
 	tree, err := w.editTree(base.tree, edits)
@@ -141,7 +143,7 @@ func (s *Store) publishDraft(ctx context.Context, d *draft, updates []RefUpdate)
 	}
 	err := s.publish(ctx, nil, &d.note, updates, false)
 	if err == nil {
-		d.w.head, d.w.time = d.id, d.note.time
+		d.w.head, d.w.time, d.w.seq = d.id, d.note.time, d.note.seq
 	}
 	return err
 }
@@ -254,7 +256,7 @@ func (s *Store) publishTree(ctx context.Context, w *scratch, updates []RefUpdate
 	if t.own != nil {
 		s.freeze(t)
 	}
-	t.head, t.time, t.root, t.load = n.id, n.time, root, s.log.native.load
+	t.head, t.time, t.seq, t.root, t.load = n.id, n.time, n.seq, root, s.log.native.load
 	t.own = &owner{collect: true, made: d.made}
 	s.keep(t)
 	return nil
@@ -264,20 +266,23 @@ func (s *Store) publishTree(ctx context.Context, w *scratch, updates []RefUpdate
 // Its time is not before after. The text goes to room, where that is large
 // enough.
 func (r *Repo[K, V]) writeNote(n *note, after int64, info *CommitInfo, room *[]byte) error {
-	author, committer, msg := r.sign(*info)
-	n.time, n.message = max(committer.When.Unix(), after), msg
-	if len(msg) > MaxObject {
-		return fmt.Errorf("%w: commit with a message of %d bytes (at most %d)", ErrTooLarge, len(msg), MaxObject)
+	p := r.signers(info)
+	when := info.Time
+	if when.IsZero() {
+		when = r.cfg.Clock()
 	}
-	when := time.Unix(n.time, 0).UTC()
-	author.When, committer.When = when, when
-	c := Commit{Tree: n.tree, Parents: n.parents, Author: author, Committer: committer, Message: msg}
-	n.who = people(&c)
-	need := 300 + 48*len(n.parents) + len(msg) + len(n.who)
+	n.time, n.who, n.message = max(when.Unix(), after), p.who, withNewline(info.Message)
+	if len(n.message) > MaxObject {
+		return fmt.Errorf("%w: commit with a message of %d bytes (at most %d)", ErrTooLarge, len(n.message), MaxObject)
+	}
+	need := 160 + 48*len(n.parents) + len(n.message) + len(p.author) + len(p.committer)
 	if cap(*room)-len(*room) < need {
 		*room = make([]byte, 0, max(need, 16<<10))
 	}
-	b := c.Encode((*room)[len(*room):])
+	b := appendCommitHead((*room)[len(*room):], n.tree, n.parents)
+	b = appendWhen(append(b, p.author...), n.time)
+	b = appendWhen(append(b, p.committer...), n.time)
+	b = appendMessage(append(b, '\n'), n.message)
 	*room = (*room)[:len(*room)+len(b)]
 	if len(b) > MaxObject {
 		return fmt.Errorf("%w: commit of %d bytes (at most %d)", ErrTooLarge, len(b), MaxObject)
@@ -285,4 +290,29 @@ func (r *Repo[K, V]) writeNote(n *note, after int64, info *CommitInfo, room *[]b
 	n.content = b[:len(b):len(b)]
 	n.id = HashObject(KindCommit, b)
 	return nil
+}
+
+// appendWhen ends the line of a signature at a time in UTC.
+func appendWhen(b []byte, seconds int64) []byte {
+	return append(strconv.AppendInt(b, max(seconds, 0), 10), " +0000\n"...)
+}
+
+// signers are the people of a commit, as its header holds them up to the time.
+type signers struct {
+	info              CommitInfo // whose people they are
+	author, committer string
+	who               string
+}
+
+// signers returns the people of a commit; those of the last one are at hand.
+func (r *Repo[K, V]) signers(info *CommitInfo) *signers {
+	same := func(a, b *Signature) bool { return a.Name == b.Name && a.Email == b.Email }
+	if p := r.last.Load(); p != nil && same(&p.info.Author, &info.Author) && same(&p.info.Committer, &info.Committer) {
+		return p
+	}
+	var c Commit
+	c.Author, c.Committer, _ = r.sign(*info)
+	p := &signers{info: *info, author: "author " + c.Author.String() + " ", committer: "committer " + c.Committer.String() + " ", who: people(&c)}
+	r.last.Store(p)
+	return p
 }

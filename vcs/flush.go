@@ -71,7 +71,7 @@ func (g *group) add(o Object, foreign bool) int {
 }
 
 func (g *group) addNote(n *note) int {
-	n.at = len(g.objs)
+	n.at, n.seq = len(g.objs), g.seq
 	g.notes = append(g.notes, *n)
 	size := n.size()
 	g.bytes += size

@@ -2,7 +2,6 @@ package vcs_test
 
 import (
 	"context"
-	"fmt"
 	"math/rand/v2"
 	"runtime"
 	"strconv"
@@ -38,7 +37,12 @@ func newWorkload(n int) *workload {
 }
 
 func macText(m uint64) string {
-	return fmt.Sprintf("%02x:%02x:%02x:%02x:%02x:%02x", m>>40&255, m>>32&255, m>>24&255, m>>16&255, m>>8&255, m&255)
+	const digits = "0123456789abcdef"
+	b := make([]byte, 0, 18)
+	for k := 40; k >= 0; k -= 8 {
+		b = append(b, digits[m>>k>>4&15], digits[m>>k&15], ':')
+	}
+	return string(b[:len(b)-1])
 }
 
 func (w *workload) value(i int) string {
@@ -52,7 +56,7 @@ func (w *workload) value(i int) string {
 	return string(append(b, '\n'))
 }
 
-func ipText(n uint32) string { return fmt.Sprintf("%d.%d.%d.%d", n>>24, n>>16&255, n>>8&255, n&255) }
+func ipText(n uint32) string { return string(appendIP(make([]byte, 0, 15), n)) }
 
 // store makes a repository that holds all entries.
 func (w *workload) store(tb testing.TB, b vcs.Backend) (r *vcs.Repo[uint32, string], head vcs.ID) {

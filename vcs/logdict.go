@@ -70,9 +70,14 @@ const maxPrograms = 24
 type textDict struct {
 	known  []knownProgram // last used first
 	prev   []word         // the last text
+	spare  []word         // room for the next one
+	args   []byte         // room for operands
 	unused int            // programs learnt since one was of use
 	texts  int
 }
+
+// argsRoom is how much room for operands is made at once.
+const argsRoom = 8 << 10
 
 type knownProgram struct {
 	p   program
@@ -89,12 +94,27 @@ var patchProgram = string(program{{code: opPatch}}.encode(nil))
 
 // write finds the program and the operands of a text.
 func (d *textDict) write(c *textContext, text string) (written, program) {
-	cut := words(text)
+	if d.spare == nil {
+		d.spare = make([]word, 0, 24)
+	}
+	cut := appendWords(d.spare[:0], text)
+	d.spare = nil
 	best, at := written{}, -1
-	for i, k := range d.known {
-		args, ok := c.match(nil, k.p, text, cut)
+	for i := range d.known {
+		k := &d.known[i]
+		var room []byte
+		if at < 0 {
+			if cap(d.args)-len(d.args) < 64 {
+				d.args = make([]byte, 0, argsRoom)
+			}
+			room = d.args[len(d.args):]
+		}
+		args, ok := c.match(room, k.p, text, cut)
 		if ok && (at < 0 || len(args) < len(best.args)) {
-			best, at = written{k.enc, args}, i
+			if len(args) <= cap(room) {
+				d.args = d.args[:len(d.args)+len(args)]
+			}
+			best, at = written{k.enc, args[:len(args):len(args)]}, i
 			if len(args) <= 8 {
 				break
 			}
@@ -117,7 +137,7 @@ func (d *textDict) write(c *textContext, text string) (written, program) {
 			}
 		}
 	}
-	d.prev = cut
+	d.prev, d.spare = cut, d.prev
 	if at < 0 {
 		return written{patchProgram, appendPatch(nil, c.old, text)}, program{{code: opPatch}}
 	}

@@ -141,10 +141,30 @@ func (f *folder) find(name string, folder bool) (int, bool) {
 // searchString is Tree.search.
 func (f *folder) searchString(name string, m Mode) (int, bool) {
 	var tmp [64]byte
-	if len(name) <= len(tmp) {
-		return f.search(tmp[:copy(tmp[:], name)], m)
+	key := append(tmp[:0], name...)
+	lo, hi := 0, len(f.off)
+	for lo < hi {
+		mid := int(uint(lo+hi) / 2)
+		entry, mode := f.nameAt(mid)
+		switch c := compareNames(entry, mode, key, m); {
+		case c == 0:
+			return mid, true
+		case c < 0:
+			lo = mid + 1
+		default:
+			hi = mid
+		}
 	}
-	return f.search([]byte(name), m)
+	return lo, false
+}
+
+// nameAt returns an entry's name and the mode of its sort.
+func (f *folder) nameAt(i int) (name []byte, sort Mode) {
+	b := f.raw[f.off[i] : f.end(i)-len(ID{})-1]
+	if b[0] == '4' {
+		return b[len("40000 "):], ModeDir
+	}
+	return b[len("100644 "):], ModeFile
 }
 
 // own returns a folder that o may change: n itself or a copy.
@@ -263,6 +283,9 @@ func (n *node) with(path string, o *owner, load loader, c leafChanger) (*node, e
 	var old, now *node
 	var err error
 	if had {
+		old = n.dir.kids[i]
+	}
+	if had && old == nil {
 		old, err = n.dir.kid(i, load)
 		if e := n.dir.entryAt(i); err != nil && !below && !e.mode.IsDir() {
 			// A damaged file can still be replaced, then and in every replay.
@@ -302,7 +325,7 @@ func (n *node) with(path string, o *owner, load loader, c leafChanger) (*node, e
 		return n, nil
 	}
 	d := n.own(o)
-	if now != nil && had && d.dir.entryAt(i).mode.IsDir() == now.mode.IsDir() {
+	if now != nil && had && isDir == now.mode.IsDir() {
 		d.dir.set(i, now)
 		return d, nil
 	}

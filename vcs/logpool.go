@@ -18,7 +18,7 @@ func (p *nodePool) add(made []*node) {
 		return
 	}
 	if p.fresh = append(p.fresh, made...); len(p.fresh) > p.live/2+4096 {
-		p.fresh, p.stale = nil, true
+		*p = nodePool{live: p.live, stale: true}
 	}
 }
 

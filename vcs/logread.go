@@ -241,6 +241,7 @@ func (l *oplog) state(num uint32) (*node, error) {
 				l.recall.add(n)
 			}
 		}
+		o.made = nil // or each of its nodes would keep all others
 		if want := v.tree(i); root.id != want {
 			return nil, fmt.Errorf("%w: log: the tree of commit %d hashes to %v, not to %v", ErrCorrupt, chain[k], root.id, want)
 		}
@@ -298,11 +299,7 @@ func (l *oplog) apply(v *segView, i uint32, root *node, o *owner) (*node, error)
 			case changeLink:
 				return &node{mode: ModeSubmodule, id: c.link, known: true}, nil
 			}
-			var was []byte
-			if old != nil {
-				was = old.file
-			}
-			content, err := x.content(was)
+			content, err := x.content(valueOf(old).content)
 			return newFile(c.mode, content, o), err
 		}))
 		return err

@@ -180,10 +180,20 @@ func (l *oplog) publish(st *stagedLog, refs []RefUpdate) error {
 	for _, x := range st.states {
 		l.remember(x.id, x.num)
 		l.states.add(x.num, x.root, x.cost)
+		l.lately = append(l.lately, x.num)
+	}
+	// Each of them holds what the next one changed.
+	for len(l.lately) > max(maxLately, 2*len(st.states)) {
+		l.states.drop(l.lately[0])
+		l.lately = l.lately[1:]
 	}
 	l.pool.add(st.made)
 	return nil
 }
+
+// maxLately bounds the states of new commits that are kept, unless one group has
+// more.
+const maxLately = 4
 
 // maxRemembered bounds the commits of one group whose numbers are remembered.
 const maxRemembered = 64

@@ -1,9 +1,6 @@
 package vcs
 
-import (
-	"strings"
-	"time"
-)
+import "time"
 
 // Texts of the log, messages and values, are written as a program and its
 // operands. A text is cut into words; the program says for each word where it
@@ -56,24 +53,31 @@ const separators = " \n)"
 const maxWords = 200
 
 // words cuts a text; it returns nil for one that is not for cutting.
-func words(s string) []word {
-	if len(s) > 8<<10 || strings.IndexByte(s, 0) >= 0 {
+func words(s string) []word { return appendWords(make([]word, 0, 24), s) }
+
+// appendWords is words into an empty slice with room.
+func appendWords(out []word, s string) []word {
+	if len(s) > 8<<10 {
 		return nil
 	}
-	out := make([]word, 0, 24)
-	for len(s) > 0 {
-		i := strings.IndexAny(s, separators)
-		w := word{text: s}
-		if i >= 0 {
-			w = word{s[:i], s[i]}
-			s = s[i+1:]
-		} else {
-			s = ""
+	from := 0
+	for i := range len(s) {
+		switch s[i] {
+		case 0:
+			return nil
+		case separators[0], separators[1], separators[2]:
+			if len(out) == maxWords {
+				return nil
+			}
+			out = append(out, word{s[from:i], s[i]})
+			from = i + 1
 		}
+	}
+	if from < len(s) {
 		if len(out) == maxWords {
 			return nil
 		}
-		out = append(out, w)
+		out = append(out, word{text: s[from:]})
 	}
 	return out
 }
@@ -86,9 +90,18 @@ type textContext struct {
 	self    bool   // the text is the message
 	old     string // the older text
 	oldCut  []word // its words
+	room    []word // for those
 }
 
-func (c *textContext) setOld(s string) { c.old, c.oldCut = s, words(s) }
+func (c *textContext) setOld(s string) {
+	if c.room == nil {
+		c.room = make([]word, 0, 24)
+	}
+	c.old, c.oldCut = s, appendWords(c.room[:0], s)
+	if c.oldCut != nil {
+		c.room = c.oldCut
+	}
+}
 
 // render runs a program. The operands that it does not use stay in r.
 func (c *textContext) render(out []byte, p program, r *byteReader) []byte {

@@ -53,6 +53,12 @@ type stager struct {
 	keyNo   map[string]uint32 // of new keys
 	nums    map[ID]uint32     // of the group's commits; catches up with out.ids
 	covered map[ID]bool
+
+	ctx     textContext // of the text that is being written
+	own     []word      // room for the words of a message that is read back
+	text    []byte      // room for that
+	parents []logParent // room for records
+	changes []logChange
 }
 
 // stage turns a group into records: notes, and commits whose first parent is
@@ -142,8 +148,10 @@ func (st *stager) readTree(id ID) (*Tree, error) {
 // number returns where a commit is in the log.
 func (st *stager) number(id ID) (uint32, bool, error) {
 	ids := st.out.ids
-	if n := len(ids); n > 0 && ids[n-1] == id {
-		return st.n + uint32(n-1), true, nil
+	for i := len(ids) - 1; i >= max(0, len(ids)-4); i-- {
+		if ids[i] == id {
+			return st.n + uint32(i), true, nil
+		}
 	}
 	for i := len(st.nums); i < len(ids); i++ {
 		st.nums[ids[i]] = st.n + uint32(i)
@@ -230,7 +238,7 @@ func (st *stager) commit(o Object) error {
 
 // note makes the record of a commit that was made here.
 func (st *stager) note(n *note) error {
-	rec := logRecord{id: n.id, tree: n.tree, time: n.time, who: n.who, parents: make([]logParent, len(n.parents))}
+	rec := logRecord{id: n.id, tree: n.tree, time: n.time, who: n.who, parents: room(&st.parents, len(n.parents))}
 	for i, p := range n.parents {
 		num, ok, err := st.number(p)
 		if err != nil {
@@ -242,10 +250,20 @@ func (st *stager) note(n *note) error {
 	return nil
 }
 
+// room takes n zero values off a slice, which is made anew when it is too short.
+func room[T any](free *[]T, n int) []T {
+	if len(*free) < n {
+		*free = make([]T, max(n, 256))
+	}
+	out := (*free)[:n:n]
+	*free = (*free)[n:]
+	return out
+}
+
 // record adds a commit to the group's records and returns its number.
 func (st *stager) record(rec logRecord, message string, changes []leafChange) uint32 {
-	st.texts(&rec, message, changes)
 	st.recs = append(st.recs, rec)
+	st.texts(&st.recs[len(st.recs)-1], message, changes)
 	st.out.ids = append(st.out.ids, rec.id)
 	return st.n + uint32(len(st.recs)-1)
 }
@@ -266,16 +284,17 @@ func sortChanges(changes []leafChange) {
 
 // texts writes message and values.
 func (st *stager) texts(rec *logRecord, message string, changes []leafChange) {
-	ctx := textContext{time: rec.time, self: true}
+	ctx := &st.ctx
+	*ctx = textContext{time: rec.time, self: true, room: ctx.room}
 	if len(changes) > 0 {
 		ctx.leaf = leafName(changes[0].path)
 	}
 	if rec.raw == nil {
-		rec.message = st.write(&st.messages, ctx, message)
-		ctx.message = words(message)
+		rec.message = st.write(&st.messages, message)
+		ctx.message = st.messages.prev
 	}
 	ctx.self = false
-	rec.changes = make([]logChange, len(changes))
+	rec.changes = room(&st.changes, len(changes))
 	for i := range changes {
 		x, out := &changes[i], &rec.changes[i]
 		out.key = st.keyOf(x.path)
@@ -292,21 +311,25 @@ func (st *stager) texts(rec *logRecord, message string, changes []leafChange) {
 		}
 		ctx.leaf = leafName(x.path)
 		ctx.setOld(string(x.old.content))
-		out.text = st.write(&st.values, ctx, string(x.now.content))
+		out.text = st.write(&st.values, string(x.now.content))
 	}
 }
 
 // write is textDict.write, checked by reading it back.
-func (st *stager) write(d *textDict, ctx textContext, text string) written {
-	w, p := d.write(&ctx, text)
-	back := byteReader{b: w.args}
+func (st *stager) write(d *textDict, text string) written {
+	w, p := d.write(&st.ctx, text)
+	back, ctx := byteReader{b: w.args}, st.ctx
 	if ctx.self {
-		ctx.message = nil
+		ctx.message = st.own[:0]
 	}
-	if got := ctx.render(make([]byte, 0, len(text)), p, &back); back.err == nil && string(got) == text {
+	st.text = ctx.render(st.text[:0], p, &back)
+	if ctx.self {
+		st.own = ctx.message
+	}
+	if back.err == nil && string(st.text) == text {
 		return w
 	}
-	return written{patchProgram, appendPatch(nil, ctx.old, text)}
+	return written{patchProgram, appendPatch(nil, st.ctx.old, text)}
 }
 
 func (st *stager) keyOf(path string) uint32 {

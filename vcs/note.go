@@ -17,7 +17,8 @@ type note struct {
 	message  string
 	content  []byte // of the commit object
 	changes  []leafChange
-	at       int // so many objects of its group come before it
+	at       int    // so many objects of its group come before it
+	seq      uint64 // of the group, once it is in one
 }
 
 // size returns about how many bytes a note keeps from being freed.
@@ -91,6 +92,7 @@ func (x *noteIndex) make(notes []note, load loader, before func(ID) (*node, erro
 				x.nodes[m.id] = m
 			}
 		}
+		w.own.made = nil
 	}
 	return nil
 }
@@ -226,7 +228,9 @@ func (s *Store) stage(g *group) (*stagedLog, error) {
 	var frozen []stagedState
 	s.work.mu.Lock()
 	for id, f := range s.work.frozen {
-		frozen = append(frozen, stagedState{id: id, root: f.root, cost: f.cost})
+		if f.seq <= g.seq {
+			frozen = append(frozen, stagedState{id: id, root: f.root, cost: f.cost})
+		}
 		src.frozen[id] = f.root
 	}
 	s.work.mu.Unlock()

@@ -23,6 +23,7 @@ type oplog struct {
 
 	recent, older map[ID]uint32 // numbers of new commits and of some that were met
 	states        stateCache
+	lately        []uint32      // commits whose states came with groups
 	heads         map[string]ID // what refs point to, as far as it is saved
 	pool          nodePool      // trees and blobs of the heads, and some that were
 	recall        nodeCache     // trees and blobs of history that were read
@@ -323,7 +324,13 @@ func (c *stateCache) add(num uint32, root *node, cost int) {
 				oldest, victim = s.used, k
 			}
 		}
-		c.total -= c.m[victim].cost
-		delete(c.m, victim)
+		c.drop(victim)
+	}
+}
+
+func (c *stateCache) drop(num uint32) {
+	if s := c.m[num]; s != nil {
+		c.total -= s.cost
+		delete(c.m, num)
 	}
 }

@@ -4,13 +4,15 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync/atomic"
 )
 
 // Repo is a versioned map from K to V on a Store. Several Repos of different
 // types may share one store. It is safe for concurrent use by many writers.
 type Repo[K comparable, V any] struct {
-	s   *Store
-	cfg Config[K, V]
+	s    *Store
+	cfg  Config[K, V]
+	last atomic.Pointer[signers]
 }
 
 // Open opens a store on the backend and a repository on the store. Close it.
@@ -142,9 +144,12 @@ func (r *Repo[K, V]) sign(info CommitInfo) (author, committer Signature, msg str
 		when = r.cfg.Clock()
 	}
 	author.When, committer.When = when.UTC(), when.UTC()
-	msg = info.Message
+	return author, committer, withNewline(info.Message)
+}
+
+func withNewline(msg string) string {
 	if !strings.HasSuffix(msg, "\n") {
 		msg += "\n"
 	}
-	return author, committer, msg
+	return msg
 }

@@ -12,8 +12,9 @@ import (
 // else. It is for whoever holds mu.
 type workTree struct {
 	mu   sync.Mutex
-	dead bool // not used any more
-	head ID   // the commit; zero for none
+	dead bool   // not used any more
+	head ID     // the commit; zero for none
+	seq  uint64 // of the group that the commit is in
 	time int64
 	root *node
 	own  *owner // of what was changed since the last freeze
@@ -47,6 +48,7 @@ type workEntry struct {
 
 type frozenState struct {
 	root *node
+	seq  uint64 // of the commit's group
 	cost int
 }
 
@@ -165,6 +167,7 @@ func (s *Store) freeze(w *workTree) {
 	if len(made) == 0 {
 		return
 	}
+	w.own.made = nil // or each of its nodes would keep all others
 	w.own = &owner{collect: true}
 	if w.head.IsZero() {
 		return
@@ -173,7 +176,7 @@ func (s *Store) freeze(w *workTree) {
 	if s.work.frozen == nil {
 		s.work.frozen = make(map[ID]frozenState)
 	}
-	s.work.frozen[w.head] = frozenState{w.root, len(made)}
+	s.work.frozen[w.head] = frozenState{w.root, w.seq, len(made)}
 	s.work.mu.Unlock()
 	s.log.mu.Lock()
 	s.log.pool.add(made)
@@ -253,6 +256,12 @@ func (w *workTree) leaf(old *node) (*node, error) {
 	}
 	if old != nil && old.id == e.id && old.mode == e.mode {
 		return old, nil
+	}
+	if old == nil {
+		// Where there is a file its path was looked at before.
+		if err := checkPath(e.path); err != nil {
+			return nil, err
+		}
 	}
 	n := newFile(e.mode, e.content, w.own)
 	n.id, n.known = e.id, true
