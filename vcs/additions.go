@@ -15,9 +15,9 @@ type Addition struct {
 	// that is worth referring to. BaseContent is valid until the visit ends.
 	Base        ID
 	BaseContent []byte
-	// BaseMark is what the visit of the base returned. It is 0 for a base that
+	// BaseMark is what the visit of the base returned. It is nil for a base that
 	// is not among the additions: somebody who has the known commits has it.
-	BaseMark uint64
+	BaseMark any
 }
 
 // AdditionReader is the ability of a repository that can tell what commits added
@@ -38,9 +38,9 @@ var _ AdditionReader = (*Store)(nil)
 // not at the same path in the commit's first parent, may be among them.
 //
 // They are made again by going forward through the log, without the store's
-// lock. That takes memory for one state of the tree, for about a bit a commit,
-// and for two to eight bytes an object (more than two as long as it is below
-// 16 MiB). It is for one goroutine at a time.
+// lock. That takes memory for one state of the tree, for two bits a commit, and
+// while the objects are counted for ten bytes an object, at most 16 MiB, or two
+// bytes where that is more. It is for one goroutine at a time.
 type Additions struct {
 	log      *oplog // a private view
 	read     objectSource
@@ -49,7 +49,8 @@ type Additions struct {
 	branched bitset // those of which not only the next commit is a child
 	commits  int
 	objects  int
-	most     int     // about how many objects there are, rather too many
+	most     int     // about how many objects there are
+	twins    bool    // some commits may be equal
 	twice    seenMap // objects that are made more than once, or look like it
 }
 
@@ -95,11 +96,11 @@ func (a *Additions) Has(commit ID) bool {
 
 // Each visits the commits, roughly newest first, then trees and blobs, oldest
 // first and parts before wholes: Len objects. What visit returns is the mark of
-// the object for its role as a base; it must be above 0 and below 1<<63.
-func (a *Additions) Each(ctx context.Context, visit func(*Addition) (mark uint64, err error)) error {
+// the object for its role as a base, not nil; a commit's is not used.
+func (a *Additions) Each(ctx context.Context, visit func(*Addition) (mark any, err error)) error {
 	seen := a.twice.fresh()
 	if err := a.eachCommit(ctx, func(o Object) error {
-		if seen.again(o.ID) {
+		if a.twins && seen.again(o.ID) {
 			return nil
 		}
 		_, err := visit(&Addition{Object: o})
@@ -107,51 +108,54 @@ func (a *Additions) Each(ctx context.Context, visit func(*Addition) (mark uint64
 	}); err != nil {
 		return err
 	}
-	r := &replay{Additions: a, visit: func(add *Addition) (uint64, error) {
+	r := &replay{Additions: a, visit: func(add *Addition) (any, error) {
 		if seen.again(add.ID) {
-			return unplaced, nil
+			return unplaced{}, nil
 		}
 		return visit(add)
 	}}
 	return r.run(ctx)
 }
 
-// count finds out how many objects there are: in one pass when the filter takes
-// none for another, in two otherwise.
+// count finds out how many objects there are, in one pass when all of them are
+// different, in two otherwise.
 func (a *Additions) count(ctx context.Context) error {
-	filter := newSeenFilter(a.most)
-	made := 0
-	once := func(visit func(ID)) error {
-		if err := a.eachCommit(ctx, func(o Object) error {
-			visit(o.ID)
-			return nil
-		}); err != nil {
-			return err
-		}
-		r := &replay{Additions: a, visit: func(add *Addition) (uint64, error) {
-			visit(add.ID)
-			return 1, nil
-		}}
-		return r.run(ctx)
+	seen := newSeen(a.most)
+	a.twice = newSeenMap(seen.seed)
+	if !a.twins {
+		a.objects = a.commits
 	}
-	a.twice = newSeenMap(filter.seed)
-	err := once(func(id ID) {
-		made++
-		if filter.add(id) {
+	err := a.eachID(ctx, func(id ID) {
+		a.objects++
+		if seen.add(id) {
 			a.twice.note(id)
 		}
 	})
 	if err != nil || a.twice.empty() {
-		a.objects = made
 		return err
 	}
-	seen := a.twice.fresh()
-	again := 0
-	err = once(func(id ID) {
-		if seen.again(id) {
-			again++
+	twice := a.twice.fresh()
+	return a.eachID(ctx, func(id ID) {
+		if twice.again(id) {
+			a.objects--
 		}
 	})
-	a.objects = made - again
-	return err
+}
+
+// eachID visits the ids of all objects, as often as they are made.
+func (a *Additions) eachID(ctx context.Context, visit func(ID)) error {
+	if a.twins {
+		err := a.eachCommit(ctx, func(o Object) error {
+			visit(o.ID)
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	r := &replay{Additions: a, visit: func(add *Addition) (any, error) {
+		visit(add.ID)
+		return unplaced{}, nil
+	}}
+	return r.run(ctx)
 }

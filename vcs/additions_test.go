@@ -40,9 +40,9 @@ func additions(t testing.TB, r vcs.AdditionReader, known map[vcs.ID]vcs.Kind, ti
 		t.Fatal(err)
 	}
 	got := map[vcs.ID]vcs.Kind{}
-	marks := map[uint64]vcs.ID{}
+	marks := map[any]vcs.ID{}
 	commits := 0
-	err = a.Each(t.Context(), func(x *vcs.Addition) (uint64, error) {
+	err = a.Each(t.Context(), func(x *vcs.Addition) (any, error) {
 		if id := vcs.HashObject(x.Kind, x.Content); id != x.ID {
 			return 0, fmt.Errorf("%v %v hashes to %v", x.Kind, x.ID, id)
 		}
@@ -53,9 +53,9 @@ func additions(t testing.TB, r vcs.AdditionReader, known map[vcs.ID]vcs.Kind, ti
 		case x.Base.IsZero():
 		case vcs.HashObject(x.Kind, x.BaseContent) != x.Base:
 			return 0, fmt.Errorf("%v: the base %v has another content", x.ID, x.Base)
-		case x.BaseMark != 0 && marks[x.BaseMark] != x.Base:
+		case x.BaseMark != nil && marks[x.BaseMark] != x.Base:
 			return 0, fmt.Errorf("%v: the base %v has the mark of %v", x.ID, x.Base, marks[x.BaseMark])
-		case x.BaseMark == 0 && known[x.Base] != x.Kind:
+		case x.BaseMark == nil && known[x.Base] != x.Kind:
 			return 0, fmt.Errorf("%v: the base %v is not known", x.ID, x.Base)
 		}
 		if x.Kind == vcs.KindCommit {
@@ -65,7 +65,7 @@ func additions(t testing.TB, r vcs.AdditionReader, known map[vcs.ID]vcs.Kind, ti
 			}
 		}
 		got[x.ID] = x.Kind
-		mark := uint64(len(got))
+		mark := len(got)
 		marks[mark] = x.ID
 		return mark, nil
 	})
@@ -190,7 +190,7 @@ func BenchmarkAdditions(b *testing.B) {
 		a := must(s.Additions(b.Context(), []vcs.ID{head}, nil, nil))(b)
 		b.ResetTimer()
 		for range b.N {
-			if err := a.Each(b.Context(), func(*vcs.Addition) (uint64, error) { return 1, nil }); err != nil {
+			if err := a.Each(b.Context(), func(*vcs.Addition) (any, error) { return 1, nil }); err != nil {
 				b.Fatal(err)
 			}
 		}

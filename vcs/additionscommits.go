@@ -2,6 +2,7 @@ package vcs
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 )
@@ -36,6 +37,7 @@ func (a *Additions) choose(ctx context.Context, tips, known []ID) error {
 		if ok {
 			have.set(num)
 			top = max(top, num+1)
+			a.twins = true // of what is known, perhaps
 		}
 	}
 	for _, id := range tips {
@@ -54,6 +56,7 @@ func (a *Additions) choose(ctx context.Context, tips, known []ID) error {
 	}
 	a.branched = newBitset(l.n)
 	c := cursor{log: l}
+	beside := siblings{newSeen(0)}
 	for num := top; live > 0 && num > 0; {
 		num--
 		if num%checkEvery == 0 {
@@ -76,6 +79,9 @@ func (a *Additions) choose(ctx context.Context, tips, known []ID) error {
 		parents, err := v.parentsOf(i)
 		if err != nil {
 			return err
+		}
+		if !had && !a.twins && (len(parents) == 0 || parents[0].num+1 != num || a.branched.has(parents[0].num)) {
+			a.twins = beside.add(parents, v.tree(i))
 		}
 		for k, p := range parents {
 			switch {
@@ -104,6 +110,17 @@ func (a *Additions) choose(ctx context.Context, tips, known []ID) error {
 	a.selected = want
 	a.commits = want.len()
 	return nil
+}
+
+// siblings notices commits that may be equal: ones of equal trees whose first
+// parents, if they are not equal commits themselves, are the same.
+type siblings struct{ seen *seen }
+
+func (s siblings) add(parents []logParent, tree ID) bool {
+	if len(parents) > 0 {
+		binary.LittleEndian.PutUint32(tree[:], binary.LittleEndian.Uint32(tree[:])^(parents[0].num+1))
+	}
+	return s.seen.add(tree)
 }
 
 // lacking says what is wrong with a tip that is not in the log.

@@ -6,14 +6,13 @@ import (
 	"math/bits"
 )
 
-// unplaced is the mark of an object that is somewhere among the additions, or
-// not worth looking for.
-const unplaced = 1 << 63
+// unplaced is the mark of an object that is somewhere among the additions.
+type unplaced struct{}
 
 // replay makes the trees and blobs of the chosen commits, oldest first.
 type replay struct {
 	*Additions
-	visit   func(*Addition) (uint64, error)
+	visit   func(*Addition) (any, error)
 	touched []before
 	states  savedStates
 	owner   *owner
@@ -107,7 +106,7 @@ func (r *replay) start(v *segView, i uint32) (*version, error) {
 	}
 	root := &version{mode: ModeDir, id: c.Tree, unread: true}
 	if !p.native && r.selected.has(p.num) {
-		root.mark = unplaced
+		root.mark = unplaced{}
 	}
 	return root, nil
 }

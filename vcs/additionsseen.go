@@ -20,35 +20,75 @@ func (b bitset) len() (n int) {
 	return n
 }
 
-// seenFilter is a Bloom filter of ids under a hash that nobody can foresee, so
-// that no history can be made to fill it badly.
-type seenFilter struct {
-	seed maphash.Seed
-	bits []uint64
+// seen notices ids that come again: exactly, by eight bytes of a hash that nobody
+// can foresee, while that takes less than seenRoom; beyond it with a Bloom filter
+// of two bytes an id, which takes some for others.
+type seen struct {
+	seed  maphash.Seed
+	exact []uint64 // open addressing; 0 is free
+	n     int      // of them taken
+	bloom []uint64
 }
 
-// Eight bytes an object make a wrong answer rare among a million objects; where
-// that would be too much memory, two make them few.
 const (
-	filterBest  = 8
-	filterLeast = 2
-	filterRoom  = 16 << 20
-	seenProbes  = 8
+	seenRoom   = 16 << 20
+	bloomBytes = 2
+	bloomBits  = 8
 )
 
-func newSeenFilter(n int) *seenFilter {
-	size := max(min(filterBest*n, filterRoom), filterLeast*n, 1<<10)
-	return &seenFilter{seed: maphash.MakeSeed(), bits: make([]uint64, size/8)}
+// newSeen returns one for about so many ids.
+func newSeen(ids int) *seen {
+	s := &seen{seed: maphash.MakeSeed()}
+	if size := ids + ids/3 + 64; 8*size <= seenRoom {
+		s.exact = make([]uint64, size)
+	} else {
+		s.bloom = make([]uint64, bloomBytes*ids/8)
+	}
+	return s
 }
 
-// add puts an id in and reports whether it seemed to be there already.
-func (f *seenFilter) add(id ID) bool {
-	h := maphash.Bytes(f.seed, id[:])
-	n, step := uint64(len(f.bits)*64), h<<32|h>>32|1
+// add takes an id in and reports whether it was there already, or seems to be.
+func (s *seen) add(id ID) bool {
+	h := maphash.Bytes(s.seed, id[:])
+	if s.exact == nil {
+		return s.addBloom(h)
+	}
+	if 8*(s.n+1) > 7*len(s.exact) {
+		old := s.exact
+		s.exact = make([]uint64, 2*len(old))
+		for _, h := range old {
+			if h != 0 {
+				*s.slot(h) = h
+			}
+		}
+	}
+	h |= 1 // not free
+	at := s.slot(h)
+	if *at == h {
+		return true
+	}
+	*at = h
+	s.n++
+	return false
+}
+
+// slot returns where a hash is, or would be.
+func (s *seen) slot(h uint64) *uint64 {
+	i, _ := bits.Mul64(h, uint64(len(s.exact)))
+	for s.exact[i] != 0 && s.exact[i] != h {
+		if i++; i == uint64(len(s.exact)) {
+			i = 0
+		}
+	}
+	return &s.exact[i]
+}
+
+func (s *seen) addBloom(h uint64) bool {
+	n, step := uint64(len(s.bloom)*64), h<<32|h>>32|1
 	was := true
-	for range seenProbes {
+	for range bloomBits {
 		at, _ := bits.Mul64(h, n)
-		w, bit := &f.bits[at/64], uint64(1)<<(at%64)
+		w, bit := &s.bloom[at/64], uint64(1)<<(at%64)
 		was = was && *w&bit != 0
 		*w |= bit
 		h += step

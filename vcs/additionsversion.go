@@ -13,7 +13,7 @@ type version struct {
 	mode    Mode
 	touch   uint32 // while a commit changes it: one more than its place in replay.touched
 	id      ID
-	mark    uint64
+	mark    any
 	content []byte // nil while it is not read
 	unread  bool
 	dir     *folderVersion // of a folder that is read
@@ -32,7 +32,7 @@ type folderVersion struct {
 type before struct {
 	was     bool
 	id      ID
-	mark    uint64
+	mark    any
 	content []byte
 }
 
@@ -216,7 +216,7 @@ func (r *replay) settle(n *version) error {
 		return nil
 	}
 	r.add = Addition{Object: Object{n.id, kind, n.content}}
-	if was.was && was.mark != unplaced {
+	if was.was && was.mark != any(unplaced{}) {
 		r.add.Base, r.add.BaseContent, r.add.BaseMark = was.id, was.content, was.mark
 	}
 	var err error

@@ -16,8 +16,8 @@ type deflater struct {
 }
 
 // storeBelow is the length under which content is stored as it is: the deltas
-// of small changes are little else than ids, which do not compress.
-const storeBelow = 64
+// of small changes are little else than ids, which hardly compress.
+const storeBelow = 160
 
 func newDeflater(level int) (*deflater, error) {
 	if level < 1 || level > 9 {

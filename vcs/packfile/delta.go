@@ -1,6 +1,7 @@
 package packfile
 
 import (
+	"bytes"
 	"encoding/binary"
 	"math/bits"
 
@@ -8,50 +9,100 @@ import (
 )
 
 // delta appends to out the instructions that make target from base (gitformat-pack(5),
-// "Deltified representation"). Trees are compared entry by entry, other contents
-// and trees of which only one id differs by their common beginning and end: what
-// one change leaves.
+// "Deltified representation"). What lies between the common beginning and end is
+// compared entry by entry in trees, and line by line in other contents. That is
+// enough for what a few changes leave.
 func delta(out []byte, kind vcs.Kind, base, target []byte) []byte {
-	out = appendSize(out, len(base))
-	out = appendSize(out, len(target))
+	d := differ{out: appendSize(appendSize(out, len(base)), len(target)), base: base, target: target}
 	head := commonPrefix(base, target)
 	tail := commonSuffix(base[head:], target[head:])
 	if kind == vcs.KindTree && len(target)-head-tail > len(vcs.ID{}) {
-		return treeDelta(out, base, target)
+		d.trees()
+	} else {
+		d.keep(0, head)
+		d.lines(base[head:len(base)-tail], target[head:len(target)-tail], head)
+		d.keep(len(base)-tail, tail)
 	}
-	out = appendCopy(out, 0, head)
-	out = appendInsert(out, target[head:len(target)-tail])
-	return appendCopy(out, len(base)-tail, tail)
+	d.flush()
+	return d.out
 }
 
-// treeDelta copies runs of equal entries, and the equal beginning of an entry
-// of which only the id differs.
-func treeDelta(out, base, target []byte) []byte {
-	var ins []byte        // target bytes to insert
-	copyAt, copyN := 0, 0 // base bytes to copy, after which ins comes
-	flush := func() {
-		out = appendCopy(out, copyAt, copyN)
-		out = appendInsert(out, ins)
-		copyN, ins = 0, nil
+// differ writes instructions for a target from its beginning on.
+type differ struct {
+	out          []byte
+	base, target []byte
+	done         int // of target, that keep and insert know of
+	written      int // of target, that out makes
+	from, n      int // a piece of base to copy then; what follows it is inserted
+}
+
+// minCopy is the shortest piece that is copied: a shorter one costs as much.
+const minCopy = 4
+
+// keep says that n bytes follow which stand in base.
+func (d *differ) keep(from, n int) {
+	switch {
+	case n == 0:
+	case d.n > 0 && d.written+d.n == d.done && d.from+d.n == from:
+		d.n += n
+	case n >= minCopy:
+		d.flush()
+		d.from, d.n = from, n
 	}
-	keep := func(at, n int) {
-		if n == 0 {
-			return
-		}
-		if len(ins) > 0 || copyN > 0 && copyAt+copyN != at {
-			flush()
-		}
-		if copyN == 0 {
-			copyAt = at
-		}
-		copyN += n
+	d.done += n
+}
+
+// insert says that n bytes follow which base does not have.
+func (d *differ) insert(n int) { d.done += n }
+
+// flush writes what is known.
+func (d *differ) flush() {
+	d.out = appendCopy(d.out, d.from, d.n)
+	d.out = appendInsert(d.out, d.target[d.written+d.n:d.done])
+	d.written, d.n = d.done, 0
+}
+
+// lines compares two pieces line by line, when they have equally many.
+func (d *differ) lines(a, b []byte, at int) {
+	if n := bytes.Count(b, newline); n == 0 || n > maxLines || n != bytes.Count(a, newline) {
+		d.insert(len(b))
+		return
 	}
+	for len(b) > 0 {
+		x, y := a[:line(a)], b[:line(b)]
+		head := commonPrefix(x, y)
+		tail := commonSuffix(x[head:], y[head:])
+		d.keep(at, head)
+		d.insert(len(y) - head - tail)
+		d.keep(at+len(x)-tail, tail)
+		at += len(x)
+		a, b = a[len(x):], b[len(y):]
+	}
+}
+
+// maxLines bounds the lines that are compared one with one.
+const maxLines = 64
+
+var newline = []byte("\n")
+
+// line returns the length of the first line.
+func line(b []byte) int {
+	if i := bytes.IndexByte(b, '\n'); i >= 0 {
+		return i + 1
+	}
+	return len(b)
+}
+
+// trees copies runs of equal entries, and the equal beginning of an entry of
+// which only the id differs.
+func (d *differ) trees() {
+	base, target := d.base, d.target
 	t, b := 0, 0
 	for t < len(target) {
 		te, rest, err := nextEntry(target[t:])
 		if err != nil {
-			ins = append(ins, target[t:]...)
-			break
+			d.insert(len(target) - t)
+			return
 		}
 		tn := len(target) - len(rest) - t
 		for b < len(base) {
@@ -61,30 +112,26 @@ func treeDelta(out, base, target []byte) []byte {
 				break
 			}
 			bn := len(base) - len(rest) - b
-			d := compare(be, te)
-			if d < 0 {
+			c := compare(be, te)
+			if c < 0 {
 				b += bn
 				continue
 			}
-			if d == 0 && be.mode == te.mode && bn == tn {
+			if c == 0 && be.mode == te.mode && bn == tn {
 				n := bn
 				if be.id != te.id {
 					n -= len(be.id)
 				}
-				keep(b, n)
+				d.keep(b, n)
 				b += bn
 				t += n
 				tn -= n
 			}
 			break
 		}
-		if tn > 0 {
-			ins = append(ins, target[t:t+tn]...)
-			t += tn
-		}
+		d.insert(tn)
+		t += tn
 	}
-	flush()
-	return out
 }
 
 func commonPrefix(a, b []byte) int {
@@ -94,7 +141,8 @@ func commonPrefix(a, b []byte) int {
 			return i + bits.TrailingZeros64(x)/8
 		}
 	}
-	for ; i < n && a[i] == b[i]; i++ {
+	for i < n && a[i] == b[i] {
+		i++
 	}
 	return i
 }
@@ -107,7 +155,8 @@ func commonSuffix(a, b []byte) int {
 			return i + bits.LeadingZeros64(x)/8
 		}
 	}
-	for ; i < n && a[n-1-i] == b[n-1-i]; i++ {
+	for i < n && a[n-1-i] == b[n-1-i] {
+		i++
 	}
 	return i
 }

@@ -63,11 +63,11 @@ func (s *Set) IDs(yield func(vcs.ID) bool) {
 	if s.adds == nil {
 		return
 	}
-	_ = s.adds.Each(s.ctx, func(a *vcs.Addition) (uint64, error) {
+	_ = s.adds.Each(s.ctx, func(a *vcs.Addition) (any, error) {
 		if !yield(a.ID) {
-			return 0, context.Canceled
+			return nil, context.Canceled
 		}
-		return 1, nil
+		return s, nil
 	})
 }
 

@@ -50,6 +50,7 @@ func (s *Set) Write(w io.Writer, opt Options) (sum vcs.ID, err error) {
 		if err := s.adds.Each(s.ctx, p.addition); err != nil {
 			return sum, err
 		}
+		p.flush()
 	}
 	p.hash.Sum(sum[:0])
 	p.write(sum[:])
@@ -60,14 +61,15 @@ func (s *Set) Write(w io.Writer, opt Options) (sum vcs.ID, err error) {
 }
 
 type writer struct {
-	r     vcs.ObjectReader
-	opt   Options
-	w     *bufio.Writer
-	hash  hash.Hash
-	z     *deflater
-	off   int64 // bytes written
-	delta []byte
-	err   error
+	r      vcs.ObjectReader
+	opt    Options
+	w      *bufio.Writer
+	hash   hash.Hash
+	z      *deflater
+	off    int64 // bytes written
+	delta  []byte
+	window window
+	err    error
 }
 
 func (p *writer) write(b []byte) {
@@ -93,42 +95,77 @@ func (p *writer) list(s *Set) error {
 			if err != nil {
 				return err
 			}
-			var b deltaBase
+			var base vcs.ID
+			back := int64(0)
 			switch {
 			case it.base >= 0:
-				b = deltaBase{id: s.items[it.base].id, off: offsets[it.base]}
+				base, back = s.items[it.base].id, p.off-offsets[it.base]
 			case it.base <= outside && p.opt.Thin:
-				b.id = s.outside[outside-it.base]
+				base = s.outside[outside-it.base]
 			}
-			if !b.id.IsZero() && !p.opt.NoDeltas {
-				if b.content, err = p.read(k, b.id); err != nil {
+			var was []byte
+			if !base.IsZero() && !p.opt.NoDeltas {
+				if was, err = p.read(k, base); err != nil {
 					return err
 				}
 			}
-			if p.object(k, content, b); p.err != nil {
-				return p.err
+			typ, stored := p.encode(k, content, was, back > 0)
+			p.head(typ, len(stored), back)
+			if typ == typeRefDelta {
+				p.write(base[:])
+			}
+			packed, err := p.z.deflate(stored)
+			if p.write(packed); err == nil {
+				err = p.err
+			}
+			if err != nil {
+				return err
 			}
 		}
 	}
 	return p.err
 }
 
-// addition writes an object; its mark is where it is and, in the last byte, how
-// long its chain of deltas is.
-func (p *writer) addition(a *vcs.Addition) (mark uint64, err error) {
-	off, depth := p.off, uint64(0)
-	var b deltaBase
-	switch {
-	case a.Base.IsZero() || a.BaseMark&0xff >= maxChain:
-	case a.BaseMark != 0:
-		b = deltaBase{a.Base, int64(a.BaseMark >> 8), a.BaseContent}
-	case p.opt.Thin:
-		b = deltaBase{id: a.Base, content: a.BaseContent}
+// addition writes an object, or puts it into the window. Its mark is its place.
+func (p *writer) addition(a *vcs.Addition) (mark any, err error) {
+	if a.Kind == vcs.KindCommit {
+		p.head(byte(a.Kind), len(a.Content), 0)
+		packed, err := p.z.deflate(a.Content)
+		if p.write(packed); err == nil {
+			err = p.err
+		}
+		return p, err
 	}
-	if p.object(a.Kind, a.Content, b) {
-		depth = a.BaseMark&0xff + 1
+	base, _ := a.BaseMark.(*place)
+	was := a.BaseContent
+	if base == nil && !p.opt.Thin || base != nil && base.depth >= maxChain {
+		was = nil
 	}
-	return uint64(off)<<8 | depth, p.err
+	typ, stored := p.encode(a.Kind, a.Content, was, base != nil)
+	w, at := &p.window, new(place)
+	from := len(w.data)
+	if typ == typeOfsDelta || typ == typeRefDelta {
+		at.depth = 1
+		if base != nil {
+			at.depth = base.depth + 1
+		}
+	}
+	if typ == typeRefDelta {
+		w.data = append(w.data, a.Base[:]...)
+	}
+	if typ != typeOfsDelta && typ != typeRefDelta {
+		base = nil
+	}
+	packed, err := p.z.deflate(stored)
+	if err != nil {
+		return nil, err
+	}
+	w.data = append(w.data, packed...)
+	w.add(typ, at, base, len(stored), from)
+	if w.full() {
+		p.flush()
+	}
+	return at, p.err
 }
 
 func (p *writer) read(k vcs.Kind, id vcs.ID) ([]byte, error) {
@@ -145,53 +182,35 @@ func (p *writer) read(k vcs.Kind, id vcs.ID) ([]byte, error) {
 	return content, nil
 }
 
-// deltaBase is what an object may be told as a change of.
-type deltaBase struct {
-	id      vcs.ID // zero: nothing
-	off     int64  // of its entry, 0 when it is not in the pack
-	content []byte
-}
-
-// object writes an entry and reports whether it is a delta.
-func (p *writer) object(k vcs.Kind, content []byte, b deltaBase) bool {
-	if b.id.IsZero() || p.opt.NoDeltas || len(b.content) == 0 || len(content) == 0 {
-		p.entry(byte(k), deltaBase{}, content)
-		return false
+// encode returns what is stored of an object: a delta against its base, which is
+// in the pack or with the receiver, or all of it.
+func (p *writer) encode(k vcs.Kind, content, base []byte, inPack bool) (typ byte, stored []byte) {
+	if p.opt.NoDeltas || len(base) == 0 || len(content) == 0 {
+		return byte(k), content
 	}
-	p.delta = delta(p.delta[:0], k, b.content, content)
+	p.delta = delta(p.delta[:0], k, base, content)
 	switch {
 	case len(p.delta) >= len(content):
-		p.entry(byte(k), deltaBase{}, content)
-		return false
-	case b.off == 0 || p.opt.RefDeltas:
-		p.entry(typeRefDelta, b, p.delta)
-	default:
-		p.entry(typeOfsDelta, b, p.delta)
+		return byte(k), content
+	case !inPack || p.opt.RefDeltas:
+		return typeRefDelta, p.delta
 	}
-	return true
+	return typeOfsDelta, p.delta
 }
 
-// entry writes one entry.
-func (p *writer) entry(typ byte, b deltaBase, content []byte) {
-	var buf [40]byte
-	n := len(content)
-	head := append(buf[:0], typ<<4|byte(n&15))
-	for n >>= 4; n > 0; n >>= 7 {
+// head writes the header of an entry; back is the distance to the base of an
+// offset delta.
+func (p *writer) head(typ byte, size int, back int64) {
+	var buf [24]byte
+	head := append(buf[:0], typ<<4|byte(size&15))
+	for n := size >> 4; n > 0; n >>= 7 {
 		head[len(head)-1] |= 0x80
 		head = append(head, byte(n&0x7f))
 	}
-	switch typ {
-	case typeOfsDelta:
-		head = appendOffset(head, p.off-b.off)
-	case typeRefDelta:
-		head = append(head, b.id[:]...)
+	if typ == typeOfsDelta {
+		head = appendOffset(head, back)
 	}
 	p.write(head)
-	packed, err := p.z.deflate(content)
-	if err != nil && p.err == nil {
-		p.err = err
-	}
-	p.write(packed)
 }
 
 // appendOffset writes a backward distance, most significant group first, each
