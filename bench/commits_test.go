@@ -2,11 +2,13 @@ package bench
 
 import (
 	"context"
+	"crypto/sha1"
 	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
+	"syscall"
 	"testing"
 	"time"
 
@@ -14,83 +16,104 @@ import (
 	"arpeggio/vcs/mem"
 )
 
-// A side makes a number of entries and then commits, and says how long the
-// commits took and where they ended.
-type side func(ctx context.Context, entries, commits int) (time.Duration, vcs.ID, error)
+// A side makes a number of entries and then commits, and says what the commits
+// took and where they ended.
+type side func(ctx context.Context, entries, commits int) (cost, vcs.ID, error)
 
-func ourSide(ctx context.Context, entries, commits int) (time.Duration, vcs.ID, error) {
+// cost is what some work took: the processors' time says more than the clock's
+// on a machine that others use.
+type cost struct{ wall, cpu time.Duration }
+
+// stopwatch measures this process.
+func stopwatch() func() cost {
+	start, cpu := time.Now(), cpuTime()
+	return func() cost { return cost{time.Since(start), cpuTime() - cpu} }
+}
+
+// cpuTime is what this process has used so far, garbage collection included.
+func cpuTime() time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+func ourSide(ctx context.Context, entries, commits int) (cost, vcs.ID, error) {
 	o, err := newOurs(ctx, entries, mem.New())
 	if err != nil {
-		return 0, vcs.ID{}, err
+		return cost{}, vcs.ID{}, err
 	}
 	defer o.Close()
 	runtime.GC()
-	took, err := o.steps(ctx, commits)
-	return took, o.head, err
+	stop := stopwatch()
+	err = o.steps(ctx, commits)
+	return stop(), o.head, err
 }
 
-func goGitSide(_ context.Context, entries, commits int) (time.Duration, vcs.ID, error) {
+func goGitSide(_ context.Context, entries, commits int) (cost, vcs.ID, error) {
 	g, err := newGoGit(entries)
 	if err != nil {
-		return 0, vcs.ID{}, err
+		return cost{}, vcs.ID{}, err
 	}
 	runtime.GC()
-	start := time.Now()
+	stop := stopwatch()
 	for range commits {
 		if err := g.step(); err != nil {
-			return 0, vcs.ID{}, err
+			return cost{}, vcs.ID{}, err
 		}
 	}
-	return time.Since(start), vcs.ID(g.head), nil
+	return stop(), vcs.ID(g.head), nil
 }
 
 // fastImportSide does not count what making the entries takes, nor writing the
 // stream.
-func fastImportSide(ctx context.Context, entries, commits int) (time.Duration, vcs.ID, error) {
+func fastImportSide(ctx context.Context, entries, commits int) (cost, vcs.ID, error) {
 	dir, err := os.MkdirTemp("", "bench-fast-import-")
 	if err != nil {
-		return 0, vcs.ID{}, err
+		return cost{}, vcs.ID{}, err
 	}
 	defer os.RemoveAll(dir)
-	var took [2]time.Duration
+	var took [2]cost
 	var head vcs.ID
 	for i, n := range []int{0, commits} {
 		file := filepath.Join(dir, "stream")
 		if err := writeStream(file, entries, n); err != nil {
-			return 0, vcs.ID{}, err
+			return cost{}, vcs.ID{}, err
 		}
 		if took[i], head, err = fastImport(ctx, filepath.Join(dir, fmt.Sprint(i)), file, branch); err != nil {
-			return 0, vcs.ID{}, err
+			return cost{}, vcs.ID{}, err
 		}
 	}
-	return took[1] - took[0], head, nil
+	return cost{took[1].wall - took[0].wall, took[1].cpu - took[0].cpu}, head, nil
 }
 
-// race runs sides in turns and returns the median rate of each, in commits a
-// second. That they end at one commit is checked.
-func race(ctx context.Context, rounds, entries, commits int, sides ...side) ([]float64, error) {
-	rates := make([][]float64, len(sides))
+// race runs sides in turns and returns for each the median rate, in commits a
+// second, and the median of the processors' time. That they end at one commit is
+// checked.
+func race(ctx context.Context, rounds, entries, commits int, sides ...side) (rates []float64, cpu []time.Duration, err error) {
+	walls, cpus := make([][]time.Duration, len(sides)), make([][]time.Duration, len(sides))
 	var want vcs.ID
 	for range rounds {
 		for i, side := range sides {
 			took, head, err := side(ctx, entries, commits)
 			if err != nil {
-				return nil, err
+				return nil, nil, err
 			}
 			if want.IsZero() {
 				want = head
 			}
 			if head != want {
-				return nil, fmt.Errorf("ids differ: side %d ends at %v, side 0 at %v", i, head, want)
+				return nil, nil, fmt.Errorf("ids differ: side %d ends at %v, side 0 at %v", i, head, want)
 			}
-			rates[i] = append(rates[i], float64(commits)/took.Seconds())
+			walls[i], cpus[i] = append(walls[i], took.wall), append(cpus[i], took.cpu)
 		}
 	}
-	out := make([]float64, len(sides))
-	for i, r := range rates {
-		out[i] = median(r)
+	for i := range sides {
+		rates = append(rates, float64(commits)/median(walls[i]).Seconds())
+		cpu = append(cpu, median(cpus[i])/time.Duration(commits))
 	}
-	return out, nil
+	return rates, cpu, nil
 }
 
 func median[T float64 | time.Duration](list []T) T {
@@ -102,14 +125,23 @@ func median[T float64 | time.Duration](list []T) T {
 func commits(ctx context.Context, b *board) {
 	const entries, n = 10_000, 20_000
 	b.section("One-entry commits in memory, 10,000 entries (equal ids on all sides)")
-	rates, err := race(ctx, 3, entries, n, ourSide, goGitSide, fastImportSide)
+	rates, cpu, err := race(ctx, 3, entries, n, ourSide, goGitSide, fastImportSide)
 	if err != nil {
 		b.fail("all sides", err)
 		return
 	}
-	b.add(Row{Name: "vcs on vcs/mem", Value: rates[0], Unit: "commits/s", Note: "durable at the end; median of 3 rounds"})
-	b.add(Row{Name: "go-git, memory storer", Value: rates[1], Unit: "commits/s", Ratio: rates[0] / rates[1], Bar: AtLeast(15)})
-	b.add(Row{Name: "git fast-import", Value: rates[2], Unit: "commits/s", Ratio: rates[0] / rates[2], Bar: AtLeast(30)})
+	spent := func(i int) string {
+		return fmt.Sprintf("%.1f µs of processor time each", float64(cpu[i].Nanoseconds())/1000)
+	}
+	b.add(Row{Name: "vcs on vcs/mem", Value: rates[0], Unit: "commits/s", Note: spent(0) + "; median of 3 rounds"})
+	b.add(Row{Name: "go-git, memory storer", Value: rates[1], Unit: "commits/s", Ratio: rates[0] / rates[1], Bar: AtLeast(15), Note: spent(1)})
+	b.add(Row{Name: "git fast-import", Value: rates[2], Unit: "commits/s", Ratio: rates[0] / rates[2], Bar: AtLeast(30), Note: spent(2)})
+	if alone, err := hashAlone(entries, n); err != nil {
+		b.fail("hashing alone", err)
+	} else {
+		b.add(Row{Name: "crypto/sha1 over the same objects, no store", Value: alone, Unit: "commits/s", Ratio: rates[0] / alone,
+			Note: "a second of one processor, nothing kept"})
+	}
 
 	b.section("The same, 1,000,000 entries")
 	const large = 1_000_000
@@ -117,13 +149,13 @@ func commits(ctx context.Context, b *board) {
 	if b.full {
 		sides = append(sides, fastImportSide, goGitSide)
 	}
-	big, err := race(ctx, 1, large, n, sides...)
+	big, _, err := race(ctx, 1, large, n, sides...)
 	if err != nil {
 		b.fail("vcs on vcs/mem", err)
 		return
 	}
 	// Next to it in time, so that both had the same machine.
-	small, err := race(ctx, 1, entries, n, ourSide)
+	small, _, err := race(ctx, 1, entries, n, ourSide)
 	if err != nil {
 		b.fail("vcs on vcs/mem", err)
 		return
@@ -136,9 +168,35 @@ func commits(ctx context.Context, b *board) {
 	}
 }
 
+// hashAlone returns how many commits a second could be made if nothing but the
+// hashes of their objects had to be computed: the most that one processor can do.
+func hashAlone(entries, commits int) (float64, error) {
+	g, err := newGoGit(entries)
+	if err != nil {
+		return 0, err
+	}
+	g.record = true
+	for range commits {
+		if err := g.step(); err != nil {
+			return 0, err
+		}
+	}
+	var rates []float64
+	for range 3 {
+		stop := stopwatch()
+		for _, o := range g.made {
+			if sum := sha1.Sum(o.framed); sum != o.id {
+				return 0, fmt.Errorf("%x hashes to %x", o.id, sum)
+			}
+		}
+		rates = append(rates, float64(commits)/stop().cpu.Seconds())
+	}
+	return median(rates), nil
+}
+
 // All sides must make the same commits, or their times mean nothing.
 func TestSidesMakeEqualIDs(t *testing.T) {
-	if _, err := race(t.Context(), 1, 700, 150, ourSide, goGitSide, fastImportSide); err != nil {
+	if _, _, err := race(t.Context(), 1, 700, 150, ourSide, goGitSide, fastImportSide); err != nil {
 		t.Error(err)
 	}
 }

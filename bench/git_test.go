@@ -20,15 +20,22 @@ func git(ctx context.Context, dir string, args ...string) (string, error) {
 }
 
 func gitInput(ctx context.Context, dir string, in io.Reader, args ...string) (string, error) {
+	out, _, err := runGit(ctx, dir, in, args...)
+	return out, err
+}
+
+func runGit(ctx context.Context, dir string, in io.Reader, args ...string) (string, cost, error) {
+	start := time.Now()
 	cmd := exec.CommandContext(ctx, "git", args...)
 	cmd.Dir, cmd.Stdin, cmd.Env = dir, in, gitEnv()
 	var errs bytes.Buffer
 	cmd.Stderr = &errs
 	out, err := cmd.Output()
 	if err != nil {
-		return "", fmt.Errorf("git %s: %w: %s", strings.Join(args, " "), err, bytes.TrimSpace(errs.Bytes()))
+		return "", cost{}, fmt.Errorf("git %s: %w: %s", strings.Join(args, " "), err, bytes.TrimSpace(errs.Bytes()))
 	}
-	return strings.TrimSpace(string(out)), nil
+	took := cost{time.Since(start), cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()}
+	return strings.TrimSpace(string(out)), took, nil
 }
 
 func gitEnv() []string {
@@ -81,22 +88,21 @@ func writeStream(name string, entries, commits int) error {
 	return s.Flush()
 }
 
-// fastImport makes a bare repository of a stream and says how long that took
-// and where a branch of it is.
-func fastImport(ctx context.Context, dir, streamFile, branch string) (time.Duration, vcs.ID, error) {
+// fastImport makes a bare repository of a stream and says what that took and
+// where a branch of it is.
+func fastImport(ctx context.Context, dir, streamFile, branch string) (cost, vcs.ID, error) {
 	if _, err := git(ctx, "", "init", "-q", "--bare", "--initial-branch="+branch, dir); err != nil {
-		return 0, vcs.ID{}, err
+		return cost{}, vcs.ID{}, err
 	}
 	in, err := os.Open(streamFile)
 	if err != nil {
-		return 0, vcs.ID{}, err
+		return cost{}, vcs.ID{}, err
 	}
 	defer in.Close()
-	start := time.Now()
-	if _, err := gitInput(ctx, dir, in, "fast-import", "--quiet", "--depth=50"); err != nil {
-		return 0, vcs.ID{}, err
+	_, took, err := runGit(ctx, dir, in, "fast-import", "--quiet", "--depth=50")
+	if err != nil {
+		return cost{}, vcs.ID{}, err
 	}
-	took := time.Since(start)
 	head, err := gitHead(ctx, dir, branch)
 	return took, head, err
 }

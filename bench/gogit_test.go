@@ -2,6 +2,7 @@ package bench
 
 import (
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"time"
@@ -19,6 +20,15 @@ type goGit struct {
 	st         *memory.Storage
 	paths      [][]string
 	tree, head plumbing.Hash
+
+	record bool // keep what is hashed
+	made   []framed
+}
+
+// framed is an object as it is hashed, with its header.
+type framed struct {
+	id     plumbing.Hash
+	framed []byte
 }
 
 func newGoGit(n int) (*goGit, error) {
@@ -91,7 +101,23 @@ func (g *goGit) blob(i int) (plumbing.Hash, error) {
 	if _, err := w.Write(g.w.appendValue(make([]byte, 0, 128), i)); err != nil {
 		return plumbing.ZeroHash, err
 	}
-	return g.st.SetEncodedObject(o)
+	return g.keep(o)
+}
+
+func (g *goGit) keep(o plumbing.EncodedObject) (plumbing.Hash, error) {
+	id, err := g.st.SetEncodedObject(o)
+	if err != nil || !g.record {
+		return id, err
+	}
+	r, err := o.Reader()
+	if err != nil {
+		return id, err
+	}
+	defer r.Close()
+	content, err := io.ReadAll(r)
+	b := fmt.Appendf(nil, "%s %d\x00", o.Type(), len(content))
+	g.made = append(g.made, framed{id, append(b, content...)})
+	return id, err
 }
 
 func (g *goGit) put(e interface {
@@ -101,7 +127,7 @@ func (g *goGit) put(e interface {
 	if err := e.Encode(o); err != nil {
 		return plumbing.ZeroHash, err
 	}
-	return g.st.SetEncodedObject(o)
+	return g.keep(o)
 }
 
 func (g *goGit) commit(message string) error {

@@ -71,7 +71,7 @@ func (b *board) logOfStore(ctx context.Context, name string, open func() (vcs.Ba
 	if err != nil {
 		return err
 	}
-	_, err = o.steps(ctx, logCommits)
+	err = o.steps(ctx, logCommits)
 	if err = errors.Join(err, o.Close()); err != nil {
 		return err
 	}

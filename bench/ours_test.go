@@ -58,15 +58,12 @@ func (o *ours) step(ctx context.Context) (err error) {
 	return err
 }
 
-// steps makes commits, which are durable when it returns, and says how long it
-// took.
-func (o *ours) steps(ctx context.Context, n int) (time.Duration, error) {
-	start := time.Now()
+// steps makes commits, which are durable when it returns.
+func (o *ours) steps(ctx context.Context, n int) error {
 	for range n {
 		if err := o.step(ctx); err != nil {
-			return 0, err
+			return err
 		}
 	}
-	err := o.Sync(ctx)
-	return time.Since(start), err
+	return o.Sync(ctx)
 }

@@ -23,13 +23,13 @@ func retained(ctx context.Context, b *board) {
 	}
 	defer o.Close()
 	// The caches fill first.
-	if _, err = o.steps(ctx, 50_000); err != nil {
+	if err = o.steps(ctx, 50_000); err != nil {
 		b.fail("workload", err)
 		return
 	}
 	heap, log := heapBytes(), 0
 	if log, err = logBytes(ctx, back); err == nil {
-		_, err = o.steps(ctx, n)
+		err = o.steps(ctx, n)
 	}
 	if err != nil {
 		b.fail("workload", err)

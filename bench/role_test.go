@@ -54,7 +54,7 @@ func playServer(ctx context.Context, in io.Reader, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	_, err = o.steps(ctx, commits)
+	err = o.steps(ctx, commits)
 	if err = errors.Join(err, o.Close()); err != nil {
 		return err
 	}
