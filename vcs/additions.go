@@ -26,7 +26,7 @@ type AdditionReader interface {
 	// Additions finds the commits that some tips, commits themselves, lead to
 	// and known commits do not; known ones that the repository lacks are
 	// ignored. The error wraps errors.ErrUnsupported when the repository cannot
-	// tell, ErrNotFound when it lacks a tip. Progress, when not nil, hears now
+	// tell, as of tips in several epochs, ErrNotFound when it lacks a tip. Progress, when not nil, hears now
 	// and then how many commits were gone through.
 	Additions(ctx context.Context, tips, known []ID, progress func(commits int)) (*Additions, error)
 }
@@ -62,20 +62,23 @@ func (s *Store) Additions(ctx context.Context, tips, known []ID, progress func(c
 	if progress == nil {
 		progress = func(int) {}
 	}
-	a := &Additions{log: s.log.frozen(), read: s.ReadObject, progress: progress}
-	for _, id := range tips {
-		if _, ok, err := a.log.find(id); err != nil {
-			return nil, err
-		} else if ok {
-			continue
-		}
-		// Perhaps it is not saved yet.
+	l, err := s.log.having(tips)
+	if err != nil {
+		return nil, err
+	}
+	if l == nil {
+		// Perhaps some are not saved yet.
 		if err := s.Sync(ctx); err != nil {
 			return nil, fmt.Errorf("vcs: additions: %w: %w", errors.ErrUnsupported, err)
 		}
-		a.log = s.log.frozen()
-		break
+		if l, err = s.log.having(tips); err != nil {
+			return nil, err
+		}
 	}
+	if l == nil {
+		l = s.log.current()
+	}
+	a := &Additions{log: l.frozen(), read: s.ReadObject, progress: progress}
 	if err := a.choose(ctx, tips, known); err != nil {
 		return nil, err
 	}

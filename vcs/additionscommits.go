@@ -12,10 +12,32 @@ import (
 func (l *oplog) frozen() *oplog {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.wake()
 	f := newOplog(l.native)
 	f.segs = append(f.segs, l.segs...)
 	f.n, f.keys = l.n, l.keys[:len(l.keys):len(l.keys)]
 	return f
+}
+
+// having returns the log of the epoch that has some commits, nil when none has
+// all of them.
+func (ls *logs) having(ids []ID) (*oplog, error) {
+	for _, l := range ls.newestFirst() {
+		all := true
+		for _, id := range ids {
+			ok, err := l.has(id)
+			if err != nil {
+				return nil, err
+			}
+			if all = ok; !all {
+				break
+			}
+		}
+		if all {
+			return l, nil
+		}
+	}
+	return nil, nil
 }
 
 // checkEvery is how often a walk asks whether it is still wanted, in commits.
@@ -55,6 +77,7 @@ func (a *Additions) choose(ctx context.Context, tips, known []ID) error {
 		top = max(top, num+1)
 	}
 	a.branched = newBitset(l.n)
+	var bases []uint32
 	c := cursor{log: l}
 	beside := siblings{newSeen(0)}
 	for num := top; live > 0 && num > 0; {
@@ -75,6 +98,11 @@ func (a *Additions) choose(ctx context.Context, tips, known []ID) error {
 		if !had {
 			live--
 			a.most += v.objects(i)
+		}
+		if rec := &v.recs[i]; !had && rec.based && rec.parent != noParent {
+			// What it shares with its base is only said there.
+			bases = append(bases, rec.parent)
+			a.branched.set(rec.parent)
 		}
 		parents, err := v.parentsOf(i)
 		if err != nil {
@@ -102,6 +130,11 @@ func (a *Additions) choose(ctx context.Context, tips, known []ID) error {
 					a.branched.set(p.num)
 				}
 			}
+		}
+	}
+	for _, num := range bases {
+		if !want.has(num) && !have.has(num) {
+			return fmt.Errorf("vcs: additions: %w of a branch that is told by another one", errors.ErrUnsupported)
 		}
 	}
 	for i := range want {

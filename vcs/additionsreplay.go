@@ -87,11 +87,14 @@ func (r *replay) run(ctx context.Context) error {
 // start returns the state of a commit's first parent: nothing, or what the store
 // holds.
 func (r *replay) start(v *segView, i uint32) (*version, error) {
-	parents, err := v.parentsOf(i)
+	parents, base, err := v.parentsAndBase(i)
 	if err != nil {
 		return nil, err
 	}
-	if len(parents) == 0 {
+	if base != nil && *base != noParent {
+		return r.base(*base)
+	}
+	if len(parents) == 0 || base != nil {
 		return r.create(ModeDir), nil
 	}
 	p := parents[0]
@@ -106,6 +109,19 @@ func (r *replay) start(v *segView, i uint32) (*version, error) {
 	}
 	root := &version{mode: ModeDir, id: c.Tree, unread: true}
 	if !p.native && r.selected.has(p.num) {
+		root.mark = unplaced{}
+	}
+	return root, nil
+}
+
+// base is start for a commit that is told by another one than its parent.
+func (r *replay) base(num uint32) (*version, error) {
+	s, ok := r.log.segmentOf(num)
+	if !ok {
+		return nil, fmt.Errorf("%w: log: commit %d is missing", ErrCorrupt, num)
+	}
+	root := &version{mode: ModeDir, id: s.tree(num - s.first), unread: true}
+	if r.selected.has(num) {
 		root.mark = unplaced{}
 	}
 	return root, nil

@@ -118,6 +118,9 @@ type Retention struct {
 	// those that it does not want, such as tombstones that everybody has seen,
 	// are not in the new epoch's trees.
 	Keep func(path string, content []byte) bool
+	// Author makes the store's own commits: roots, ledger, chains. Its zero value
+	// is "vcs <vcs@localhost>"; its When is ignored.
+	Author Signature
 	// Chains are the branches that keep one commit a period of what falls out of
 	// the store. Nil: DefaultChains. An empty slice: none.
 	Chains []Chain

@@ -35,6 +35,10 @@ type group struct {
 	// log is what the objects become in a log; nil until the first attempt to
 	// save them.
 	log *stagedLog
+	// epoch, when not nil, is the one that begins with this group; drop says how
+	// many of the oldest epochs go with it.
+	epoch *epochHead
+	drop  int
 }
 
 func newGroup(seq uint64) *group {
@@ -236,6 +240,9 @@ func (s *Store) apply(g *group, retry bool) error {
 		}
 	}
 	b := g.batch()
+	if g.drop > 0 && s.log != nil {
+		b.Drop = s.log.recordsOf(g.drop)
+	}
 	if retry {
 		st, err := s.backend.Load(ctx)
 		if err != nil {
@@ -271,7 +278,7 @@ func (s *Store) applied(g *group) error {
 		return nil
 	}
 	s.work.saved(g.log.states)
-	return s.log.publish(g.log, g.refs)
+	return s.log.publish(g)
 }
 
 func lastRecord(st State) (last []byte, err error) {

@@ -11,11 +11,13 @@ type CommitReader interface {
 	ReadCommit(id ID) (*Commit, error)
 }
 
-// IsAncestor reports whether a is b or an ancestor of b.
-func (s *Store) IsAncestor(a, b ID) (bool, error) { return IsAncestor(s, a, b) }
+// IsAncestor reports whether a is b or an ancestor of b, also through the roots
+// of epochs.
+func (s *Store) IsAncestor(a, b ID) (bool, error) { return IsAncestor(grafted{s}, a, b) }
 
-// MergeBases is the function MergeBases over the store, for two commits.
-func (s *Store) MergeBases(a, b ID) ([]ID, error) { return MergeBases(s, []ID{a}, []ID{b}) }
+// MergeBases is the function MergeBases over the store, for two commits. A root
+// counts as child of the commit that it stands for, while that is here.
+func (s *Store) MergeBases(a, b ID) ([]ID, error) { return MergeBases(grafted{s}, []ID{a}, []ID{b}) }
 
 // MergeBases returns all lowest common ancestors of two commits, as git
 // merge-base --all, sorted by id.

@@ -52,7 +52,9 @@ func (r *Repo[K, V]) LastModified(k K, from ID) (*Commit, error) {
 
 // Log yields the commits reachable from some commits, newest commit time first,
 // in the order of plain git log: a commit comes after the child through which it
-// was first met. The commits must not be modified.
+// was first met. It goes on from the root of an epoch to the commit that it stands
+// for, which then is the root's first parent, as after git replace --graft. The
+// commits must not be modified.
 func (s *Store) Log(from ...ID) iter.Seq2[*Commit, error] {
 	return s.walk(from, nil, func(c *Commit) (bool, []ID, error) { return true, c.Parents, nil })
 }
@@ -97,6 +99,9 @@ func (s *Store) LogPath(path string, from ...ID) iter.Seq2[*Commit, error] {
 	return func(yield func(*Commit, error) bool) {
 		index := s.log.pathIndex(path)
 		s.walk(from, index.skip, func(c *Commit) (bool, []ID, error) {
+			if _, ok := s.epochs.graft(c.ID); ok {
+				return slow(c)
+			}
 			switch yes, known, err := index.changed(c.ID); {
 			case err != nil:
 				return false, nil, err
@@ -130,7 +135,7 @@ func (s *Store) walk(from []ID, skip func(ID) (ID, error), visit func(*Commit) (
 					continue
 				}
 				seen[id] = true
-				c, err := s.ReadCommit(id)
+				c, err := grafted{s}.ReadCommit(id)
 				if err != nil {
 					return err
 				}

@@ -15,8 +15,8 @@ func OpenLog(ctx context.Context, st State, native ObjectReader) (ObjectReader, 
 	return loadLog(ctx, st, native)
 }
 
-func loadLog(ctx context.Context, st State, native ObjectReader) (*oplog, error) {
-	l := newOplog(native.ReadObject)
+func loadLog(ctx context.Context, st State, native ObjectReader) (*logs, error) {
+	ls := newLogs(native.ReadObject)
 	var whole []byte
 	parts := 0
 	for rec, err := range st.Log {
@@ -26,11 +26,11 @@ func loadLog(ctx context.Context, st State, native ObjectReader) (*oplog, error)
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
+		parts++
 		if len(rec) == 0 {
 			continue
 		}
-		parts++
-		if whole == nil && rec[0] == recordLast {
+		if whole == nil && rec[0] != recordMore {
 			whole = rec[1:]
 		} else {
 			whole = append(slices.Clip(whole), rec[1:]...)
@@ -38,10 +38,8 @@ func loadLog(ctx context.Context, st State, native ObjectReader) (*oplog, error)
 		if rec[0] == recordMore {
 			continue
 		}
-		if err := l.load(whole, parts); err != nil && l.damage == nil {
-			l.damage = err
-		}
+		ls.load(rec[0], whole, parts)
 		whole, parts = nil, 0
 	}
-	return l, ctx.Err()
+	return ls, ctx.Err()
 }

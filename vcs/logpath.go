@@ -5,7 +5,38 @@ import (
 	"strings"
 )
 
-// pathIndex finds the commits of the log that changed a path, by the keys that
+// pathIndexes are those of all epochs that are here, newest first.
+type pathIndexes []*pathIndex
+
+func (ls *logs) pathIndex(path string) (out pathIndexes) {
+	for _, l := range ls.newestFirst() {
+		out = append(out, l.pathIndex(path))
+	}
+	return out
+}
+
+// skip is pathIndex.skip in the epoch that has the commit.
+func (xs pathIndexes) skip(id ID) (ID, error) {
+	for _, x := range xs {
+		if to, found, err := x.skip(id); found || err != nil {
+			return to, err
+		}
+	}
+	return id, nil
+}
+
+// changed is pathIndex.changed in the epoch that has the commit.
+func (xs pathIndexes) changed(id ID) (yes, known bool, err error) {
+	for _, x := range xs {
+		yes, known, found, err := x.changed(id)
+		if found || err != nil {
+			return yes, known, err
+		}
+	}
+	return false, false, nil
+}
+
+// pathIndex finds the commits of one log that changed a path, by the keys that
 // they name, without making any of them.
 type pathIndex struct {
 	l       *oplog
@@ -19,6 +50,7 @@ type pathIndex struct {
 func (l *oplog) pathIndex(path string) *pathIndex {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.wake()
 	x := &pathIndex{l: l, n: l.n, single: -1, keys: make(map[uint32]bool), touched: make(map[*segment]map[uint32]bool), linear: make(map[*segment]bool)}
 	path = strings.Trim(path, "/")
 	if k, ok := l.keyNo[path]; ok {
@@ -36,14 +68,15 @@ func (l *oplog) pathIndex(path string) *pathIndex {
 }
 
 // skip goes from a commit along first parents to one that changed the path, or
-// at which the log ends or has a gap, and returns its id.
-func (x *pathIndex) skip(id ID) (ID, error) {
+// at which the log ends or has a gap, and returns its id. Found is false when the
+// commit is not in the log.
+func (x *pathIndex) skip(id ID) (to ID, found bool, err error) {
 	l := x.l
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	num, ok, err := l.find(id)
 	if err != nil || !ok || num >= x.n {
-		return id, err
+		return id, ok, err
 	}
 	start := num
 	for {
@@ -68,35 +101,34 @@ func (x *pathIndex) skip(id ID) (ID, error) {
 		}
 		v, err := l.view(s)
 		if err != nil {
-			return ID{}, err
+			return ID{}, true, err
 		}
-		if v.recs[i].parent == noParent {
+		if v.recs[i].parent == noParent || v.recs[i].based {
 			break
 		}
 		num = v.recs[i].parent
 	}
 	v, i, err := l.at(num)
 	if err != nil {
-		return ID{}, err
+		return ID{}, true, err
 	}
 	// The walk asks for this commit next, and then for its parent.
-	if p := v.recs[i].parent; p != noParent {
+	if p := v.recs[i].parent; p != noParent && !v.recs[i].based {
 		above, ok := v.outside[p]
 		if !ok {
 			if above, err = l.idOf(v, p-v.first); err != nil {
-				return ID{}, err
+				return ID{}, true, err
 			}
 		}
 		l.remember(above, p)
 	}
 	if num == start {
-		return id, nil
+		return id, true, nil
 	}
-	found, err := l.idOf(v, i)
-	if err == nil {
-		l.remember(found, num)
+	if to, err = l.idOf(v, i); err == nil {
+		l.remember(to, num)
 	}
-	return found, err
+	return to, true, err
 }
 
 // scan reads a segment's columns of flags and keys.
@@ -139,21 +171,24 @@ func (x *pathIndex) scan(s *segment) {
 
 // changed reports whether a commit changed the path, for one that the log can
 // tell it of: not for merges, of which it knows only the first parent.
-func (x *pathIndex) changed(id ID) (yes, known bool, err error) {
+func (x *pathIndex) changed(id ID) (yes, known, found bool, err error) {
 	l := x.l
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	num, ok, err := l.find(id)
 	if err != nil || !ok || num >= x.n {
-		return false, false, err
+		return false, false, ok, err
 	}
 	v, i, err := l.at(num)
 	if err != nil {
-		return false, false, err
+		return false, false, true, err
+	}
+	if v.recs[i].based {
+		return false, false, true, nil
 	}
 	x.scan(v.segment)
 	if yes = x.touched[v.segment][i]; !yes {
-		return false, true, nil
+		return false, true, true, nil
 	}
-	return true, v.recs[i].flags&parentsMask != parentsList, nil
+	return true, v.recs[i].flags&parentsMask != parentsList, true, nil
 }

@@ -49,6 +49,11 @@ func (l *oplog) adopt(refs []Ref) {
 	for _, r := range refs {
 		l.heads[r.Name] = r.Target
 	}
+	l.adoptHeads()
+}
+
+// adoptHeads fills the pool, with states that have to be made perhaps.
+func (l *oplog) adoptHeads() {
 	l.sweep(func(num uint32) *node {
 		root, err := l.state(num)
 		if err != nil {

@@ -5,30 +5,17 @@ import (
 	"fmt"
 )
 
-// ReadObject implements ObjectReader: over the heads' objects, the commits of
-// the log, the objects of history and those that are kept natively.
-func (l *oplog) ReadObject(id ID) (Kind, []byte, error) {
-	if id == EmptyTree {
-		return KindTree, nil, nil
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.object(id)
-}
-
-// object is ReadObject with the lock held.
-func (l *oplog) object(id ID) (Kind, []byte, error) {
-	kind, content, err := l.known(id)
-	if !errors.Is(err, ErrNotFound) {
-		return kind, content, err
-	}
+// searched reads an object of history of which nobody has seen the commit. The
+// lock is held, and given away in between.
+func (l *oplog) searched(id ID) (Kind, []byte, error) {
 	if err := l.scan(id); err != nil {
 		return 0, nil, err
 	}
 	return l.history(id)
 }
 
-// known reads an object that can be told without going through history.
+// known reads an object that can be told without going through history. The lock
+// is held.
 func (l *oplog) known(id ID) (Kind, []byte, error) {
 	kind, content, err := l.near(id)
 	if !errors.Is(err, ErrNotFound) {
@@ -41,11 +28,11 @@ func (l *oplog) known(id ID) (Kind, []byte, error) {
 	if ok {
 		return l.commitObject(id, num)
 	}
-	return l.native(id)
+	return 0, nil, fmt.Errorf("%w: %v", ErrNotFound, id)
 }
 
 // near reads an object that is at hand, or of which somebody has seen the
-// commit.
+// commit. The lock is held.
 func (l *oplog) near(id ID) (Kind, []byte, error) {
 	if n := l.pooled(id); n != nil {
 		return l.serve(n, false)
@@ -265,6 +252,9 @@ func (l *oplog) nearest(num uint32) (root *node, chain []uint32, err error) {
 		chain = append(chain, num)
 		if num = v.recs[i].parent; num != noParent {
 			continue
+		}
+		if v.recs[i].based {
+			return newFolder(nil), chain, nil
 		}
 		parents, err := v.parentsOf(i)
 		if err != nil || len(parents) == 0 {

@@ -97,7 +97,7 @@ func (l *oplog) tailRecords(tail []*segment) (recs []logRecord, err error) {
 func (v *segView) record(i uint32) (rec logRecord, err error) {
 	x := &v.recs[i]
 	rec = logRecord{id: v.ids[i], tree: v.tree(i), time: x.time}
-	if rec.parents, err = v.parentsOf(i); err != nil {
+	if rec.parents, rec.base, err = v.parentsAndBase(i); err != nil {
 		return rec, err
 	}
 	for k, p := range rec.parents {
@@ -126,6 +126,8 @@ func (v *segView) record(i uint32) (rec logRecord, err error) {
 const (
 	recordLast = 0 // a segment, or the last part of one
 	recordMore = 1 // a part of a segment; the next record goes on with it
+	// recordEpoch begins an epoch: an epochHead. What follows belongs to it.
+	recordEpoch = 2
 )
 
 // cutRecord cuts a segment with its lead byte to log records.

@@ -82,6 +82,7 @@ type logRecord struct {
 	id      ID
 	tree    ID
 	parents []logParent
+	base    *uint32 // not nil: the state is told by changes of this commit's, noParent for an empty one, not of the first parent's
 	time    int64
 	who     string // author and committer; see people
 	message written
@@ -148,14 +149,15 @@ func (s *segmentBuilder) add(rec *logRecord) {
 	num := s.first + s.n
 	var flags byte
 	switch p := rec.parents; {
-	case len(p) == 0:
+	case rec.base == nil && len(p) == 0:
 		flags = parentsNone
-	case len(p) == 1 && !p[0].native && p[0].num+1 == num:
-	case len(p) == 1 && !p[0].native:
+	case rec.base == nil && len(p) == 1 && !p[0].native && p[0].num+1 == num:
+	case rec.base == nil && len(p) == 1 && !p[0].native:
 		flags = parentsOne
 		s.ops = binary.AppendUvarint(s.ops, uint64(num-p[0].num))
 	default:
 		flags = parentsList
+		s.addBase(rec.base, num)
 		s.ops = binary.AppendUvarint(s.ops, uint64(len(p)))
 		for _, x := range p {
 			if x.native {
@@ -181,6 +183,18 @@ func (s *segmentBuilder) add(rec *logRecord) {
 	s.trees = append(s.trees, rec.tree[:]...)
 	s.ids = append(s.ids, rec.id)
 	s.n++
+}
+
+// addBase writes the base of a commit's state, behind a count of zero parents,
+// which a list never has otherwise.
+func (s *segmentBuilder) addBase(base *uint32, num uint32) {
+	switch {
+	case base == nil:
+	case *base == noParent:
+		s.ops = append(s.ops, 0, 0)
+	default:
+		s.ops = binary.AppendUvarint(append(s.ops, 0), uint64(num-*base))
+	}
 }
 
 func (s *segmentBuilder) addHead(rec *logRecord) (flags byte) {

@@ -103,7 +103,8 @@ type viewRecord struct {
 	message    uint16 // program
 	value      uint16 // program of the first value, unless it is told
 	flags      byte
-	parent     uint32 // the first one, noParent when it is not in the log
+	parent     uint32 // whose state the changes are of: the first parent or the base; noParent when it is not in the log
+	based      bool   // parent is a base
 }
 
 const noParent = ^uint32(0)
@@ -155,12 +156,15 @@ func (w *viewWalk) walk(i uint32) error {
 	rec := &w.recs[i]
 	rec.flags = w.raw[w.flags+i]
 	rec.start, rec.keys = w.opsAt(), w.segView.segment.ops-uint32(len(w.keys.b))
-	parents, err := w.parents(&w.ops, i, rec.flags)
+	parents, base, err := w.parents(&w.ops, i, rec.flags)
 	if err != nil {
 		return err
 	}
 	rec.parent = noParent
-	if len(parents) > 0 && !parents[0].native {
+	switch {
+	case base != nil:
+		rec.parent, rec.based = *base, true
+	case len(parents) > 0 && !parents[0].native:
 		rec.parent = parents[0].num
 	}
 	if rec.flags&flagRaw == 0 {
@@ -208,8 +212,9 @@ func (w *viewWalk) skip(prog uint64) {
 	w.programs[prog].skip(&w.ops)
 }
 
-// parents reads a commit's parents off its operands.
-func (v *segView) parents(r *byteReader, i uint32, flags byte) ([]logParent, error) {
+// parents reads a commit's parents, and the base if there is one, off its
+// operands.
+func (v *segView) parents(r *byteReader, i uint32, flags byte) (out []logParent, base *uint32, err error) {
 	num := v.first + i
 	at := func(d uint64) logParent {
 		p := logParent{num: num - uint32(d)}
@@ -224,14 +229,23 @@ func (v *segView) parents(r *byteReader, i uint32, flags byte) ([]logParent, err
 		}
 		return p
 	}
-	var out []logParent
 	switch flags & parentsMask {
 	case parentsPrev:
 		out = []logParent{at(1)}
 	case parentsOne:
 		out = []logParent{at(r.uvarint())}
 	case parentsList:
-		for n := r.count(1); n > 0 && r.err == nil; n-- {
+		n := r.count(1)
+		if n == 0 {
+			base = new(noParent)
+			if d := r.uvarint(); d > uint64(num) {
+				r.fail("base outside of the log")
+			} else if d > 0 {
+				*base = num - uint32(d)
+			}
+			n = r.count(1)
+		}
+		for ; n > 0 && r.err == nil; n-- {
 			if d := r.uvarint(); d > 0 {
 				out = append(out, at(d))
 			} else {
@@ -239,7 +253,7 @@ func (v *segView) parents(r *byteReader, i uint32, flags byte) ([]logParent, err
 			}
 		}
 	}
-	return out, r.err
+	return out, base, r.err
 }
 
 // viewChange is one changed file.
@@ -325,6 +339,11 @@ func (v *segView) eachChange(i uint32, visit func(viewChange) error) error {
 
 // parentsOf returns a commit's parents.
 func (v *segView) parentsOf(i uint32) ([]logParent, error) {
+	parents, _, err := v.parentsAndBase(i)
+	return parents, err
+}
+
+func (v *segView) parentsAndBase(i uint32) ([]logParent, *uint32, error) {
 	rec := &v.recs[i]
 	return v.parents(&byteReader{b: v.raw[rec.start:v.trees]}, i, rec.flags)
 }

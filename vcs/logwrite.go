@@ -13,6 +13,7 @@ type stagedLog struct {
 	records [][]byte // for Batch.Log
 	fold    int      // for Batch.Fold
 	natives []Object // for Batch.Objects
+	opens   *oplog   // not nil: the log of the epoch that begins with this
 
 	segs   []stagedSegment // the last ones of the log afterwards
 	folded int             // segments of the log that they take the place of
@@ -46,6 +47,7 @@ type groupSource interface {
 // stager turns one group into records.
 type stager struct {
 	*oplog
+	older   []*oplog // of epochs before, newest first
 	src     groupSource
 	out     *stagedLog
 	recs    []logRecord
@@ -63,10 +65,11 @@ type stager struct {
 
 // stage turns a group into records: notes, and commits whose first parent is
 // known; what they do not cover and somebody else vouches for is kept natively.
-func (l *oplog) stage(g *group, frozen []stagedState, src groupSource) (*stagedLog, error) {
+// Older are the logs of the epochs before, newest first.
+func (l *oplog) stage(g *group, frozen []stagedState, src groupSource, older []*oplog) (*stagedLog, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	st := &stager{oplog: l, src: src, out: new(stagedLog), recs: make([]logRecord, 0, len(g.notes)),
+	st := &stager{oplog: l, older: older, src: src, out: new(stagedLog), recs: make([]logRecord, 0, len(g.notes)),
 		roots: make(map[uint32]*node), keyNo: make(map[string]uint32), nums: make(map[ID]uint32), covered: make(map[ID]bool)}
 	notes := g.notes
 	for i := range g.objs {
@@ -126,7 +129,7 @@ func (st *stager) object(o Object, foreign bool) error {
 func (st *stager) read(id ID) (Kind, []byte, error) {
 	kind, content, err := st.src.ReadObject(id)
 	if errors.Is(err, ErrNotFound) {
-		return st.oplog.object(id)
+		return st.saved(id)
 	}
 	return kind, content, err
 }
@@ -207,7 +210,7 @@ func (st *stager) commit(o Object) error {
 			return err
 		case i == 0:
 			old = root
-		case err == nil:
+		case err == nil && !(x.native && st.leaves(p)):
 			others = append(others, root)
 		}
 	}
@@ -217,6 +220,9 @@ func (st *stager) commit(o Object) error {
 			return errUnfit
 		}
 		rec.raw = append([]byte{}, raw...)
+	}
+	if old, err = st.baseFor(&rec, c.Tree, old); err != nil {
+		return err
 	}
 	d := stateDiff{load: objectSource(st.read).load, tree: st.readTree}
 	root, err := d.folder("", c.Tree, old, others, 0)
@@ -246,7 +252,11 @@ func (st *stager) note(n *note) error {
 		}
 		rec.parents[i] = logParent{num: num, native: !ok, id: p}
 	}
-	st.record(rec, n.message, n.changes)
+	changes, err := st.rebase(&rec, n)
+	if err != nil {
+		return err
+	}
+	st.record(rec, n.message, changes)
 	return nil
 }
 

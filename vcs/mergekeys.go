@@ -1,8 +1,10 @@
 package vcs
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // Conflict is one key that a merge function did not settle. Key is only valid
@@ -115,25 +117,32 @@ func (m *keyMerger[K, V]) file(w *scratch, path string, base, ours, theirs TreeE
 
 // base returns the tree of the merge base that some lowest common ancestors
 // stand for: one commit's own tree, or the merge of several of them, made the
-// same way.
+// same way. They are taken in the order of their trees, which stays the same when
+// roots of a new epoch stand for them.
 func (m *keyMerger[K, V]) base(lcas []ID) (ID, error) {
 	if len(lcas) == 0 {
 		return EmptyTree, nil
 	}
 	name := ""
-	for _, id := range lcas {
+	commits := make([]*Commit, len(lcas))
+	for i, id := range lcas {
 		name += string(id[:])
+		var err error
+		if commits[i], err = m.r.s.ReadCommit(id); err != nil {
+			return ID{}, err
+		}
 	}
 	if tree, ok := m.memo[name]; ok {
 		return tree, nil
 	}
-	c, err := m.r.s.ReadCommit(lcas[0])
-	if err != nil {
-		return ID{}, err
+	slices.SortStableFunc(commits, func(a, b *Commit) int { return bytes.Compare(a.Tree[:], b.Tree[:]) })
+	lcas = make([]ID, len(commits))
+	for i, c := range commits {
+		lcas[i] = c.ID
 	}
-	tree := c.Tree
+	tree := commits[0].Tree
 	for i, next := range lcas[1:] {
-		below, err := MergeBases(m.r.s, lcas[:i+1], []ID{next})
+		below, err := MergeBases(grafted{m.r.s}, lcas[:i+1], []ID{next})
 		if err != nil {
 			return ID{}, err
 		}
@@ -141,10 +150,7 @@ func (m *keyMerger[K, V]) base(lcas []ID) (ID, error) {
 		if err != nil {
 			return ID{}, err
 		}
-		if c, err = m.r.s.ReadCommit(next); err != nil {
-			return ID{}, err
-		}
-		if tree, err = m.virtual(b, tree, c.Tree); err != nil {
+		if tree, err = m.virtual(b, tree, commits[i+1].Tree); err != nil {
 			return ID{}, err
 		}
 	}

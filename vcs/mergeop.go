@@ -63,6 +63,11 @@ func (r *Repo[K, V]) Merge(ctx context.Context, branch string, from ID, opt Merg
 		opt.Message = fmt.Sprintf("Merge commit '%s' into %s", from.Short(), branch)
 	}
 	return r.retryMerge(ctx, branch, opt, func(head ID) (MergeResult[K, V], *scratch, error) {
+		// A commit of an epoch that has ended is merged as the root that stands
+		// for it, or the branch would go back into that epoch.
+		if root, ok := r.s.epochs.rootOf(from); ok {
+			from = root
+		}
 		return r.mergeHead(head, from, opt)
 	})
 }

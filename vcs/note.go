@@ -192,12 +192,12 @@ func (s *Store) readLog(id ID) (Kind, []byte, error) {
 	if n, ok := s.unsavedCommit(id); ok {
 		return KindCommit, n.content, nil
 	}
-	kind, content, err := s.log.locked(id, s.log.near)
+	kind, content, err := s.log.near(id)
 	if !errors.Is(err, ErrNotFound) {
 		return kind, content, err
 	}
 	s.collect()
-	kind, content, err = s.log.locked(id, s.log.known)
+	kind, content, err = s.log.known(id)
 	if !errors.Is(err, ErrNotFound) {
 		return kind, content, err
 	}
@@ -209,16 +209,6 @@ func (s *Store) readLog(id ID) (Kind, []byte, error) {
 		return n.mode.Kind(), n.content(), nil
 	}
 	return s.log.ReadObject(id)
-}
-
-// locked reads with the lock held.
-func (l *oplog) locked(id ID, read objectSource) (Kind, []byte, error) {
-	if id == EmptyTree {
-		return KindTree, nil, nil
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return read(id)
 }
 
 // stage turns a group into records of the log.
@@ -240,7 +230,11 @@ func (s *Store) stage(g *group) (*stagedLog, error) {
 			return nil, err
 		}
 	}
-	return s.log.stage(g, frozen, src)
+	st, err := s.log.stage(g, frozen, src)
+	if err == nil && g.epoch != nil {
+		s.work.saved(s.log.inLog(frozen))
+	}
+	return st, err
 }
 
 // unsaved reads what the log does not have yet, the group that is being saved

@@ -5,21 +5,31 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 )
 
-// oplog keeps commits as records of what they changed, and makes the objects
-// again when somebody reads them. It is safe for concurrent use.
+// oplog keeps the commits of one epoch as records of what they changed, and
+// makes the objects again when somebody reads them. It is safe for concurrent
+// use.
 type oplog struct {
 	native objectSource // objects that are kept as they are
+	epoch  int
+	began  time.Time // zero for the first epoch
 
-	mu     sync.Mutex
-	segs   []*segment
-	tail   []int       // log records of each segment that is not sealed yet, the newest segments
-	rest   []logRecord // of those segments; nil when nobody has needed them yet
-	n      uint32
-	keys   []string
-	keyNo  map[string]uint32
-	damage error // of the first segment that could not be read
+	mu       sync.Mutex
+	records  int // of the backend's log
+	segs     []*segment
+	tail     []int       // log records of each segment that is not sealed yet, the newest segments
+	rest     []logRecord // of those segments; nil when nobody has needed them yet
+	n        uint32
+	bytes    int64 // of all segments
+	keys     []string
+	keyNo    map[string]uint32
+	asleep   bool // keys, and all that follows, is to be made again
+	awoke    bool // somebody has read since sleep was considered
+	outside  []ID // parents that are in no log of this epoch, of commits below lookedAt
+	lookedAt uint32
+	damage   error // of the first segment that could not be read
 
 	recent, older map[ID]uint32 // numbers of new commits and of some that were met
 	states        stateCache
@@ -62,7 +72,6 @@ func (l *oplog) load(raw []byte, records int) error {
 		if s.firstKey-uint32(len(l.keys)) > s.first+s.n+1<<20 {
 			return fmt.Errorf("%w: log: key numbers leap", ErrCorrupt)
 		}
-		l.keys = append(l.keys, make([]string, s.firstKey-uint32(len(l.keys)))...)
 	}
 	l.add(s, keys, records)
 	return nil
@@ -70,14 +79,10 @@ func (l *oplog) load(raw []byte, records int) error {
 
 // add appends a segment.
 func (l *oplog) add(s *segment, keys []string, records int) {
-	for _, k := range keys {
-		if _, ok := l.keyNo[k]; !ok {
-			l.keyNo[k] = uint32(len(l.keys))
-		}
-		l.keys = append(l.keys, k)
-	}
+	l.addKeys(s.firstKey, keys)
 	l.segs = append(l.segs, s)
 	l.n = s.first + s.n
+	l.bytes += int64(len(s.raw))
 	if s.raw[0]&segmentSealed != 0 {
 		l.tail = nil
 	} else {
@@ -104,6 +109,7 @@ func (l *oplog) segmentOf(num uint32) (*segment, bool) {
 
 // view returns a segment taken apart.
 func (l *oplog) view(s *segment) (*segView, error) {
+	l.wake()
 	for i, v := range l.views {
 		if v.segment == s {
 			copy(l.views[1:i+1], l.views[:i])

@@ -11,14 +11,19 @@ import (
 // out, whether it exists or not.
 func (s *Store) Head() string { return BranchRef(s.cfg.Head) }
 
-// Refs implements RefReader: all refs, sorted by name.
+// Refs implements RefReader: all refs, sorted by name, with those that the store
+// makes from its epochs (refs/epochs/*, refs/replace/*).
 func (s *Store) Refs() ([]Ref, error) {
 	s.mu.RLock()
-	out := make([]Ref, 0, len(s.refs))
+	_, made := s.epochs.snapshot()
+	out := make([]Ref, 0, len(s.refs)+len(made))
 	for name, id := range s.refs {
-		out = append(out, Ref{name, id})
+		if _, ok := s.epochs.ref(name); !ok {
+			out = append(out, Ref{name, id})
+		}
 	}
 	s.mu.RUnlock()
+	out = append(out, made...)
 	slices.SortFunc(out, func(a, b Ref) int { return strings.Compare(a.Name, b.Name) })
 	return out, nil
 }
@@ -27,7 +32,9 @@ func (s *Store) Refs() ([]Ref, error) {
 func (s *Store) Ref(name string) (id ID, ok bool) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	id, ok = s.refs[name]
+	if id, ok = s.refs[name]; !ok {
+		id, ok = s.epochs.ref(name)
+	}
 	return id, ok
 }
 
@@ -93,6 +100,9 @@ func (s *Store) UpdateRefs(ctx context.Context, updates []RefUpdate) error {
 		if err := CheckRefName(u.Name); err != nil {
 			return err
 		}
+		if reserved(u.Name) {
+			return fmt.Errorf("%w: %s", ErrReserved, u.Name)
+		}
 		if seen[u.Name] {
 			return fmt.Errorf("%w: %s is updated twice", ErrBadRefName, u.Name)
 		}
@@ -144,24 +154,29 @@ func (s *Store) publish(ctx context.Context, objs []Object, n *note, updates []R
 		s.pending += g.addNote(n)
 	}
 	for _, u := range updates {
-		if u.Old == u.New {
-			continue
-		}
-		g.update(u)
-		if u.New.IsZero() {
-			delete(s.refs, u.Name)
-		} else {
-			s.refs[u.Name] = u.New
-		}
-		for w := range s.watchers {
-			w.push(Event{Ref: u.Name, Old: u.Old, New: u.New})
-		}
+		s.moveRef(g, u)
 	}
 	if g.bytes >= groupBytes {
 		signal(s.urgent)
 	}
 	signal(s.wake)
 	return nil
+}
+
+// moveRef moves a ref and tells the watchers. The lock is held.
+func (s *Store) moveRef(g *group, u RefUpdate) {
+	if u.Old == u.New {
+		return
+	}
+	g.update(u)
+	if u.New.IsZero() {
+		delete(s.refs, u.Name)
+	} else {
+		s.refs[u.Name] = u.New
+	}
+	for w := range s.watchers {
+		w.push(Event{Ref: u.Name, Old: u.Old, New: u.New})
+	}
 }
 
 // awaitRoom is waitForRoom without the lock.
@@ -171,18 +186,21 @@ func (s *Store) awaitRoom(ctx context.Context) error {
 	return s.waitForRoom(ctx)
 }
 
-// waitForRoom holds writers back while more than MaxPending is unsaved. The
-// lock is held, and given away while waiting.
+// waitForRoom holds writers back while an epoch begins, and while more than
+// MaxPending is unsaved. The lock is held, and given away while waiting.
 func (s *Store) waitForRoom(ctx context.Context) error {
-	for !s.closed && s.pending > s.cfg.MaxPending {
-		if s.saveErr != nil {
-			return fmt.Errorf("%w: %d bytes: %w", ErrBacklog, s.pending, s.saveErr)
+	for !s.closed && (s.held != nil || s.pending > s.cfg.MaxPending) {
+		room := s.held
+		if room == nil {
+			if s.saveErr != nil {
+				return fmt.Errorf("%w: %d bytes: %w", ErrBacklog, s.pending, s.saveErr)
+			}
+			if s.room == nil {
+				s.room = make(chan struct{})
+			}
+			room = s.room
+			signal(s.urgent)
 		}
-		if s.room == nil {
-			s.room = make(chan struct{})
-		}
-		room := s.room
-		signal(s.urgent)
 		s.mu.Unlock()
 		select {
 		case <-room:

@@ -171,6 +171,11 @@ func (v *Snapshot[K, V]) files(dir string) iter.Seq2[file, error] {
 	}
 }
 
+// files yields the blobs of a tree, in order.
+func files(src source, tree ID) iter.Seq2[file, error] {
+	return func(yield func(file, error) bool) { walkFiles(src, "", tree, 0, yield) }
+}
+
 // walkFiles yields the blobs below a tree, in order; false means stop.
 func walkFiles(src source, dir string, tree ID, depth int, yield func(file, error) bool) bool {
 	t, err := src.ReadTree(tree)

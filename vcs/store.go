@@ -24,6 +24,8 @@ type StoreConfig struct {
 	// it, writes wait for a backend that works and fail with ErrBacklog for one
 	// that fails. Default 16 MiB.
 	MaxPending int
+	// Retention bounds the history. The zero value does not.
+	Retention Retention
 }
 
 // MaxFlushDelay is the longest that a change waits before its sync starts.
@@ -67,9 +69,11 @@ type Store struct {
 	cfg     StoreConfig
 	backend Backend
 	objects ObjectReader
-	log     *oplog // nil when the backend stores all objects; then it is objects too
+	log     *logs // nil when the backend stores all objects; then it is objects too
 	cache   cache
 	work    workTrees // of a log
+	epochs  *epochTable
+	keeping sync.Mutex // an epoch is ended, put away or dropped
 
 	mu       sync.RWMutex
 	refs     map[string]ID
@@ -78,6 +82,7 @@ type Store struct {
 	watchers map[*Watcher]struct{}
 	waiters  []waiter
 	room     chan struct{} // closed when the flusher gets on; nil when nobody waits for that
+	held     chan struct{} // closed when writers may go on; nil when they may
 	seq      uint64        // of the newest group
 	saved    uint64        // newest group that is durable
 	saveErr  error         // of the last Apply; nil after a success
@@ -120,7 +125,7 @@ func (s *Store) open(ctx context.Context) error {
 		if s.log.damage != nil {
 			s.cfg.Logger.Error("vcs: a part of the history is lost", "err", s.log.damage)
 		}
-		s.log.adopt(st.Refs)
+		s.log.current().adopt(st.Refs)
 		s.objects = s.log
 	}
 	s.refs = make(map[string]ID, len(st.Refs))
@@ -128,6 +133,9 @@ func (s *Store) open(ctx context.Context) error {
 		s.refs[r.Name] = r.Target
 	}
 	s.cache.max = s.cfg.CacheBytes
+	if err := s.loadEpochs(); err != nil {
+		return err
+	}
 	s.watchers = make(map[*Watcher]struct{})
 	s.wake = make(chan struct{}, 1)
 	s.urgent = make(chan struct{}, 1)
@@ -166,6 +174,9 @@ func (s *Store) Close() error {
 func (s *Store) ReadObject(id ID) (Kind, []byte, error) {
 	if o, ok := s.queued(id); ok {
 		return o.Kind, o.Content, nil
+	}
+	if content, ok := s.epochs.object(id); ok {
+		return KindCommit, content, nil
 	}
 	if s.log != nil {
 		return s.readLog(id)

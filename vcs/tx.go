@@ -136,7 +136,7 @@ func (r *Repo[K, V]) try(ctx context.Context, branch string, opt TxOptions, fn f
 	if !errors.Is(err, ErrRefMoved) {
 		return id, err
 	}
-	if opt.OnMove != Merge {
+	if opt.OnMove != Merge || r.s.epochs.ended(head) {
 		return ID{}, errTryAgain
 	}
 	mi := opt.MergeInfo
@@ -149,7 +149,8 @@ func (r *Repo[K, V]) try(ctx context.Context, branch string, opt TxOptions, fn f
 }
 
 // commitTx commits changes and moves the branch there. When it has moved away
-// the error wraps ErrRefMoved, and with keep the commit is made nevertheless.
+// the error wraps ErrRefMoved, and with keep the commit is made nevertheless,
+// unless it was the beginning of an epoch that moved the branch.
 func (r *Repo[K, V]) commitTx(ctx context.Context, ref string, head ID, changes []Change[K, V], info *CommitInfo, keep bool) (ID, error) {
 	wait := ref
 	if keep {
@@ -161,7 +162,7 @@ func (r *Repo[K, V]) commitTx(ctx context.Context, ref string, head ID, changes 
 	}
 	defer r.s.release(&d)
 	err = r.s.publishDraft(ctx, &d, []RefUpdate{{ref, head, d.id}})
-	if keep && errors.Is(err, ErrRefMoved) {
+	if keep && errors.Is(err, ErrRefMoved) && !r.s.epochs.ended(head) {
 		if err := r.s.publishDraft(ctx, &d, nil); err != nil {
 			return ID{}, err
 		}

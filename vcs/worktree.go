@@ -178,9 +178,10 @@ func (s *Store) freeze(w *workTree) {
 	}
 	s.work.frozen[w.head] = frozenState{w.root, w.seq, len(made)}
 	s.work.mu.Unlock()
-	s.log.mu.Lock()
-	s.log.pool.add(made)
-	s.log.mu.Unlock()
+	l := s.log.current()
+	l.mu.Lock()
+	l.pool.add(made)
+	l.mu.Unlock()
 }
 
 // collect freezes all trees.
@@ -221,28 +222,18 @@ func (s *Store) rootOf(id ID) (*node, error) {
 	return s.log.root(id)
 }
 
-// root returns the state of a commit of the log, or of one that is kept
-// natively.
+// root returns the state of a commit of the log; errNoState when it is not there.
 func (l *oplog) root(id ID) (*node, error) {
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	num, ok, err := l.find(id)
-	if err == nil && ok {
-		defer l.mu.Unlock()
-		return l.state(num)
-	}
-	l.mu.Unlock()
 	if err != nil {
 		return nil, err
 	}
-	kind, content, err := l.native(id)
-	if err != nil || kind != KindCommit {
+	if !ok {
 		return nil, errNoState
 	}
-	c, err := ParseCommit(content)
-	if err != nil {
-		return nil, errNoState
-	}
-	return l.native.load(ModeDir, c.Tree)
+	return l.state(num)
 }
 
 // leaf implements leafChanger: it does the current edit.

@@ -1,0 +1,277 @@
+package vcs
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// drop lets the oldest epochs go, and the newer ended ones that cannot be read
+// without them, and records what became of each: the branches, if one of them
+// needs it, are brought into the current epoch before. State and reason are those
+// of an epoch that no archive has. S.keeping is held.
+func (s *Store) drop(first int, reason string) error {
+	list, _ := s.epochs.snapshot()
+	i := slices.IndexFunc(list, func(e Epoch) bool { return e.Number == first })
+	if i < 0 || list[i].State != EpochLive {
+		return fmt.Errorf("%w: epoch %d is not one that has ended and is here", ErrNotFound, first)
+	}
+	going := []int{first}
+	if s.log != nil {
+		var err error
+		if going, err = s.log.dependents(first); err != nil {
+			return err
+		}
+	}
+	w := newScratch(s)
+	var gone []*Epoch
+	tags, err := s.tagsIn(going)
+	if err != nil {
+		return err
+	}
+	for k := range going {
+		e := &list[i+k]
+		e.State, e.Reason = EpochLost, reason
+		if e.Archive.Name != "" {
+			e.State, e.Reason = EpochArchived, ""
+		}
+		if s.log != nil {
+			e.Commits, e.LogBytes = s.log.of(e.Number).size()
+		}
+		e.Heads = slices.DeleteFunc(slices.Clone(e.Heads), func(r Ref) bool {
+			return r.Name != s.Head() && !slices.ContainsFunc(tags, func(t Ref) bool { return t.Name == r.Name })
+		})
+		gone = append(gone, e)
+	}
+	for _, t := range tags {
+		e := gone[len(gone)-1]
+		if !slices.Contains(e.Heads, t) {
+			e.Heads = append(e.Heads, t)
+		}
+	}
+	old, _ := s.Ref(ledgerRef)
+	id, err := s.record(w, old, dropMessage(gone), gone...)
+	if err != nil {
+		return err
+	}
+	moves := []RefUpdate{{ledgerRef, old, id}}
+	for _, t := range tags {
+		moves = append(moves, RefUpdate{Name: t.Name, Old: t.Target})
+	}
+	if s.log == nil {
+		moves = append(moves, s.keptRefs(list)...)
+	}
+	return s.enterEpochs(list, w.objs, moves, func(g *group) { g.drop = len(going) })
+}
+
+func dropMessage(gone []*Epoch) string {
+	var b strings.Builder
+	for _, e := range gone {
+		switch e.State {
+		case EpochArchived:
+			fmt.Fprintf(&b, "epoch %d leaves for %s\n", e.Number, oneLine(e.Archive.Name))
+		default:
+			fmt.Fprintf(&b, "epoch %d is lost: %s\n", e.Number, oneLine(e.Reason))
+		}
+	}
+	text := b.String()
+	if first, rest, _ := strings.Cut(text, "\n"); rest != "" {
+		return first + "\n\n" + rest
+	}
+	return text
+}
+
+// enterEpochs makes a table of epochs the store's, in one group with some
+// objects and ref updates. The error wraps ErrRefMoved when a ref has moved
+// meanwhile, or a new branch has come while an epoch is to begin.
+func (s *Store) enterEpochs(list []Epoch, objs []Object, moves []RefUpdate, set func(*group)) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return ErrClosed
+	}
+	if last := len(list) - 1; last > 0 && list[last].Number > s.epochs.number() {
+		for name := range s.refs {
+			if !slices.ContainsFunc(list[last-1].Heads, func(r Ref) bool { return r.Name == name }) && strings.HasPrefix(name, branchPrefix) {
+				return fmt.Errorf("%w: %s is new", ErrRefMoved, name)
+			}
+		}
+	}
+	for _, u := range moves {
+		if !reserved(u.Name) && s.refs[u.Name] != u.Old {
+			return fmt.Errorf("%w: %s is at %v, not at %v", ErrRefMoved, u.Name, s.refs[u.Name], u.Old)
+		}
+	}
+	s.seal()
+	g := s.openGroup()
+	if set != nil {
+		set(g)
+	}
+	for _, o := range objs {
+		s.pending += g.add(o, false)
+	}
+	s.epochs.set(list, func(id ID) ([]byte, error) {
+		if o, ok := g.object(id); ok {
+			return o.Content, nil
+		}
+		return nil, fmt.Errorf("%w: %v", ErrNotFound, id)
+	})
+	for len(moves) > 0 {
+		n := min(len(moves), groupRefs)
+		for _, u := range moves[:n] {
+			u.Old = s.refs[u.Name] // nobody else moves the reserved ones
+			s.moveRef(g, u)
+		}
+		if moves = moves[n:]; len(moves) > 0 {
+			s.seal()
+			g = s.openGroup()
+		}
+	}
+	s.seal()
+	signal(s.urgent)
+	return nil
+}
+
+// keptRefs returns the updates that give a backend which keeps objects by what
+// refs reach the refs that a log's store makes up.
+func (s *Store) keptRefs(list []Epoch) (moves []RefUpdate) {
+	next := newEpochTable(s.Head())
+	next.list = slices.Clone(list)
+	next.roots = s.epochs.grafts()
+	next.index(s.commitContent)
+	want := make(map[string]ID)
+	for _, r := range next.refs {
+		want[r.Name] = r.Target
+		moves = append(moves, RefUpdate{Name: r.Name, New: r.Target})
+	}
+	_, had := s.epochs.snapshot()
+	for _, r := range had {
+		if _, ok := want[r.Name]; !ok {
+			moves = append(moves, RefUpdate{Name: r.Name, Old: r.Target})
+		}
+	}
+	return moves
+}
+
+// tagsIn returns the refs, other than branches and the store's own, that point
+// into epochs which are about to go.
+func (s *Store) tagsIn(epochs []int) (tags []Ref, err error) {
+	if s.log == nil {
+		return nil, nil // their objects stay as long as a ref leads to them
+	}
+	refs, _ := s.Refs()
+	for _, r := range refs {
+		if strings.HasPrefix(r.Name, branchPrefix) || reserved(r.Name) {
+			continue
+		}
+		id, err := PeelCommit(s, r.Target)
+		if errors.Is(err, ErrNotFound) || errors.Is(err, ErrWrongKind) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		in, err := s.log.epochOf(id)
+		if err != nil {
+			return nil, err
+		}
+		if slices.Contains(epochs, in) {
+			tags = append(tags, r)
+		}
+	}
+	return tags, nil
+}
+
+// epochOf returns the newest epoch whose log has a commit, 0 when none has.
+func (ls *logs) epochOf(id ID) (int, error) {
+	for _, l := range ls.newestFirst() {
+		ok, err := l.has(id)
+		if err != nil {
+			return 0, err
+		}
+		if ok {
+			return l.epoch, nil
+		}
+	}
+	return 0, nil
+}
+
+// has reports whether a commit is in the log.
+func (l *oplog) has(id ID) (bool, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	_, ok, err := l.find(id)
+	return ok, err
+}
+
+// dependents returns the oldest epoch, if it is first, and those after it that
+// have to go with it because they have commits whose parents are in it.
+func (ls *logs) dependents(first int) (going []int, err error) {
+	all := ls.newestFirst()
+	slices.Reverse(all)
+	if all[0].epoch != first {
+		return nil, fmt.Errorf("%w: epoch %d is not the oldest one", ErrConfig, first)
+	}
+	n := 1
+	for k := 1; k < len(all); k++ {
+		outside, err := all[k].outsideParents()
+		if err != nil {
+			return nil, err
+		}
+		for _, id := range outside {
+			for j := range n {
+				ok, err := all[j].has(id)
+				if err != nil {
+					return nil, err
+				}
+				if ok {
+					n = max(n, k+1)
+				}
+			}
+		}
+	}
+	if n == len(all) {
+		return nil, errNeedsEpoch
+	}
+	for _, l := range all[:n] {
+		going = append(going, l.epoch)
+	}
+	return going, nil
+}
+
+// errNeedsEpoch says that the current epoch cannot be read without one that is
+// to be dropped.
+var errNeedsEpoch = errors.New("vcs: the current epoch goes on from an older one")
+
+// outsideParents returns the parents that commits of the log have and that are
+// not in it.
+func (l *oplog) outsideParents() ([]ID, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, s := range l.segs {
+		if s.first+s.n <= l.lookedAt {
+			continue
+		}
+		v, err := l.view(s)
+		if err != nil {
+			return nil, err
+		}
+		for i := max(l.lookedAt, s.first) - s.first; i < s.n; i++ {
+			if v.recs[i].flags&parentsMask != parentsList {
+				continue
+			}
+			parents, err := v.parentsOf(i)
+			if err != nil {
+				return nil, err
+			}
+			for _, p := range parents {
+				if p.native && !slices.Contains(l.outside, p.id) {
+					l.outside = append(l.outside, p.id)
+				}
+			}
+		}
+		l.lookedAt = s.first + s.n
+	}
+	return l.outside, nil
+}
