@@ -94,7 +94,7 @@ func (s *Store) LogPath(path string, from ...ID) iter.Seq2[*Commit, error] {
 		return len(c.Parents) > 0 || !mine.ID.IsZero(), c.Parents, nil
 	}
 	if s.log == nil {
-		return s.walk(from, nil, slow)
+		return s.logPathIndexed(path, from, slow)
 	}
 	return func(yield func(*Commit, error) bool) {
 		index := s.log.pathIndex(path)

@@ -29,6 +29,7 @@ type Dir struct {
 	packsAt time.Time // modification time of objects/pack when store was made
 	racy    bool      // packs may have been added since without changing that
 	unlock  func()    // releases the writers' lock, when it is held
+	graph   graphCache
 	closed  bool
 }
 
@@ -173,6 +174,7 @@ func (d *Dir) Close() error {
 		return nil
 	}
 	d.closed = true
+	d.graph.close()
 	if d.unlock != nil {
 		d.unlock()
 	}

@@ -16,14 +16,16 @@ import (
 // makes.
 var ErrGraph = errors.New("packfile: bad commit-graph")
 
-// CommitGraph is a commit-graph file with the chunks that WriteCommitGraph
-// writes. It is read where it lies and safe for concurrent use.
+// CommitGraph is a commit-graph file. It is read where it lies and safe for
+// concurrent use.
 type CommitGraph struct {
-	r      io.ReaderAt
-	size   int64
-	n      int64
-	fanout [257]uint32
-	chunks map[string]section
+	r        io.ReaderAt
+	size     int64
+	n        int64
+	bases    int // files that it builds on
+	fanout   [257]uint32
+	chunks   map[string]section
+	settings [bloomHeader]byte // of its changed-path filters; zero without any
 }
 
 // section is a part of a file.
@@ -31,18 +33,41 @@ type section struct{ at, size int64 }
 
 const maxChunks = 64
 
-// OpenCommitGraph opens a commit-graph. It looks at the file's frame; Verify
-// reads the rest. The error wraps ErrGraph, or is the reader's.
+// OpenCommitGraph opens a commit-graph with the chunks that WriteCommitGraph
+// writes. It looks at the file's frame; Verify reads the rest. The error wraps
+// ErrGraph, or is the reader's.
 func OpenCommitGraph(r io.ReaderAt, size int64) (*CommitGraph, error) {
+	g, err := openGraph(r, size)
+	if err != nil {
+		return nil, err
+	}
+	if g.bases != 0 {
+		return nil, fmt.Errorf("%w: it builds on other files", ErrGraph)
+	}
+	for _, id := range []string{"GDA2", "BIDX"} {
+		if s, ok := g.chunks[id]; !ok || s.size != g.n*4 {
+			return nil, fmt.Errorf("%w: chunk %s has %d bytes for %d commits", ErrGraph, id, s.size, g.n)
+		}
+	}
+	want := [bloomHeader]byte{3: bloomVersion, 7: bloomHashes, 11: bloomBits}
+	if g.settings != want || g.chunks["GDO2"].size%8 != 0 {
+		return nil, fmt.Errorf("%w: no changed-path filters, or other ones, or broken chunks", ErrGraph)
+	}
+	return g, nil
+}
+
+// openGraph opens a commit-graph of any settings.
+func openGraph(r io.ReaderAt, size int64) (*CommitGraph, error) {
 	g := &CommitGraph{r: r, size: size, chunks: map[string]section{}}
 	var head [graphHeader]byte
 	if err := readAt(r, head[:], 0); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrGraph, err)
 	}
 	count := int64(head[6])
-	if string(head[:6]) != "CGPH\x01\x01" || head[7] != 0 || count > maxChunks {
+	if string(head[:6]) != "CGPH\x01\x01" || count > maxChunks {
 		return nil, fmt.Errorf("%w: header %x", ErrGraph, head)
 	}
+	g.bases = int(head[7])
 	table := make([]byte, (count+1)*chunkEntry)
 	if err := readAt(r, table, graphHeader); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrGraph, err)
@@ -74,21 +99,18 @@ func OpenCommitGraph(r io.ReaderAt, size int64) (*CommitGraph, error) {
 	for _, c := range []struct {
 		id   string
 		size int64
-	}{{"OIDL", 20}, {"CDAT", graphDataLen}, {"GDA2", 4}, {"BIDX", 4}} {
+	}{{"OIDL", 20}, {"CDAT", graphDataLen}} {
 		if s, ok := g.chunks[c.id]; !ok || s.size != g.n*c.size {
 			return nil, fmt.Errorf("%w: chunk %s has %d bytes for %d commits", ErrGraph, c.id, s.size, g.n)
 		}
 	}
-	want := [bloomHeader]byte{3: bloomVersion, 7: bloomHashes, 11: bloomBits}
-	var settings [bloomHeader]byte
-	if g.chunks["BDAT"].size < bloomHeader {
-		return nil, fmt.Errorf("%w: no changed-path filters", ErrGraph)
+	if g.chunks["EDGE"].size%4 != 0 {
+		return nil, fmt.Errorf("%w: broken chunks", ErrGraph)
 	}
-	if err := readAt(r, settings[:], g.chunks["BDAT"].at); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrGraph, err)
-	}
-	if settings != want || g.chunks["EDGE"].size%4 != 0 || g.chunks["GDO2"].size%8 != 0 {
-		return nil, fmt.Errorf("%w: other settings of the filters, or broken chunks", ErrGraph)
+	if g.chunks["BDAT"].size >= bloomHeader && g.chunks["BIDX"].size == g.n*4 {
+		if err := readAt(r, g.settings[:], g.chunks["BDAT"].at); err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrGraph, err)
+		}
 	}
 	return g, nil
 }
@@ -98,23 +120,29 @@ func (g *CommitGraph) Len() int { return int(g.n) }
 
 // Has reports whether a commit is in the graph.
 func (g *CommitGraph) Has(id vcs.ID) (bool, error) {
+	_, ok, err := g.find(id)
+	return ok, err
+}
+
+// find returns a commit's place in the file.
+func (g *CommitGraph) find(id vcs.ID) (int64, bool, error) {
 	lo, hi := int64(g.fanout[id[0]]), int64(g.fanout[int(id[0])+1])
 	var at vcs.ID
 	for lo < hi {
 		mid := (lo + hi) / 2
 		if err := readAt(g.r, at[:], g.chunks["OIDL"].at+mid*20); err != nil {
-			return false, fmt.Errorf("%w: %w", ErrGraph, err)
+			return 0, false, fmt.Errorf("%w: %w", ErrGraph, err)
 		}
 		switch d := bytes.Compare(id[:], at[:]); {
 		case d == 0:
-			return true, nil
+			return mid, true, nil
 		case d < 0:
 			hi = mid
 		default:
 			lo = mid + 1
 		}
 	}
-	return false, nil
+	return 0, false, nil
 }
 
 // Verify compares the file with its checksum. The error wraps ErrGraph, or is the

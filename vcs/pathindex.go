@@ -1,0 +1,55 @@
+package vcs
+
+import "iter"
+
+// PathIndexer is the ability of an ObjectReader that knows, without reading
+// them, which of its commits may have changed a path: from the commit-graph of a
+// Git directory, say.
+type PathIndexer interface {
+	// PathIndex returns an index for some paths of files or folders, for one
+	// goroutine; nil when there is none.
+	PathIndex(paths ...string) PathIndex
+}
+
+// PathIndex finds commits that may have changed one of some paths, compared with
+// their first parents.
+type PathIndex interface {
+	// Skip goes from a commit along first parents to the nearest one, itself
+	// included, that may have changed one of the paths, or else to where the
+	// index ends. A commit that it does not know is returned as it is.
+	Skip(id ID) (ID, error)
+	// MayChange reports whether a commit may have changed one of the paths;
+	// false is certain.
+	MayChange(id ID) (bool, error)
+}
+
+// PathIndex implements PathIndexer with what the backend knows; nil when it
+// knows nothing.
+func (s *Store) PathIndex(paths ...string) PathIndex {
+	if ix, ok := s.objects.(PathIndexer); ok {
+		return ix.PathIndex(paths...)
+	}
+	return nil
+}
+
+// logPathIndexed is LogPath on a backend that stores objects: slow says what to
+// do with a commit that may have changed the path.
+func (s *Store) logPathIndexed(path string, from []ID, slow func(*Commit) (bool, []ID, error)) iter.Seq2[*Commit, error] {
+	return func(yield func(*Commit, error) bool) {
+		index := s.PathIndex(path)
+		if index == nil {
+			s.walk(from, nil, slow)(yield)
+			return
+		}
+		s.walk(from, index.Skip, func(c *Commit) (bool, []ID, error) {
+			may, err := index.MayChange(c.ID)
+			if err == nil && !may {
+				return false, c.Parents[:min(len(c.Parents), 1)], nil
+			}
+			if err != nil {
+				return false, nil, err
+			}
+			return slow(c)
+		})(yield)
+	}
+}
