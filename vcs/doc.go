@@ -27,6 +27,12 @@
 // going through the records in between without hashing. Commits alone, their
 // ancestry and the log of a key need no trees at all.
 //
+// Commits are made at a work tree, the state of a branch's head in which a commit
+// patches the folders on the changed paths and hashes those. The store holds the
+// work trees of some heads, and notes of what the unsaved commits changed; trees
+// in between are made when somebody reads them. A Queue puts a buffer in front of
+// a branch for callers who cannot wait even for that.
+//
 // # Durability
 //
 // Writes are visible when they return and durable after the next Sync, or about

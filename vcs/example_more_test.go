@@ -204,3 +204,36 @@ func ExampleRepo_MergeTree() {
 	fmt.Println(res.Kind, m, err)
 	// Output: merged map[nodes/1/a:1 nodes/1/b:2 nodes/1/c:3] <nil>
 }
+
+// A queue takes changes where nothing may wait, and commits them in the
+// background.
+func ExampleQueue() {
+	ctx := context.Background()
+	repo, err := vcs.Open(ctx, mem.New(), vcs.Config[string, string]{})
+	check(err)
+	defer repo.Close()
+	q, err := vcs.NewQueue(repo, "primary", vcs.QueueConfig[string, string]{
+		Describe: func(c vcs.Queued[string, string]) vcs.CommitInfo {
+			msg := fmt.Sprintf("%s is %s", c.Changes[0].Key, c.Changes[0].Value.Value)
+			if c.Folded > 0 {
+				msg += fmt.Sprintf(", after %d changes that were too fast", c.Folded)
+			}
+			return vcs.CommitInfo{Message: msg}
+		},
+	})
+	check(err)
+	q.Put("temperature", "20")
+	q.Put("pressure", "1013")
+	q.Put("temperature", "21")
+	check(q.Close())
+	head, err := repo.Head("primary")
+	check(err)
+	for c, err := range repo.Log(head) {
+		check(err)
+		fmt.Println(c.Subject())
+	}
+	// Output:
+	// temperature is 21
+	// pressure is 1013
+	// temperature is 20
+}
