@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"arpeggio/vcs"
@@ -15,7 +16,7 @@ import (
 
 // bundleHeader returns the header of an epoch's bundle: HEAD and its branch, so
 // that `git clone` checks it out, and the refs of the other format.
-func bundleHeader(in *Info, has interface{ Has(vcs.ID) bool }) string {
+func bundleHeader(in *Info, wants []vcs.ID) string {
 	var b strings.Builder
 	b.WriteString("# v2 git bundle\n")
 	fmt.Fprintf(&b, "%v HEAD\n", in.Head)
@@ -24,7 +25,7 @@ func bundleHeader(in *Info, has interface{ Has(vcs.ID) bool }) string {
 	}
 	fmt.Fprintf(&b, "%v %s\n", in.Head, EpochRef(in.Epoch))
 	for _, r := range in.Refs {
-		if has.Has(r.Peeled) {
+		if slices.Contains(wants, r.Target) {
 			fmt.Fprintf(&b, "%v %s\n", r.Target, EpochHeadRef(in.Epoch, r.Name))
 		}
 	}

@@ -38,7 +38,7 @@ type Config struct {
 	// head branch always is. Nil: all but the branches under history/, which go
 	// on from epoch to epoch, save vcs.LedgerBranch.
 	Keep func(ref string) bool
-	// Level is the zlib level of packs, 1 to 9; default 6.
+	// Level is the zlib level of packs, 1 to 9; default 1.
 	Level int
 	// CacheBytes is the memory for contents while an archive is read or written;
 	// default 8 MiB.

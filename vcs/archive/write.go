@@ -145,7 +145,7 @@ func (d *Dir) writePack(ctx context.Context, w *room, in *Info, wants []vcs.ID, 
 		}
 	}
 	if d.cfg.Format == Bundle {
-		if _, err := io.WriteString(w, bundleHeader(in, set)); err != nil {
+		if _, err := io.WriteString(w, bundleHeader(in, wants)); err != nil {
 			return 0, err
 		}
 	}

@@ -273,8 +273,12 @@ func (g *graphWriter) spill(order []uint32) error {
 
 // record reads a commit's tree and filter back.
 func (g *graphWriter) record(n *graphNode, buf []byte) (tree vcs.ID, filter []byte, err error) {
-	at := g.ends[n.spilled/spillStride]
-	room := min(g.end-at, int64(cap(buf)))
+	k := n.spilled / spillStride
+	at, end := g.ends[k], g.end
+	if int(k)+1 < len(g.ends) {
+		end = g.ends[k+1]
+	}
+	room := end - at
 	if err := readAt(g.scratch, buf[:room], at); err != nil {
 		return tree, nil, fmt.Errorf("packfile: commit-graph: %w", err)
 	}

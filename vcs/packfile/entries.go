@@ -19,7 +19,7 @@ type FileConfig struct {
 
 // entries makes objects from the entries of a pack that lies in a file.
 type entries struct {
-	pack   io.ReaderAt
+	pack   *blocks
 	end    int64 // where the trailer begins
 	limit  int64
 	lookup func(vcs.ID) (int64, error) // where the base of a ref-delta is
@@ -37,7 +37,7 @@ func newEntries(pack io.ReaderAt, size int64, cfg FileConfig) *entries {
 	if cfg.ObjectBytes <= 0 {
 		cfg.ObjectBytes = vcs.MaxObject
 	}
-	r := &entries{pack: pack, end: size - packTrailerBytes, limit: cfg.ObjectBytes, in: bufio.NewReaderSize(nil, 4<<10)}
+	r := &entries{pack: &blocks{r: pack, size: size}, end: size - packTrailerBytes, limit: cfg.ObjectBytes, in: bufio.NewReaderSize(nil, 512)}
 	r.cache.max = cfg.CacheBytes
 	return r
 }

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sort"
 	"sync"
 
 	"arpeggio/vcs"
@@ -138,34 +139,38 @@ func (f *File) ReadObject(id vcs.ID) (vcs.Kind, []byte, error) {
 	return o.kind, o.content, nil
 }
 
-// find returns the place of a name among the names.
+// findBlock is how many names are read at a time.
+const findBlock = 64
+
+// find returns the place of a name among the names. Names are hashes, so that a
+// guess by proportion is seldom far off.
 func (f *File) find(id vcs.ID) (int64, error) {
 	lo, hi := int64(f.fanout[id[0]]), int64(f.fanout[int(id[0])+1])
-	var block [16 * 20]byte
+	next := uint64(binary.BigEndian.Uint32(id[1:]))
+	low, high := uint64(0), uint64(1<<32) // what next may be between lo and hi
+	var block [findBlock * 20]byte
 	for lo < hi {
-		if n := hi - lo; n <= 16 {
-			b := block[:n*20]
-			if err := readAt(f.idx, b, idxHeader+lo*20); err != nil {
-				return 0, fmt.Errorf("%w: %w", vcs.ErrCorrupt, err)
-			}
-			for i := range n {
-				if vcs.ID(b[i*20:]) == id {
-					return lo + i, nil
-				}
-			}
-			break
-		}
-		mid := (lo + hi) / 2
-		if err := readAt(f.idx, block[:20], idxHeader+mid*20); err != nil {
+		guess := lo + int64((next-low)*uint64(hi-lo)/(high-low))
+		from := max(lo, min(guess-findBlock/2, hi-findBlock))
+		n := min(findBlock, hi-from)
+		b := block[:n*20]
+		if err := readAt(f.idx, b, idxHeader+from*20); err != nil {
 			return 0, fmt.Errorf("%w: %w", vcs.ErrCorrupt, err)
 		}
-		switch d := bytes.Compare(id[:], block[:20]); {
-		case d == 0:
-			return mid, nil
-		case d < 0:
-			hi = mid
+		name := func(i int) []byte { return b[i*20 : i*20+20] }
+		i, ok := sort.Find(int(n), func(i int) int { return bytes.Compare(id[:], name(i)) })
+		switch {
+		case ok:
+			return from + int64(i), nil
+		case i == 0:
+			hi, high = from, min(high, uint64(binary.BigEndian.Uint32(name(0)[1:]))+1)
+		case i == int(n):
+			lo, low = from+n, max(low, uint64(binary.BigEndian.Uint32(name(i - 1)[1:])))
 		default:
-			lo = mid + 1
+			lo = hi
+		}
+		if next < low || next >= high { // the names are not sorted
+			break
 		}
 	}
 	return 0, fmt.Errorf("%w: %v", vcs.ErrNotFound, id)
@@ -217,7 +222,7 @@ func (f *File) Verify(ctx context.Context, visit func(Entry) error) error {
 	if vcs.ID(h.Sum(nil)) != sum {
 		return fmt.Errorf("%w: it does not match its checksum", ErrIndex)
 	}
-	got, err := Scan(ctx, f.r.pack, f.r.end+packTrailerBytes, FileConfig{CacheBytes: f.r.cache.max, ObjectBytes: f.r.limit}, func(e Entry) error {
+	got, err := Scan(ctx, f.r.pack.r, f.r.end+packTrailerBytes, FileConfig{CacheBytes: f.r.cache.max, ObjectBytes: f.r.limit}, func(e Entry) error {
 		i, err := f.find(e.ID)
 		if isNotFound(err) {
 			return fmt.Errorf("%w: it lacks %v", ErrIndex, e.ID)
