@@ -81,9 +81,11 @@ bench:
 gobench:
 	@$(GO) test -run '^$$' -bench . -benchmem ./...
 
-# What make test does in a small way: all histories of one commit more.
+# What make test does in a small way: all histories of one commit more, a look by
+# stock git after every crash.
 soak: fuzz
 	@SOAK=1 $(GO) test -timeout 30m -run 'TestEveryHistory|TestLongHistories' ./arp/versioned ./vcs/vcstest
+	@SOAK=1 $(GO) test -timeout 30m -run 'TestCrashAtEachChange' ./vcs/archive
 
 # Each fuzz target for FUZZTIME; a crash is written to the package's testdata.
 FUZZTIME ?= 30s

@@ -11,6 +11,8 @@
 // are checked as a whole before a ref moves, and every push is a
 // compare-and-swap whose outcome is told ref by ref, in git's words.
 //
+// RemoteArchive keeps the ended epochs of a store on a remote.
+//
 // NewStorer goes the other way: to go-git's own programs a live store is a
 // repository like any other.
 //
