@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -136,24 +137,42 @@ func TestVM(t *testing.T) {
 	checkDamaged(t, run, disk, head)
 }
 
-// checkDamaged spoils the store on the powered-off disk: the machine refuses it
-// and says what to do, and doing that gives the history back.
+// checkDamaged spoils the store on the powered-off disk. What can be made again
+// is, and the machine says so; a store of a newer program it refuses and says
+// what to do, and doing that gives the history back.
 func checkDamaged(t *testing.T, run []string, disk, head string) {
 	t.Helper()
 	need(t, "debugfs")
 	dir := t.TempDir()
-	manifest := filepath.Join(dir, "MANIFEST")
-	must(t, "debugfs", "-R", "dump /store/MANIFEST "+manifest, disk)
-	b, err := os.ReadFile(manifest)
-	if err != nil || len(b) == 0 {
-		t.Fatalf("the store's manifest: %d octets, %v", len(b), err)
+	change := func(name string, fn func([]byte) []byte) {
+		t.Helper()
+		path := filepath.Join(dir, name)
+		must(t, "debugfs", "-R", "dump /store/"+name+" "+path, disk)
+		b, err := os.ReadFile(path)
+		if err != nil || len(b) == 0 {
+			t.Fatalf("the store's %s: %d octets, %v", name, len(b), err)
+		}
+		if err := os.WriteFile(path, fn(b), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		must(t, "debugfs", "-w", "-R", "rm /store/"+name, disk)
+		must(t, "debugfs", "-w", "-R", "write "+path+" /store/"+name, disk)
 	}
-	b[len(b)/2] ^= 0xff
-	if err := os.WriteFile(manifest, b, 0o600); err != nil {
-		t.Fatal(err)
+	change("MANIFEST", func(b []byte) []byte {
+		b[len(b)/2] ^= 0xff
+		return b
+	})
+	p := spawn(t, run...)
+	_, _, gitURL := urls(p)
+	clone := filepath.Join(dir, "clone")
+	must(t, "git", "clone", "-q", gitURL, clone)
+	must(t, "git", "-C", clone, "merge-base", "--is-ancestor", head, "HEAD")
+	p.stop(time.Minute)
+	if out := p.stdout.String(); !strings.Contains(out, "was made again from the tables") {
+		t.Errorf("the machine does not say that the manifest was damaged:\n%s", out)
 	}
-	must(t, "debugfs", "-w", "-R", "rm /store/MANIFEST", disk)
-	must(t, "debugfs", "-w", "-R", "write "+manifest+" /store/MANIFEST", disk)
+
+	change("FORMAT", func(b []byte) []byte { return bytes.Replace(b, []byte("format 1"), []byte("format 2"), 1) })
 	refused(t, `does not open[\s\S]*hint: .*snapshot --disk`, run...)
 	rescued, image := filepath.Join(dir, "rescued.git"), run[4]
 	if out := must(t, run[0], "snapshot", "--disk", disk, "--image", image, "--out", rescued); !strings.Contains(out, "last snapshot") {

@@ -3,6 +3,7 @@ package gitremote
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -159,7 +160,7 @@ func (d *Dir) Apply(ctx context.Context, b *vcs.Batch) error {
 		refs:  refs,
 		trust: trustAll,
 		write: func(w io.Writer, have vcs.ObjectReader, _ []vcs.Ref) error { return objects.encode(w, have) },
-	}); err != nil {
+	}); err != nil && !errors.Is(err, errUnmerged) { // the batch is in, whether packs were merged or not
 		return fmt.Errorf("gitremote: apply: %w", err)
 	}
 	return nil

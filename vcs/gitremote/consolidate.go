@@ -32,22 +32,29 @@ type pack struct {
 	ids   []vcs.ID
 }
 
+// errUnmerged: packs stay as they are. Nothing is lost by that.
+var errUnmerged = errors.New("gitremote: merge packs")
+
 // consolidate merges small packs if there are many and returns how many packs
-// there are then. The writers' lock is held.
+// there are then. The writers' lock is held. Errors wrap errUnmerged; packs that
+// are damaged are left alone from then on.
 func (d *Dir) consolidate() (int, error) {
 	dir := filepath.Join(d.path, filepath.FromSlash(packDir))
 	names, err := packNames(dir)
-	if err != nil || len(names) <= maxPacks {
-		return len(names), err
+	if err != nil {
+		return 0, err
+	}
+	if len(names)-len(d.unmergeable) <= maxPacks {
+		return len(names), nil
 	}
 	packs := make([]pack, 0, len(names))
 	for _, name := range names {
-		if exists(filepath.Join(dir, name+".keep")) {
+		if d.unmergeable[name] || exists(filepath.Join(dir, name+".keep")) {
 			continue
 		}
 		p, err := readIndex(dir, name)
 		if err != nil {
-			return len(names), err
+			return len(names), d.unmerged(err, p)
 		}
 		packs = append(packs, p)
 	}
@@ -66,9 +73,23 @@ func (d *Dir) consolidate() (int, error) {
 		}
 	}
 	if err := d.merge(dir, merge, ids); err != nil {
-		return len(names), fmt.Errorf("gitremote: merge packs: %w", err)
+		return len(names), d.unmerged(err, merge...)
 	}
 	return len(names) - len(merge) + 1, nil
+}
+
+// unmerged explains why packs were not merged, and remembers those that never
+// will be: not for lack of room, say, but because they are damaged.
+func (d *Dir) unmerged(err error, packs ...pack) error {
+	if errors.Is(err, vcs.ErrCorrupt) || errors.Is(err, vcs.ErrNotFound) || errors.Is(err, ErrBadPack) {
+		if d.unmergeable == nil {
+			d.unmergeable = make(map[string]bool)
+		}
+		for _, p := range packs {
+			d.unmergeable[p.name] = true
+		}
+	}
+	return fmt.Errorf("%w: %w", errUnmerged, err)
 }
 
 // chooseMerge picks the smallest packs.
@@ -140,7 +161,7 @@ func readIndex(dir, name string) (pack, error) {
 	defer f.Close()
 	idx := idxfile.NewMemoryIndex()
 	if err := idxfile.NewDecoder(f).Decode(idx); err != nil {
-		return p, fmt.Errorf("gitremote: %s: %w", f.Name(), err)
+		return p, fmt.Errorf("%w: %s: %w", ErrBadPack, f.Name(), err)
 	}
 	it, err := idx.EntriesByOffset()
 	if err != nil {

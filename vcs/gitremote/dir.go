@@ -27,10 +27,12 @@ type Dir struct {
 	mu      sync.Mutex
 	store   *filesystem.Storage
 	packsAt time.Time // modification time of objects/pack when store was made
-	racy    bool      // packs may have been added since without changing that
-	unlock  func()    // releases the writers' lock, when it is held
-	graph   graphCache
-	closed  bool
+	// unmergeable are packs that are damaged and stay as they are.
+	unmergeable map[string]bool
+	racy        bool   // packs may have been added since without changing that
+	unlock      func() // releases the writers' lock, when it is held
+	graph       graphCache
+	closed      bool
 }
 
 // clockTick bounds how coarse a file system's modification times are.

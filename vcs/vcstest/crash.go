@@ -44,8 +44,9 @@ type Crash struct {
 	// stage are whole and durable before those of a higher one are begun, and
 	// files are removed last. Nil: all at once.
 	Stage func(name string) int
-	// Whole says that a file gets its name when it is whole and durable.
-	Whole func(name string) bool
+	// Temporary returns the name under which a file is written before it gets its
+	// own, whole and durable; "" for one that is written in place. Nil: all are.
+	Temporary func(name string) string
 	// Impossible, when not nil, is asked about torn images: true skips one that
 	// no crash can leave.
 	Impossible func(dir string) bool
@@ -53,6 +54,8 @@ type Crash struct {
 	Spare func(name string) bool
 	// Dirs must exist in each image, though they may be empty.
 	Dirs []string
+	// Check, when not nil, looks at some of the torn images when they are closed.
+	Check func(t testing.TB, dir string)
 	// Groups is the length of the run in group commits, default 120. Value is
 	// the length of a large value, default 3000 bytes.
 	Groups, Value int
@@ -84,12 +87,11 @@ func (c Crash) Run(t *testing.T) {
 	if c.Stage == nil {
 		c.Stage = func(string) int { return 0 }
 	}
-	no := func(string) bool { return false }
-	if c.Whole == nil {
-		c.Whole = no
+	if c.Temporary == nil {
+		c.Temporary = func(string) string { return "" }
 	}
 	if c.Spare == nil {
-		c.Spare = no
+		c.Spare = func(string) bool { return false }
 	}
 	run := c.record(t)
 	var next atomic.Int64
@@ -280,6 +282,8 @@ func (c Crash) image(t *testing.T, run *crashRun, i int, n *tally) {
 	defer hang.Stop()
 	if err := c.judge(run, dir, k, torn, rnd.IntN(4) == 0, n); err != nil {
 		t.Errorf("%s: %v\n%s", what, err, dir)
+	} else if torn && i%40 == 0 && c.Check != nil {
+		c.Check(t, dir)
 	}
 }
 
@@ -302,10 +306,14 @@ func (c Crash) between(before, after Files, rnd *rand.Rand) (Files, string) {
 		case there && old.equal(now) || s > stage:
 		case s < stage:
 			out[name] = now
-		case c.Whole(name):
+		case c.Temporary(name) != "":
+			var how string
 			if rnd.IntN(2) == 0 {
-				out[name] = now
+				out[name], how = now, "complete"
+			} else {
+				out[c.Temporary(name)], how = tear(File{}, now, rnd)
 			}
+			what = append(what, name+": "+how)
 		case !there && rnd.IntN(8) == 0: // not even its name
 		case !there && rnd.IntN(8) == 0:
 			out[name] = File{}
@@ -351,6 +359,12 @@ func (c Crash) judge(run *crashRun, dir string, k int, torn, write bool, n *tall
 		rep = *found.Report
 	} else {
 		refs, rep, err = use(b, dir, write)
+		if errors.Is(err, vcs.ErrCorrupt) && !torn {
+			found.Damage, err = err.Error(), nil // reported to who reads that part of history
+		}
+		if !rep.OK() && found.Report == nil {
+			found.Damage = rep.String()
+		}
 	}
 	if err != nil {
 		return err
@@ -361,7 +375,7 @@ func (c Crash) judge(run *crashRun, dir string, k int, torn, write bool, n *tall
 	if torn {
 		n.torn++
 		switch {
-		case !rep.OK() || found.Damage != "":
+		case found.Damage != "":
 			return fmt.Errorf("a crash alone leaves damage: %s; %s", found.Damage, rep.String())
 		case !known || at != k && at != k+1:
 			return fmt.Errorf("the refs are those after group commit %d, or none", at)
