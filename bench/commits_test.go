@@ -125,7 +125,7 @@ func median[T float64 | time.Duration](list []T) T {
 func commits(ctx context.Context, b *board) {
 	const entries, n = 10_000, 20_000
 	b.section("One-entry commits in memory, 10,000 entries (equal ids on all sides)")
-	rates, cpu, err := race(ctx, 3, entries, n, ourSide, goGitSide, fastImportSide)
+	rates, cpu, err := race(ctx, 3, entries, n, ourSide, goGitSide, fastImportSide, queueSide)
 	if err != nil {
 		b.fail("all sides", err)
 		return
@@ -134,6 +134,7 @@ func commits(ctx context.Context, b *board) {
 		return fmt.Sprintf("%.1f µs of processor time each", float64(cpu[i].Nanoseconds())/1000)
 	}
 	b.add(Row{Name: "vcs on vcs/mem", Value: rates[0], Unit: "commits/s", Note: spent(0) + "; median of 3 rounds"})
+	b.add(Row{Name: "vcs on vcs/mem, through a vcs.Queue", Value: rates[3], Unit: "commits/s", Ratio: rates[0] / rates[3], Note: spent(3)})
 	b.add(Row{Name: "go-git, memory storer", Value: rates[1], Unit: "commits/s", Ratio: rates[0] / rates[1], Bar: AtLeast(15), Note: spent(1)})
 	b.add(Row{Name: "git fast-import", Value: rates[2], Unit: "commits/s", Ratio: rates[0] / rates[2], Bar: AtLeast(30), Note: spent(2)})
 	if alone, err := hashAlone(entries, n); err != nil {
@@ -196,7 +197,7 @@ func hashAlone(entries, commits int) (float64, error) {
 
 // All sides must make the same commits, or their times mean nothing.
 func TestSidesMakeEqualIDs(t *testing.T) {
-	if _, _, err := race(t.Context(), 1, 700, 150, ourSide, goGitSide, fastImportSide); err != nil {
+	if _, _, err := race(t.Context(), 1, 700, 150, ourSide, goGitSide, fastImportSide, queueSide); err != nil {
 		t.Error(err)
 	}
 }

@@ -33,6 +33,7 @@ var figures = []struct {
 	take func(context.Context, *board)
 }{
 	{"commits", commits},
+	{"enqueue", enqueue},
 	{"retained", retained},
 	{"durable", durable},
 	{"trees", trees},

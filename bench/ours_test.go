@@ -21,15 +21,20 @@ func newOurs(ctx context.Context, n int, b vcs.Backend) (*ours, error) {
 		return nil, err
 	}
 	o.w = newWorkload(n)
-	o.head, err = o.Commit(ctx, branch, vcs.ID{}, o.w.all(), vcs.CommitInfo{Message: "create", Time: time.Unix(o.w.now, 0)})
-	if err == nil {
-		err = o.Sync(ctx)
-	}
-	if err != nil {
+	if err := o.create(ctx); err != nil {
 		o.Close()
 		return nil, err
 	}
 	return o, nil
+}
+
+// create commits all entries.
+func (o *ours) create(ctx context.Context) (err error) {
+	o.head, err = o.Commit(ctx, branch, vcs.ID{}, o.w.all(), vcs.CommitInfo{Message: "create", Time: time.Unix(o.w.now, 0)})
+	if err != nil {
+		return err
+	}
+	return o.Sync(ctx)
 }
 
 // openOurs opens a store that holds the workload already.

@@ -33,18 +33,23 @@ type Row struct {
 // Bar is what a figure has to reach.
 type Bar struct {
 	Limit float64 `json:"limit"`
-	// Least says that the limit is a lower one.
-	Least bool `json:"least"`
+	Sense string  `json:"sense"` // "≥", "≤", or "" for no bar
 }
 
-// AtLeast is a lower bar, AtMost an upper one.
-func AtLeast(limit float64) Bar { return Bar{limit, true} }
+// AtLeast is a lower bar.
+func AtLeast(limit float64) Bar { return Bar{limit, "≥"} }
 
 // AtMost is an upper bar.
-func AtMost(limit float64) Bar { return Bar{limit, false} }
+func AtMost(limit float64) Bar { return Bar{limit, "≤"} }
 
 func (b Bar) met(v float64) bool {
-	return b == Bar{} || b.Least && v >= b.Limit || !b.Least && v <= b.Limit
+	switch b.Sense {
+	case "≥":
+		return v >= b.Limit
+	case "≤":
+		return v <= b.Limit
+	}
+	return true
 }
 
 // Report prints rows as they come, a table for people to one writer and a JSON
@@ -67,7 +72,7 @@ func (p *Report) Add(r Row) {
 	switch {
 	case r.Error != "":
 		p.failed++
-	case r.Bar != Bar{}:
+	case r.Bar.Sense != "":
 		p.bars++
 		if r.Met {
 			p.met++
@@ -102,18 +107,15 @@ func (p *Report) print(r Row) {
 		ratio, unit = Number(r.Ratio)+"×", "×"
 	}
 	line := fmt.Sprintf("  %s %9s %-12s %8s", pad(r.Name, 44), Number(r.Value), r.Unit, ratio)
-	if (r.Bar != Bar{}) {
-		sign, verdict := "≤", "MISSED"
-		if r.Bar.Least {
-			sign = "≥"
-		}
+	if r.Bar.Sense != "" {
+		verdict := "MISSED"
 		if r.Met {
 			verdict = "met"
 		}
 		if unit != "×" {
 			unit = " " + unit
 		}
-		line += fmt.Sprintf("  %s %s", pad(sign+" "+Number(r.Bar.Limit)+unit, 16), pad(verdict, 6))
+		line += fmt.Sprintf("  %s %s", pad(r.Bar.Sense+" "+Number(r.Bar.Limit)+unit, 16), pad(verdict, 6))
 	}
 	if r.Note != "" {
 		line += "  " + r.Note
