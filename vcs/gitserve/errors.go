@@ -34,7 +34,7 @@ const (
 	reasonWant     = "unknown-want"
 	reasonShallow  = "shallow"
 	reasonFilter   = "filter"
-	reasonBusy     = "busy"
+	reasonEpoch    = "old-epoch"
 
 	// Of pushes; the last five count refs, not requests.
 	reasonAuth    = "unauthorized"

@@ -16,6 +16,7 @@ type fetch struct {
 	out      *pktWriter
 	flusher  interface{ Flush() error }
 	sideband int // payload of a side-band packet, 0: none
+	epochs   *epochs
 	cut      map[vcs.ID]bool
 	extra    []vcs.ID // wants that deepening adds
 }
@@ -36,7 +37,7 @@ func (f *fetch) start() (*negotiation, error) {
 			return nil, fmt.Errorf("gitserve: want %s: %w", id, err)
 		}
 	}
-	return newNegotiation(f.graph, f.args.wants)
+	return newNegotiation(f.graph, f.epochs, f.args.wants)
 }
 
 // deepen works out the shallow boundaries of the reply.
@@ -92,6 +93,9 @@ func (h *Handler) fetchV2(ctx context.Context, f *fetch) error {
 		}
 		f.out.linef("ready\n")
 		f.out.delim()
+	}
+	if err := f.checkEpochs(n); err != nil {
+		return err
 	}
 	if f.args.wantsShallow() {
 		plan, err := f.deepen(n)
@@ -149,6 +153,9 @@ func (h *Handler) fetchV0(ctx context.Context, f *fetch, caps v0Caps) error {
 		}
 	}
 	if f.args.done {
+		if err := f.checkEpochs(n); err != nil {
+			return err
+		}
 		switch {
 		case len(n.common) == 0:
 			f.out.linef("NAK\n")

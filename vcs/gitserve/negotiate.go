@@ -14,22 +14,29 @@ type negotiation struct {
 	theirs map[vcs.ID]bool
 	common []vcs.ID // the haves that the repository knows, as they came
 	oldest int64    // time of the oldest common commit
+	epochs *epochs
+	lost   bool // one of them is of an epoch that is not here any more
 }
 
-func newNegotiation(g *graph, wants []vcs.ID) (*negotiation, error) {
+func newNegotiation(g *graph, e *epochs, wants []vcs.ID) (*negotiation, error) {
 	commits, err := g.commits(wants)
 	if err != nil {
 		return nil, err
 	}
-	return &negotiation{graph: g, wants: commits, theirs: map[vcs.ID]bool{}, oldest: math.MaxInt64}, nil
+	return &negotiation{graph: g, wants: commits, theirs: map[vcs.ID]bool{}, oldest: math.MaxInt64, epochs: e}, nil
 }
 
 // have notes one object of the client's and reports whether the repository has
-// it too. The parents of a common commit count as common at once.
+// it too, or had it in an earlier epoch: then the client says it again in later
+// requests and offers nothing that is older. The parents of a common commit count
+// as common at once.
 func (n *negotiation) have(id vcs.ID) (bool, error) {
 	c, err := n.graph.commit(id)
 	if errors.Is(err, vcs.ErrNotFound) {
-		return false, nil
+		if n.epochs == nil || !n.epochs.known[id] {
+			return false, nil
+		}
+		n.lost, err = true, nil
 	}
 	if err != nil {
 		return false, err

@@ -68,7 +68,7 @@ func (h *Handler) answerV2(w http.ResponseWriter, r *http.Request, cmd v2Command
 		}
 	default:
 		err = withSlot(r.Context(), h.slots, func() error {
-			f := &fetch{args: cmd.fetch, graph: newGraph(objects), refs: s, out: out, flusher: t, sideband: maxPayload - 1}
+			f := &fetch{args: cmd.fetch, graph: newGraph(objects), refs: s, out: out, flusher: t, sideband: maxPayload - 1, epochs: newEpochs(h.cfg.Repository)}
 			return h.fetchV2(r.Context(), f)
 		})
 	}
@@ -87,7 +87,7 @@ func (h *Handler) answerV0(w http.ResponseWriter, r *http.Request, args *fetchAr
 	if err == nil {
 		err = withSlot(r.Context(), h.slots, func() error {
 			objects := &cancelReader{r.Context(), h.cfg.Repository}
-			f := &fetch{args: args, graph: newGraph(objects), refs: s, out: out, flusher: t, sideband: caps.sideband}
+			f := &fetch{args: args, graph: newGraph(objects), refs: s, out: out, flusher: t, sideband: caps.sideband, epochs: newEpochs(h.cfg.Repository)}
 			return h.fetchV0(r.Context(), f, caps)
 		})
 	}

@@ -27,7 +27,8 @@ const (
 
 // v0Capabilities is what the server offers; symref is added per snapshot.
 const v0Capabilities = "multi_ack thin-pack side-band side-band-64k ofs-delta shallow deepen-since " +
-	"deepen-not deepen-relative no-progress include-tag multi_ack_detailed no-done filter object-format=sha1"
+	"deepen-not deepen-relative no-progress include-tag multi_ack_detailed no-done filter " +
+	"allow-tip-sha1-in-want allow-reachable-sha1-in-want object-format=sha1"
 
 // parseV0 reads gitprotocol-pack(5), "Packfile Negotiation", as it comes in one
 // stateless request: wants, flush, then the haves up to a flush, "done" or the
