@@ -219,6 +219,10 @@ func (l *oplog) size() (commits int, bytes int64) {
 	return int(l.n), l.bytes
 }
 
+// Joined reads commits with the epochs joined, as Log does: the root of an epoch
+// has the commits that it stands for as parents, while those are here.
+func (s *Store) Joined() CommitReader { return grafted{s} }
+
 // grafted reads commits with the epochs joined: roots have the commits that they
 // stand for as parents, while those are here.
 type grafted struct{ s *Store }

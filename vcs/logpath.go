@@ -8,9 +8,9 @@ import (
 // pathIndexes are those of all epochs that are here, newest first.
 type pathIndexes []*pathIndex
 
-func (ls *logs) pathIndex(path string) (out pathIndexes) {
+func (ls *logs) pathIndex(paths ...string) (out pathIndexes) {
 	for _, l := range ls.newestFirst() {
-		out = append(out, l.pathIndex(path))
+		out = append(out, l.pathIndex(paths))
 	}
 	return out
 }
@@ -36,32 +36,37 @@ func (xs pathIndexes) changed(id ID) (yes, known bool, err error) {
 	return false, false, nil
 }
 
-// pathIndex finds the commits of one log that changed a path, by the keys that
-// they name, without making any of them.
+// pathIndex finds the commits of one log that changed one of some paths, by the
+// keys that they name, without making any of them.
 type pathIndex struct {
 	l       *oplog
 	n       uint32 // commits from here on came later, perhaps with keys that are not known here
-	single  int64  // the key, when only one is at the path; -1
+	single  int64  // the key, when there is only one; -1
 	keys    map[uint32]bool
 	touched map[*segment]map[uint32]bool // commits, by their place in the segment
 	linear  map[*segment]bool            // every commit follows the one before it
 }
 
-func (l *oplog) pathIndex(path string) *pathIndex {
+func (l *oplog) pathIndex(paths []string) *pathIndex {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.wake()
 	x := &pathIndex{l: l, n: l.n, single: -1, keys: make(map[uint32]bool), touched: make(map[*segment]map[uint32]bool), linear: make(map[*segment]bool)}
-	path = strings.Trim(path, "/")
-	if k, ok := l.keyNo[path]; ok {
-		x.single = int64(k)
-		x.keys[k] = true
+	for _, path := range paths {
+		path = strings.Trim(path, "/")
+		if k, ok := l.keyNo[path]; ok {
+			x.keys[k] = true
+		}
+		folder := path + "/"
+		for i, k := range l.keys {
+			if path == "" || strings.HasPrefix(k, folder) {
+				x.keys[uint32(i)] = true
+			}
+		}
 	}
-	folder := path + "/"
-	for i, k := range l.keys {
-		if path == "" || strings.HasPrefix(k, folder) {
-			x.keys[uint32(i)] = true
-			x.single = -1
+	if len(x.keys) == 1 {
+		for k := range x.keys {
+			x.single = int64(k)
 		}
 	}
 	return x

@@ -23,13 +23,34 @@ type PathIndex interface {
 	MayChange(id ID) (bool, error)
 }
 
-// PathIndex implements PathIndexer with what the backend knows; nil when it
-// knows nothing.
+// PathIndex implements PathIndexer with what the operation log or the backend
+// knows; nil when neither knows anything.
 func (s *Store) PathIndex(paths ...string) PathIndex {
+	if s.log != nil {
+		return &logPaths{s, s.log.pathIndex(paths...)}
+	}
 	if ix, ok := s.objects.(PathIndexer); ok {
 		return ix.PathIndex(paths...)
 	}
 	return nil
+}
+
+// logPaths is the operation log as a PathIndex.
+type logPaths struct {
+	s  *Store
+	in pathIndexes
+}
+
+// Skip implements PathIndex.
+func (p *logPaths) Skip(id ID) (ID, error) { return p.in.skip(id) }
+
+// MayChange implements PathIndex.
+func (p *logPaths) MayChange(id ID) (bool, error) {
+	if _, ok := p.s.epochs.graft(id); ok {
+		return true, nil
+	}
+	yes, known, err := p.in.changed(id)
+	return yes || !known, err
 }
 
 // logPathIndexed is LogPath on a backend that stores objects: slow says what to

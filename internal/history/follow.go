@@ -30,7 +30,7 @@ func (f *Follower) News(refs []vcs.Ref) ([]*vcs.Commit, error) {
 		}
 	}
 	var news []*vcs.Commit
-	w := walker{s: f.s, opt: LogOptions{From: tips}, skip: f.seen}
+	w := walker{s: f.s, commits: f.s.Joined(), opt: LogOptions{From: tips}, skip: f.seen}
 	for st, err := range w.walk() {
 		if err != nil {
 			return nil, err

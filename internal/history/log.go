@@ -42,13 +42,13 @@ type Logged struct {
 // Log yields commits, newest first.
 func Log(s *vcs.Store, opt LogOptions) iter.Seq2[Logged, error] {
 	return func(yield func(Logged, error) bool) {
-		w := walker{s: s, opt: opt, skip: make(map[vcs.ID]bool)}
-		for c, err := range s.Log(opt.Not...) {
-			if err != nil {
-				yield(Logged{}, err)
-				return
-			}
-			w.skip[c.ID] = true
+		w := walker{s: s, commits: s.Joined(), opt: opt}
+		if err := w.limit(); err != nil {
+			yield(Logged{}, err)
+			return
+		}
+		if len(opt.Specs) > 0 && !opt.Mentions {
+			w.index = newIndex(s, opt.Specs)
 		}
 		if opt.Graph {
 			w.graph(yield)
@@ -81,9 +81,27 @@ type step struct {
 }
 
 type walker struct {
-	s    *vcs.Store
-	opt  LogOptions
-	skip map[vcs.ID]bool
+	s       *vcs.Store
+	commits vcs.CommitReader // epochs joined
+	opt     LogOptions
+	skip    map[vcs.ID]bool // these are not visited
+	only    map[vcs.ID]bool // what Not leaves; nil: all
+	index   *index          // nil: every commit must be looked at
+}
+
+// limit finds out what Not leaves.
+func (w *walker) limit() error {
+	if len(w.opt.Not) == 0 {
+		return nil
+	}
+	w.only = make(map[vcs.ID]bool)
+	for c, err := range w.s.LogRange(w.opt.From, w.opt.Not) {
+		if err != nil {
+			return err
+		}
+		w.only[c.ID] = true
+	}
+	return nil
 }
 
 // walk visits commits, newest first.
@@ -93,11 +111,17 @@ func (w *walker) walk() iter.Seq2[step, error] {
 		var q byTime
 		add := func(ids []vcs.ID) error {
 			for _, id := range ids {
-				if seen[id] || w.skip[id] {
+				if len(ids) == 1 && len(q.items) == 0 && !w.opt.Graph { // else it would change the order
+					var err error
+					if id, err = w.index.skip(id); err != nil {
+						return err
+					}
+				}
+				if seen[id] || w.skip[id] || w.only != nil && !w.only[id] {
 					continue
 				}
 				seen[id] = true
-				c, err := w.s.ReadCommit(id)
+				c, err := w.commits.ReadCommit(id)
 				if err != nil {
 					return err
 				}
@@ -133,6 +157,9 @@ func (w *walker) walk() iter.Seq2[step, error] {
 func (w *walker) visit(c *vcs.Commit) (show bool, next []vcs.ID, err error) {
 	if len(w.opt.Specs) == 0 {
 		return true, c.Parents, nil
+	}
+	if may, err := w.index.mayChange(c); err != nil || !may {
+		return false, c.Parents[:min(len(c.Parents), 1)], err
 	}
 	mine, err := w.state(c.Tree)
 	if err != nil {
