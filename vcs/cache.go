@@ -46,6 +46,13 @@ func (c *cache) put(id ID, v cached) {
 	}
 }
 
+// clear forgets everything.
+func (c *cache) clear() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.young, c.old, c.size = nil, nil, 0
+}
+
 func (c *cache) tree(id ID) (*Tree, bool) {
 	v := c.get(id)
 	return v.tree, v.tree != nil

@@ -50,7 +50,7 @@ func (s *Store) endEpoch(ctx context.Context) (bool, error) {
 			return false, err
 		}
 	}
-	release, err := s.hold(ctx)
+	release, err := s.hold()
 	if err != nil {
 		return false, err
 	}
@@ -68,11 +68,11 @@ func (s *Store) endEpoch(ctx context.Context) (bool, error) {
 }
 
 // hold keeps writers waiting until release is called.
-func (s *Store) hold(ctx context.Context) (release func(), err error) {
+func (s *Store) hold() (release func(), err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := s.waitForRoom(ctx); err != nil {
-		return nil, err
+	if s.closed {
+		return nil, ErrClosed
 	}
 	held := make(chan struct{})
 	s.held = held
@@ -114,6 +114,7 @@ func (s *Store) beginEpoch(p *rootPlan, refs []Ref, carried *carriedRefs) error 
 	list, _ := s.epochs.snapshot()
 	ended := &list[len(list)-1]
 	ended.State, ended.Ended, ended.Heads = EpochLive, now, refs
+	ended.Commits = p.ended
 	if s.log != nil {
 		ended.Commits, ended.LogBytes = s.log.current().size()
 	}
@@ -127,7 +128,8 @@ func (s *Store) beginEpoch(p *rootPlan, refs []Ref, carried *carriedRefs) error 
 		ended.Began = s.firstTime()
 	}
 	message := fmt.Sprintf("epoch %d begins\n", next.Number)
-	ledger, err := s.record(p.work, carried.ledger, message, ended, &next)
+	w := newScratch(s)
+	ledger, err := s.record(w, carried.ledger, message, ended, &next)
 	if err != nil {
 		return err
 	}
@@ -136,9 +138,9 @@ func (s *Store) beginEpoch(p *rootPlan, refs []Ref, carried *carriedRefs) error 
 	moves = append(moves, RefUpdate{ledgerRef, old, ledger})
 	list = append(list, next)
 
-	objs := slices.Concat(carried.objs, p.work.objs)
+	objs := slices.Concat(p.work.objs, carried.objs, w.objs)
 	if p.filter != nil {
-		objs = slices.Concat(carried.objs, p.filter.work.objs, p.work.objs)
+		objs = slices.Concat(p.filter.work.objs, objs)
 	}
 	if s.log == nil {
 		for _, r := range next.Roots {

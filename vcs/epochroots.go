@@ -16,6 +16,7 @@ type rootPlan struct {
 	work   *scratch    // takes the commits
 	roots  []EpochRoot
 	moves  []RefUpdate
+	ended  int // commits of the epoch that ends
 }
 
 // plan makes the roots of the epoch after this one for some branches.
@@ -39,6 +40,7 @@ func (s *Store) plan(p *rootPlan, branches []Ref) error {
 			return err
 		}
 	}
+	p.ended = len(d.ids)
 	k, err := d.skeleton(nodes)
 	if err != nil {
 		return err

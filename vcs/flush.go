@@ -226,6 +226,7 @@ func (s *Store) flush() error {
 		if err != nil {
 			return err
 		}
+		s.checkBound()
 	}
 }
 

@@ -192,11 +192,33 @@ func (ls *logs) publish(g *group) error {
 	l.mu.Lock()
 	l.records += len(st.records) - st.fold
 	if st.opens != nil {
+		l.opened = extent{l.bytes, int(l.n)}
 		l.adoptHeads()
 	}
 	l.mu.Unlock()
 	ls.all = slices.Delete(ls.all, 0, g.drop)
 	return err
+}
+
+// restIdle lets ended epochs sleep that nobody has read since it was called last.
+func (ls *logs) restIdle() {
+	for _, l := range ls.newestFirst()[1:] {
+		l.mu.Lock()
+		if !l.awoke {
+			l.sleep()
+		}
+		l.awoke = false
+		l.mu.Unlock()
+	}
+}
+
+// restAll lets all ended epochs sleep.
+func (ls *logs) restAll() {
+	for _, l := range ls.newestFirst()[1:] {
+		l.mu.Lock()
+		l.sleep()
+		l.mu.Unlock()
+	}
 }
 
 // recordsOf returns how many log records the oldest epochs take.

@@ -164,6 +164,9 @@ func (l *oplog) publish(st *stagedLog, refs []RefUpdate) error {
 		return nil
 	}
 	if st.folded > 0 {
+		for _, s := range l.segs[len(l.segs)-st.folded:] {
+			l.bytes -= int64(len(s.raw))
+		}
 		l.segs = l.segs[:len(l.segs)-st.folded]
 		l.tail = nil
 	}

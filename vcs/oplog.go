@@ -22,7 +22,8 @@ type oplog struct {
 	tail     []int       // log records of each segment that is not sealed yet, the newest segments
 	rest     []logRecord // of those segments; nil when nobody has needed them yet
 	n        uint32
-	bytes    int64 // of all segments
+	bytes    int64  // of all segments
+	opened   extent // what the roots took, and what was carried over
 	keys     []string
 	keyNo    map[string]uint32
 	asleep   bool // keys, and all that follows, is to be made again

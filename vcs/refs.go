@@ -186,11 +186,14 @@ func (s *Store) awaitRoom(ctx context.Context) error {
 	return s.waitForRoom(ctx)
 }
 
-// waitForRoom holds writers back while an epoch begins, and while more than
-// MaxPending is unsaved. The lock is held, and given away while waiting.
+// waitForRoom holds writers back while an epoch begins, while the log is much
+// larger than its bound, and while more than MaxPending is unsaved. The lock is held, and given away while waiting.
 func (s *Store) waitForRoom(ctx context.Context) error {
-	for !s.closed && (s.held != nil || s.pending > s.cfg.MaxPending) {
+	for !s.closed && (s.held != nil || s.tight != nil || s.pending > s.cfg.MaxPending) {
 		room := s.held
+		if room == nil {
+			room = s.tight
+		}
 		if room == nil {
 			if s.saveErr != nil {
 				return fmt.Errorf("%w: %d bytes: %w", ErrBacklog, s.pending, s.saveErr)

@@ -50,7 +50,7 @@ func (c *StoreConfig) fill() error {
 	if c.MaxPending <= 0 {
 		c.MaxPending = 16 << 20
 	}
-	return nil
+	return c.Retention.fill()
 }
 
 // Store is the untyped half of a repository: refs and objects over a Backend,
@@ -83,6 +83,7 @@ type Store struct {
 	waiters  []waiter
 	room     chan struct{} // closed when the flusher gets on; nil when nobody waits for that
 	held     chan struct{} // closed when writers may go on; nil when they may
+	tight    chan struct{} // the same, while the log is too large
 	seq      uint64        // of the newest group
 	saved    uint64        // newest group that is durable
 	saveErr  error         // of the last Apply; nil after a success
@@ -92,16 +93,28 @@ type Store struct {
 	urgent chan struct{} // somebody waits for it
 	stop   chan struct{}
 	done   chan struct{} // the flusher has ended
+
+	due      chan struct{} // a bound is reached
+	stopKeep context.CancelFunc
+	kept     chan struct{} // the keeper has ended
 }
 
 // OpenStore loads the backend's refs and starts a store on it. The store owns
 // the backend from then on, also when OpenStore fails, and closes it.
 func OpenStore(ctx context.Context, b Backend, cfg StoreConfig) (*Store, error) {
 	s := &Store{cfg: cfg, backend: b}
+	keep, stop := context.WithCancel(context.WithoutCancel(ctx))
+	s.stopKeep = stop
 	if err := s.open(ctx); err != nil {
+		stop()
 		return nil, errors.Join(err, b.Close())
 	}
 	go s.flusher()
+	if s.cfg.Retention.bounded() {
+		go s.keeper(keep)
+	} else {
+		close(s.kept)
+	}
 	return s, nil
 }
 
@@ -141,6 +154,8 @@ func (s *Store) open(ctx context.Context) error {
 	s.urgent = make(chan struct{}, 1)
 	s.stop = make(chan struct{})
 	s.done = make(chan struct{})
+	s.due = make(chan struct{}, 1)
+	s.kept = make(chan struct{})
 	return nil
 }
 
@@ -159,6 +174,8 @@ func (s *Store) Close() error {
 	}
 	clear(s.watchers)
 	s.mu.Unlock()
+	s.stopKeep()
+	<-s.kept
 	close(s.stop)
 	<-s.done
 	s.mu.RLock()
