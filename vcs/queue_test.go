@@ -292,7 +292,7 @@ func TestQueuePutAllocatesNothing(t *testing.T) {
 	gate.Lock()
 	q := must(vcs.NewQueue(r, "primary", vcs.QueueConfig[uint32, [8]byte]{Describe: func(vcs.Queued[uint32, [8]byte]) vcs.CommitInfo {
 		gate.Lock()
-		gate.Unlock()
+		defer gate.Unlock()
 		return vcs.CommitInfo{Message: "x"}
 	}}))(t)
 	q.Put(0, [8]byte{})

@@ -174,6 +174,12 @@ func (s *Store) moveRef(g *group, u RefUpdate) {
 	} else {
 		s.refs[u.Name] = u.New
 	}
+	switch {
+	case u.Old.IsZero():
+		s.countFolders(u.Name, 1)
+	case u.New.IsZero():
+		s.countFolders(u.Name, -1)
+	}
 	for w := range s.watchers {
 		w.push(Event{Ref: u.Name, Old: u.Old, New: u.New})
 	}
@@ -220,6 +226,21 @@ func (s *Store) waitForRoom(ctx context.Context) error {
 	return nil
 }
 
+// countFolders counts a ref in the folders in which it is. The lock is held.
+func (s *Store) countFolders(name string, n int) {
+	if s.folders == nil {
+		s.folders = make(map[string]int)
+	}
+	for i := range name {
+		if name[i] != '/' {
+			continue
+		}
+		if s.folders[name[:i]] += n; s.folders[name[:i]] == 0 {
+			delete(s.folders, name[:i])
+		}
+	}
+}
+
 // checkFolders refuses refs that would be both a ref and a folder of refs,
 // which a Git directory cannot hold. The lock is held.
 func (s *Store) checkFolders(updates []RefUpdate) error {
@@ -251,6 +272,9 @@ func (s *Store) checkFolders(updates []RefUpdate) error {
 		}
 		folder := u.Name + "/"
 		for name := range s.refs {
+			if s.folders[u.Name] == 0 {
+				break // as nearly always: nobody has to look
+			}
 			if strings.HasPrefix(name, folder) && exists(name) {
 				return clash(name)
 			}

@@ -77,8 +77,9 @@ type Store struct {
 
 	mu       sync.RWMutex
 	refs     map[string]ID
-	queue    []*group // unsaved batches, oldest first; the last one is open
-	pending  int      // bytes of objects in queue
+	folders  map[string]int // how many refs are below each
+	queue    []*group       // unsaved batches, oldest first; the last one is open
+	pending  int            // bytes of objects in queue
 	watchers map[*Watcher]struct{}
 	waiters  []waiter
 	room     chan struct{} // closed when the flusher gets on; nil when nobody waits for that
@@ -144,6 +145,7 @@ func (s *Store) open(ctx context.Context) error {
 	s.refs = make(map[string]ID, len(st.Refs))
 	for _, r := range st.Refs {
 		s.refs[r.Name] = r.Target
+		s.countFolders(r.Name, 1)
 	}
 	s.cache.max = s.cfg.CacheBytes
 	if err := s.loadEpochs(); err != nil {
