@@ -231,7 +231,7 @@ func TestBundles(t *testing.T) {
 	}
 	git := func(args ...string) string { return vcstest.Git(t, clone, args...) }
 	for i, e := range p.epochs {
-		if got, want := sorted(git("rev-list", EpochRef(i+1), fmt.Sprintf("--glob=refs/epochs-heads/%d", i+1))), p.commits(i+1); got != want {
+		if got, want := sorted(git("rev-list", vcs.EpochRef(i+1), fmt.Sprintf("--glob=refs/epochs-heads/%d", i+1))), p.commits(i+1); got != want {
 			t.Errorf("epoch %d: %d bytes of commits, want %d", i+1, len(got), len(want))
 		}
 		for _, r := range e.Roots {

@@ -23,7 +23,7 @@ func bundleHeader(in *Info, wants []vcs.ID) string {
 	if strings.HasPrefix(in.HeadRef, vcs.BranchRef("")) {
 		fmt.Fprintf(&b, "%v %s\n", in.Head, in.HeadRef)
 	}
-	fmt.Fprintf(&b, "%v %s\n", in.Head, EpochRef(in.Epoch))
+	fmt.Fprintf(&b, "%v %s\n", in.Head, vcs.EpochRef(in.Epoch))
 	for _, r := range in.Refs {
 		if slices.Contains(wants, r.Target) {
 			fmt.Fprintf(&b, "%v %s\n", r.Target, EpochHeadRef(in.Epoch, r.Name))

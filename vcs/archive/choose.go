@@ -25,7 +25,11 @@ func (d *Dir) choose(ctx context.Context, e vcs.Epoch, src vcs.Source) (*Info, [
 	}
 	o := origins{ctx: ctx, r: vcs.Decoding{ObjectReader: src}, epoch: e, seen: map[vcs.ID]origin{}}
 	if first, err := d.info(1); err == nil {
-		o.first = first.Start
+		o.first = first.Starts
+	}
+	var before []Ref
+	if last, err := d.info(e.Number - 1); err == nil {
+		before = last.Refs
 	}
 	var wants []vcs.ID
 	for _, r := range heads {
@@ -38,18 +42,23 @@ func (d *Dir) choose(ctx context.Context, e vcs.Epoch, src vcs.Source) (*Info, [
 			return nil, nil, fmt.Errorf("%s: %w", r.Name, err)
 		}
 		from := origin{}
-		if kind == vcs.KindCommit {
+		if now := (Ref{r, peeled}); slices.Contains(before, now) && !strings.HasPrefix(r.Name, vcs.BranchRef("")) {
+			from.older = true // whatever it leads to
+		} else if kind == vcs.KindCommit {
 			if from, err = o.of(peeled); err != nil {
 				return nil, nil, fmt.Errorf("%s: %w", r.Name, err)
 			}
 		}
 		if r.Name == in.HeadRef {
-			in.Head, in.Start = r.Target, from.start
+			in.Head = r.Target
 		} else {
 			in.Refs = append(in.Refs, Ref{r, peeled})
 		}
 		if !from.older {
 			wants = append(wants, r.Target)
+			if !from.start.IsZero() && !slices.Contains(in.Starts, from.start) {
+				in.Starts = append(in.Starts, from.start)
+			}
 		}
 	}
 	if len(wants) == 0 || !slices.Contains(wants, in.Head) {
@@ -83,7 +92,7 @@ type origins struct {
 	ctx   context.Context
 	r     vcs.CommitReader
 	epoch vcs.Epoch
-	first vcs.ID // where the first epoch starts, if that is known
+	first []vcs.ID // where the first epoch starts, if that is known
 	seen  map[vcs.ID]origin
 }
 
@@ -116,7 +125,7 @@ func (o *origins) of(id vcs.ID) (origin, error) {
 		isRoot := slices.ContainsFunc(o.epoch.Roots, func(r vcs.EpochRoot) bool { return r.Root == id })
 		begins, err := strconv.Atoi(c.Trailer(vcs.TrailerEpoch))
 		if older := err == nil && begins < o.epoch.Number && c.Trailer(vcs.TrailerPrevious) != ""; isRoot || older || len(c.Parents) == 0 {
-			found = origin{start: id, older: !isRoot && (older || o.epoch.Number > 1 && id == o.first)}
+			found = origin{start: id, older: !isRoot && (older || o.epoch.Number > 1 && slices.Contains(o.first, id))}
 			break
 		}
 		id = c.Parents[0]

@@ -27,8 +27,8 @@ type Info struct {
 	Ended   time.Time
 	HeadRef string // the store's head branch, or the first of its refs
 	Head    vcs.ID
-	// Start is where the first parents of Head end: a root of the epoch.
-	Start vcs.ID
+	// Starts are where the first parents of the refs end: roots of the epoch.
+	Starts []vcs.ID
 	// Refs are the epoch's other refs.
 	Refs  []Ref
 	Roots []vcs.EpochRoot
@@ -63,8 +63,11 @@ func epochOf(name string) (epoch int, suffix string, ok bool) {
 
 func (in *Info) encode() []byte {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "epoch %d\nfile %s\nsha256 %x\nbytes %d\nobjects %d\ncommits %d\nbegan %s\nended %s\nhead %v %s\nstart %v\n",
-		in.Epoch, in.Name, in.SHA256, in.Bytes, in.Objects, in.Commits, clock(in.Began), clock(in.Ended), in.Head, in.HeadRef, in.Start)
+	fmt.Fprintf(&b, "epoch %d\nfile %s\nsha256 %x\nbytes %d\nobjects %d\ncommits %d\nbegan %s\nended %s\nhead %v %s\n",
+		in.Epoch, in.Name, in.SHA256, in.Bytes, in.Objects, in.Commits, clock(in.Began), clock(in.Ended), in.Head, in.HeadRef)
+	for _, id := range in.Starts {
+		fmt.Fprintf(&b, "start %v\n", id)
+	}
 	for _, r := range in.Refs {
 		fmt.Fprintf(&b, "ref %v %v %s\n", r.Target, r.Peeled, r.Name)
 	}
@@ -126,7 +129,9 @@ func (in *Info) set(key, value string) (err error) {
 	case "head":
 		err = fields(value, &in.HeadRef, &in.Head)
 	case "start":
-		in.Start, err = vcs.ParseID(value)
+		var id vcs.ID
+		id, err = vcs.ParseID(value)
+		in.Starts = append(in.Starts, id)
 	case "ref":
 		var r Ref
 		err = fields(value, &r.Name, &r.Target, &r.Peeled)
@@ -163,5 +168,6 @@ func parseClock(s string) (time.Time, error) {
 	if s == "-" {
 		return time.Time{}, nil
 	}
-	return time.Parse(time.RFC3339Nano, s)
+	t, err := time.Parse(time.RFC3339Nano, s)
+	return t.UTC(), err
 }

@@ -16,13 +16,9 @@ import (
 
 // Prefixes of an archive's refs.
 const (
-	epochsPrefix  = "refs/epochs/"
 	headsPrefix   = "refs/epochs-heads/"
 	replacePrefix = "refs/replace/"
 )
-
-// EpochRef returns the ref of an archived epoch's head: refs/epochs/N.
-func EpochRef(epoch int) string { return fmt.Sprintf("%s%d", epochsPrefix, epoch) }
 
 // EpochHeadRef returns where another ref of an epoch is kept, such as
 // refs/epochs-heads/3/tags/v1 for refs/tags/v1.
@@ -39,7 +35,7 @@ func (s *snapshot) refs() error {
 	}
 	replaced := map[string]bool{}
 	for i, in := range s.list {
-		add(EpochRef(in.Epoch), in.Head, in.Head)
+		add(vcs.EpochRef(in.Epoch), in.Head, in.Head)
 		if i == len(s.list)-1 && strings.HasPrefix(in.HeadRef, vcs.BranchRef("")) {
 			add(in.HeadRef, in.Head, in.Head)
 		}
