@@ -106,3 +106,22 @@ func ExamplePull() {
 	// 02:50:2a:00:00:0b
 	// <nil>
 }
+
+// A store whose ended epochs go to a hub, beside those of other stores. They are
+// read there, or fetched.
+func ExampleRemoteArchive() {
+	ctx := context.Background()
+	hub := &gitremote.RemoteArchive{URL: "https://hub.example/epochs.git", Name: "r1"}
+	cfg := vcs.Config[string, string]{StoreConfig: vcs.StoreConfig{
+		Retention: vcs.Retention{MaxBytes: 64 << 20, Archive: hub},
+	}}
+	r, err := vcs.Open(ctx, mem.New(), cfg)
+	if err != nil {
+		panic(err)
+	}
+	defer r.Close()
+	_, err = hub.OpenEpoch(ctx, vcs.Epoch{Number: 3})
+	fmt.Println(err)
+	// Output:
+	// gitremote: unsupported operation: fetch epoch 3 first: git fetch https://hub.example/epochs.git refs/epochs/r1/3
+}

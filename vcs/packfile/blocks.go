@@ -2,24 +2,23 @@ package packfile
 
 import "io"
 
-// blocks reads a file through a few blocks that it keeps: entries that are read
-// one after the other lie near to each other.
+// blocks reads a file through blocks that it keeps, at most a megabyte of them:
+// a pack has the versions of a folder one after the other, and a history needs
+// the next one of many folders in turn.
 type blocks struct {
 	r    io.ReaderAt
 	size int64
-	kept [keptBlocks]block
-	tick uint64
+	kept [keptBlocks]block // each has one place
 }
 
 type block struct {
-	at   int64 // of its first byte, plus one; 0: nothing
-	used uint64
-	b    []byte
+	at int64 // of its first byte, plus one; 0: nothing
+	b  []byte
 }
 
 const (
-	blockBytes = 16 << 10
-	keptBlocks = 8
+	blockBytes = 4 << 10
+	keptBlocks = 256
 )
 
 // ReadAt implements io.ReaderAt, for one goroutine at a time.
@@ -28,39 +27,30 @@ func (c *blocks) ReadAt(p []byte, off int64) (n int, err error) {
 		if off >= c.size {
 			return n, io.EOF
 		}
-		b, err := c.block(off &^ (blockBytes - 1))
+		b, err := c.block(off / blockBytes)
 		if err != nil {
 			return n, err
 		}
-		k := copy(p[n:], b[off&(blockBytes-1):])
+		k := copy(p[n:], b[off%blockBytes:])
 		n += k
 		off += int64(k)
 	}
 	return n, nil
 }
 
-// block returns the block that begins at a multiple of its length.
-func (c *blocks) block(at int64) ([]byte, error) {
-	c.tick++
-	oldest := &c.kept[0]
-	for i := range c.kept {
-		k := &c.kept[i]
-		if k.at == at+1 {
-			k.used = c.tick
-			return k.b, nil
-		}
-		if k.used < oldest.used {
-			oldest = k
-		}
+// block returns the block of a number.
+func (c *blocks) block(i int64) ([]byte, error) {
+	k, at := &c.kept[i%keptBlocks], i*blockBytes
+	if k.at == at+1 {
+		return k.b, nil
 	}
-	if oldest.b == nil {
-		oldest.b = make([]byte, blockBytes)
+	if k.b == nil {
+		k.b = make([]byte, blockBytes)
 	}
-	oldest.at = 0
-	oldest.b = oldest.b[:min(blockBytes, c.size-at)]
-	if err := readAt(c.r, oldest.b, at); err != nil {
+	k.at, k.b = 0, k.b[:min(blockBytes, c.size-at)]
+	if err := readAt(c.r, k.b, at); err != nil {
 		return nil, err
 	}
-	oldest.at, oldest.used = at+1, c.tick
-	return oldest.b, nil
+	k.at = at + 1
+	return k.b, nil
 }

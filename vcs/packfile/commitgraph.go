@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 
 	"arpeggio/vcs"
@@ -50,15 +51,13 @@ type graphWriter struct {
 // filters of commits that change paths outside of ASCII, which stock git makes
 // differently on different machines; those here match any path.
 //
-// The commits must be closed under parents; they are sorted in place. Held for
+// The commits must be closed under parents; they are read in their order. Held for
 // each are about 52 bytes, and some 30 in the scratch; a nil scratch is memory.
 // The error wraps ErrMissing when a parent is not among the commits.
 func WriteCommitGraph(ctx context.Context, w io.Writer, r vcs.ObjectReader, commits []vcs.ID, scratch Scratch) error {
 	if scratch == nil {
 		scratch = new(memory)
 	}
-	slices.SortFunc(commits, func(a, b vcs.ID) int { return bytes.Compare(a[:], b[:]) })
-	commits = slices.Compact(commits)
 	if len(commits) > graphMax {
 		return fmt.Errorf("%w: %d commits in a commit-graph", ErrLimit, len(commits))
 	}
@@ -66,7 +65,9 @@ func WriteCommitGraph(ctx context.Context, w io.Writer, r vcs.ObjectReader, comm
 	for i, id := range commits {
 		g.nodes[i].id = id
 	}
-	if err := g.link(); err != nil {
+	slices.SortFunc(g.nodes, func(a, b graphNode) int { return bytes.Compare(a.id[:], b.id[:]) })
+	g.nodes = slices.CompactFunc(g.nodes, func(a, b graphNode) bool { return a.id == b.id })
+	if err := g.link(commits); err != nil {
 		return err
 	}
 	order := g.order()
@@ -78,36 +79,44 @@ func WriteCommitGraph(ctx context.Context, w io.Writer, r vcs.ObjectReader, comm
 }
 
 // link reads the commits' parents and dates.
-func (g *graphWriter) link() error {
-	for i := range g.nodes {
+func (g *graphWriter) link(commits []vcs.ID) error {
+	octopuses := map[uint32][]uint32{} // the parents after the first
+	for _, id := range commits {
 		if err := g.ctx.Err(); err != nil {
 			return err
 		}
+		i, _ := g.find(id)
 		n := &g.nodes[i]
-		l, err := g.links(n.id)
+		l, err := g.links(id)
 		if err != nil {
 			return err
 		}
 		n.date = uint64(max(l.time, 0)) & (1<<34 - 1)
 		n.parents = [2]uint32{graphNone, graphNone}
-		at := make([]uint32, 0, 2)
-		for _, p := range l.parents {
-			k, ok := slices.BinarySearchFunc(g.nodes, p, func(n graphNode, id vcs.ID) int { return bytes.Compare(n.id[:], id[:]) })
-			if !ok {
-				return &MissingError{ID: p, From: n.id}
+		for k, p := range l.parents {
+			at, ok := g.find(p)
+			switch {
+			case !ok:
+				return &MissingError{ID: p, From: id}
+			case len(l.parents) > 2 && k > 0:
+				octopuses[i] = append(octopuses[i][:k-1], at)
+			default:
+				n.parents[k] = at
 			}
-			at = append(at, uint32(k))
-		}
-		switch {
-		case len(at) > 2:
-			n.parents = [2]uint32{at[0], graphMore | uint32(len(g.edges))}
-			g.edges = append(g.edges, at[1:]...)
-			g.edges[len(g.edges)-1] |= graphMore
-		default:
-			copy(n.parents[:], at)
 		}
 	}
+	for _, i := range slices.Sorted(maps.Keys(octopuses)) {
+		g.nodes[i].parents[1] = graphMore | uint32(len(g.edges))
+		g.edges = append(g.edges, octopuses[i]...)
+		g.edges[len(g.edges)-1] |= graphMore
+	}
 	return nil
+}
+
+// find returns where a commit is.
+func (g *graphWriter) find(id vcs.ID) (uint32, bool) {
+	i, ok := slices.BinarySearchFunc(g.nodes, id, func(n graphNode, id vcs.ID) int { return bytes.Compare(n.id[:], id[:]) })
+	return uint32(i), ok
 }
 
 func (g *graphWriter) links(id vcs.ID) (links, error) {
