@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // Addition is an object that a history holds from one of its commits on, with
@@ -26,7 +27,7 @@ type AdditionReader interface {
 	// Additions finds the commits that some tips, commits themselves, lead to
 	// and known commits do not; known ones that the repository lacks are
 	// ignored. The error wraps errors.ErrUnsupported when the repository cannot
-	// tell, as of tips in several epochs, ErrNotFound when it lacks a tip. Progress, when not nil, hears now
+	// tell, ErrNotFound when it lacks a tip. Progress, when not nil, hears now
 	// and then how many commits were gone through.
 	Additions(ctx context.Context, tips, known []ID, progress func(commits int)) (*Additions, error)
 }
@@ -42,16 +43,10 @@ var _ AdditionReader = (*Store)(nil)
 // while the objects are counted for ten bytes an object, at most 16 MiB, or two
 // bytes where that is more. It is for one goroutine at a time.
 type Additions struct {
-	log      *oplog // a private view
-	read     objectSource
-	progress func(int)
-	selected bitset // commits, by number
-	branched bitset // those of which not only the next commit is a child
-	commits  int
-	objects  int
-	most     int     // about how many objects there are
-	twins    bool    // some commits may be equal
-	twice    seenMap // objects that are made more than once, or look like it
+	stretches []*stretch // oldest first
+	joints    []Object   // commits that join epochs
+	objects   int
+	twice     seenMap // objects that are made more than once, or look like it
 }
 
 // Additions implements AdditionReader.
@@ -62,71 +57,161 @@ func (s *Store) Additions(ctx context.Context, tips, known []ID, progress func(c
 	if progress == nil {
 		progress = func(int) {}
 	}
-	l, err := s.log.having(tips)
-	if err != nil {
+	a := new(Additions)
+	tips, known = a.joinEpochs(s.epochs.grafts(), tips, known)
+	if saved, err := s.log.haveAll(tips); err != nil {
 		return nil, err
-	}
-	if l == nil {
-		// Perhaps some are not saved yet.
+	} else if !saved {
 		if err := s.Sync(ctx); err != nil {
 			return nil, fmt.Errorf("vcs: additions: %w: %w", errors.ErrUnsupported, err)
 		}
-		if l, err = s.log.having(tips); err != nil {
+	}
+	for _, l := range s.log.newestFirst() {
+		x := &stretch{log: l.frozen(), read: s.ReadObject, progress: progress}
+		rest, err := x.choose(ctx, tips, known)
+		if err != nil {
 			return nil, err
 		}
+		if tips = rest; x.commits > 0 {
+			a.stretches = append(a.stretches, x)
+		}
+		if len(tips) == 0 {
+			break
+		}
 	}
-	if l == nil {
-		l = s.log.current()
+	if len(tips) > 0 {
+		return nil, lacking(s, tips[0])
 	}
-	a := &Additions{log: l.frozen(), read: s.ReadObject, progress: progress}
-	if err := a.choose(ctx, tips, known); err != nil {
-		return nil, err
-	}
+	slices.Reverse(a.stretches)
 	return a, a.count(ctx)
 }
 
+// joinEpochs replaces the commits that join epochs, which no log has, by what
+// they lead to, and by the roots whose trees they have.
+func (a *Additions) joinEpochs(grafts map[ID]*graftPoint, tips, known []ID) (allTips, allKnown []ID) {
+	if len(grafts) == 0 {
+		return tips, known
+	}
+	joints := make(map[ID]*graftPoint, len(grafts))
+	for _, g := range grafts {
+		joints[g.Replacement] = g
+	}
+	had := make(map[ID]bool)
+	for _, id := range known {
+		if g := joints[id]; g != nil {
+			had[id] = true
+			allKnown = append(allKnown, g.parents...)
+		} else {
+			allKnown = append(allKnown, id)
+		}
+	}
+	for _, id := range tips {
+		g := joints[id]
+		switch {
+		case g == nil:
+			allTips = append(allTips, id)
+		case !had[id]:
+			had[id] = true
+			a.joints = append(a.joints, Object{id, KindCommit, g.ReplacementBytes})
+			allTips = append(append(allTips, g.parents...), g.Root)
+		}
+	}
+	return allTips, allKnown
+}
+
+// lacking says what is wrong with a tip that is in no log.
+func lacking(r ObjectReader, id ID) error {
+	kind, _, err := r.ReadObject(id)
+	switch {
+	case err != nil:
+		return err
+	case kind != KindCommit:
+		return fmt.Errorf("%w: %v is a %v, not a commit", ErrWrongKind, id, kind)
+	}
+	return fmt.Errorf("vcs: additions: %w of commit %v, which is not in the log", errors.ErrUnsupported, id)
+}
+
 // Commits returns the number of commits.
-func (a *Additions) Commits() int { return a.commits }
+func (a *Additions) Commits() int {
+	n := len(a.joints)
+	for _, x := range a.stretches {
+		n += x.commits
+	}
+	return n
+}
 
 // Len returns the number of objects, commits included.
 func (a *Additions) Len() int { return a.objects }
 
 // Has reports whether a commit is among the additions.
 func (a *Additions) Has(commit ID) bool {
-	num, ok, err := a.log.find(commit)
-	return err == nil && ok && a.selected.has(num)
+	for _, x := range a.stretches {
+		if num, ok, err := x.log.find(commit); err == nil && ok && x.selected.has(num) {
+			return true
+		}
+	}
+	return slices.ContainsFunc(a.joints, func(o Object) bool { return o.ID == commit })
 }
 
 // Each visits the commits, roughly newest first, then trees and blobs, oldest
 // first and parts before wholes: Len objects. What visit returns is the mark of
 // the object for its role as a base, not nil; a commit's is not used.
 func (a *Additions) Each(ctx context.Context, visit func(*Addition) (mark any, err error)) error {
-	seen := a.twice.fresh()
-	if err := a.eachCommit(ctx, func(o Object) error {
-		if a.twins && seen.again(o.ID) {
+	seen, twins := a.twice.fresh(), a.twins()
+	err := a.eachCommit(ctx, func(o Object) error {
+		if twins && seen.again(o.ID) {
 			return nil
 		}
 		_, err := visit(&Addition{Object: o})
 		return err
-	}); err != nil {
-		return err
-	}
-	r := &replay{Additions: a, visit: func(add *Addition) (any, error) {
-		if seen.again(add.ID) {
-			return unplaced{}, nil
+	})
+	for _, x := range a.stretches {
+		if err != nil {
+			break
 		}
-		return visit(add)
-	}}
-	return r.run(ctx)
+		r := &replay{stretch: x, visit: func(add *Addition) (any, error) {
+			if seen.again(add.ID) {
+				return unplaced{}, nil
+			}
+			return visit(add)
+		}}
+		err = r.run(ctx)
+	}
+	return err
+}
+
+// eachCommit visits the commits, as often as they are made.
+func (a *Additions) eachCommit(ctx context.Context, visit func(Object) error) error {
+	for _, o := range a.joints {
+		if err := visit(o); err != nil {
+			return err
+		}
+	}
+	for k := len(a.stretches) - 1; k >= 0; k-- {
+		if err := a.stretches[k].eachCommit(ctx, visit); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// twins reports whether some commits may be equal: an epoch carries some over
+// from the one before.
+func (a *Additions) twins() bool {
+	return len(a.stretches) > 1 || len(a.stretches) == 1 && a.stretches[0].twins
 }
 
 // count finds out how many objects there are, in one pass when all of them are
 // different, in two otherwise.
 func (a *Additions) count(ctx context.Context) error {
-	seen := newSeen(a.most)
+	most := len(a.joints)
+	for _, x := range a.stretches {
+		most += x.most
+	}
+	seen := newSeen(most)
 	a.twice = newSeenMap(seen.seed)
-	if !a.twins {
-		a.objects = a.commits
+	if !a.twins() {
+		a.objects = a.Commits()
 	}
 	err := a.eachID(ctx, func(id ID) {
 		a.objects++
@@ -147,7 +232,7 @@ func (a *Additions) count(ctx context.Context) error {
 
 // eachID visits the ids of all objects, as often as they are made.
 func (a *Additions) eachID(ctx context.Context, visit func(ID)) error {
-	if a.twins {
+	if a.twins() {
 		err := a.eachCommit(ctx, func(o Object) error {
 			visit(o.ID)
 			return nil
@@ -156,9 +241,14 @@ func (a *Additions) eachID(ctx context.Context, visit func(ID)) error {
 			return err
 		}
 	}
-	r := &replay{Additions: a, visit: func(add *Addition) (any, error) {
-		visit(add.ID)
-		return unplaced{}, nil
-	}}
-	return r.run(ctx)
+	for _, x := range a.stretches {
+		r := &replay{stretch: x, visit: func(add *Addition) (any, error) {
+			visit(add.ID)
+			return unplaced{}, nil
+		}}
+		if err := r.run(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
 }

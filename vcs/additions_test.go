@@ -117,6 +117,62 @@ func TestAdditions(t *testing.T) {
 	}
 }
 
+// TestAdditionsAcrossEpochs: tips and known commits of several epochs, and what
+// joins those.
+func TestAdditionsAcrossEpochs(t *testing.T) {
+	ctx := t.Context()
+	r := reopen(t, nil, mem.New())
+	defer r.Close()
+	rnd := rand.New(rand.NewPCG(1, 1))
+	var ids []vcs.ID
+	for i := range 240 {
+		branch := "primary"
+		if i%5 == 4 {
+			branch = "side"
+		}
+		if i == 4 {
+			must(0, r.CreateBranch(ctx, "side", ids[2]))(t)
+		}
+		ids = append(ids, must(r.Set(ctx, branch, vcstest.Key(rnd.IntN(60)), strconv.Itoa(rnd.IntN(40)), vcs.CommitInfo{Message: strconv.Itoa(i)}))(t))
+		if i%60 == 50 {
+			must(r.Store().EndEpoch(ctx))(t)
+		}
+	}
+	if err := r.Sync(ctx); err != nil {
+		t.Fatal(err)
+	}
+	s := r.Store()
+	var all []vcs.ID
+	for _, ref := range must(s.Refs())(t) {
+		all = append(all, ref.Target)
+	}
+	plain := struct{ vcs.ObjectReader }{s}
+	skipped := 0
+	for round := range 16 {
+		tips, haves := all, []vcs.ID(nil)
+		if round > 0 {
+			tips = []vcs.ID{all[rnd.IntN(len(all))], ids[rnd.IntN(len(ids))]}
+		}
+		for range round / 4 {
+			haves = append(haves, ids[rnd.IntN(len(ids))], all[rnd.IntN(len(all))])
+		}
+		if _, err := s.Additions(ctx, tips, haves, nil); errors.Is(err, errors.ErrUnsupported) && round > 0 {
+			skipped++
+			continue // one branch alone, whose root is told by another one's
+		}
+		known := closure(t, plain, haves...)
+		got := additions(t, s, known, tips, haves)
+		for id, kind := range closure(t, plain, tips...) {
+			if got[id] == 0 && known[id] == 0 {
+				t.Errorf("round %d: %v %v did not come", round, kind, id)
+			}
+		}
+	}
+	if skipped > 8 {
+		t.Errorf("%d of 16 walks are not supported", skipped)
+	}
+}
+
 func TestAdditionsRefused(t *testing.T) {
 	ctx := t.Context()
 	r := reopen(t, nil, mem.New())

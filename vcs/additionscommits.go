@@ -19,34 +19,47 @@ func (l *oplog) frozen() *oplog {
 	return f
 }
 
-// having returns the log of the epoch that has some commits, nil when none has
-// all of them.
-func (ls *logs) having(ids []ID) (*oplog, error) {
-	for _, l := range ls.newestFirst() {
-		all := true
-		for _, id := range ids {
-			ok, err := l.has(id)
-			if err != nil {
-				return nil, err
-			}
-			if all = ok; !all {
+// haveAll reports whether each of some commits is in one of the logs.
+func (ls *logs) haveAll(ids []ID) (bool, error) {
+	all := ls.newestFirst()
+	for _, id := range ids {
+		found := false
+		for _, l := range all {
+			var err error
+			if found, err = l.has(id); found || err != nil {
+				if err != nil {
+					return false, err
+				}
 				break
 			}
 		}
-		if all {
-			return l, nil
+		if !found {
+			return false, nil
 		}
 	}
-	return nil, nil
+	return true, nil
+}
+
+// stretch is the part of some additions that one log holds.
+type stretch struct {
+	log      *oplog // a private view
+	read     objectSource
+	progress func(int)
+	selected bitset // commits, by number
+	branched bitset // those of which not only the next commit is a child
+	commits  int
+	most     int  // about how many objects there are
+	twins    bool // some commits may be equal
 }
 
 // checkEvery is how often a walk asks whether it is still wanted, in commits.
 const checkEvery = 256
 
-// choose marks the commits that tips lead to and known ones do not. Commits are
-// numbered after their parents, so going down the numbers meets each one after
-// all that lead to it.
-func (a *Additions) choose(ctx context.Context, tips, known []ID) error {
+// choose marks the commits that tips lead to and known ones do not, and returns
+// the tips and the parents that are not in the log. Commits are numbered after
+// their parents, so going down the numbers meets each one after all that lead to
+// it.
+func (a *stretch) choose(ctx context.Context, tips, known []ID) (rest []ID, err error) {
 	l := a.log
 	want, have := newBitset(l.n), newBitset(l.n)
 	live := 0 // wanted, not had, and still to be gone through
@@ -54,7 +67,7 @@ func (a *Additions) choose(ctx context.Context, tips, known []ID) error {
 	for _, id := range known {
 		num, ok, err := l.find(id)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if ok {
 			have.set(num)
@@ -65,10 +78,11 @@ func (a *Additions) choose(ctx context.Context, tips, known []ID) error {
 	for _, id := range tips {
 		num, ok, err := l.find(id)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if !ok {
-			return a.lacking(id)
+			rest = append(rest, id)
+			continue
 		}
 		if !want.has(num) && !have.has(num) {
 			live++
@@ -84,7 +98,7 @@ func (a *Additions) choose(ctx context.Context, tips, known []ID) error {
 		num--
 		if num%checkEvery == 0 {
 			if err := ctx.Err(); err != nil {
-				return err
+				return nil, err
 			}
 		}
 		had := have.has(num)
@@ -93,7 +107,7 @@ func (a *Additions) choose(ctx context.Context, tips, known []ID) error {
 		}
 		v, i, err := c.at(num)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if !had {
 			live--
@@ -106,7 +120,7 @@ func (a *Additions) choose(ctx context.Context, tips, known []ID) error {
 		}
 		parents, err := v.parentsOf(i)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if !had && !a.twins && (len(parents) == 0 || parents[0].num+1 != num || a.branched.has(parents[0].num)) {
 			a.twins = beside.add(parents, v.tree(i))
@@ -120,7 +134,7 @@ func (a *Additions) choose(ctx context.Context, tips, known []ID) error {
 				have.set(p.num)
 			case had:
 			case p.native:
-				return fmt.Errorf("vcs: additions: %w of commit %v, which is not in the log", errors.ErrUnsupported, p.id)
+				rest = append(rest, p.id)
 			default:
 				if !want.has(p.num) && !have.has(p.num) {
 					live++
@@ -134,7 +148,7 @@ func (a *Additions) choose(ctx context.Context, tips, known []ID) error {
 	}
 	for _, num := range bases {
 		if !want.has(num) && !have.has(num) {
-			return fmt.Errorf("vcs: additions: %w of a branch that is told by another one", errors.ErrUnsupported)
+			return nil, fmt.Errorf("vcs: additions: %w of a branch that is told by another one", errors.ErrUnsupported)
 		}
 	}
 	for i := range want {
@@ -142,7 +156,7 @@ func (a *Additions) choose(ctx context.Context, tips, known []ID) error {
 	}
 	a.selected = want
 	a.commits = want.len()
-	return nil
+	return rest, nil
 }
 
 // siblings notices commits that may be equal: ones of equal trees whose first
@@ -154,18 +168,6 @@ func (s siblings) add(parents []logParent, tree ID) bool {
 		binary.LittleEndian.PutUint32(tree[:], binary.LittleEndian.Uint32(tree[:])^(parents[0].num+1))
 	}
 	return s.seen.add(tree)
-}
-
-// lacking says what is wrong with a tip that is not in the log.
-func (a *Additions) lacking(id ID) error {
-	kind, _, err := a.read(id)
-	switch {
-	case err != nil:
-		return err
-	case kind != KindCommit:
-		return fmt.Errorf("%w: %v is a %v, not a commit", ErrWrongKind, id, kind)
-	}
-	return fmt.Errorf("vcs: additions: %w of commit %v, which is not in the log", errors.ErrUnsupported, id)
 }
 
 // objects returns about how many objects a commit makes.
@@ -201,7 +203,7 @@ func (c *cursor) at(num uint32) (*segView, uint32, error) {
 
 // eachCommit visits the commits, those of one segment newest first, and the
 // newest segment first.
-func (a *Additions) eachCommit(ctx context.Context, visit func(Object) error) error {
+func (a *stretch) eachCommit(ctx context.Context, visit func(Object) error) error {
 	for k := len(a.log.segs) - 1; k >= 0; k-- {
 		s := a.log.segs[k]
 		if !a.selected.any(s.first, s.n) {

@@ -6,12 +6,12 @@ import (
 	"math/bits"
 )
 
-// unplaced is the mark of an object that is somewhere among the additions.
+// unplaced is the mark of an object that may be somewhere among the additions.
 type unplaced struct{}
 
 // replay makes the trees and blobs of the chosen commits, oldest first.
 type replay struct {
-	*Additions
+	*stretch
 	visit   func(*Addition) (any, error)
 	touched []before
 	states  savedStates
@@ -108,7 +108,7 @@ func (r *replay) start(v *segView, i uint32) (*version, error) {
 		return nil, err
 	}
 	root := &version{mode: ModeDir, id: c.Tree, unread: true}
-	if !p.native && r.selected.has(p.num) {
+	if p.native || r.selected.has(p.num) {
 		root.mark = unplaced{}
 	}
 	return root, nil

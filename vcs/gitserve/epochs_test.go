@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"arpeggio/vcs"
+	"arpeggio/vcs/mem"
 	"arpeggio/vcs/vcstest"
 )
 
@@ -245,6 +246,45 @@ func TestFetchAfterDrop(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestFetchAcrossEpochsOfAStore: the same with a store's own epochs, merges, and
+// chains of what falls out.
+func TestFetchAcrossEpochsOfAStore(t *testing.T) {
+	r := must(vcs.Open(t.Context(), mem.New(), vcs.Config[string, string]{Merge: vcstest.Larger}))
+	defer r.Close()
+	n := 0
+	write := func(commits int) {
+		for range commits {
+			n++
+			must(r.Set(t.Context(), "primary", vcstest.Key(n%20), fmt.Sprint(n), vcs.CommitInfo{Message: fmt.Sprint(n)}))
+		}
+	}
+	write(30)
+	h, url := serve(t, Config{Repository: r.Store()})
+	dir := cloneAt(t, url, 2)
+	write(30)
+	for range 3 {
+		must(r.Store().EndEpoch(t.Context()))
+		write(30)
+	}
+	out, ok := git(t, dir, "fetch")
+	if ok {
+		t.Fatalf("git fetch: %s", out)
+	}
+	shell(t, dir, command(t, out))
+	vcstest.Git(t, dir, "pull", "-q", "--ff-only")
+	if n := vcstest.Git(t, dir, "rev-list", "--count", "primary"); n != "153" {
+		t.Errorf("%s commits, want 150 and three roots", n)
+	}
+	fsck(t, dir)
+	mirror := cloneAt(t, url, 2, "--mirror")
+	if n := vcstest.Git(t, mirror, "rev-list", "--count", "primary"); n != "153" {
+		t.Errorf("the mirror has %s commits", n)
+	}
+	if s := h.Stats(); s.Refused[reasonEpoch] != 1 || s.Failures != 0 {
+		t.Errorf("stats: %+v", s)
+	}
 }
 
 // TestFetchOfBranchesAcrossEpochs: each branch has its root, one on another's.
