@@ -114,6 +114,7 @@ func (s *Store) openGroup() *group {
 	}
 	s.seq++
 	g := newGroup(s.seq)
+	g.notes = make([]note, 0, min(s.notes, 4096)) // as many again
 	s.queue = append(s.queue, g)
 	return g
 }
@@ -209,6 +210,7 @@ func (s *Store) flush() error {
 		if err == nil {
 			s.saved = g.seq
 			s.pending -= g.bytes
+			s.notes = len(g.notes)
 			s.queue = slices.Delete(s.queue, 0, 1)
 		}
 		if s.room != nil {

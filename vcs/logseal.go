@@ -1,5 +1,7 @@
 package vcs
 
+import "slices"
+
 // maxTail bounds the segments that are not sealed, each the fruit of one group
 // commit: beyond it they are folded into one.
 const maxTail = 64
@@ -12,6 +14,7 @@ func (st *stager) finish() {
 	}
 	out, l := st.out, st.oplog
 	first, firstKey, recs := l.n, uint32(len(l.keys)), st.recs
+	var old []logRecord // those of the tail, when it is folded in
 	tail := l.segs[len(l.segs)-len(l.tail):]
 	size := 0
 	for _, s := range tail {
@@ -21,12 +24,14 @@ func (st *stager) finish() {
 		size += 40 + len(recs[i].message.args)
 	}
 	if len(tail) >= maxTail || len(tail) > 0 && size >= maxSegment {
-		old, err := l.rest, error(nil)
-		if old == nil {
+		var err error
+		if old = l.rest; old == nil {
 			old, err = l.tailRecords(tail)
 		}
-		if err == nil {
-			first, firstKey, recs = tail[0].first, tail[0].firstKey, append(old, recs...)
+		if err != nil {
+			old = nil
+		} else {
+			first, firstKey = tail[0].first, tail[0].firstKey
 			out.folded = len(tail)
 			for _, n := range l.tail {
 				out.fold += n
@@ -35,10 +40,15 @@ func (st *stager) finish() {
 	}
 	keys := append(l.keys[firstKey:len(l.keys):len(l.keys)], out.keys...)
 	b := &segmentBuilder{first: first, firstKey: firstKey}
+	b.grow(size)
 	open := 0 // the first record that is not sealed
-	for i := range recs {
-		b.add(&recs[i])
-		for _, c := range recs[i].changes {
+	for i := range len(old) + len(recs) {
+		rec := &recs[max(i-len(old), 0)]
+		if i < len(old) {
+			rec = &old[i]
+		}
+		b.add(rec)
+		for _, c := range rec.changes {
 			for n := uint32(len(b.newKeys)); c.key >= b.firstKey+n; n++ {
 				b.addKey(keys[b.firstKey+n-firstKey])
 			}
@@ -47,16 +57,19 @@ func (st *stager) finish() {
 			out.add(b, true)
 			open = i + 1
 			b = &segmentBuilder{first: b.first + b.n, firstKey: b.firstKey + uint32(len(b.newKeys))}
+			b.grow(size)
 		}
 	}
 	if b.n > 0 {
 		out.add(b, false)
 	}
 	switch {
-	case open > 0 || out.folded > 0 || len(tail) == 0:
-		out.rest = recs[open:]
+	case open >= len(old) && (open > 0 || len(tail) == 0):
+		out.rest = slices.Clone(recs[open-len(old):])
+	case len(old) > 0:
+		out.rest = slices.Concat(old[open:], recs)
 	case l.rest != nil:
-		out.rest = append(l.rest[:len(l.rest):len(l.rest)], recs...)
+		out.rest = append(l.rest, recs...)
 	}
 	for num, left := l.n+uint32(len(st.recs)), maxStates/2; left > 0 && num > l.n; left-- {
 		num--

@@ -126,6 +126,14 @@ func (t *internTable) add(s string) int {
 	return i
 }
 
+// grow makes room for so many bytes of records, or for a segment.
+func (s *segmentBuilder) grow(bytes int) {
+	bytes = min(bytes, maxSegment)
+	n := bytes/28 + 1
+	s.trees, s.ids = make([]byte, 0, n*len(ID{})), make([]ID, 0, n)
+	s.flags, s.keys, s.ops = make([]byte, 0, n), make([]byte, 0, 3*n), make([]byte, 0, bytes/4)
+}
+
 // size returns about how large the segment is, rather too much.
 func (s *segmentBuilder) size() int {
 	n := int(s.n)

@@ -107,8 +107,9 @@ func (c *textContext) setOld(s string) {
 func (c *textContext) render(out []byte, p program, r *byteReader) []byte {
 	i := 0
 	bad := func() { r.fail("program does not fit its text") }
+	self := c.self && p.usesWords()
 	own := func(from int) { // a message refers to its own words
-		if c.self {
+		if self {
 			c.message = append(c.message, word{text: string(out[from:])})
 		}
 	}
@@ -209,4 +210,14 @@ func (p program) skip(r *byteReader) {
 			skipRuns(r)
 		}
 	}
+}
+
+// usesWords reports whether a message's program refers to words before.
+func (p program) usesWords() bool {
+	for i := range p {
+		if p[i].code == opWord || p[i].code == opHex && len(p[i].subs) > 0 {
+			return true
+		}
+	}
+	return false
 }

@@ -196,7 +196,7 @@ func (s *Store) readLog(id ID) (Kind, []byte, error) {
 	if !errors.Is(err, ErrNotFound) {
 		return kind, content, err
 	}
-	s.collect()
+	s.collect(1)
 	kind, content, err = s.log.known(id)
 	if !errors.Is(err, ErrNotFound) {
 		return kind, content, err
@@ -211,9 +211,21 @@ func (s *Store) readLog(id ID) (Kind, []byte, error) {
 	return s.log.ReadObject(id)
 }
 
+// A group of many notes leaves the work trees as they are, until they hold many
+// nodes: copies cost more than going through as many records, should somebody
+// look into the past. Whoever reads freezes them anyway.
+const (
+	manyNotes = 256
+	manyNodes = 8192
+)
+
 // stage turns a group into records of the log.
 func (s *Store) stage(g *group) (*stagedLog, error) {
-	s.collect()
+	changed := 1
+	if g.epoch == nil && len(g.notes) > manyNotes {
+		changed = manyNodes
+	}
+	s.collect(changed)
 	src := unsaved{s: s, g: g, frozen: make(map[ID]*node)}
 	var frozen []stagedState
 	s.work.mu.Lock()

@@ -184,11 +184,13 @@ func (s *Store) freeze(w *workTree) {
 	l.mu.Unlock()
 }
 
-// collect freezes all trees.
-func (s *Store) collect() {
+// collect freezes all trees in which so many nodes have changed.
+func (s *Store) collect(changed int) {
 	for _, w := range s.work.all() {
 		w.mu.Lock()
-		s.freeze(w)
+		if len(w.own.made) >= changed {
+			s.freeze(w)
+		}
 		w.mu.Unlock()
 	}
 }
