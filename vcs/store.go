@@ -134,8 +134,10 @@ func (s *Store) open(ctx context.Context) error {
 	}
 	s.objects = objects
 	if k, ok := s.backend.(LogKeeper); ok && k.KeepsLog() {
-		if s.log, err = loadLog(ctx, st, objects); err != nil {
-			return err
+		if s.log, ok = st.Opened.(*logs); !ok {
+			if s.log, err = loadLog(ctx, st, objects); err != nil {
+				return err
+			}
 		}
 		if s.log.damage != nil {
 			s.cfg.Logger.Error("vcs: a part of the history is lost", "err", s.log.damage)

@@ -25,7 +25,7 @@ func (b *Backend) Apply(ctx context.Context, batch *vcs.Batch) error {
 	if batch.Fold < 0 || batch.Drop < 0 || batch.Checkpoint != nil && batch.Fold+batch.Drop > 0 {
 		return fmt.Errorf("badger: %w: a batch with checkpoint: %t drops %d and folds %d log records", vcs.ErrCorrupt, batch.Checkpoint != nil, batch.Drop, batch.Fold)
 	}
-	if err := b.room(); err != nil {
+	if err := b.writable(); err != nil {
 		return err
 	}
 	w := &spill{db: b.db}
@@ -37,7 +37,7 @@ func (b *Backend) Apply(ctx context.Context, batch *vcs.Batch) error {
 	if err != nil {
 		return fmt.Errorf("badger: apply to %s: %w", b.dir, err)
 	}
-	b.meta = m
+	b.meta, b.opened = m, nil
 	if m.LogStart != b.pruned.LogStart || m.Checkpoint != b.pruned.Checkpoint {
 		// The batch is in; what could not be deleted goes with the next one or
 		// at the next Open.

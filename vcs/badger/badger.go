@@ -1,12 +1,15 @@
 package badger
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/dgraph-io/badger/v4"
@@ -49,11 +52,13 @@ type Backend struct {
 	report  vcs.Report
 	minFree int64
 
-	mu     sync.Mutex // one Apply at a time
-	meta   meta
-	pruned meta // as it was when the last prune had ended; zero before the first
-	closed bool
-	rw     sync.RWMutex // Close waits for readers
+	mu       sync.Mutex // one Apply at a time
+	readOnly bool       // the disk was full when it was opened
+	meta     meta
+	opened   vcs.ObjectReader // of the log as Open left it, for the first Load
+	pruned   meta             // as it was when the last prune had ended; zero before the first
+	closed   bool
+	rw       sync.RWMutex // Close waits for readers
 }
 
 // Open opens a directory, or makes an empty one into a backend. It brings it to
@@ -83,7 +88,30 @@ func Open(ctx context.Context, dir string, cfg Config) (*Backend, error) {
 	for _, n := range found.notes {
 		cfg.Logger.Warn("badger: repaired", "dir", dir, "note", n)
 	}
-	db, err := badger.Open(badger.DefaultOptions(dir).
+	b := &Backend{dir: dir, cfg: cfg, minFree: minFree(dir, cfg.MinFree)}
+	if _, err := os.Stat(filepath.Join(dir, manifestName)); err == nil {
+		b.readOnly = b.room() != nil
+	} else if err := b.roomFor(2 * cfg.memTable); err != nil {
+		return nil, err
+	}
+	if b.db, err = badger.Open(cfg.options(dir, b.readOnly)); err != nil {
+		return nil, openError(dir, err)
+	}
+	if err := b.recover(ctx, found); err != nil {
+		return nil, errors.Join(err, b.db.Close())
+	}
+	if !b.readOnly {
+		if err := writeFormat(dir); err != nil {
+			return nil, errors.Join(err, b.Close())
+		}
+	}
+	return b, nil
+}
+
+// options are badger's, for small machines.
+func (cfg *Config) options(dir string, readOnly bool) badger.Options {
+	return badger.DefaultOptions(dir).
+		WithReadOnly(readOnly).
 		WithExternalMagic(magic | version).
 		WithSyncWrites(true).
 		WithDetectConflicts(false).
@@ -91,6 +119,8 @@ func Open(ctx context.Context, dir string, cfg Config) (*Backend, error) {
 		WithMemTableSize(cfg.memTable).WithNumMemtables(1).
 		WithNumLevelZeroTables(1).WithNumLevelZeroTablesStall(2).
 		WithNumCompactors(2). // zero or at least two, says badger
+		// Tables go from level zero to the last one at once up to this size, so
+		// that what was deleted leaves with the next compaction.
 		WithBaseTableSize(1 << 20).WithBaseLevelSize(64 << 20).
 		WithValueThreshold(min(valueThreshold, cfg.memTable/7)).WithValueLogFileSize(1 << 20).
 		WithCompression(options.None).WithBlockCacheSize(0).WithIndexCacheSize(0).
@@ -99,24 +129,15 @@ func Open(ctx context.Context, dir string, cfg Config) (*Backend, error) {
 		// neighbours live, and the object's hash tells.
 		WithChecksumVerificationMode(options.NoVerification).
 		WithMetricsEnabled(false).
-		WithLogger(logger{cfg.Logger}))
-	if err != nil {
-		return nil, openError(dir, err)
-	}
-	b := &Backend{db: db, dir: dir, cfg: cfg, minFree: minFree(dir, cfg.MinFree)}
-	if err := b.recover(ctx, found); err != nil {
-		return nil, errors.Join(err, db.Close())
-	}
-	if err := writeFormat(dir); err != nil { // what remains readable on a full disk matters more
-		cfg.Logger.Warn("badger: no FORMAT file", "dir", dir, "err", err)
-	}
-	return b, nil
+		WithLogger(logger{cfg.Logger})
 }
 
 // Report returns what Open found.
 func (b *Backend) Report() vcs.Report { return b.report }
 
-// Close implements vcs.Backend.
+// Close implements vcs.Backend. On a full disk it leaves the directory as a crash
+// would, with all that was acknowledged, and open until the process ends; the
+// error wraps ErrNoSpace.
 func (b *Backend) Close() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -126,9 +147,32 @@ func (b *Backend) Close() error {
 		return nil
 	}
 	b.closed = true
+	if err := b.roomFor(2 * b.cfg.memTable); err != nil && !b.readOnly {
+		return fmt.Errorf("badger: close %s: nothing is lost, but it stays locked: %w", b.dir, err)
+	}
 	if err := b.db.Close(); err != nil {
 		return fmt.Errorf("badger: close %s: %w", b.dir, err)
 	}
+	return nil
+}
+
+// writable makes sure that there is room to write, and opens a directory for
+// writing that was opened when its disk was full. The lock is held.
+func (b *Backend) writable() error {
+	if err := b.room(); err != nil || !b.readOnly {
+		return err
+	}
+	b.rw.Lock()
+	defer b.rw.Unlock()
+	err := b.db.Close()
+	if err == nil {
+		b.db, err = badger.Open(b.cfg.options(b.dir, false))
+	}
+	if err != nil {
+		b.closed = true
+		return openError(b.dir, err)
+	}
+	b.readOnly = false
 	return nil
 }
 
@@ -180,8 +224,9 @@ func (b *Backend) ReadObject(id vcs.ID) (kind vcs.Kind, content []byte, err erro
 func (b *Backend) Load(ctx context.Context) (vcs.State, error) {
 	b.mu.Lock()
 	m := b.meta
+	st := vcs.State{Opened: b.opened}
+	b.opened = nil
 	b.mu.Unlock()
-	var st vcs.State
 	err := b.view(func(txn *badger.Txn) (err error) {
 		if st.Refs, err = readRefs(txn); err != nil {
 			return err
@@ -243,9 +288,9 @@ func (b *Backend) recover(ctx context.Context, found *repair) error {
 	if err != nil {
 		return fmt.Errorf("%w: %s: %w", ErrDamaged, b.dir, err)
 	}
-	known := make(map[vcs.ID]bool)
-	for ids := vouched; len(ids) >= len(vcs.ID{}) && !b.cfg.VerifyAll; ids = ids[len(vcs.ID{}):] {
-		known[vcs.ID(ids[:len(vcs.ID{})])] = true
+	last, known := readVerified(vouched)
+	if b.cfg.VerifyAll {
+		known = nil
 	}
 	st, err := b.Load(ctx)
 	if err != nil {
@@ -255,37 +300,56 @@ func (b *Backend) recover(ctx context.Context, found *repair) error {
 	if err != nil {
 		return fmt.Errorf("%w: %s: %w", ErrDamaged, b.dir, err)
 	}
+	refs = slices.DeleteFunc(refs, func(r vcs.Ref) bool { return strings.HasPrefix(r.Name, vcs.DamagedPrefix) })
 	if b.report, err = vcs.Verify(ctx, objects, refs, func(id vcs.ID) bool { return known[id] }); err != nil {
 		return err
 	}
-	b.report.Notes = found.notes
+	if !b.report.OK() {
+		if err := b.salvage(ctx, objects, refs, last); err != nil {
+			return err
+		}
+	}
+	b.report.Notes = append(found.notes, b.report.Notes...)
 	b.report.Problems = append(found.damage, b.report.Problems...)
 	for _, p := range b.report.Problems {
-		b.cfg.Logger.Error("badger: damaged object", "dir", b.dir, "problem", p.String())
+		b.cfg.Logger.Error("badger: damaged", "dir", b.dir, "problem", p.String())
 	}
 	b.cfg.Logger.Info("badger: opened", "dir", b.dir, "report", b.report.String())
+	b.opened = objects
+	if b.readOnly {
+		return nil
+	}
 	if err := b.prune(); err != nil {
 		return err
 	}
 	if !b.report.OK() {
 		return nil
 	}
-	var heads []byte
-	for _, r := range refs {
-		if id, err := vcs.PeelCommit(objects, r.Target); err == nil && len(heads) < valueThreshold/2 {
-			heads = append(heads, id[:]...)
-		}
-	}
-	if slices.Equal(heads, vouched) {
+	heads := encodeVerified(objects, refs)
+	if bytes.Equal(heads, vouched) || b.room() != nil { // a full disk can be read all the same
 		return nil
-	}
-	if b.room() != nil {
-		return nil // a full disk can be read all the same
 	}
 	err = b.db.Update(func(txn *badger.Txn) error { return txn.Set([]byte(verifiedKey), heads) })
 	if err != nil {
 		return fmt.Errorf("badger: %s: %w", b.dir, err)
 	}
+	return nil
+}
+
+// salvage lets branches that cannot be read go on from what is intact of them.
+func (b *Backend) salvage(ctx context.Context, objects vcs.ObjectReader, refs []vcs.Ref, last map[string]vcs.ID) error {
+	updates, notes := vcs.Salvage(ctx, objects, refs, b.report, last)
+	if len(updates) == 0 {
+		return ctx.Err()
+	}
+	if err := b.room(); err != nil {
+		b.report.Notes = append(b.report.Notes, "branches that cannot be read stay where they are: "+err.Error())
+		return nil
+	}
+	if err := b.Apply(ctx, &vcs.Batch{Refs: updates}); err != nil {
+		return err
+	}
+	b.report.Notes = append(b.report.Notes, notes...)
 	return nil
 }
 

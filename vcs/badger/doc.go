@@ -32,5 +32,9 @@
 // D = 12 MiB, written as fast as it goes, 63 and 142 MB were measured.
 //
 // Writes stop with ErrNoSpace before the disk is full, because badger writes
-// through memory maps and a full disk would kill the process.
+// through memory maps, and a block that cannot be had ends the process. What
+// else writes to the same disk must leave Config.MinFree alone, too: a stranger
+// who takes the last bytes within the seconds of a compaction can end the process
+// all the same. A directory on a full disk opens, for reading, and takes writes
+// again when there is room.
 package badger

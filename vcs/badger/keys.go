@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/dgraph-io/badger/v4"
 
@@ -97,6 +98,40 @@ func readRefs(txn *badger.Txn) ([]vcs.Ref, error) {
 		refs = append(refs, vcs.Ref{Name: name, Target: vcs.ID(v)})
 	}
 	return refs, nil
+}
+
+// verifiedMark begins the list of heads that were verified, one line for each:
+// its commit and the ref. Lists without it are of bare ids.
+const verifiedMark = "heads\n"
+
+// encodeVerified lists the commits of refs that were verified.
+func encodeVerified(objects vcs.ObjectReader, refs []vcs.Ref) []byte {
+	b := []byte(verifiedMark)
+	for _, r := range refs {
+		if id, err := vcs.PeelCommit(objects, r.Target); err == nil && len(b) < chunk {
+			b = fmt.Appendf(b, "%v %s\n", id, r.Name)
+		}
+	}
+	return b
+}
+
+// readVerified returns the heads by name, and all of them.
+func readVerified(b []byte) (last map[string]vcs.ID, known map[vcs.ID]bool) {
+	last, known = make(map[string]vcs.ID), make(map[vcs.ID]bool)
+	list, ok := strings.CutPrefix(string(b), verifiedMark)
+	if !ok {
+		for size := len(vcs.ID{}); len(b) >= size; b = b[size:] {
+			known[vcs.ID(b[:size])] = true
+		}
+		return last, known
+	}
+	for line := range strings.Lines(list) {
+		hex, name, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
+		if id, err := vcs.ParseID(hex); err == nil {
+			last[name], known[id] = id, true
+		}
+	}
+	return last, known
 }
 
 func get(txn *badger.Txn, key []byte) ([]byte, error) {

@@ -239,7 +239,7 @@ func TestDamagedLog(t *testing.T) {
 		t.Fatal(err)
 	}
 	set("primary", "bad", string(mark))
-	set("primary", "later", "lost too")
+	bad := set("primary", "later", "lost too")
 	side := set("side", "other", "apart")
 	if err := r.Close(); err != nil {
 		t.Fatal(err)
@@ -254,8 +254,14 @@ func TestDamagedLog(t *testing.T) {
 	if len(rep.Problems) < 2 || rep.Problems[1].Ref != "refs/heads/primary" || !errors.Is(rep.Problems[1].Err, vcs.ErrCorrupt) {
 		t.Errorf("report %v", rep.String())
 	}
-	if _, err := r.At("primary"); err != nil && !errors.Is(err, vcs.ErrCorrupt) {
-		t.Errorf("the damaged head: %v", err)
+	if head := must(r.Head("primary"))(t); head != good {
+		t.Errorf("primary is at %v, not at the newest intact commit %v", head, good)
+	}
+	if id, ok := r.Store().Ref("refs/damaged/heads/primary"); !ok || id != bad {
+		t.Errorf("the damaged head was not kept: %v", id)
+	}
+	if !strings.Contains(strings.Join(rep.Notes, "\n"), "refs/damaged/heads/primary") {
+		t.Errorf("notes %q", rep.Notes)
 	}
 	for id, key := range map[vcs.ID]string{good: "good", side: "other"} {
 		if _, ok, err := must(r.AtCommit(id))(t).Get(key); !ok || err != nil {
@@ -263,10 +269,6 @@ func TestDamagedLog(t *testing.T) {
 		}
 	}
 	must(r.Set(t.Context(), "side", "goes", "on", vcs.CommitInfo{Message: "on"}))(t)
-	head := must(r.Head("primary"))(t)
-	if err := r.SetBranch(t.Context(), "primary", head, good); err != nil {
-		t.Fatalf("putting the branch back: %v", err)
-	}
 	must(r.Set(t.Context(), "primary", "bad", "good again", vcs.CommitInfo{Message: "repair"}))(t)
 	if err := r.Sync(t.Context()); err != nil {
 		t.Fatal(err)

@@ -164,6 +164,10 @@ func (r *repair) logs(before uint64) ([]wal, error) {
 				if err := r.remove(w.name); err != nil {
 					return nil, err
 				}
+			} else if w.size > int64(w.end) { // room for what was never written
+				if err := r.cut(w, w.end, false); err != nil {
+					return nil, err
+				}
 			}
 			continue
 		}

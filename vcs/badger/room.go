@@ -21,12 +21,15 @@ func minFree(dir string, configured int64) int64 {
 }
 
 // room reports whether there is space to write.
-func (b *Backend) room() error {
+func (b *Backend) room() error { return b.roomFor(b.minFree) }
+
+// roomFor reports whether so many bytes are free.
+func (b *Backend) roomFor(need int64) error {
 	if b.minFree < 0 {
 		return nil
 	}
-	if free, _, ok := diskSpace(b.dir); ok && free < b.minFree {
-		return fmt.Errorf("%w: %d bytes free on %s, %d are needed; delete something or use a larger disk", ErrNoSpace, free, b.dir, b.minFree)
+	if free, _, ok := diskSpace(b.dir); ok && free < need {
+		return fmt.Errorf("%w: %d bytes free on %s, %d are needed; delete something or use a larger disk", ErrNoSpace, free, b.dir, need)
 	}
 	return nil
 }
