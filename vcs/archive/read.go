@@ -12,15 +12,15 @@ import (
 	"arpeggio/vcs/packfile"
 )
 
-// EpochReader reads an archived epoch. It is safe for concurrent use; every
+// Reader reads an archived epoch. It is safe for concurrent use; every
 // object is checked against its name. It goes on when the archive is removed
 // meanwhile.
-type EpochReader interface {
+type Reader interface {
 	vcs.ObjectReader
 	io.Closer
 }
 
-// OpenEpoch implements vcs.Archiver: what it returns is an EpochReader, which
+// OpenEpoch implements vcs.Archiver: what it returns is an Reader, which
 // holds two or three files open until it is closed or collected, and a cache of
 // Config.CacheBytes. A bundle is read once to index it, into the system's
 // temporary directory. The error wraps ErrDamaged when the files are not whole.
@@ -30,7 +30,7 @@ func (d *Dir) OpenEpoch(ctx context.Context, e vcs.Epoch) (vcs.ObjectReader, err
 
 // Epoch is OpenEpoch by number. The error wraps vcs.ErrNotFound when the epoch is
 // not there.
-func (d *Dir) Epoch(ctx context.Context, epoch int) (EpochReader, error) {
+func (d *Dir) Epoch(ctx context.Context, epoch int) (Reader, error) {
 	o, err := d.open(ctx, epoch)
 	if err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
