@@ -107,7 +107,7 @@ func (c *contents) put(i int64, b cached) {
 	}
 	n := len(b.content) + 64
 	if c.young == nil || c.size+n > c.max/2 {
-		c.old, c.young, c.size = c.young, make(map[int64]cached), 0
+		c.old, c.young, c.size = c.young, make(map[int64]cached, len(c.young)), 0
 	}
 	c.young[i] = b
 	c.size += n

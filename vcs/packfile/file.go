@@ -26,6 +26,7 @@ type File struct {
 	fanout [257]uint32
 	n      int64
 	sum    vcs.ID
+	pool   sync.Pool // of blocks of names
 
 	mu sync.Mutex
 	r  *entries
@@ -148,7 +149,11 @@ func (f *File) find(id vcs.ID) (int64, error) {
 	lo, hi := int64(f.fanout[id[0]]), int64(f.fanout[int(id[0])+1])
 	next := uint64(binary.BigEndian.Uint32(id[1:]))
 	low, high := uint64(0), uint64(1<<32) // what next may be between lo and hi
-	var block [findBlock * 20]byte
+	block, _ := f.pool.Get().(*[findBlock * 20]byte)
+	if block == nil {
+		block = new([findBlock * 20]byte)
+	}
+	defer f.pool.Put(block)
 	for lo < hi {
 		guess := lo + int64((next-low)*uint64(hi-lo)/(high-low))
 		from := max(lo, min(guess-findBlock/2, hi-findBlock))
