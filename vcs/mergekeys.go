@@ -48,7 +48,7 @@ func (m *keyMerger[K, V]) merge(base, ours, theirs ID) (ID, error) {
 		})
 		return nil
 	}
-	return t.trees("", base, ours, theirs, 0)
+	return t.trees(base, ours, theirs, 0)
 }
 
 // virtual merges trees into a virtual base, in which a conflict is absent.
@@ -62,14 +62,11 @@ func (m *keyMerger[K, V]) virtual(base, ours, theirs ID) (ID, error) {
 		return e, err
 	}
 	t.clash = func(string) error { return nil }
-	return t.trees("", base, ours, theirs, 0)
+	return t.trees(base, ours, theirs, 0)
 }
 
-// file settles one file on which the sides differ.
+// file settles one file that both sides changed.
 func (m *keyMerger[K, V]) file(w *scratch, path string, base, ours, theirs TreeEntry) (TreeEntry, *Conflict[K, V], error) {
-	if e, ok := threeWay(base, ours, theirs); ok {
-		return e, nil, nil
-	}
 	k, isKey := m.r.cfg.Layout.Key(path)
 	for _, x := range []TreeEntry{base, ours, theirs} {
 		isKey = isKey && (x.ID.IsZero() || x.Mode == ModeFile || x.Mode == ModeExecutable)

@@ -13,7 +13,7 @@ func (r *Repo[K, V]) MergeKey(ctx context.Context, branch string, k K, base, the
 	path := r.cfg.Layout.Path(k)
 	return r.Update(ctx, branch, TxOptions{CommitInfo: info}, func(tx *Tx[K, V]) error {
 		m := r.newMerger()
-		var sides [3]TreeEntry
+		var s sides
 		for i, o := range []Opt[V]{base, theirs} {
 			if !o.Present {
 				continue
@@ -22,16 +22,16 @@ func (r *Repo[K, V]) MergeKey(ctx context.Context, branch string, k K, base, the
 			if err != nil {
 				return err
 			}
-			sides[i*2] = TreeEntry{path, ModeFile, m.w.put(KindBlob, content)}
+			s[i*2] = treeRef{ModeFile, m.w.put(KindBlob, content)}
 		}
 		ours, ok, err := tx.base.Stat(path)
 		if err != nil {
 			return err
 		}
 		if ok {
-			sides[1] = TreeEntry{path, ours.Mode, ours.ID}
+			s[1] = treeRef{ours.Mode, ours.ID}
 		}
-		e, conflict, err := m.file(m.w, path, sides[0], sides[1], sides[2])
+		e, conflict, err := m.settle(m.w, path, &s)
 		switch {
 		case err != nil:
 			return err
@@ -39,13 +39,21 @@ func (r *Repo[K, V]) MergeKey(ctx context.Context, branch string, k K, base, the
 			return fmt.Errorf("%s on %s: %w", path, branch, conflict.Err)
 		case conflict != nil:
 			return fmt.Errorf("%s on %s: %w: %w", path, branch, ErrConflict, conflict.Err)
-		case e == sides[1]:
+		case e == s[1].entry(path):
 			return nil
 		}
 		o, err := r.value(m.w, path, e)
 		tx.put(k, o)
 		return err
 	})
+}
+
+// settle is file for what a side may have left alone.
+func (m *keyMerger[K, V]) settle(w *scratch, path string, s *sides) (TreeEntry, *Conflict[K, V], error) {
+	if now, ok := s.threeWay(); ok {
+		return now.entry(path), nil, nil
+	}
+	return m.file(w, path, s[0].entry(path), s[1].entry(path), s[2].entry(path))
 }
 
 // MergeTree merges a tree into a folder of a branch, three ways and key by key:

@@ -199,7 +199,7 @@ func NewTree(entries []TreeEntry) (*Tree, error) {
 	return &t, nil
 }
 
-func appendEntry(b []byte, m Mode, name string, id ID) []byte {
+func appendEntry[S string | []byte](b []byte, m Mode, name S, id ID) []byte {
 	switch m { // the two common ones without strconv
 	case ModeFile:
 		b = append(b, "100644 "...)

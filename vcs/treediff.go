@@ -1,6 +1,7 @@
 package vcs
 
 import (
+	"bytes"
 	"fmt"
 	"iter"
 )
@@ -23,7 +24,8 @@ type TreeChange struct {
 // with equal ids are not read.
 func DiffTrees(r TreeReader, a, b ID) iter.Seq2[TreeChange, error] {
 	return func(yield func(TreeChange, error) bool) {
-		diffFolders(r, "", a, b, 0, yield)
+		d := differ{r: r, yield: yield}
+		d.folders(a, b, 0)
 	}
 }
 
@@ -35,76 +37,84 @@ func readTreeOrNone(r TreeReader, id ID) (*Tree, error) {
 	return r.ReadTree(id)
 }
 
-func diffFolders(r TreeReader, dir string, a, b ID, depth int, yield func(TreeChange, error) bool) bool {
+// differ compares trees.
+type differ struct {
+	r     TreeReader
+	path  []byte // of the folder at hand, with a slash behind it
+	yield func(TreeChange, error) bool
+}
+
+func (d *differ) folders(a, b ID, depth int) bool {
 	if a == b {
 		return true
 	}
-	fail := func(err error) bool {
-		yield(TreeChange{Path: dir}, fmt.Errorf("folder %q: %w", dir, err))
-		return false
-	}
 	if depth > maxDepth {
-		return fail(fmt.Errorf("%w: deeper than %d folders", ErrBadPath, maxDepth))
+		return d.fail(fmt.Errorf("%w: deeper than %d folders", ErrBadPath, maxDepth))
 	}
-	ta, err := readTreeOrNone(r, a)
-	if err != nil {
-		return fail(err)
+	var x, y treeCursor
+	for _, side := range []struct {
+		c  *treeCursor
+		id ID
+	}{{&x, a}, {&y, b}} {
+		t, err := readTreeOrNone(d.r, side.id)
+		if err != nil {
+			return d.fail(err)
+		}
+		side.c.open(t)
 	}
-	tb, err := readTreeOrNone(r, b)
-	if err != nil {
-		return fail(err)
-	}
-	for i, j := 0, 0; i < ta.Len() || j < tb.Len(); {
-		var x, y rawEntry
-		switch c := compareAt(ta, i, tb, j); {
+	for {
+		for x.entry != nil && bytes.Equal(x.entry, y.entry) {
+			x.next()
+			y.next()
+		}
+		if x.entry == nil && y.entry == nil {
+			return true
+		}
+		old, now := x.entry, y.entry
+		switch c := compareEntries(old, now); {
 		case c < 0:
-			x = ta.entryAt(i)
-			i++
+			now = nil
 		case c > 0:
-			y = tb.entryAt(j)
-			j++
-		default:
-			x, y = ta.entryAt(i), tb.entryAt(j)
-			i++
-			j++
+			old = nil
 		}
-		if x.id == y.id && x.mode == y.mode {
-			continue
-		}
-		if !diffEntries(r, dir, x, y, depth, yield) {
+		if !d.entries(old, now, depth) {
 			return false
 		}
+		if old != nil {
+			x.next()
+		}
+		if now != nil {
+			y.next()
+		}
 	}
-	return true
 }
 
-// compareAt compares entries of two trees; one past the end is the largest.
-func compareAt(a *Tree, i int, b *Tree, j int) int {
-	switch {
-	case i >= a.Len():
-		return 1
-	case j >= b.Len():
-		return -1
-	}
-	x, y := a.entryAt(i), b.entryAt(j)
-	return compareNames(x.name, x.mode, y.name, y.mode)
+func (d *differ) fail(err error) bool {
+	dir := string(bytes.TrimSuffix(d.path, []byte("/")))
+	d.yield(TreeChange{Path: dir}, fmt.Errorf("folder %q: %w", dir, err))
+	return false
 }
 
-func diffEntries(r TreeReader, dir string, x, y rawEntry, depth int, yield func(TreeChange, error) bool) bool {
-	name := string(x.name)
-	if x.mode == 0 {
-		name = string(y.name)
+// entries compares what two trees have of a name, as files or as folders; nil is
+// nothing.
+func (d *differ) entries(x, y []byte, depth int) bool {
+	var old, now treeRef
+	var name []byte
+	folder := false
+	if x != nil {
+		name, folder, old = entryName(x), entryIsFolder(x), refOf(x)
 	}
-	path := join(dir, name)
-	if x.mode == ModeDir || y.mode == ModeDir {
-		return diffFolders(r, path, x.id, y.id, depth+1, yield)
+	if y != nil {
+		name, folder, now = entryName(y), entryIsFolder(y), refOf(y)
 	}
-	ch := TreeChange{Path: path}
-	if x.mode != 0 {
-		ch.Old = TreeEntry{name, x.mode, x.id}
+	if folder {
+		n := len(d.path)
+		d.path = append(append(d.path, name...), '/')
+		more := d.folders(old.id, now.id, depth+1)
+		d.path = d.path[:n]
+		return more
 	}
-	if y.mode != 0 {
-		ch.New = TreeEntry{name, y.mode, y.id}
-	}
-	return yield(ch, nil)
+	path := string(d.path) + string(name)
+	leaf := path[len(d.path):]
+	return d.yield(TreeChange{path, old.entry(leaf), now.entry(leaf)}, nil)
 }

@@ -1,73 +1,59 @@
 package vcs
 
-import "fmt"
+import (
+	"bytes"
+	"fmt"
+)
 
-// merger merges trees three ways. Files on which the sides differ go to leaf,
-// which settles them.
+// merger merges trees three ways. It looks only into folders that differ on all
+// sides.
 type merger struct {
-	w    *scratch // reads all trees, takes the new ones
+	w *scratch // reads all trees, takes the new ones
+	// leaf settles a file that both sides changed, each in its own way.
 	leaf func(path string, base, ours, theirs TreeEntry) (TreeEntry, error)
 	// clash hears of a path that would be a file and a folder at once; unless
 	// it returns an error the folder stays.
 	clash func(path string) error
-}
-
-// sides holds what the base, ours and theirs have; absent ones are zero.
-type sides [3]TreeEntry
-
-func (s sides) folder() bool {
-	return s[0].Mode.IsDir() || s[1].Mode.IsDir() || s[2].Mode.IsDir()
+	path  []byte // of the folder at hand, with a slash behind it
 }
 
 // trees merges folders; a zero ID is an absent one. The result is EmptyTree
 // when nothing is left.
-func (m *merger) trees(dir string, base, ours, theirs ID, depth int) (ID, error) {
-	base, ours, theirs = orEmpty(base), orEmpty(ours), orEmpty(theirs)
-	switch {
-	case ours == theirs:
-		return ours, nil
-	case base == ours:
-		return theirs, nil
-	case base == theirs:
-		return ours, nil
-	case depth > maxDepth:
-		return ID{}, fmt.Errorf("%w: %.120q is deeper than %d folders", ErrBadPath, dir, maxDepth)
+func (m *merger) trees(base, ours, theirs ID, depth int) (ID, error) {
+	ids := sides{{id: orEmpty(base)}, {id: orEmpty(ours)}, {id: orEmpty(theirs)}}
+	if now, ok := ids.threeWay(); ok {
+		return now.id, nil
+	}
+	if depth > maxDepth {
+		return ID{}, fmt.Errorf("%w: %.120q is deeper than %d folders", ErrBadPath, m.folder(), maxDepth)
 	}
 	var t [3]*Tree
-	for i, id := range []ID{base, ours, theirs} {
+	for i := range t {
 		var err error
-		if t[i], err = m.w.ReadTree(id); err != nil {
-			return ID{}, fmt.Errorf("folder %q: %w", dir, err)
+		if t[i], err = readTreeOrNone(m.w, ids[i].id); err != nil {
+			return ID{}, fmt.Errorf("folder %q: %w", m.folder(), err)
 		}
 	}
-	var changes []TreeEntry
-	var at [3]int
-	for {
-		name, e, ok := nextName(t, &at)
-		if !ok {
-			break
-		}
-		other := opposite(t, name, e.folder())
-		if other != (sides{}) && e.folder() {
-			continue // done together with the file of this name
-		}
-		now, err := m.name(join(dir, name), e, other, depth)
+	var w mergeWalk
+	w.open(&t)
+	out := treeBuilder{old: t[1]}
+	for w.next() {
+		now, err := m.name(&w, depth)
 		if err != nil {
 			return ID{}, err
 		}
-		have := e[1]
-		if have.ID.IsZero() {
-			have = other[1]
-		}
-		if now.Mode != have.Mode || now.ID != have.ID {
-			now.Name = name
-			changes = append(changes, now)
+		if now != w.has[1] {
+			out.set(w.at[1].start(), w.ours, w.name, now.mode, now.id)
 		}
 	}
-	if len(changes) == 0 {
-		return ours, nil
+	if !out.changed() {
+		return ids[1].id, nil
 	}
-	return m.w.putTree(t[1].changed(changes)), nil
+	merged := out.tree()
+	if merged.Len() == 0 {
+		return EmptyTree, nil
+	}
+	return m.w.putTree(merged), nil
 }
 
 func orEmpty(id ID) ID {
@@ -77,82 +63,57 @@ func orEmpty(id ID) ID {
 	return id
 }
 
-// nextName takes the next name, as a file or as a folder, off three trees.
-func nextName(t [3]*Tree, at *[3]int) (name string, e sides, ok bool) {
-	first := -1
-	for i := range t {
-		if at[i] < t[i].Len() && (first < 0 || compareAt(t[i], at[i], t[first], at[first]) < 0) {
-			first = i
-		}
-	}
-	if first < 0 {
-		return "", e, false
-	}
-	least := at[first]
-	for i := range t {
-		if at[i] < t[i].Len() && compareAt(t[i], at[i], t[first], least) == 0 {
-			e[i] = t[i].Entry(at[i])
-			name = e[i].Name
-			at[i]++
-		}
-	}
-	return name, e, true
-}
+// folder returns the path of the folder at hand.
+func (m *merger) folder() []byte { return bytes.TrimSuffix(m.path, []byte("/")) }
 
-// opposite returns the entries of a name that are of the other sort.
-func opposite(t [3]*Tree, name string, folder bool) (e sides) {
-	class := ModeDir
-	if folder {
-		class = ModeFile
-	}
-	for i := range t {
-		if j, ok := t[i].search([]byte(name), class); ok {
-			e[i] = t[i].Entry(j)
+// name merges the files, or the folders, of the name at hand. When both are
+// there it merges both as soon as the files come.
+func (m *merger) name(w *mergeWalk, depth int) (treeRef, error) {
+	if w.folder {
+		if now, ok := w.settled(); ok {
+			return now, nil
 		}
+		return m.folders(w.name, &w.has, depth)
 	}
-	return e
-}
-
-// name merges what one path is as a folder or as a file, or as both on
-// different sides.
-func (m *merger) name(path string, e, other sides, depth int) (TreeEntry, error) {
-	if e.folder() {
-		id, err := m.trees(path, e[0].ID, e[1].ID, e[2].ID, depth+1)
-		if err != nil || id == EmptyTree {
-			return TreeEntry{}, err
-		}
-		return TreeEntry{Mode: ModeDir, ID: id}, nil
+	file, err := m.files(w.name, &w.has)
+	if err != nil {
+		return treeRef{}, err
 	}
-	file := e[1]
-	if e[1] != e[2] {
-		var err error
-		if file, err = m.leaf(path, e[0], e[1], e[2]); err != nil {
-			return TreeEntry{}, err
-		}
-	}
-	if other == (sides{}) {
+	ahead, found := w.folders()
+	if !found {
 		return file, nil
 	}
-	folder, err := m.name(path, other, sides{}, depth)
-	switch {
-	case err != nil:
-		return TreeEntry{}, err
-	case folder.ID.IsZero():
-		return file, nil
-	case file.ID.IsZero():
-		return folder, nil
+	folder, err := m.folders(w.name, &ahead, depth)
+	if err != nil {
+		return treeRef{}, err
 	}
-	return folder, m.clash(path)
+	w.settle(folder)
+	if file.id.IsZero() || folder.id.IsZero() {
+		return file, nil
+	}
+	return treeRef{}, m.clash(string(m.path) + string(w.name))
 }
 
-// threeWay settles a file without looking into it; ok is false when both sides
-// changed it differently.
-func threeWay(base, ours, theirs TreeEntry) (e TreeEntry, ok bool) {
-	switch {
-	case ours == theirs, base == theirs:
-		return ours, true
-	case base == ours:
-		return theirs, true
+func (m *merger) folders(name []byte, s *sides, depth int) (treeRef, error) {
+	if now, ok := s.threeWay(); ok {
+		return now, nil
 	}
-	return TreeEntry{}, false
+	n := len(m.path)
+	m.path = append(append(m.path, name...), '/')
+	id, err := m.trees(s[0].id, s[1].id, s[2].id, depth+1)
+	m.path = m.path[:n]
+	if err != nil || id == EmptyTree {
+		return treeRef{}, err
+	}
+	return treeRef{ModeDir, id}, nil
+}
+
+func (m *merger) files(name []byte, s *sides) (treeRef, error) {
+	if now, ok := s.threeWay(); ok {
+		return now, nil
+	}
+	path := string(m.path) + string(name)
+	leaf := path[len(m.path):]
+	now, err := m.leaf(path, s[0].entry(leaf), s[1].entry(leaf), s[2].entry(leaf))
+	return treeRef{now.Mode, now.ID}, err
 }
