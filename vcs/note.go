@@ -227,11 +227,15 @@ func (s *Store) stage(g *group) (*stagedLog, error) {
 	}
 	s.collect(changed)
 	src := unsaved{s: s, g: g, frozen: make(map[ID]*node)}
-	var frozen []stagedState
+	var frozen, saved []stagedState
 	s.work.mu.Lock()
 	for id, f := range s.work.frozen {
+		x := stagedState{id: id, root: f.root, cost: f.cost}
 		if f.seq <= g.seq {
-			frozen = append(frozen, stagedState{id: id, root: f.root, cost: f.cost})
+			frozen = append(frozen, x)
+		}
+		if f.seq < g.seq {
+			saved = append(saved, x)
 		}
 		src.frozen[id] = f.root
 	}
@@ -243,6 +247,9 @@ func (s *Store) stage(g *group) (*stagedLog, error) {
 		}
 	}
 	st, err := s.log.stage(g, frozen, src)
+	if err == nil {
+		s.work.saved(saved) // known to the log by now, or kept natively
+	}
 	if err == nil && g.epoch != nil {
 		s.work.saved(s.log.inLog(frozen))
 	}

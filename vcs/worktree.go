@@ -24,6 +24,7 @@ type workTree struct {
 	changes []leafChange // of the commit in the making
 	leaves  []leafChange // room for changes
 	text    []byte       // room for commits
+	parents []ID         // room for those
 }
 
 // maxWorkTrees bounds the commits at which a store is ready to go on.
