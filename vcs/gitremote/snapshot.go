@@ -24,6 +24,15 @@ type Source interface {
 // ErrForeignHistory when a ref of dir would be moved off or deleted from history
 // that src does not have, and ErrLocked when another snapshot is under way.
 func WriteSnapshot(dir string, src Source) (Report, error) {
+	return writeSnapshot(dir, src, func(changes []vcs.RefUpdate) error { return onlyKnown(dir, src, changes) })
+}
+
+// UpdateSnapshot is WriteSnapshot for a directory of which the caller knows that
+// it holds an earlier state of src: its refs may leave history that src no
+// longer has, because an epoch was dropped.
+func UpdateSnapshot(dir string, src Source) (Report, error) { return writeSnapshot(dir, src, nil) }
+
+func writeSnapshot(dir string, src Source, allow func([]vcs.RefUpdate) error) (Report, error) {
 	refs, err := src.Refs()
 	if err != nil {
 		return Report{}, fmt.Errorf("gitremote: list refs: %w", err)
@@ -35,7 +44,7 @@ func WriteSnapshot(dir string, src Source) (Report, error) {
 		write: func(w io.Writer, have vcs.ObjectReader, old []vcs.Ref) error {
 			return encodeNew(w, src, have, refs, old)
 		},
-		allow: func(changes []vcs.RefUpdate) error { return onlyKnown(dir, src, changes) },
+		allow: allow,
 	})
 }
 
