@@ -28,6 +28,8 @@ type Metrics struct {
 	Commits           uint64               // commits made
 	CommitSeconds     Histogram            // from change to commit
 	StoreBytes        uint64               // octets in the store
+	StoreCommits      uint64               // commits in the store
+	Epochs            map[string]uint64    // epochs of the history by state
 	LastSync          map[string]time.Time // by remote's name
 }
 
@@ -72,6 +74,10 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 		e.counter("commits_total", "Commits made.", m.Commits)
 		e.histogram("commit_seconds", "Time from a change to its commit.", m.CommitSeconds)
 		e.gauge("store_bytes", "Size of the store.", float64(m.StoreBytes))
+		e.gauge("store_commits", "Commits in the store.", float64(m.StoreCommits))
+		for _, k := range slices.Sorted(maps.Keys(m.Epochs)) {
+			e.send("store_epochs", "Epochs of the history.", prometheus.GaugeValue, float64(m.Epochs[k]), []string{"state"}, k)
+		}
 		for _, k := range slices.Sorted(maps.Keys(m.LastSync)) {
 			e.send("last_sync_timestamp_seconds", "When a remote was last synchronised.", prometheus.GaugeValue,
 				float64(m.LastSync[k].UnixMilli())/1000, []string{"remote"}, k)

@@ -46,8 +46,10 @@ type Config struct {
 	Manage uint16
 
 	Backend vcs.Backend // memory when nil; closed with the appliance
-	Node    string      // author of the commits; "arpeggio" when empty
-	Expire  time.Duration
+	// Retention bounds the history; the zero value does not.
+	Retention vcs.Retention
+	Node      string // author of the commits; "arpeggio" when empty
+	Expire    time.Duration
 	// SnapshotDir receives the history as a bare Git directory every
 	// SnapshotEvery (10 min when 0) and at the end; none when empty.
 	SnapshotDir   string
@@ -74,6 +76,8 @@ type Appliance struct {
 	started time.Time
 
 	failures failures
+
+	snapshotEpoch int // of the last snapshot; 0 before the first one
 
 	life    context.Context // ends when Close stops what runs in the background
 	stop    context.CancelFunc
@@ -149,7 +153,7 @@ func (a *Appliance) addresses() []netip.Prefix {
 // openStore opens the repository and the table in it. After an error close or
 // the store itself has closed the backend.
 func (a *Appliance) openStore(ctx context.Context) error {
-	store, err := vcs.OpenStore(ctx, a.cfg.Backend, vcs.StoreConfig{Logger: a.log})
+	store, err := vcs.OpenStore(ctx, a.cfg.Backend, vcs.StoreConfig{Logger: a.log, Retention: a.cfg.Retention})
 	if err != nil {
 		return fmt.Errorf("open the store: %w", err)
 	}

@@ -49,7 +49,7 @@ func splitWords(name string) string {
 
 // metrics gives ARP's numbers their Prometheus names.
 func (a *Appliance) metrics() site.Metrics {
-	s, t := a.node.ARP.Stats(), a.table.Stats()
+	s, t, h := a.node.ARP.Stats(), a.table.Stats(), a.store.Stats()
 	m := site.Metrics{
 		EntriesMax: capacity,
 		Events: map[string]uint64{
@@ -61,6 +61,9 @@ func (a *Appliance) metrics() site.Metrics {
 		Resolutions:   map[string]uint64{"hit": s.Hits, "answered": s.Answered, "timeout": s.TimedOut},
 		Evictions:     s.Evicted,
 		Commits:       t.Commits + t.Merges,
+		StoreBytes:    uint64(h.LogBytes),
+		StoreCommits:  uint64(h.Commits),
+		Epochs:        map[string]uint64{"here": uint64(h.Epochs), "archived": uint64(h.Archived), "lost": uint64(h.Lost)},
 	}
 	for k, n := range s.Received {
 		m.Frames[arp.Kind(k).String()] = n

@@ -200,6 +200,15 @@ func deviceSize(dev string) (int64, error) {
 	return f.Seek(0, io.SeekEnd)
 }
 
+// fileSystemSize returns the octets of a mounted file system, 0 for none.
+func fileSystemSize(at string) int64 {
+	var st unix.Statfs_t
+	if at == "" || unix.Statfs(at, &st) != nil {
+		return 0
+	}
+	return int64(st.Blocks) * st.Bsize
+}
+
 // unmountData unmounts the data disk, or makes it read-only when something
 // still uses it.
 func unmountData(at string) error {

@@ -23,10 +23,13 @@ type Config struct {
 // Env is what the machine gives the server.
 type Env struct {
 	Params  Params
-	Card    Card           // zero when the machine has no network card
-	DataDir string         // where the data disk is mounted; "" when there is none
-	Control *control.Guest // to the host; nil when there is no control port
-	Logger  *slog.Logger   // to the console and to the host
+	Card    Card   // zero when the machine has no network card
+	DataDir string // where the data disk is mounted; "" when there is none
+	// DataBytes is the size of the file system there, Memory that of the
+	// machine's memory, in octets; 0 when unknown.
+	DataBytes, Memory int64
+	Control           *control.Guest // to the host; nil when there is no control port
+	Logger            *slog.Logger   // to the console and to the host
 
 	console io.Writer
 	boot    time.Time // when the kernel started

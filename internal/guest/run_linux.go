@@ -86,7 +86,7 @@ func (m *machine) run(serve func(context.Context, Env) error) error {
 	if clock != nil {
 		m.env.Logger.Warn("clock", "error", clock)
 	}
-	limitMemory()
+	m.env.Memory = limitMemory()
 	go reap()
 	watchSignals(cancel)
 	watchPowerButton(cancel, m.env.Logger)
@@ -97,6 +97,7 @@ func (m *machine) run(serve func(context.Context, Env) error) error {
 		return err
 	}
 	m.mounted = m.env.DataDir
+	m.env.DataBytes = fileSystemSize(m.env.DataDir)
 	return m.serve(ctx, serve)
 }
 

@@ -90,10 +90,13 @@ func setClock(least time.Time) error {
 
 // limitMemory makes the garbage collector work harder before the machine runs
 // out of memory: Go's part stays below three quarters, the kernel's caches get
-// the rest.
-func limitMemory() {
+// the rest. It returns the machine's memory in octets, 0 when that is unknown.
+func limitMemory() int64 {
 	var si unix.Sysinfo_t
-	if unix.Sysinfo(&si) == nil {
-		debug.SetMemoryLimit(int64(uint64(si.Totalram) * uint64(si.Unit) / 4 * 3))
+	if unix.Sysinfo(&si) != nil {
+		return 0
 	}
+	total := int64(uint64(si.Totalram) * uint64(si.Unit))
+	debug.SetMemoryLimit(total / 4 * 3)
+	return total
 }
