@@ -14,6 +14,7 @@ import (
 	"arpeggio/internal/appliance"
 	"arpeggio/internal/control"
 	"arpeggio/internal/guest"
+	"arpeggio/internal/keep"
 	"arpeggio/site"
 	"arpeggio/stack/ethernet"
 	"arpeggio/tuntap"
@@ -29,6 +30,7 @@ const (
 	guestSite     = "/site" // in the initramfs
 	guestStore    = "store" // on the data disk
 	guestSnapshot = "arp.git"
+	guestArchive  = "archive.git"
 )
 
 // managePort is the management address's port in the guest.
@@ -45,6 +47,8 @@ type guestConfig struct {
 	Manage bool
 	Export bool // no site: open the data disk, export it, stop
 	Saved  bool // export the last snapshot and leave the store alone
+	// Keep is what the person asked for; the disk and the memory say the rest.
+	Keep keep.Policy
 }
 
 // words returns c for the kernel's command line.
@@ -62,6 +66,7 @@ func (c guestConfig) words() map[string]string {
 	if c.Saved {
 		w["saved"] = "1"
 	}
+	c.keepWords(w)
 	return w
 }
 
@@ -73,7 +78,7 @@ func parseGuestConfig(w map[string]string) (c guestConfig, err error) {
 			return c, fmt.Errorf("arpeggio.expire=%s on the kernel's command line is not a positive duration such as 20m", v)
 		}
 	}
-	return c, nil
+	return c, c.parseKeep(w)
 }
 
 // guestMain is the whole program when it is PID 1.
@@ -152,6 +157,13 @@ func serveGuest(ctx context.Context, env guest.Env, cfg guestConfig) error {
 		}
 		ac.Backend, ac.SnapshotDir = b, filepath.Join(env.DataDir, guestSnapshot)
 		data = describe(b)
+	}
+	if ac.Retention, err = cfg.retention(env); err != nil {
+		dev.Close()
+		if ac.Backend != nil {
+			ac.Backend.Close()
+		}
+		return err
 	}
 	a, err := appliance.Start(ctx, ac)
 	if err != nil {

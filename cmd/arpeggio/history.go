@@ -43,6 +43,7 @@ type historyCmds struct {
 	Push        pushCmd        `cmd:"" group:"History:" help:"Send branches to another repository."`
 	Pull        pullCmd        `cmd:"" group:"History:" help:"Get a branch of another repository and merge it."`
 	Bundle      bundleCmd      `cmd:"" group:"History:" help:"Write a history as a Git bundle."`
+	GC          gcCmd          `cmd:"" group:"History:" name:"gc" help:"Bound a history, archive what leaves it, list its epochs."`
 	Verify      verifyCmd      `cmd:"" group:"History:" help:"Check that a history is whole."`
 	MergeDriver mergeDriverCmd `cmd:"" group:"History:" name:"merge-driver" help:"Merge entries of a table for stock git."`
 }
@@ -52,6 +53,8 @@ type repoFlags struct {
 	Repo    string `env:"ARPEGGIO_REPO" default:"." placeholder:"WHERE" help:"A Git directory, a store of serve --repo, a URL (http, https, ssh, file) or a data disk (${default})."`
 	Offline bool   `help:"For a URL or a disk: use what was fetched before."`
 	Image   string `default:"build/image" placeholder:"DIR" help:"What image build wrote, to read a data disk with (${default})."`
+
+	retention vcs.Retention // of the store while the command runs
 }
 
 // printFlags say how a command prints.
@@ -71,7 +74,7 @@ type session struct {
 // open opens the repository. Whoever opens closes.
 func (f *repoFlags) open(ctx context.Context, p printFlags) (*session, error) {
 	repo, err := openrepo.Open(ctx, f.Repo, openrepo.Options{
-		Offline: f.Offline,
+		Offline: f.Offline, Retention: f.retention,
 		Export: func(ctx context.Context, disk, dir string) error {
 			_, err := exportFromDisk(ctx, f.Image, disk, dir)
 			return err

@@ -36,6 +36,8 @@ type serveCmd struct {
 	Sink      string        `placeholder:"PATH" help:"Accept any POST to this path and throw it away (to measure uploads)."`
 	NoOffload bool          `help:"Do without checksum and segmentation offload."`
 	Verbose   bool          `short:"v" help:"Log more."`
+
+	keepFlags
 }
 
 func (c *serveCmd) Run(ctx context.Context) error {
@@ -49,6 +51,10 @@ func (c *serveCmd) Run(ctx context.Context) error {
 		Node: c.Node, Expire: c.Expire, SnapshotDir: c.Snapshot, Logger: log,
 	}
 	if err := c.check(&cfg); err != nil {
+		return err
+	}
+	policy, err := c.policy(storeArchive(c.Repo))
+	if err != nil {
 		return err
 	}
 	surviveClosedOutput()
@@ -77,6 +83,13 @@ func (c *serveCmd) Run(ctx context.Context) error {
 		}
 		note("%s: %s", c.Repo, describe(b))
 		cfg.Backend = b
+	}
+	if cfg.Retention, err = retention(policy, cfg.Node, log); err != nil {
+		dev.Close()
+		if cfg.Backend != nil {
+			cfg.Backend.Close()
+		}
+		return err
 	}
 	a, err := appliance.Start(ctx, cfg)
 	if err != nil {

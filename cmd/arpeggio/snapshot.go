@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 
@@ -20,7 +21,7 @@ import (
 
 type snapshotCmd struct {
 	Disk  string `xor:"source" required:"" placeholder:"FILE" help:"A data disk that no machine is using: a guest is booted that exports it."`
-	Repo  string `xor:"source" required:"" placeholder:"URL" help:"A running appliance, such as http://127.0.0.1:8081/arp.git, or any Git repository."`
+	Repo  string `xor:"source" required:"" placeholder:"WHERE" help:"A running appliance, such as http://127.0.0.1:8081/arp.git, any Git repository, or a store of serve --repo."`
 	Out   string `required:"" placeholder:"DIR" help:"The bare Git directory to write or update."`
 	Image string `default:"build/image" placeholder:"DIR" help:"What image build wrote, for --disk (${default})."`
 }
@@ -31,12 +32,15 @@ func (c *snapshotCmd) Run(ctx context.Context) error {
 	if err := checkOut(c.Out); err != nil {
 		return err
 	}
-	if c.Repo != "" {
+	switch {
+	case isStore(c.Repo):
+		report, err = exportFromStore(ctx, c.Repo, c.Out)
+	case c.Repo != "":
 		report, err = gitremote.Fetch(ctx, c.Repo, c.Out, gitremote.RemoteOptions{})
 		if errors.Is(err, syscall.ECONNREFUSED) {
 			err = withHint(err, "no machine answers there; the history of one that is off is on its disk: --disk FILE")
 		}
-	} else {
+	default:
 		report, err = exportFromDisk(ctx, c.Image, c.Disk, c.Out)
 	}
 	if err != nil {
@@ -52,6 +56,23 @@ func (c *snapshotCmd) Run(ctx context.Context) error {
 	}
 	fmt.Printf("browse it: git -C %s log --all --graph --oneline\n", c.Out)
 	return nil
+}
+
+// isStore tells a store of serve --repo from a Git repository.
+func isStore(name string) bool {
+	_, err := os.Stat(filepath.Join(name, "MANIFEST"))
+	return name != "" && err == nil
+}
+
+// exportFromStore copies a store that no program is using.
+func exportFromStore(ctx context.Context, dir, out string) (report gitremote.Report, err error) {
+	f := repoFlags{Repo: dir}
+	s, err := f.open(ctx, printFlags{Color: "never", NoPager: true})
+	if err != nil {
+		return report, err
+	}
+	defer s.close(&err)
+	return gitremote.WriteSnapshot(out, s.Store)
 }
 
 // checkOut refuses a directory that holds something else, before a guest is

@@ -16,6 +16,7 @@ import (
 
 	"arpeggio/internal/control"
 	"arpeggio/internal/guest"
+	"arpeggio/internal/keep"
 	"arpeggio/qemu"
 	"arpeggio/vmimage"
 )
@@ -43,6 +44,11 @@ type vmRunCmd struct {
 	Console  string        `placeholder:"FILE" help:"Where the guest's serial console goes. Default: beside the data disk, or the image when there is none."`
 	Install  bool          `help:"Install QEMU through the package manager when it is missing and no password is needed for that."`
 	Verbose  bool          `short:"v" help:"Show what the guest and the stations do."`
+
+	Keep        keep.Size `placeholder:"SIZE" help:"Keep this much history, at 30 to 60 octets a commit. Default: a sixteenth of the disk, at most an eighth of the memory."`
+	KeepFor     keep.Age  `placeholder:"AGE" help:"Keep no history older than this, such as 90d."`
+	KeepCommits int       `placeholder:"N" help:"Keep no more commits than this."`
+	ArchiveMax  keep.Size `placeholder:"SIZE" help:"Bound of the archive on the data disk; its oldest parts go first. Default: a quarter of the disk."`
 }
 
 // Boot limits by accelerator: what a slow, busy machine needs, and then some.
@@ -122,10 +128,15 @@ func (c *vmRunCmd) check() error {
 		return usagef("--ip %v: the stack speaks IPv4 only", c.IP)
 	case c.Expire <= 0:
 		return usagef("--expire %v: want a positive time such as 20m", c.Expire)
+	case c.Disk == "" && c.ArchiveMax > 0:
+		return usagef("--archive-max bounds the archive on the data disk: name one with --disk")
 	case c.Stations < 0:
 		return usagef("--stations %d: want 0 for none, or more", c.Stations)
 	case c.Net != "lan" && c.Pcap != "":
 		return usagef("--pcap records the software LAN: it needs --net lan (on a TAP, run tcpdump -i %s)", c.Tap)
+	}
+	if err := (keep.Policy{Bytes: c.Keep, Commits: c.KeepCommits}).Check(); err != nil {
+		return usagef("how much to keep: %v", err)
 	}
 	return nil
 }
@@ -226,7 +237,8 @@ func (c *vmRunCmd) boot(ctx context.Context, im image, w wire, accel qemu.Accele
 	if c.Disk != "" {
 		params.Data = guest.DataRequired
 	}
-	params.Extra = guestConfig{Node: c.Node, Expire: c.Expire, Manage: c.Manage != "off"}.words()
+	params.Extra = guestConfig{Node: c.Node, Expire: c.Expire, Manage: c.Manage != "off",
+		Keep: keep.Policy{Bytes: c.Keep, Age: c.KeepFor, Commits: c.KeepCommits, ArchiveBytes: c.ArchiveMax}}.words()
 	limit := bootLimitKVM
 	if accel.Kind == qemu.TCG {
 		limit = bootLimitTCG

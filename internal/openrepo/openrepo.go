@@ -55,6 +55,8 @@ type Options struct {
 	// Export writes what a data disk holds into a bare Git directory, which it
 	// makes.
 	Export func(ctx context.Context, disk, dir string) error
+	// Retention bounds the history of a repository that is written.
+	Retention vcs.Retention
 	// Logger hears what opening a badger store found; nil discards.
 	Logger *slog.Logger
 }
@@ -161,7 +163,7 @@ func (r *Repo) openGit(ctx context.Context, dir, head string) error {
 }
 
 func (r *Repo) openStore(ctx context.Context, b vcs.Backend, head string) error {
-	s, err := vcs.OpenStore(ctx, b, vcs.StoreConfig{Head: head, CacheBytes: 32 << 20, Logger: r.opt.Logger})
+	s, err := vcs.OpenStore(ctx, b, vcs.StoreConfig{Head: head, CacheBytes: 32 << 20, Logger: r.opt.Logger, Retention: r.opt.Retention})
 	r.Store = s
 	return err
 }

@@ -1,0 +1,47 @@
+package main
+
+import (
+	"log/slog"
+	"path/filepath"
+
+	"arpeggio/internal/keep"
+	"arpeggio/vcs"
+)
+
+// keepFlags say how much of a history that is written all the time stays, and
+// where the rest goes.
+type keepFlags struct {
+	Keep        keep.Size `default:"64M" placeholder:"SIZE" help:"Keep this much history, at 30 to 60 octets a commit (${default}; 0: all of it)."`
+	KeepFor     keep.Age  `placeholder:"AGE" help:"Keep no history older than this, such as 90d."`
+	KeepCommits int       `placeholder:"N" help:"Keep no more commits than this."`
+	Archive     string    `placeholder:"WHERE" help:"Archive what leaves the history in this directory, or by pushing it to this Git URL; none for nowhere."`
+	ArchiveMax  keep.Size `placeholder:"SIZE" help:"Bound of an archive directory; its oldest parts go first. Default: none."`
+}
+
+// policy reads the flags. An empty --archive means the given place.
+func (f *keepFlags) policy(archive string) (keep.Policy, error) {
+	p := keep.Policy{Bytes: f.Keep, Age: f.KeepFor, Commits: f.KeepCommits, Archive: f.Archive, ArchiveBytes: f.ArchiveMax}
+	if p.Archive == "" {
+		p.Archive = archive
+	}
+	if err := p.Check(); err != nil {
+		return p, usagef("how much to keep: %v", err)
+	}
+	if p.ArchiveBytes > 0 && (p.Archive == "" || p.Archive == keep.NoArchive) {
+		return p, usagef("--archive-max bounds a directory: name it with --archive")
+	}
+	return p, nil
+}
+
+// storeArchive is where what leaves a store in a directory goes by default.
+func storeArchive(dir string) string {
+	if dir == "" {
+		return ""
+	}
+	return filepath.Clean(dir) + ".archive.git"
+}
+
+// retention opens the archive and adds what the ARP table knows.
+func retention(p keep.Policy, node string, log *slog.Logger) (vcs.Retention, error) {
+	return p.Retention(vcs.Signature{Name: node, Email: node + "@arpeggio"}, log)
+}
