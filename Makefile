@@ -32,7 +32,8 @@ help:
 	@echo '             ONLY=REGEXP some figures, BENCH=full longer ones; also as JSON in $(BUILD)/bench.json'
 	@echo 'make gobench the benchmarks of all packages'
 	@echo 'make fuzz    each fuzz target for FUZZTIME=$(FUZZTIME)'
-	@echo 'make soak    the same, and larger bounds in tests that try every case'
+	@echo 'make soak    the same, larger bounds in tests that try every case, and SOAK_COMMITS=$(SOAK_COMMITS) commits into a'
+	@echo '             store of 64 MB and onto a disk of 256 MB (as root), with archives that are joined and compared'
 	@echo 'make clean   remove build/, test_results/ and demo_results/'
 
 run: image
@@ -82,9 +83,12 @@ gobench:
 	@$(GO) test -run '^$$' -bench . -benchmem ./...
 
 # What make test does in a small way: all histories of one commit more, a look by
-# stock git after every crash.
+# stock git after every crash, and SOAK_COMMITS commits into stores that are
+# bounded (a bound of memory is 64 MB for ten million, less for fewer).
+SOAK_COMMITS ?= 10000000
 soak: fuzz
 	@SOAK=1 $(GO) test -timeout 30m -run 'TestEveryHistory|TestLongHistories' ./arp/versioned ./vcs/vcstest
+	@SOAK=1 SOAK_COMMITS='$(SOAK_COMMITS)' $(GO) test -timeout 5h -v -run 'TestFlatMemory|TestDiskBudget' ./bench
 	@SOAK=1 $(GO) test -timeout 30m -run 'TestCrashAtEachChange' ./vcs/archive
 
 # Each fuzz target for FUZZTIME; a crash is written to the package's testdata.
