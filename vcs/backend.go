@@ -32,7 +32,8 @@ type State struct {
 	Checkpoint []byte // the newest one; nil when there was none
 	// Opened is what OpenLog made of this very state, when the backend has needed
 	// that itself, to check what it holds. The store that asked takes it over
-	// instead of reading the log again; the backend must forget it.
+	// instead of reading the log again; the backend must forget it. Who changes
+	// the Log of another backend's state sets it to nil.
 	Opened ObjectReader
 	// Log yields, in order, the records applied since that checkpoint,
 	// including those of the batch that carried it. It may be ranged over more

@@ -43,3 +43,12 @@ func loadLog(ctx context.Context, st State, native ObjectReader) (*logs, error) 
 	}
 	return ls, ctx.Err()
 }
+
+// readFrom makes logs read objects that they do not tell from another reader,
+// which has the same.
+func (ls *logs) readFrom(native ObjectReader) {
+	ls.native = native.ReadObject
+	for _, l := range ls.all {
+		l.native = native.ReadObject
+	}
+}

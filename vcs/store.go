@@ -134,7 +134,9 @@ func (s *Store) open(ctx context.Context) error {
 	}
 	s.objects = objects
 	if k, ok := s.backend.(LogKeeper); ok && k.KeepsLog() {
-		if s.log, ok = st.Opened.(*logs); !ok {
+		if s.log, ok = st.Opened.(*logs); ok {
+			s.log.readFrom(objects)
+		} else {
 			if s.log, err = loadLog(ctx, st, objects); err != nil {
 				return err
 			}

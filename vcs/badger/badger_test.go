@@ -30,3 +30,7 @@ func TestReopen(t *testing.T) {
 		return open(t, dir)
 	})
 }
+
+func TestFaults(t *testing.T) {
+	vcstest.TestFaults(t, func(t *testing.T) vcs.Backend { return open(t, t.TempDir()) })
+}

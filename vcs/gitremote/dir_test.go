@@ -139,6 +139,10 @@ func TestBackendContract(t *testing.T) {
 	})
 }
 
+func TestFaults(t *testing.T) {
+	vcstest.TestFaults(t, func(t *testing.T) vcs.Backend { return createDir(t, t.TempDir()) })
+}
+
 func createDir(t *testing.T, dir string) *Dir {
 	t.Helper()
 	d, err := CreateDir(dir, defaultHead)

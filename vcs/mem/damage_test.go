@@ -20,7 +20,7 @@ import (
 // not what its name says, reads every branch of which no record was touched, and
 // takes new commits.
 func TestDamagedRecords(t *testing.T) {
-	images := 300
+	images := 120
 	if os.Getenv("SOAK") != "" {
 		images = 40_000
 	}

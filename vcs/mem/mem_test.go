@@ -44,3 +44,7 @@ func TestIsolated(t *testing.T) {
 func TestNative(t *testing.T) {
 	vcstest.TestBackend(t, func(*testing.T) vcs.Backend { return mem.NewNative() })
 }
+
+func TestFaults(t *testing.T) {
+	vcstest.TestFaults(t, func(*testing.T) vcs.Backend { return mem.New() })
+}

@@ -28,9 +28,12 @@ type Faulty struct {
 	applies int
 	fault   func(n int) Fault
 	load    error
+	close   error
+	read    func(id vcs.ID) error
+	log     func(n int) error
 	gate    chan struct{}
 	batches []vcs.Batch
-	log     bool
+	keepLog bool
 }
 
 // NewFaulty wraps a backend.
@@ -38,14 +41,14 @@ func NewFaulty(b vcs.Backend) *Faulty { return &Faulty{Backend: b} }
 
 // KeepLog makes f want a log if the backend does.
 func (f *Faulty) KeepLog() *Faulty {
-	f.log = true
+	f.keepLog = true
 	return f
 }
 
 // KeepsLog implements vcs.LogKeeper.
 func (f *Faulty) KeepsLog() bool {
 	k, ok := f.Backend.(vcs.LogKeeper)
-	return ok && f.log && k.KeepsLog()
+	return ok && f.keepLog && k.KeepsLog()
 }
 
 // FailApply asks fault about each Apply from now on, counted from 0. Nil stops
@@ -61,6 +64,29 @@ func (f *Faulty) FailLoad(err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.load = err
+}
+
+// FailClose makes Close, which closes the backend all the same, return an error.
+func (f *Faulty) FailClose(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.close = err
+}
+
+// FailRead asks read about each object that is read from now on: an error of it
+// is the answer. Nil stops that.
+func (f *Faulty) FailRead(read func(id vcs.ID) error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.read = read
+}
+
+// FailLog asks log about each record of the logs that Load returns from now on,
+// counted from 0: an error of it ends the log. Nil stops that.
+func (f *Faulty) FailLog(log func(n int) error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.log = log
 }
 
 // Hold makes each Apply from now on wait until release is called.
@@ -89,12 +115,41 @@ func (f *Faulty) Batches() []vcs.Batch {
 // Load implements vcs.Backend.
 func (f *Faulty) Load(ctx context.Context) (vcs.State, error) {
 	f.mu.Lock()
-	err := f.load
+	err, log := f.load, f.log
 	f.mu.Unlock()
 	if err != nil {
 		return vcs.State{}, err
 	}
-	return f.Backend.Load(ctx)
+	st, err := f.Backend.Load(ctx)
+	if err != nil || log == nil {
+		return st, err
+	}
+	records := st.Log
+	st.Opened = nil
+	st.Log = func(yield func([]byte, error) bool) {
+		n := 0
+		for rec, err := range records {
+			if err == nil {
+				err = log(n)
+			}
+			if n++; err != nil {
+				yield(nil, err)
+				return
+			}
+			if !yield(rec, nil) {
+				return
+			}
+		}
+	}
+	return st, nil
+}
+
+// Close implements vcs.Backend.
+func (f *Faulty) Close() error {
+	f.mu.Lock()
+	err := f.close
+	f.mu.Unlock()
+	return errors.Join(f.Backend.Close(), err)
 }
 
 // Apply implements vcs.Backend.
@@ -127,5 +182,13 @@ func (f *Faulty) Apply(ctx context.Context, b *vcs.Batch) error {
 
 // ReadObject implements vcs.ObjectReader.
 func (f *Faulty) ReadObject(id vcs.ID) (vcs.Kind, []byte, error) {
+	f.mu.Lock()
+	read := f.read
+	f.mu.Unlock()
+	if read != nil {
+		if err := read(id); err != nil {
+			return 0, nil, err
+		}
+	}
 	return f.Backend.(vcs.ObjectReader).ReadObject(id)
 }

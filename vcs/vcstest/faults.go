@@ -1,0 +1,179 @@
+package vcstest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+
+	"arpeggio/vcs"
+)
+
+// TestFaults runs a store on backends whose calls fail, each of them in turn:
+// the error comes out where somebody asks for what failed, the store is usable
+// meanwhile and afterwards, and nothing is lost. Open returns a backend on fresh,
+// empty storage.
+func TestFaults(t *testing.T, open func(t *testing.T) vcs.Backend) {
+	for _, log := range []bool{true, false} {
+		start := func(t *testing.T) *Faulty {
+			f := NewFaulty(open(t))
+			if log {
+				f.KeepLog()
+			}
+			return f
+		}
+		t.Run(fmt.Sprintf("Log=%t", log), func(t *testing.T) {
+			t.Run("Load", func(t *testing.T) { testFaultyLoad(t, start(t)) })
+			t.Run("LoadLog", func(t *testing.T) { testFaultyLog(t, start(t)) })
+			for _, fault := range []Fault{FailFirst, FailAfter} {
+				for n := range 4 {
+					t.Run(fmt.Sprintf("Apply%d-%d", fault, n), func(t *testing.T) { testFaultyApply(t, start(t), fault, n) })
+				}
+			}
+			t.Run("Read", func(t *testing.T) { testFaultyRead(t, start(t)) })
+			t.Run("Close", func(t *testing.T) { testFaultyClose(t, start(t)) })
+		})
+	}
+}
+
+func injected(t *testing.T, what string, err error) {
+	t.Helper()
+	if !errors.Is(err, ErrInjected) {
+		t.Errorf("%s: %v, want the injected error", what, err)
+	}
+}
+
+func testFaultyLoad(t *testing.T, f *Faulty) {
+	f.FailLoad(ErrInjected)
+	_, err := vcs.Open(t.Context(), f, vcs.Config[string, string]{})
+	injected(t, "opening", err)
+}
+
+// testFaultyLog lets the log fail at its first and at a later record, while a
+// store is opened that has some.
+func testFaultyLog(t *testing.T, f *Faulty) {
+	if !f.KeepsLog() {
+		if err := f.Close(); err != nil {
+			t.Error(err)
+		}
+		t.Skip("the backend keeps no log")
+	}
+	apply := func(rec string) {
+		if err := f.Apply(t.Context(), &vcs.Batch{Log: [][]byte{[]byte(rec)}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	apply("\x00")
+	apply("\x00")
+	f.FailLog(func(n int) error {
+		if n == 1 {
+			return ErrInjected
+		}
+		return nil
+	})
+	_, err := vcs.Open(t.Context(), f, vcs.Config[string, string]{})
+	injected(t, "opening", err)
+}
+
+func set(t *testing.T, r *vcs.Repo[string, string], n int) vcs.ID {
+	t.Helper()
+	id, err := r.Set(t.Context(), "primary", Key(n), fmt.Sprint("value ", n), vcs.CommitInfo{Message: fmt.Sprint("set ", n)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id
+}
+
+// has wants the first n keys of a branch.
+func has(t *testing.T, r *vcs.Repo[string, string], n int) {
+	t.Helper()
+	s, err := r.At("primary")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range n {
+		if v, ok, err := s.Get(Key(i)); v != fmt.Sprint("value ", i) || !ok || err != nil {
+			t.Errorf("key %d: %q, %t, %v", i, v, ok, err)
+		}
+	}
+}
+
+// testFaultyApply lets one Apply fail, before or after it was made durable, and
+// the Load with which the store finds out which of both.
+func testFaultyApply(t *testing.T, f *Faulty, fault Fault, n int) {
+	r := openRepo(t, f)
+	failed := 0
+	f.FailApply(func(k int) Fault {
+		if k == n {
+			return fault
+		}
+		return NoFault
+	})
+	for i := range 5 {
+		set(t, r, i)
+		err := r.Sync(t.Context())
+		if err == nil {
+			continue
+		}
+		failed++
+		injected(t, "Sync", err)
+		has(t, r, i+1)
+		f.FailLoad(ErrInjected)
+		injected(t, "Sync when Load fails, too", r.Sync(t.Context()))
+		f.FailLoad(nil)
+		if err := r.Sync(t.Context()); err != nil {
+			t.Errorf("Sync afterwards: %v", err)
+		}
+	}
+	if failed != 1 {
+		t.Errorf("%d calls of Sync failed", failed)
+	}
+	has(t, r, 5)
+	refs, _ := r.Store().Refs()
+	if st, err := f.Load(context.Background()); err != nil || fmt.Sprint(st.Refs) != fmt.Sprint(refs) {
+		t.Errorf("the backend has %v (%v), the store %v", st.Refs, err, refs)
+	}
+	if err := r.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// testFaultyRead lets objects fail to be read: what needs them says so, and
+// works afterwards.
+func testFaultyRead(t *testing.T, f *Faulty) {
+	r, err := vcs.Open(t.Context(), f, vcs.Config[string, string]{StoreConfig: vcs.StoreConfig{CacheBytes: 1}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	foreign := blob("somebody else's")
+	if err := r.Store().AddObjects(t.Context(), []vcs.Object{foreign}); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 4 {
+		set(t, r, i)
+	}
+	if err := r.Sync(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	f.FailRead(func(vcs.ID) error { return ErrInjected })
+	_, _, err = r.Store().ReadObject(foreign.ID)
+	injected(t, "an object", err)
+	if !f.KeepsLog() {
+		_, err := r.Set(t.Context(), "primary", "key", "value", vcs.CommitInfo{})
+		injected(t, "a change", err)
+	}
+	f.FailRead(nil)
+	wantObject(t, r.Store(), foreign)
+	set(t, r, 4)
+	has(t, r, 5)
+	if err := r.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+func testFaultyClose(t *testing.T, f *Faulty) {
+	r := openRepo(t, f)
+	set(t, r, 0)
+	f.FailClose(ErrInjected)
+	injected(t, "Close", r.Close())
+}
