@@ -78,7 +78,7 @@ func (f *fetch) checkEpochs(n *negotiation) error {
 			return err
 		}
 		for _, r := range roots {
-			if r.Root == want || seen[r.Root] || n.has(r) || slices.Contains(f.args.wants, r.Replacement) {
+			if seen[r.Root] || n.has(r) || slices.Contains(f.args.wants, r.Replacement) {
 				continue
 			}
 			seen[r.Root] = true
@@ -189,6 +189,7 @@ func (f *fetch) joinCommand(joins []join) (string, error) {
 		return strings.Compare(a.root.Ref, b.root.Ref)
 	})
 	var refspecs, grafts []string
+	fetch := "git fetch origin "
 	for _, j := range joins {
 		if !j.gone || f.epochs.number[j.root.Root] < f.epochs.current.Number {
 			refspecs = []string{"'+refs/replace/*:refs/replace/*'"}
@@ -205,6 +206,8 @@ func (f *fetch) joinCommand(joins []join) (string, error) {
 		branch = strings.TrimPrefix(branch, "refs/heads/")
 		number := f.epochs.number[j.root.Root]
 		if number == f.epochs.current.Number {
+			// Without haves, or it would look like any other fetch.
+			fetch = "git -c fetch.negotiationAlgorithm=noop fetch origin "
 			refspecs = append(refspecs, fmt.Sprintf("%v:refs/epoch-roots/%d/%s", j.root.Root, number, branch))
 		}
 		graft := fmt.Sprintf(" && git replace -f --graft %v origin/%s", j.root.Root, branch)
@@ -217,5 +220,5 @@ func (f *fetch) joinCommand(joins []join) (string, error) {
 		}
 		grafts = append(grafts, graft)
 	}
-	return "git fetch origin " + strings.Join(refspecs, " ") + strings.Join(grafts, ""), nil
+	return fetch + strings.Join(refspecs, " ") + strings.Join(grafts, ""), nil
 }

@@ -363,3 +363,52 @@ func TestOthersAcrossEpochs(t *testing.T) {
 		}
 	})
 }
+
+// TestPushAcrossEpochs: who still stands on an earlier epoch is not lost to
+// those who came since, and is told what to do.
+func TestPushAcrossEpochs(t *testing.T) {
+	_, s, url := pushServer(t, "refs/heads/primary:update,create refs/heads/node/*:update,create")
+	dir := worktree(t, url)
+	for range 2 {
+		must(s.EndEpoch(t.Context()))
+	}
+	before := state(t, s)
+	edit(t, dir, "mine", "mine\n")
+	wontPush(t, dir, "(fetch first)", "origin", "primary")
+	wontPush(t, dir, "denying non-fast-forward refs/heads/primary (you should pull first)", "-f", "origin", "primary")
+	if after := state(t, s); after != before {
+		t.Errorf("refs are %s, were %s", after, before)
+	}
+	out, ok := git(t, dir, "fetch")
+	if ok {
+		t.Fatalf("git fetch: %s", out)
+	}
+	shell(t, dir, command(t, out))
+	vcstest.Git(t, dir, "fetch", "-q")
+	vcstest.Git(t, dir, "merge", "-q", "-m", "join", "origin/primary")
+	mustPush(t, dir, "origin", "primary")
+	wantRef(t, s, "refs/heads/primary", head(t, dir, "HEAD"))
+	// A branch of its own may stand on what is still here.
+	vcstest.Git(t, dir, "checkout", "-q", "-b", "n", "HEAD~1")
+	edit(t, dir, "more", "more\n")
+	mustPush(t, dir, "origin", "n:refs/heads/node/n")
+}
+
+// TestFetchOfARoot: nothing came since the cut.
+func TestFetchOfARoot(t *testing.T) {
+	allVersions(t, func(t *testing.T, v int) {
+		for _, gone := range []bool{false, true} {
+			r := newEpochRepo(t)
+			h, url := serve(t, Config{Repository: r})
+			dir := cloneAt(t, url, v)
+			r.cut(t)
+			if gone {
+				r.drop(t, 1)
+			}
+			wontFetch(t, r, h, dir)
+			wantPull(t, r, dir, 9)
+			r.chain(t, "primary", 1)
+			wantPull(t, r, dir, 10)
+		}
+	})
+}

@@ -79,7 +79,11 @@ func (p *push) complete(u vcs.RefUpdate) (*Refusal, error) {
 	case p.args.shallow[missing.From]:
 		return &Refusal{Reason: "shallow update not allowed", counted: reasonMissing}, nil
 	default:
-		return refuseRef(reasonMissing, "missing necessary objects", "%s", plain(missing.Error())), nil
+		why := plain(missing.Error())
+		if e := newEpochs(p.h.cfg.Repository); e != nil && e.known[missing.ID] {
+			why += ": it is of an epoch that is not here any more; fetch, and you are told how to join this one"
+		}
+		return refuseRef(reasonMissing, "missing necessary objects", "%s", why), nil
 	}
 	if err != nil {
 		return nil, err
@@ -124,6 +128,12 @@ func (p *push) classify(u vcs.RefUpdate) (Update, error) {
 		return full, err
 	}
 	full.Unrelated = len(bases) == 0
+	if full.Unrelated && newEpochs(p.h.cfg.Repository) != nil {
+		// What stands on an earlier epoch only lacks the commits since.
+		if full.Unrelated, err = p.isAllNew(tip); err != nil {
+			return full, err
+		}
+	}
 	if len(bases) == 1 && bases[0] == old && (old == u.Old && tip == u.New) {
 		full.Kind = FastForward
 	}
