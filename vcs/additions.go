@@ -40,11 +40,13 @@ var _ AdditionReader = (*Store)(nil)
 //
 // They are made again by going forward through the log, without the store's
 // lock. That takes memory for one state of the tree, for two bits a commit, and
-// while the objects are counted for ten bytes an object, at most 16 MiB, or two
-// bytes where that is more. It is for one goroutine at a time.
+// while the objects are counted for ten bytes a changed file (for each of its
+// folders, too, if there are known commits), at most 16 MiB, or two bytes where
+// that is more. It is for one goroutine at a time.
 type Additions struct {
 	stretches []*stretch // oldest first
 	joints    []Object   // commits that join epochs
+	partial   bool       // some of what the commits have was made before them
 	objects   int
 	twice     seenMap // objects that are made more than once, or look like it
 }
@@ -72,6 +74,7 @@ func (s *Store) Additions(ctx context.Context, tips, known []ID, progress func(c
 		if err != nil {
 			return nil, err
 		}
+		a.partial = a.partial || x.partial
 		if tips = rest; x.commits > 0 {
 			a.stretches = append(a.stretches, x)
 		}
@@ -169,11 +172,12 @@ func (a *Additions) Each(ctx context.Context, visit func(*Addition) (mark any, e
 		if err != nil {
 			break
 		}
-		r := &replay{stretch: x, visit: func(add *Addition) (any, error) {
+		r := &replay{stretch: x, visit: func(add *Addition, _ bool) (any, bool, error) {
 			if seen.again(add.ID) {
-				return unplaced{}, nil
+				return unplaced{}, false, nil
 			}
-			return visit(add)
+			mark, err := visit(add)
+			return mark, false, err
 		}}
 		err = r.run(ctx)
 	}
@@ -203,38 +207,56 @@ func (a *Additions) twins() bool {
 
 // count finds out how many objects there are, in one pass when all of them are
 // different, in two otherwise.
+//
+// A tree that has a part which never was cannot have been either. So as long as
+// the commits are all that there ever was, only files are remembered, and trees
+// without a new part may have come before.
 func (a *Additions) count(ctx context.Context) error {
-	most := len(a.joints)
+	ids := len(a.joints)
 	for _, x := range a.stretches {
-		most += x.most
+		ids += x.commits + x.changes
 	}
-	seen := newSeen(most)
+	if a.partial {
+		const depth = 8 // of a file, about
+		ids *= depth
+	}
+	seen := newSeen(ids)
 	a.twice = newSeenMap(seen.seed)
 	if !a.twins() {
 		a.objects = a.Commits()
 	}
-	err := a.eachID(ctx, func(id ID) {
+	err := a.eachID(ctx, func(id ID, k Kind, newPart bool) bool {
 		a.objects++
-		if seen.add(id) {
+		if k == KindTree && !a.partial {
+			if !newPart {
+				a.twice.note(id)
+			}
+			return newPart
+		}
+		again := seen.add(id)
+		if again {
 			a.twice.note(id)
 		}
+		return !again
 	})
 	if err != nil || a.twice.empty() {
 		return err
 	}
 	twice := a.twice.fresh()
-	return a.eachID(ctx, func(id ID) {
+	return a.eachID(ctx, func(id ID, _ Kind, _ bool) bool {
 		if twice.again(id) {
 			a.objects--
 		}
+		return false
 	})
 }
 
-// eachID visits the ids of all objects, as often as they are made.
-func (a *Additions) eachID(ctx context.Context, visit func(ID)) error {
+// eachID visits the ids of all objects, as often as they are made. Commits are
+// left out when all of them are different.
+func (a *Additions) eachID(ctx context.Context, visit func(id ID, k Kind, newPart bool) bool) error {
 	if a.twins() {
 		err := a.eachCommit(ctx, func(o Object) error {
-			visit(o.ID)
+			visit(o.ID, o.Kind, false)
 			return nil
 		})
 		if err != nil {
@@ -242,9 +264,8 @@ func (a *Additions) eachID(ctx context.Context, visit func(ID)) error {
 		}
 	}
 	for _, x := range a.stretches {
-		r := &replay{stretch: x, visit: func(add *Addition) (any, error) {
-			visit(add.ID)
-			return unplaced{}, nil
+		r := &replay{stretch: x, visit: func(add *Addition, newPart bool) (any, bool, error) {
+			return unplaced{}, visit(add.ID, add.Kind, newPart), nil
 		}}
 		if err := r.run(ctx); err != nil {
 			return err

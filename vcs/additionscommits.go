@@ -48,8 +48,9 @@ type stretch struct {
 	selected bitset // commits, by number
 	branched bitset // those of which not only the next commit is a child
 	commits  int
-	most     int  // about how many objects there are
+	changes  int  // of files, in these commits
 	twins    bool // some commits may be equal
+	partial  bool // some known commits are in this log
 }
 
 // checkEvery is how often a walk asks whether it is still wanted, in commits.
@@ -72,7 +73,7 @@ func (a *stretch) choose(ctx context.Context, tips, known []ID) (rest []ID, err 
 		if ok {
 			have.set(num)
 			top = max(top, num+1)
-			a.twins = true // of what is known, perhaps
+			a.twins, a.partial = true, true
 		}
 	}
 	for _, id := range tips {
@@ -111,7 +112,7 @@ func (a *stretch) choose(ctx context.Context, tips, known []ID) (rest []ID, err 
 		}
 		if !had {
 			live--
-			a.most += v.objects(i)
+			a.changes += v.countChanges(i)
 		}
 		if rec := &v.recs[i]; !had && rec.based && rec.parent != noParent {
 			// What it shares with its base is only said there.
@@ -170,14 +171,13 @@ func (s siblings) add(parents []logParent, tree ID) bool {
 	return s.seen.add(tree)
 }
 
-// objects returns about how many objects a commit makes.
-func (v *segView) objects(i uint32) int {
-	const each = 7 // a file, its folders
-	n := 1
-	if rec := &v.recs[i]; rec.flags&flagList != 0 {
-		n = (&byteReader{b: v.raw[rec.keys:v.segment.ops]}).count(1)
+// countChanges returns how many files a commit changed.
+func (v *segView) countChanges(i uint32) int {
+	rec := &v.recs[i]
+	if rec.flags&flagList == 0 {
+		return 1
 	}
-	return 1 + each*n
+	return (&byteReader{b: v.raw[rec.keys:v.segment.ops]}).count(1)
 }
 
 // cursor goes through a log and keeps the segment where it is.

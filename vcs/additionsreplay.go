@@ -9,10 +9,14 @@ import (
 // unplaced is the mark of an object that may be somewhere among the additions.
 type unplaced struct{}
 
+// visitor is told of an object that a commit made, and whether a part of it was
+// new. It returns the object's mark, and whether it is new itself.
+type visitor func(a *Addition, newPart bool) (mark any, isNew bool, err error)
+
 // replay makes the trees and blobs of the chosen commits, oldest first.
 type replay struct {
 	*stretch
-	visit   func(*Addition) (any, error)
+	visit   visitor
 	touched []before
 	states  savedStates
 	owner   *owner
@@ -143,7 +147,7 @@ func (r *replay) commit(v *segView, i uint32, root *version) (*version, error) {
 		return err
 	})
 	if err == nil && root.touch != 0 {
-		err = r.settle(root)
+		_, err = r.settle(root)
 	}
 	r.touched = r.touched[:0]
 	if want := v.tree(i); err == nil && root.id != want {

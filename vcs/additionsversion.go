@@ -201,64 +201,64 @@ func (r *replay) file(old *version, x *changeReader) (*version, error) {
 	return n, nil
 }
 
-// settle gives a changed version its id and visits it, what is in it first.
-func (r *replay) settle(n *version) error {
+// settle gives a changed version its id and visits it, what is in it first. It
+// reports whether the visitor took it for new.
+func (r *replay) settle(n *version) (isNew bool, err error) {
 	was := r.touched[n.touch-1]
+	newPart := false
 	if n.mode.IsDir() {
-		if err := r.settleFolder(n); err != nil {
-			return err
+		if newPart, err = r.settleFolder(n); err != nil {
+			return false, err
 		}
 	}
 	kind := n.mode.Kind()
 	n.touch, n.id = 0, HashObject(kind, n.content)
 	if was.was && was.id == n.id {
 		n.mark = was.mark
-		return nil
+		return false, nil
 	}
 	r.add = Addition{Object: Object{n.id, kind, n.content}}
 	if was.was && was.mark != any(unplaced{}) {
 		r.add.Base, r.add.BaseContent, r.add.BaseMark = was.id, was.content, was.mark
 	}
-	var err error
-	n.mark, err = r.visit(&r.add)
-	return err
+	n.mark, isNew, err = r.visit(&r.add, newPart)
+	return isNew, err
 }
 
-// settleFolder writes the content of a folder anew.
-func (r *replay) settleFolder(n *version) error {
+// settleFolder writes the content of a folder anew and reports whether something
+// in it is new.
+func (r *replay) settleFolder(n *version) (newPart bool, err error) {
 	d := n.dir
 	room := d.spare[:0]
 	if d.spare = n.content; d.shared {
 		d.spare = nil
 	}
 	d.shared = false
-	if d.reshaped {
-		d.reshaped = false
-		for i, k := range d.kids {
-			if k.touch != 0 {
-				if err := r.settle(k); err != nil {
-					return err
-				}
-			}
-			room = appendEntry(room, k.mode, d.names[i], k.id)
-		}
-		n.content = room
-		return nil
+	if !d.reshaped {
+		room = append(room, n.content...)
 	}
-	room = append(room, n.content...)
 	at := 0
 	for i, k := range d.kids {
-		at += k.mode.width() + len(d.names[i]) + 2
-		if k.touch != 0 {
-			if err := r.settle(k); err != nil {
-				return err
+		changed := k.touch != 0
+		if changed {
+			isNew, err := r.settle(k)
+			if err != nil {
+				return false, err
 			}
+			newPart = newPart || isNew
+		}
+		at += k.mode.width() + len(d.names[i]) + 2
+		switch {
+		case d.reshaped:
+			room = appendEntry(room, k.mode, d.names[i], k.id)
+		case changed:
 			copy(room[at:], k.id[:])
 		}
 		at += len(k.id)
 	}
+	d.reshaped = false
 	n.content = room
-	return nil
+	return newPart, nil
 }
 
 // width returns the digits of a mode in a tree object.

@@ -20,7 +20,7 @@
 //	sum, err := set.Write(w, packfile.Options{})
 //
 // With a store whose backend keeps a log this takes memory for one state of the
-// table and a few bytes an object, however long the history is.
+// table and a few bytes a change, however long the history is.
 //
 // # Reading
 //

@@ -36,7 +36,7 @@ type Selection struct {
 //
 // A reader that is a vcs.AdditionReader and can tell is asked what the wanted
 // commits added, unless the selection has a Cut or omits blobs: the set then
-// takes two to eight bytes an object, and Write makes the objects as it goes.
+// counts the objects (vcs.Additions), and Write makes them as it goes.
 // Else the trees are compared, and the set takes about forty bytes an object.
 func Select(ctx context.Context, r vcs.ObjectReader, sel Selection) (*Set, error) {
 	if sel.Progress == nil {
