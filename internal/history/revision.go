@@ -176,10 +176,24 @@ func isPrefix(s string) bool {
 	return len(s) >= 4 && len(s) <= 40 && strings.Trim(s, "0123456789abcdefABCDEF") == ""
 }
 
-// abbreviated returns the commits, of all that any ref leads to, whose id
-// begins so.
+// abbreviated returns the commits whose id begins so: of those that the
+// repository holds, where it can look them up, else of those that refs lead to.
 func (r *Resolver) abbreviated(prefix string) (found []vcs.ID, err error) {
 	prefix = strings.ToLower(prefix)
+	ids, ok, err := r.Store.FindPrefix(prefix)
+	if err != nil {
+		return nil, err
+	}
+	for _, id := range ids {
+		if kind, _, err := r.Store.ReadObject(id); err != nil {
+			return nil, err
+		} else if kind == vcs.KindCommit {
+			found = append(found, id)
+		}
+	}
+	if ok {
+		return found, nil
+	}
 	for c, err := range r.Store.Log(r.Tips()...) {
 		if err != nil {
 			return nil, err

@@ -113,3 +113,40 @@ func TestLogPathWithGraph(t *testing.T) {
 		logOf(t, dir, p)
 	}
 }
+
+// TestFindPrefix: as git rev-parse --disambiguate, packed and loose.
+func TestFindPrefix(t *testing.T) {
+	r := newStore(t)
+	write(t, r, "primary", 0, 60)
+	dir := t.TempDir()
+	snapshot(t, dir, r.Store())
+	write(t, r, "primary", 60, 5)
+	snapshot(t, dir, r.Store())
+	loose := vcstest.GitInput(t, dir, []byte("loose\n"), "hash-object", "-w", "--stdin")
+	d, err := OpenDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	all := strings.Fields(vcstest.Git(t, dir, "cat-file", "--batch-check=%(objectname)", "--batch-all-objects"))
+	for i, name := range append(all, loose, strings.Repeat("0", 40)) {
+		prefix := name[:2+i%6]
+		var want []string
+		for _, other := range all {
+			if strings.HasPrefix(other, prefix) {
+				want = append(want, other)
+			}
+		}
+		ids, ok, err := d.FindPrefix(strings.ToUpper(prefix))
+		var got []string
+		for _, id := range ids {
+			got = append(got, id.String())
+		}
+		if err != nil || !ok || !slices.Equal(got, want) {
+			t.Fatalf("%s: %v, %v, %v, want %v", prefix, got, ok, err, want)
+		}
+	}
+	if ids, ok, err := d.FindPrefix("12xy"); len(ids) > 0 || !ok || err != nil {
+		t.Errorf("no digits: %v, %v, %v", ids, ok, err)
+	}
+}
