@@ -47,7 +47,7 @@ func TestImages(t *testing.T) {
 			}
 			return 0
 		},
-		Impossible: missesTables,
+		Impossible: func(dir string) bool { return missesTables(dir) || badger.OutOfOrder(dir) },
 		Spare:      func(name string) bool { return name == "LOCK" },
 		Value:      20_000,
 		Groups:     110,

@@ -359,7 +359,7 @@ func (c Crash) judge(run *crashRun, dir string, k int, torn, write bool, n *tall
 		rep = *found.Report
 	} else {
 		refs, rep, err = use(b, dir, write)
-		if errors.Is(err, vcs.ErrCorrupt) && !torn {
+		if (errors.Is(err, vcs.ErrCorrupt) || errors.Is(err, vcs.ErrNotFound)) && !torn {
 			found.Damage, err = err.Error(), nil // reported to who reads that part of history
 		}
 		if !rep.OK() && found.Report == nil {
