@@ -68,10 +68,12 @@ func (d *stateDiff) folder(path string, id ID, old *node, others []*node, depth 
 	if old == nil {
 		old = newFolder(nil)
 	}
+	near := 0
 	for i := range t.Len() {
 		x := t.entryAt(i)
 		var was *node
-		if j, ok := old.dir.lookup(x.name); ok {
+		if j, ok := old.dir.lookupNear(near, x.name); ok {
+			near = j + 1
 			if e := old.dir.entryAt(j); e.id == x.id && e.mode == x.mode {
 				n.dir.kids[i] = old.dir.kids[j]
 				continue
@@ -80,7 +82,7 @@ func (d *stateDiff) folder(path string, id ID, old *node, others []*node, depth 
 				return nil, err
 			}
 		}
-		below, err := d.kidsOf(others, x.name)
+		below, err := d.kidsOf(others, i, x.name)
 		if err != nil {
 			return nil, err
 		}
@@ -88,9 +90,11 @@ func (d *stateDiff) folder(path string, id ID, old *node, others []*node, depth 
 			return nil, err
 		}
 	}
+	near = 0
 	for j := range old.dir.kids {
 		name := old.dir.entryAt(j).name
-		if _, ok := t.lookup(name); ok {
+		if i, ok := t.lookupNear(near, name); ok {
+			near = i + 1
 			continue
 		}
 		k, err := old.dir.kid(j, d.load)
@@ -104,13 +108,14 @@ func (d *stateDiff) folder(path string, id ID, old *node, others []*node, depth 
 	return n, nil
 }
 
-// kidsOf returns the entries of a name in several folders.
-func (d *stateDiff) kidsOf(folders []*node, name []byte) (kids []*node, err error) {
+// kidsOf returns the entries of a name, which is likely at a place, in several
+// folders.
+func (d *stateDiff) kidsOf(folders []*node, near int, name []byte) (kids []*node, err error) {
 	for _, o := range folders {
 		if !o.mode.IsDir() {
 			continue
 		}
-		if j, ok := o.dir.lookup(name); ok {
+		if j, ok := o.dir.lookupNear(near, name); ok {
 			k, err := o.dir.kid(j, d.load)
 			if err != nil {
 				return nil, err

@@ -85,15 +85,19 @@ func ParseTree(content []byte) (*Tree, error) {
 		if mode == ModeDir {
 			dirs++
 		}
+		if pos == 0 {
+			t.off = make([]uint32, 0, len(content)/next+1)
+		}
 		last.name, last.mode = name, mode
 		t.off = append(t.off, uint32(pos))
 		pos = next
 	}
 	// A file and a folder of one name do not sort next to each other, since the
 	// folder compares as name/.
-	for i := 0; dirs > 0 && dirs < len(t.off) && i < len(t.off); i++ {
+	for i := 1; dirs > 0 && dirs < len(t.off) && i < len(t.off); i++ {
 		e := t.entryAt(i)
-		if e.mode != ModeDir {
+		// What sorts between the two starts with their name.
+		if e.mode != ModeDir || !bytes.HasPrefix(t.entryAt(i-1).name, e.name) {
 			continue
 		}
 		if _, twice := t.search(e.name, ModeFile); twice {
@@ -266,6 +270,14 @@ func (t *Tree) lookup(name []byte) (int, bool) {
 		return i, true
 	}
 	return t.search(name, ModeDir)
+}
+
+// lookupNear is lookup of a name that is likely at a place.
+func (t *Tree) lookupNear(i int, name []byte) (int, bool) {
+	if i < len(t.off) && bytes.Equal(entryName(t.raw[t.off[i]:t.end(i)]), name) {
+		return i, true
+	}
+	return t.lookup(name)
 }
 
 // search returns where an entry of that name and sort class (folder or not)
