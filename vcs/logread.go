@@ -211,6 +211,12 @@ func (l *oplog) state(num uint32) (*node, error) {
 	o := &owner{collect: len(chain) < 64}
 	every := max(4096, len(chain)/6)
 	since := 0
+	// What begins with nothing may hold everything: branches of it are to share
+	// its state, not to make it anew each.
+	first := len(chain)
+	if len(root.dir.kids) == 0 {
+		first--
+	}
 	for k := len(chain) - 1; k >= 0; k-- {
 		v, i, err := l.at(chain[k])
 		if err == nil {
@@ -219,7 +225,7 @@ func (l *oplog) state(num uint32) (*node, error) {
 		if err != nil {
 			return nil, err
 		}
-		if since++; since < every && k > 0 {
+		if since++; since < every && k > 0 && k != first {
 			continue
 		}
 		root.hash()
