@@ -27,7 +27,7 @@ type place struct {
 }
 
 // windowBytes is about the memory that a window takes.
-const windowBytes = 2 << 20
+const windowBytes = 1 << 20
 
 // full reports whether it is time to write.
 func (w *window) full() bool { return len(w.data)+64*len(w.entries) > windowBytes }
