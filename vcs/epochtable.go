@@ -34,6 +34,7 @@ type epochTable struct {
 	list  []Epoch // oldest first; the last one is current
 	roots map[ID]*graftPoint
 	stand map[ID]ID // from a commit to the newest root that stands for it
+	olds  map[ID]ID // from a root to the commit that it stands for
 	made  map[ID][]byte
 	refs  []Ref // sorted by name
 }
@@ -54,7 +55,8 @@ func newEpochTable(head string) *epochTable {
 // index makes everything else from the list. Content reads a root.
 func (t *epochTable) index(content func(ID) ([]byte, error)) {
 	had := t.roots
-	t.roots, t.stand, t.made, t.refs = make(map[ID]*graftPoint), make(map[ID]ID), make(map[ID][]byte), nil
+	t.roots, t.stand, t.olds = make(map[ID]*graftPoint), make(map[ID]ID), make(map[ID]ID)
+	t.made, t.refs = make(map[ID][]byte), nil
 	for i := range t.list {
 		e := &t.list[i]
 		if e.State == EpochLive {
@@ -65,7 +67,7 @@ func (t *epochTable) index(content func(ID) ([]byte, error)) {
 			}
 		}
 		for _, r := range e.Roots {
-			t.stand[r.Old] = r.Root
+			t.stand[r.Old], t.olds[r.Root] = r.Root, r.Old
 		}
 		if i == 0 || e.State > EpochLive || t.list[i-1].State != EpochLive {
 			continue
@@ -222,6 +224,28 @@ func (l *oplog) size() (commits int, bytes int64) {
 // Joined reads commits with the epochs joined, as Log does: the root of an epoch
 // has the commits that it stands for as parents, while those are here.
 func (s *Store) Joined() CommitReader { return grafted{s} }
+
+// StandsFor reports whether a commit is a root that stands for another one,
+// through one epoch or several. So somebody who remembers the head of a branch
+// that only he moves can tell whether it was an epoch that moved it since.
+func (s *Store) StandsFor(root, old ID) bool {
+	s.epochs.mu.RLock()
+	defer s.epochs.mu.RUnlock()
+	for {
+		next, ok := s.epochs.olds[root]
+		if !ok {
+			return false
+		}
+		if next == old {
+			return true
+		}
+		root = next
+	}
+}
+
+// ReadJoined is ReadCommit with the epochs joined: the root of an epoch has, as
+// its first parent, the commit that it stands for, while that is in the store.
+func (s *Store) ReadJoined(id ID) (*Commit, error) { return grafted{s}.ReadCommit(id) }
 
 // grafted reads commits with the epochs joined: roots have the commits that they
 // stand for as parents, while those are here.

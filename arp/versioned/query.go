@@ -20,7 +20,7 @@ func (t *Table) At(ctx context.Context, at time.Time) (*vcs.Snapshot[arp.Key, En
 			break
 		}
 		var c *vcs.Commit
-		if c, err = t.repo.Store().ReadCommit(id); err != nil {
+		if c, err = t.repo.Store().ReadJoined(id); err != nil {
 			break
 		}
 		if !c.Time().After(at) {

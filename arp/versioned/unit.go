@@ -83,6 +83,18 @@ func (u *unit) run() {
 		gens = append(gens, it.gen)
 		at = it.change.Time
 		next, err := t.commit(u.branch, head, &it)
+		for errors.Is(err, vcs.ErrRefMoved) {
+			// An epoch has begun, perhaps: then the branch goes on at its root.
+			root, ok := t.movedByEpoch(u.branch, head)
+			if !ok {
+				break
+			}
+			if head == u.base {
+				u.base = root
+			}
+			head = root
+			next, err = t.commit(u.branch, head, &it)
+		}
 		if err != nil {
 			t.failed(subject(&it.change), err)
 			continue
@@ -91,7 +103,7 @@ func (u *unit) run() {
 	}
 	switch {
 	case head == u.base:
-		if err := t.repo.DeleteBranch(t.ctx, u.branch, head); err != nil {
+		if err := t.deleteBranch(u.branch, head); err != nil {
 			t.failed("delete "+u.branch, err)
 		}
 	case t.merge(u.branch, u.base, head, u.what(), at):
@@ -128,10 +140,31 @@ func (p *pruner) add(t *Table, branch string, head vcs.ID) {
 	p.mu.Unlock()
 	for _, b := range old {
 		// Somebody who has moved or deleted the branch meanwhile may keep it so.
-		if err := t.repo.DeleteBranch(t.ctx, b.Name, b.Head); err != nil && !errors.Is(err, vcs.ErrRefMoved) {
+		if err := t.deleteBranch(b.Name, b.Head); err != nil && !errors.Is(err, vcs.ErrRefMoved) {
 			t.failed("prune "+b.Name, err)
 		}
 	}
+}
+
+// deleteBranch deletes a branch that nobody has moved, but for epochs that have
+// begun since.
+func (t *Table) deleteBranch(name string, head vcs.ID) error {
+	err := t.repo.DeleteBranch(t.ctx, name, head)
+	for errors.Is(err, vcs.ErrRefMoved) {
+		root, ok := t.movedByEpoch(name, head)
+		if !ok {
+			break
+		}
+		head = root
+		err = t.repo.DeleteBranch(t.ctx, name, head)
+	}
+	return err
+}
+
+// movedByEpoch returns the head of a branch if it stands for what it was.
+func (t *Table) movedByEpoch(branch string, was vcs.ID) (root vcs.ID, ok bool) {
+	root, err := t.repo.Head(branch)
+	return root, err == nil && t.repo.Store().StandsFor(root, was)
 }
 
 // recover merges the writers' branches that a crash has left unmerged, hands

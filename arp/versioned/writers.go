@@ -122,7 +122,7 @@ func (t *Table) learner(in <-chan item) {
 			if err == nil {
 				head, err = t.commit(name, head, &it)
 			}
-			for try := 0; err != nil && try < 3 && errors.Is(err, vcs.ErrRefMoved); try++ {
+			for try := 0; err != nil && try < 20 && errors.Is(err, vcs.ErrRefMoved); try++ {
 				// somebody else has moved our branch: go on from there
 				if base, err = t.reopen(name); err == nil {
 					head, err = t.commit(name, base, &it)
