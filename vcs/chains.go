@@ -127,7 +127,7 @@ func (s *Store) extendChain(c Chain, ends []moment) error {
 		}
 		when := time.Unix(m.time, 0).UTC()
 		commit := Commit{Tree: m.tree, Author: epochAuthor(s.cfg.Retention.Author, when),
-			Message: fmt.Sprintf("state at %s\n\n%s: %v\n", when.Format("2006-01-02 15:04:05 UTC"), TrailerCommit, m.id)}
+			Message: fmt.Sprintf("state at %s\n\n%s: %v\n", when.Format("2006-01-02 15:04:05 UTC"), TrailerCommit, s.epochs.standsFor(m.id))}
 		commit.Committer = commit.Author
 		if !head.IsZero() {
 			commit.Parents = []ID{head}

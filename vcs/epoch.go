@@ -14,8 +14,8 @@ type Epoch struct {
 	State    EpochState
 	Began    time.Time // time of its newest root; of its oldest commit for the first epoch
 	Ended    time.Time // zero for the current one
-	Commits  int
-	LogBytes int64 // what it takes of the log; 0 when it is no longer there
+	Commits  int       // without roots and carried branches
+	LogBytes int64     // what it takes of the log; 0 when it is no longer there
 	// Roots are the commits that begin the epoch, each with the commit of the
 	// epoch before that it stands for. The first epoch has none.
 	Roots []EpochRoot

@@ -148,7 +148,7 @@ func (s *Store) beginEpoch(p *rootPlan, refs []Ref, carried *carriedRefs) error 
 		}
 		moves = append(moves, s.keptRefs(list)...)
 	}
-	return s.enterEpochs(list, objs, moves, func(g *group) { g.epoch = &epochHead{next.Number, now} })
+	return s.enterEpochs(list, objs, moves, func(g *group) { g.epoch = &epochHead{number: next.Number, began: now} })
 }
 
 // firstTime returns when the first epoch began: the time of its oldest commit,

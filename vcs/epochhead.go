@@ -11,16 +11,19 @@ import (
 type epochHead struct {
 	number int
 	began  time.Time // by the wall clock, in seconds
+	opened extent    // what the roots take, and what is carried over
 }
 
 const epochHeadVersion = 1
 
 // record returns the log record: its lead byte, version, CRC-32C of the rest,
-// number, and time.
+// number, time, commits and bytes of roots and chains.
 func (h *epochHead) record() []byte {
 	b := []byte{recordEpoch, epochHeadVersion, 0, 0, 0, 0}
 	b = binary.AppendUvarint(b, uint64(h.number))
 	b = binary.AppendVarint(b, h.began.Unix())
+	b = binary.AppendUvarint(b, uint64(h.opened.commits))
+	b = binary.AppendUvarint(b, uint64(h.opened.bytes))
 	binary.BigEndian.PutUint32(b[2:], crc32.Checksum(b[6:], castagnoli))
 	return b
 }
@@ -35,8 +38,9 @@ func parseEpochHead(raw []byte) (h epochHead, err error) {
 	}
 	r := byteReader{b: raw[5:]}
 	number, seconds := r.uvarint(), r.varint()
-	if number == 0 || number > 1<<31 || len(r.b) > 0 {
+	commits, bytes := r.uvarint(), r.uvarint()
+	if number == 0 || number > 1<<31 || commits > 1<<31 || bytes > 1<<40 || len(r.b) > 0 {
 		r.fail("head of an epoch out of range")
 	}
-	return epochHead{int(number), time.Unix(seconds, 0).UTC()}, r.err
+	return epochHead{int(number), time.Unix(seconds, 0).UTC(), extent{int64(bytes), int(commits)}}, r.err
 }

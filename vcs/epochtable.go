@@ -214,11 +214,12 @@ func (s *Store) Epochs() []Epoch {
 	return list
 }
 
-// size returns the commits and bytes of a log.
+// size returns the commits of a log, without roots and what was carried over,
+// and its bytes.
 func (l *oplog) size() (commits int, bytes int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return int(l.n), l.bytes
+	return max(0, int(l.n)-l.opened.commits), l.bytes
 }
 
 // Joined reads commits with the epochs joined, as Log does: the root of an epoch
@@ -246,6 +247,29 @@ func (s *Store) StandsFor(root, old ID) bool {
 // ReadJoined is ReadCommit with the epochs joined: the root of an epoch has, as
 // its first parent, the commit that it stands for, while that is in the store.
 func (s *Store) ReadJoined(id ID) (*Commit, error) { return grafted{s}.ReadCommit(id) }
+
+// dropped returns how many epochs have left.
+func (t *epochTable) dropped() (n int) {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	for i := range t.list {
+		if t.list[i].State > EpochLive {
+			n++
+		}
+	}
+	return n
+}
+
+// standsFor returns the commit that a root stands for, through all epochs, and any
+// other commit as it is.
+func (t *epochTable) standsFor(id ID) ID {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	for old, ok := t.olds[id]; ok; old, ok = t.olds[id] {
+		id = old
+	}
+	return id
+}
 
 // grafted reads commits with the epochs joined: roots have the commits that they
 // stand for as parents, while those are here.

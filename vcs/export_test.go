@@ -1,8 +1,13 @@
 package vcs
 
+import "context"
+
 // DropEpoch drops an epoch, as the policy does.
 func DropEpoch(s *Store, number int, reason string) error {
 	s.keeping.Lock()
 	defer s.keeping.Unlock()
-	return s.drop(number, reason)
+	if err := s.drop(number, reason); err != nil {
+		return err
+	}
+	return s.Sync(context.Background())
 }

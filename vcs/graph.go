@@ -3,6 +3,7 @@ package vcs
 import (
 	"bytes"
 	"container/heap"
+	"errors"
 	"slices"
 )
 
@@ -13,11 +14,34 @@ type CommitReader interface {
 
 // IsAncestor reports whether a is b or an ancestor of b, also through the roots
 // of epochs.
-func (s *Store) IsAncestor(a, b ID) (bool, error) { return IsAncestor(grafted{s}, a, b) }
+func (s *Store) IsAncestor(a, b ID) (is bool, err error) {
+	err = s.undropped(func() error {
+		is, err = IsAncestor(grafted{s}, a, b)
+		return err
+	})
+	return is, err
+}
 
 // MergeBases is the function MergeBases over the store, for two commits. A root
 // counts as child of the commit that it stands for, while that is here.
-func (s *Store) MergeBases(a, b ID) ([]ID, error) { return MergeBases(grafted{s}, []ID{a}, []ID{b}) }
+func (s *Store) MergeBases(a, b ID) (bases []ID, err error) {
+	err = s.undropped(func() error {
+		bases, err = MergeBases(grafted{s}, []ID{a}, []ID{b})
+		return err
+	})
+	return bases, err
+}
+
+// undropped does something again that did not find an object because an epoch
+// left meanwhile.
+func (s *Store) undropped(do func() error) error {
+	for {
+		drops := s.epochs.dropped()
+		if err := do(); !errors.Is(err, ErrNotFound) || drops == s.epochs.dropped() {
+			return err
+		}
+	}
+}
 
 // MergeBases returns all lowest common ancestors of two commits, as git
 // merge-base --all, sorted by id.

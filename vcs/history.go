@@ -1,6 +1,7 @@
 package vcs
 
 import (
+	"errors"
 	"fmt"
 	"iter"
 	"slices"
@@ -123,6 +124,7 @@ func (s *Store) walk(from []ID, skip func(ID) (ID, error), visit func(*Commit) (
 	return func(yield func(*Commit, error) bool) {
 		seen := make(map[ID]bool)
 		var q commitQueue
+		drops := s.epochs.dropped()
 		add := func(ids []ID) error {
 			for _, id := range ids {
 				if skip != nil && len(ids) == 1 && q.empty() { // else it would change the order
@@ -136,6 +138,9 @@ func (s *Store) walk(from []ID, skip func(ID) (ID, error), visit func(*Commit) (
 				}
 				seen[id] = true
 				c, err := grafted{s}.ReadCommit(id)
+				if errors.Is(err, ErrNotFound) && drops != s.epochs.dropped() {
+					continue // its epoch has left meanwhile: the history ends before
+				}
 				if err != nil {
 					return err
 				}

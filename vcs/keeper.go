@@ -45,7 +45,7 @@ func (s *Store) checkBound() {
 	var cur, ended, opened extent
 	for i, l := range all {
 		l.mu.Lock()
-		e := extent{l.bytes, int(l.n)}
+		e := extent{l.bytes, max(0, int(l.n)-l.opened.commits)}
 		if i == 0 {
 			cur, opened = e, l.opened
 		} else {
@@ -58,7 +58,7 @@ func (s *Store) checkBound() {
 	}
 	signal(s.due)
 	share := r.share()
-	tight := r.MaxBytes > 0 && cur.bytes-opened.bytes > 2*share.bytes || r.MaxCommits > 0 && cur.commits-opened.commits > 2*share.commits
+	tight := r.MaxBytes > 0 && cur.bytes-opened.bytes > 2*share.bytes || r.MaxCommits > 0 && cur.commits > 2*share.commits+1000
 	if !tight {
 		return
 	}

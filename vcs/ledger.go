@@ -12,12 +12,13 @@ import (
 const maxLedger = 512
 
 // loadEpochs reads the table of epochs from the ledger and from what is here.
-func (s *Store) loadEpochs() error {
+// When the ledger is damaged, the rest can be read all the same.
+func (s *Store) loadEpochs() {
 	t := newEpochTable(s.Head())
 	s.epochs = t
 	list, err := s.readLedger()
 	if err != nil {
-		return err
+		s.cfg.Logger.Error("vcs: the ledger of epochs cannot be read", "err", err)
 	}
 	if s.log != nil {
 		// The log tells which epochs are here, should the ledger not.
@@ -44,7 +45,6 @@ func (s *Store) loadEpochs() error {
 	}
 	t.list = list
 	t.index(s.commitContent)
-	return nil
 }
 
 func (s *Store) commitContent(id ID) ([]byte, error) { return readKind(s, id, KindCommit) }

@@ -130,7 +130,7 @@ func (ls *logs) load(lead byte, raw []byte, records int) {
 			l = newOplog(ls.native)
 			ls.all = append(ls.all, l)
 		}
-		l.epoch, l.began = head.number, head.began
+		l.epoch, l.began, l.opened = head.number, head.began, head.opened
 	} else {
 		err = l.load(raw, records)
 	}
@@ -158,6 +158,11 @@ func (ls *logs) stage(g *group, frozen []stagedState, src groupSource) (*stagedL
 		return st, err
 	}
 	st.opens = l
+	g.epoch.opened.commits = len(st.ids)
+	for _, x := range st.segs {
+		g.epoch.opened.bytes += int64(len(x.raw))
+	}
+	l.opened = g.epoch.opened
 	st.records = slices.Insert(st.records, 0, g.epoch.record())
 	return st, nil
 }
@@ -192,7 +197,6 @@ func (ls *logs) publish(g *group) error {
 	l.mu.Lock()
 	l.records += len(st.records) - st.fold
 	if st.opens != nil {
-		l.opened = extent{l.bytes, int(l.n)}
 		l.adoptHeads()
 	}
 	l.mu.Unlock()

@@ -85,7 +85,12 @@ func (r *Repo[K, V]) retryMerge(ctx context.Context, branch string, opt MergeOpt
 			return MergeResult[K, V]{}, err
 		}
 		head, _ := r.s.Ref(ref)
-		res, w, err := merge(head)
+		var res MergeResult[K, V]
+		var w *scratch
+		err := r.s.undropped(func() (err error) {
+			res, w, err = merge(head)
+			return err
+		})
 		if err != nil || res.Head == head {
 			return res, err
 		}

@@ -100,9 +100,6 @@ func (s *Store) UpdateRefs(ctx context.Context, updates []RefUpdate) error {
 		if err := CheckRefName(u.Name); err != nil {
 			return err
 		}
-		if reserved(u.Name) {
-			return fmt.Errorf("%w: %s", ErrReserved, u.Name)
-		}
 		if seen[u.Name] {
 			return fmt.Errorf("%w: %s is updated twice", ErrBadRefName, u.Name)
 		}
@@ -136,6 +133,9 @@ func (s *Store) publish(ctx context.Context, objs []Object, n *note, updates []R
 		}
 	}
 	for _, u := range updates {
+		if reserved(u.Name) {
+			return fmt.Errorf("%w: %s", ErrReserved, u.Name)
+		}
 		if have := s.refs[u.Name]; have != u.Old {
 			return fmt.Errorf("%w: %s is at %v, not at %v", ErrRefMoved, u.Name, have, u.Old)
 		}

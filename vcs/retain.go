@@ -59,7 +59,7 @@ func (r *Retention) share() extent {
 func (r *Retention) full(now, opened extent, age time.Duration) bool {
 	s := r.share()
 	return r.MaxBytes > 0 && now.bytes >= max(s.bytes, opened.bytes+s.bytes/4) ||
-		r.MaxCommits > 0 && now.commits >= max(s.commits, opened.commits+s.commits/4+1) ||
+		r.MaxCommits > 0 && now.commits >= max(s.commits, 1) ||
 		r.MaxAge > 0 && age >= r.MaxAge/time.Duration(r.Epochs)
 }
 

@@ -153,9 +153,7 @@ func (s *Store) open(ctx context.Context) error {
 		s.countFolders(r.Name, 1)
 	}
 	s.cache.max = s.cfg.CacheBytes
-	if err := s.loadEpochs(); err != nil {
-		return err
-	}
+	s.loadEpochs()
 	s.watchers = make(map[*Watcher]struct{})
 	s.wake = make(chan struct{}, 1)
 	s.urgent = make(chan struct{}, 1)
