@@ -109,6 +109,13 @@ func TestReservedRefs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// A store without epochs may hold those of others.
+	if err := r.Store().UpdateRefs(t.Context(), []vcs.RefUpdate{{Name: "refs/epochs/7", New: id}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Store().EndEpoch(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	for _, ref := range []string{"refs/heads/" + vcs.LedgerBranch, "refs/heads/history/minute", "refs/epochs/1", "refs/replace/" + id.String()} {
 		err := r.Store().UpdateRefs(t.Context(), []vcs.RefUpdate{{Name: ref, New: id}})
 		if err == nil || !strings.Contains(err.Error(), ref) {

@@ -26,6 +26,10 @@ func reserved(name string) bool {
 	return strings.HasPrefix(name, epochPrefix) || strings.HasPrefix(name, replacePrefix) || strings.HasPrefix(name, historyPrefix)
 }
 
+// keepsEpochs reports whether a store has epochs, or will have them by itself.
+// One that has not, a hub say, may hold those refs of others.
+func (s *Store) keepsEpochs() bool { return s.cfg.Retention.bounded() || s.epochs.number() > 1 }
+
 // epochTable knows a store's epochs. It is safe for concurrent use.
 type epochTable struct {
 	head string // full name of the head branch

@@ -42,8 +42,8 @@ var (
 	ErrConfig = errors.New("vcs: bad configuration")
 	// ErrArchiveFull: an Archiver that has no room for an epoch.
 	ErrArchiveFull = errors.New("vcs: no room for the archive")
-	// ErrReserved: a write to a ref that the store keeps by itself: the branches
-	// under history/, refs/epochs/ and refs/replace/.
+	// ErrReserved: a write to a ref that a store with epochs keeps by itself: the
+	// branches under history/, refs/epochs/ and refs/replace/.
 	ErrReserved = errors.New("vcs: the store keeps this ref by itself")
 	// ErrProof: a proof that is malformed, or does not show what it is asked.
 	ErrProof = errors.New("vcs: no proof")

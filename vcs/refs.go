@@ -133,7 +133,7 @@ func (s *Store) publish(ctx context.Context, objs []Object, n *note, updates []R
 		}
 	}
 	for _, u := range updates {
-		if reserved(u.Name) {
+		if reserved(u.Name) && s.keepsEpochs() {
 			return fmt.Errorf("%w: %s", ErrReserved, u.Name)
 		}
 		if have := s.refs[u.Name]; have != u.Old {
