@@ -64,6 +64,7 @@ func (p Policy) Retention(author vcs.Signature, log *slog.Logger) (vcs.Retention
 		r.Archive = &gitremote.RemoteArchive{URL: p.Archive, Logger: log}
 		return r, nil
 	}
+	r.Epochs = p.epochs()
 	a, err := archive.Open(p.Archive, archive.Config{MaxBytes: int64(p.ArchiveBytes), MinFree: int64(p.ArchiveFree), Logger: log})
 	if err != nil {
 		return r, err
@@ -71,6 +72,22 @@ func (p Policy) Retention(author vcs.Signature, log *slog.Logger) (vcs.Retention
 	r.Archive = a
 	return r, nil
 }
+
+// An epoch should take no more than a third of the archive, or the archive could
+// not keep one while the next is written. It takes about twenty times there what
+// it takes in the log: 600 to 860 octets a commit were measured against 30 to 54.
+const archiveShare, archiveFactor = 3, 20
+
+// epochs returns into how many epochs the log is to be cut, 0 for the default.
+func (p Policy) epochs() int {
+	if p.ArchiveBytes == 0 || p.Bytes == 0 {
+		return 0
+	}
+	n := archiveShare * archiveFactor * p.Bytes / p.ArchiveBytes
+	return int(min(max(n, 4), maxEpochs))
+}
+
+const maxEpochs = 64
 
 var scpLike = regexp.MustCompile(`^[^/\\]+@[^/\\]+:`)
 

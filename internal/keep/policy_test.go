@@ -64,6 +64,9 @@ func TestForDisk(t *testing.T) {
 		if used := 6*log + int64(p.ArchiveBytes) + int64(p.ArchiveFree); used > disk {
 			t.Errorf("disk %d: %d would be used", disk, used)
 		}
+		if epoch := log / int64(p.epochs()); 20*epoch > int64(p.ArchiveBytes)/2 {
+			t.Errorf("disk %d: an epoch of %d octets takes too much of an archive of %v", disk, epoch, p.ArchiveBytes)
+		}
 		if err := p.Check(); err != nil || !p.Bounded() {
 			t.Errorf("disk %d: %+v, %v", disk, p, err)
 		}
