@@ -17,7 +17,8 @@ type Epoch struct {
 	Commits  int       // without roots and carried branches
 	LogBytes int64     // what it takes of the log; 0 when it is no longer there
 	// Roots are the commits that begin the epoch, each with the commit of the
-	// epoch before that it stands for. The first epoch has none.
+	// epoch before that it stands for. The first epoch has its oldest commit,
+	// which stands for none, once it has ended and where that can be told.
 	Roots []EpochRoot
 	// Heads are the refs as they were when the epoch ended, sorted by name; the
 	// store's refs for the current one.

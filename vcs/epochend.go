@@ -124,8 +124,13 @@ func (s *Store) beginEpoch(p *rootPlan, refs []Ref, carried *carriedRefs) error 
 			next.Began = c.Time()
 		}
 	}
-	if len(list) == 1 && ended.Began.IsZero() {
-		ended.Began = s.firstTime()
+	if len(list) == 1 {
+		if ended.Began.IsZero() {
+			ended.Began = s.firstTime()
+		}
+		if first, ok := s.firstCommit(); ok {
+			ended.Roots = []EpochRoot{{Ref: s.Head(), Root: first}}
+		}
 	}
 	message := fmt.Sprintf("epoch %d begins\n", next.Number)
 	w := newScratch(s)
@@ -166,6 +171,24 @@ func (s *Store) firstTime() time.Time {
 		return time.Time{}
 	}
 	return time.Unix(v.recs[i].time, 0).UTC()
+}
+
+// firstCommit returns the oldest commit of the first epoch's log, by which clones
+// of that epoch are known when it is long gone.
+func (s *Store) firstCommit() (ID, bool) {
+	if s.log == nil {
+		return ID{}, false
+	}
+	l := s.log.newestFirst()
+	first := l[len(l)-1]
+	first.mu.Lock()
+	defer first.mu.Unlock()
+	v, i, err := first.at(0)
+	if err != nil || v.recs[i].parent != noParent {
+		return ID{}, false
+	}
+	id, err := first.idOf(v, i)
+	return id, err == nil
 }
 
 // mustContent returns the content of an object that is in a scratch.

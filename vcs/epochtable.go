@@ -71,7 +71,9 @@ func (t *epochTable) index(content func(ID) ([]byte, error)) {
 			}
 		}
 		for _, r := range e.Roots {
-			t.stand[r.Old], t.olds[r.Root] = r.Root, r.Old
+			if !r.Old.IsZero() {
+				t.stand[r.Old], t.olds[r.Root] = r.Root, r.Old
+			}
 		}
 		if i == 0 || e.State > EpochLive || t.list[i-1].State != EpochLive {
 			continue

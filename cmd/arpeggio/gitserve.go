@@ -45,6 +45,9 @@ func (c *gitServeCmd) Run(ctx context.Context) (err error) {
 	}
 	defer s.close(&err)
 	cfg := gitserve.Config{Repository: nowRepository{ctx, s.repo}, Prefix: "/" + repoName(c.Repo)}
+	if s.repo.Kind == openrepo.Badger {
+		cfg.Repository = s.Store // in nobody else's hands, and it knows its epochs
+	}
 	if c.WriteToken != "" {
 		if err := s.repo.Writable(); err != nil {
 			return err

@@ -3,7 +3,9 @@ package main
 import (
 	"log/slog"
 	"path/filepath"
+	"time"
 
+	"arpeggio/arp/versioned"
 	"arpeggio/internal/keep"
 	"arpeggio/vcs"
 )
@@ -41,7 +43,13 @@ func storeArchive(dir string) string {
 	return filepath.Clean(dir) + ".archive.git"
 }
 
+// forgetExpired is how long an expired entry stays in the table's branch. A node
+// that comes back after a longer absence brings such an entry back to life.
+const forgetExpired = 90 * 24 * time.Hour
+
 // retention opens the archive and adds what the ARP table knows.
 func retention(p keep.Policy, node string, log *slog.Logger) (vcs.Retention, error) {
-	return p.Retention(vcs.Signature{Name: node, Email: node + "@arpeggio"}, log)
+	r, err := p.Retention(vcs.Signature{Name: node, Email: node + "@arpeggio"}, log)
+	r.Keep = versioned.Keep(forgetExpired, nil)
+	return r, err
 }

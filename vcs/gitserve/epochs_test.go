@@ -412,3 +412,41 @@ func TestFetchOfARoot(t *testing.T) {
 		}
 	})
 }
+
+// TestFetchAfterDropOfAStore: a clone from the middle of a store's first epoch,
+// when that and others have left for good.
+func TestFetchAfterDropOfAStore(t *testing.T) {
+	r := must(vcs.Open(t.Context(), mem.New(), vcs.Config[string, string]{
+		StoreConfig: vcs.StoreConfig{Retention: vcs.Retention{MaxCommits: 60, Chains: []vcs.Chain{}}}}))
+	defer r.Close()
+	n := 0
+	write := func(commits int) {
+		for range commits {
+			n++
+			must(r.Set(t.Context(), "primary", vcstest.Key(n%20), fmt.Sprint(n), vcs.CommitInfo{Message: fmt.Sprint(n)}))
+		}
+		must(r.Store().Collect(t.Context()))
+	}
+	h, url := serve(t, Config{Repository: r.Store()})
+	write(5)
+	dir := cloneAt(t, url, 2)
+	for range 20 {
+		write(10)
+	}
+	if s := r.Store().Stats(); s.Lost < 2 {
+		t.Fatalf("%+v: want epochs dropped", s)
+	}
+	out, ok := git(t, dir, "fetch")
+	if ok {
+		t.Fatalf("git fetch: %s", out)
+	}
+	shell(t, dir, command(t, out))
+	vcstest.Git(t, dir, "pull", "-q", "--ff-only")
+	if got, want := vcstest.Git(t, dir, "rev-parse", "HEAD"), must(r.Head("primary")).String(); got != want {
+		t.Errorf("HEAD is %s, want %s", got, want)
+	}
+	fsck(t, dir)
+	if s := h.Stats(); s.Refused[reasonEpoch] != 1 || s.Failures != 0 {
+		t.Errorf("stats: %+v", s)
+	}
+}
