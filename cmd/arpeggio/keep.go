@@ -17,7 +17,7 @@ type keepFlags struct {
 	KeepFor     keep.Age  `placeholder:"AGE" help:"Keep no history older than this, such as 90d."`
 	KeepCommits int       `placeholder:"N" help:"Keep no more commits than this."`
 	Archive     string    `placeholder:"WHERE" help:"Archive what leaves the history in this directory, or by pushing it to this Git URL; none for nowhere."`
-	ArchiveMax  keep.Size `placeholder:"SIZE" help:"Bound of an archive directory; its oldest parts go first. Default: none."`
+	ArchiveMax  keep.Size `default:"1G" placeholder:"SIZE" help:"Bound of an archive directory; its oldest parts go first (${default}; 0: none)."`
 }
 
 // policy reads the flags. An empty --archive means the given place.
@@ -26,11 +26,11 @@ func (f *keepFlags) policy(archive string) (keep.Policy, error) {
 	if p.Archive == "" {
 		p.Archive = archive
 	}
+	if keep.IsRemote(p.Archive) {
+		p.ArchiveBytes = 0 // the remote looks after its own room
+	}
 	if err := p.Check(); err != nil {
 		return p, usagef("how much to keep: %v", err)
-	}
-	if p.ArchiveBytes > 0 && (p.Archive == "" || p.Archive == keep.NoArchive) {
-		return p, usagef("--archive-max bounds a directory: name it with --archive")
 	}
 	return p, nil
 }

@@ -57,7 +57,7 @@ func (p Policy) Retention(author vcs.Signature, log *slog.Logger) (vcs.Retention
 	if p.Archive == "" || p.Archive == NoArchive {
 		return r, nil
 	}
-	if isRemote(p.Archive) {
+	if IsRemote(p.Archive) {
 		if p.ArchiveBytes > 0 {
 			return r, errors.New("a size bounds an archive in a directory, not one on a remote: leave it to the remote")
 		}
@@ -91,8 +91,8 @@ const maxEpochs = 64
 
 var scpLike = regexp.MustCompile(`^[^/\\]+@[^/\\]+:`)
 
-// isRemote tells a URL, or user@host:path, from a directory.
-func isRemote(s string) bool { return strings.Contains(s, "://") || scpLike.MatchString(s) }
+// IsRemote tells a URL, or user@host:path, from a directory.
+func IsRemote(s string) bool { return strings.Contains(s, "://") || scpLike.MatchString(s) }
 
 // ForDisk divides a disk of some bytes that is the machine's own, beside a
 // memory of some bytes that holds the log, too: the log takes a sixteenth,
