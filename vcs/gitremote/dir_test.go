@@ -263,3 +263,20 @@ func TestBackendCompareAndSwap(t *testing.T) {
 		t.Errorf("created twice: %v", err)
 	}
 }
+
+// Another program that moves a ref has an empty lock file beside it.
+func TestRefsBesideLocks(t *testing.T) {
+	r := newStore(t)
+	write(t, r, "primary", 0, 3)
+	dir := filepath.Join(t.TempDir(), "x.git")
+	snapshot(t, dir, r.Store())
+	for _, name := range []string{"refs/heads/primary.lock", "refs/heads/new.lock", "packed-refs.lock"} {
+		if err := os.WriteFile(filepath.Join(dir, filepath.FromSlash(name)), nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	refs, err := readRefs(dir)
+	if err != nil || len(refs) != 1 || refs[0].Name != "refs/heads/primary" {
+		t.Errorf("refs %v, %v", refs, err)
+	}
+}

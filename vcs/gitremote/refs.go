@@ -11,6 +11,7 @@ import (
 
 	"arpeggio/vcs"
 
+	"github.com/go-git/go-billy/v5"
 	"github.com/go-git/go-billy/v5/osfs"
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/storage/filesystem/dotgit"
@@ -19,7 +20,7 @@ import (
 // readRefs lists the refs of a repository, loose and packed, sorted by name.
 // Symbolic refs are left out.
 func readRefs(dir string) ([]vcs.Ref, error) {
-	list, err := dotgit.New(osfs.New(dir)).Refs()
+	list, err := dotgit.New(noLocks{osfs.New(dir)}).Refs()
 	if err != nil {
 		return nil, fmt.Errorf("gitremote: read the refs of %s: %w", dir, err)
 	}
@@ -32,6 +33,17 @@ func readRefs(dir string) ([]vcs.Ref, error) {
 	}
 	sortRefs(refs)
 	return slices.CompactFunc(refs, func(a, b vcs.Ref) bool { return a.Name == b.Name }), nil
+}
+
+// noLocks hides the lock files of refs from go-git, which would take them for
+// refs, and refuse everything while another program moves one: they are empty
+// then. No ref's name ends like that (git-check-ref-format(1)).
+type noLocks struct{ billy.Filesystem }
+
+// ReadDir implements billy.Dir.
+func (n noLocks) ReadDir(path string) ([]fs.FileInfo, error) {
+	list, err := n.Filesystem.ReadDir(path)
+	return slices.DeleteFunc(list, func(fi fs.FileInfo) bool { return strings.HasSuffix(fi.Name(), ".lock") }), err
 }
 
 func sortRefs(refs []vcs.Ref) {
