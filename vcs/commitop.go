@@ -125,7 +125,7 @@ func (r *Repo[K, V]) prepareWork(ctx context.Context, head ID, ref string, edits
 	}
 	n.tree = w.root.id
 	if !head.IsZero() {
-		n.parents = room(&w.parents, 1)
+		n.parents = room(&w.parents, 1, 16)
 		n.parents[0] = head
 	}
 	if err := r.writeNote(&n, w.time, info, &w.text); err != nil {

@@ -53,7 +53,7 @@ func (s *Store) checkBound() {
 		}
 		l.mu.Unlock()
 	}
-	if !r.full(cur, opened, 0) && !r.over(ended) {
+	if !r.full(cur, opened, 0) && !r.over(ended, opened) {
 		return
 	}
 	signal(s.due)

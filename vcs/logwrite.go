@@ -61,6 +61,7 @@ type stager struct {
 	text    []byte      // room for that
 	parents []logParent // room for records
 	changes []logChange
+	likely  int // the group's notes, about as many as things of each kind
 }
 
 // stage turns a group into records: notes, and commits whose first parent is
@@ -72,6 +73,7 @@ func (l *oplog) stage(g *group, frozen []stagedState, src groupSource, older []*
 	st := &stager{oplog: l, older: older, src: src, out: new(stagedLog), recs: make([]logRecord, 0, len(g.notes)),
 		roots: make(map[uint32]*node), keyNo: make(map[string]uint32), nums: make(map[ID]uint32), covered: make(map[ID]bool)}
 	notes := g.notes
+	st.likely = len(notes)
 	for i := range g.objs {
 		for ; len(notes) > 0 && notes[0].at <= i; notes = notes[1:] {
 			if err := st.note(&notes[0]); err != nil {
@@ -244,7 +246,7 @@ func (st *stager) commit(o Object) error {
 
 // note makes the record of a commit that was made here.
 func (st *stager) note(n *note) error {
-	rec := logRecord{id: n.id, tree: n.tree, time: n.time, who: n.who, parents: room(&st.parents, len(n.parents))}
+	rec := logRecord{id: n.id, tree: n.tree, time: n.time, who: n.who, parents: room(&st.parents, len(n.parents), st.likely)}
 	for i, p := range n.parents {
 		num, ok, err := st.number(p)
 		if err != nil {
@@ -260,10 +262,12 @@ func (st *stager) note(n *note) error {
 	return nil
 }
 
-// room takes n zero values off a slice, which is made anew when it is too short.
-func room[T any](free *[]T, n int) []T {
+// room takes n zero values off a slice. When that is too short it is made anew,
+// with room for as many as are likely to follow, 256 at most: what is taken stays
+// in memory with all of it.
+func room[T any](free *[]T, n, follow int) []T {
 	if len(*free) < n {
-		*free = make([]T, max(n, 256))
+		*free = make([]T, max(n, min(follow, 256)))
 	}
 	out := (*free)[:n:n]
 	*free = (*free)[n:]
@@ -304,7 +308,7 @@ func (st *stager) texts(rec *logRecord, message string, changes []leafChange) {
 		ctx.message = st.messages.prev
 	}
 	ctx.self = false
-	rec.changes = room(&st.changes, len(changes))
+	rec.changes = room(&st.changes, len(changes), st.likely)
 	for i := range changes {
 		x, out := &changes[i], &rec.changes[i]
 		out.key = st.keyOf(x.path)

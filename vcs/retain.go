@@ -64,10 +64,11 @@ func (r *Retention) full(now, opened extent, age time.Duration) bool {
 }
 
 // over reports whether ended epochs take more than the bound leaves them beside
-// the current one.
-func (r *Retention) over(ended extent) bool {
+// the current one, which may grow until it is full.
+func (r *Retention) over(ended, opened extent) bool {
 	s := r.share()
-	return r.MaxBytes > 0 && ended.bytes > r.MaxBytes-s.bytes || r.MaxCommits > 0 && ended.commits > r.MaxCommits-s.commits
+	bytes, commits := max(s.bytes, opened.bytes+s.bytes/4), max(s.commits, opened.commits+s.commits/4+1)
+	return r.MaxBytes > 0 && ended.bytes > max(0, r.MaxBytes-bytes) || r.MaxCommits > 0 && ended.commits > max(0, r.MaxCommits-commits)
 }
 
 // Collect applies the policy of StoreConfig.Retention now, as the store does by
@@ -101,11 +102,11 @@ func (s *Store) collectNow(ctx context.Context, rep *CollectReport) error {
 		}
 		if did {
 			rep.Ended = number
-			ended = ended.plus(cur)
 			// What is to be read from the log has to be there.
 			if err := s.Sync(ctx); err != nil {
 				return err
 			}
+			_, ended, opened, _ = s.extents()
 		}
 	}
 	// Those that will not go at once are put away, oldest first.
@@ -115,7 +116,7 @@ func (s *Store) collectNow(ctx context.Context, rep *CollectReport) error {
 		if !ok {
 			break
 		}
-		over := r.over(ended)
+		over := r.over(ended, opened)
 		if !over && !(r.MaxAge > 0 && time.Since(oldest.Ended) > r.MaxAge) {
 			break
 		}

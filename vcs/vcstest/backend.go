@@ -89,7 +89,7 @@ func testDropReopen(t *testing.T, open func(t *testing.T, closed vcs.Backend) vc
 		if err := b.Close(); err != nil {
 			t.Fatal(err)
 		}
-		t.Skip("the backend keeps no log")
+		return // there are no records to drop
 	}
 	var m model
 	for i := range 40 {

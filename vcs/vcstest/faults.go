@@ -56,7 +56,7 @@ func testFaultyLog(t *testing.T, f *Faulty) {
 		if err := f.Close(); err != nil {
 			t.Error(err)
 		}
-		t.Skip("the backend keeps no log")
+		return // there is none that could fail
 	}
 	apply := func(rec string) {
 		if err := f.Apply(t.Context(), &vcs.Batch{Log: [][]byte{[]byte(rec)}}); err != nil {
