@@ -134,16 +134,19 @@ func (l *longRun) rejoin(ctx context.Context) (compared int, joined string, err 
 	if _, err := git(ctx, "", "init", "-q", "--bare", "--initial-branch="+branch, joined); err != nil {
 		return 0, "", err
 	}
+	srv := httptest.NewServer(gitserve.New(gitserve.Config{Repository: l.Store(), Logger: slog.New(slog.NewTextHandler(os.Stderr, nil))}))
+	defer srv.Close()
+	// The store comes first: it would tell who has the archive how to join the two.
+	if _, err := git(ctx, joined, "fetch", "-q", "--no-tags", srv.URL, "+refs/*:refs/*"); err != nil {
+		return 0, "", err
+	}
 	alternates := filepath.Join(joined, "objects", "info", "alternates")
 	if err := os.WriteFile(alternates, []byte(filepath.Join(l.archives.Path(), "objects")+"\n"), 0o666); err != nil {
 		return 0, "", err
 	}
-	srv := httptest.NewServer(gitserve.New(gitserve.Config{Repository: l.Store(), Logger: slog.New(slog.NewTextHandler(os.Stderr, nil))}))
-	defer srv.Close()
-	for _, from := range []string{l.archives.Path(), srv.URL} {
-		if _, err := git(ctx, joined, "fetch", "-q", "--no-tags", from, "+refs/*:refs/*"); err != nil {
-			return 0, "", err
-		}
+	// The archive has a branch history/epochs of an earlier time.
+	if _, err := git(ctx, joined, "fetch", "-q", "--no-tags", l.archives.Path(), "+refs/epochs*:refs/epochs*", "+refs/replace/*:refs/replace/*"); err != nil {
+		return 0, "", err
 	}
 	roots, lost, gone := make(map[string]bool), 0, false
 	have, err := git(ctx, joined, "for-each-ref", "--format=%(refname:lstrip=2)", "refs/replace/")
@@ -158,6 +161,9 @@ func (l *longRun) rejoin(ctx context.Context) (compared int, joined string, err 
 			lost += e.Commits
 		}
 		for _, r := range e.Roots {
+			if r.Old.IsZero() {
+				continue // the first commit of all
+			}
 			roots[r.Root.String()] = true
 			if i == 0 || epochs[i-1].State == vcs.EpochLost || slices.Contains(replaced, r.Root.String()) || r.Ref != vcs.BranchRef(branch) {
 				continue
