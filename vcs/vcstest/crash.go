@@ -148,7 +148,10 @@ func (c Crash) record(t *testing.T) *crashRun {
 	run := &crashRun{at: make(map[string]int), commits: map[vcs.ID]bool{{}: true}}
 	var files Files
 	rec := &recorder{Backend: b, refs: make(map[string]vcs.ID)}
+	var mu sync.Mutex // the store applies in a goroutine of its own
 	rec.after = func() {
+		mu.Lock()
+		defer mu.Unlock()
 		if files, err = ReadFiles(dir, files); err != nil {
 			t.Error(err)
 		}
@@ -161,9 +164,12 @@ func (c Crash) record(t *testing.T) *crashRun {
 	rec.after()
 	r := openRepo(t, rec)
 	for seed := range uint64(c.Groups) {
-		for _, id := range RandomHistory(t, r, HistoryConfig{Seed: seed, Steps: 1 + int(seed%4), Keys: 60}) {
+		ids := RandomHistory(t, r, HistoryConfig{Seed: seed, Steps: 1 + int(seed%4), Keys: 60})
+		mu.Lock()
+		for _, id := range ids {
 			run.commits[id] = true
 		}
+		mu.Unlock()
 		c.decorate(t, r, int(seed))
 		if err := r.Sync(context.Background()); err != nil {
 			t.Fatal(err)
