@@ -152,6 +152,7 @@ func fillDisk(dir string) error {
 			return fmt.Errorf("after a drop: %w", err)
 		}
 	}
+	rest(store) // the drop makes for compactions
 	if err := fill(ballast); err != nil {
 		return err
 	}
