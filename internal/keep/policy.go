@@ -83,8 +83,11 @@ func (p Policy) epochs() int {
 	if p.ArchiveBytes == 0 || p.Bytes == 0 {
 		return 0
 	}
-	n := archiveShare * archiveFactor * p.Bytes / p.ArchiveBytes
-	return int(min(max(n, 4), maxEpochs))
+	n := int(min(max(archiveShare*archiveFactor*p.Bytes/p.ArchiveBytes, 4), maxEpochs))
+	if p.Commits > 0 { // no epochs of a handful
+		n = min(n, max(4, p.Commits/1000))
+	}
+	return n
 }
 
 const maxEpochs = 64

@@ -67,6 +67,9 @@ func TestForDisk(t *testing.T) {
 		if epoch := log / int64(p.epochs()); 20*epoch > int64(p.ArchiveBytes)/2 {
 			t.Errorf("disk %d: an epoch of %d octets takes too much of an archive of %v", disk, epoch, p.ArchiveBytes)
 		}
+		if p.Commits = 60; p.epochs() != 4 {
+			t.Errorf("60 commits are cut into %d epochs", p.epochs())
+		}
 		if err := p.Check(); err != nil || !p.Bounded() {
 			t.Errorf("disk %d: %+v, %v", disk, p, err)
 		}
