@@ -43,6 +43,14 @@ type noLocks struct{ billy.Filesystem }
 // ReadDir implements billy.Dir.
 func (n noLocks) ReadDir(path string) ([]fs.FileInfo, error) {
 	list, err := n.Filesystem.ReadDir(path)
+	// A lock that goes while it is looked at makes the whole folder look missing,
+	// and its refs with it.
+	for try := 0; try < 100 && errors.Is(err, fs.ErrNotExist); try++ {
+		if _, serr := n.Filesystem.Stat(path); serr != nil {
+			break // it is
+		}
+		list, err = n.Filesystem.ReadDir(path)
+	}
 	return slices.DeleteFunc(list, func(fi fs.FileInfo) bool { return strings.HasSuffix(fi.Name(), ".lock") }), err
 }
 
