@@ -66,7 +66,8 @@ func fillDisk(dir string) error {
 	}
 	ctx := context.Background()
 	store, ballast := filepath.Join(dir, "store"), filepath.Join(dir, "ballast")
-	open := func() (*badger.Backend, error) { return badger.Open(ctx, store, badger.Config{}) }
+	// What is left free is enough for a Close, which flushes, at any time.
+	open := func() (*badger.Backend, error) { return badger.Open(ctx, store, badger.Config{MinFree: 28 << 20}) }
 	b, err := open()
 	if err != nil {
 		return err
