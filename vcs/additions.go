@@ -61,9 +61,12 @@ func (s *Store) Additions(ctx context.Context, tips, known []ID, progress func(c
 	}
 	a := new(Additions)
 	tips, known = a.joinEpochs(s.epochs.grafts(), tips, known)
-	if saved, err := s.log.haveAll(tips); err != nil {
+	saved, err := s.log.haveAll(tips)
+	if err != nil {
 		return nil, err
-	} else if !saved {
+	}
+	// Of the known commits only those count that a log has.
+	if !saved || slices.ContainsFunc(known, s.isUnsaved) {
 		if err := s.Sync(ctx); err != nil {
 			return nil, fmt.Errorf("vcs: additions: %w: %w", errors.ErrUnsupported, err)
 		}

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"strconv"
 	"testing"
+	"time"
 
 	"arpeggio/vcs"
 	"arpeggio/vcs/mem"
@@ -170,6 +171,31 @@ func TestAdditionsAcrossEpochs(t *testing.T) {
 	}
 	if skipped > 8 {
 		t.Errorf("%d of 16 walks are not supported", skipped)
+	}
+}
+
+// TestAdditionsKnownUnsaved: a known commit counts before it is saved, and nobody
+// waits for one that the store does not have.
+func TestAdditionsKnownUnsaved(t *testing.T) {
+	f := vcstest.NewFaulty(mem.New()).KeepLog()
+	r := reopen(t, nil, f)
+	defer r.Close()
+	old := must(r.Set(t.Context(), "primary", "k", "1", vcs.CommitInfo{}))(t)
+	if err := r.Sync(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	release := f.Hold()
+	defer release()
+	known := must(r.Set(t.Context(), "primary", "k", "2", vcs.CommitInfo{}))(t)
+	s := r.Store()
+	soon, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if a := must(s.Additions(soon, []vcs.ID{old}, []vcs.ID{{1}}, nil))(t); a.Commits() != 1 {
+		t.Errorf("%d commits for somebody who has none, want 1", a.Commits())
+	}
+	time.AfterFunc(50*time.Millisecond, release)
+	if a := must(s.Additions(t.Context(), []vcs.ID{old}, []vcs.ID{known}, nil))(t); a.Commits() != 0 {
+		t.Errorf("%d commits for somebody who has a child of the tip, want none", a.Commits())
 	}
 }
 

@@ -126,6 +126,15 @@ func (s *Store) unsavedCommit(id ID) (*note, bool) {
 	return nil, false
 }
 
+// isUnsaved reports whether a commit waits to be saved.
+func (s *Store) isUnsaved(id ID) bool {
+	if _, ok := s.unsavedCommit(id); ok {
+		return true
+	}
+	_, ok := s.queued(id)
+	return ok
+}
+
 // makeUnsaved makes the trees of all notes.
 func (s *Store) makeUnsaved() error {
 	groups := s.unsavedNotes()
