@@ -100,7 +100,7 @@ func (c *bisectCmd) report(s *session, b *history.Bisection, verdict string, id 
 	case verdict == "first bad":
 		s.out.Printf("%v is the first bad commit\n%s\n", id, strings.Join(s.full(at, nil), "\n"))
 	default:
-		s.out.Printf("%-4s %s (%d candidates)\n", verdict, s.line(at, nil), b.Left())
+		s.out.Printf("%-4s %s (%s)\n", verdict, s.line(at, nil), count(b.Left(), "candidate"))
 	}
 	return s.out.Flush()
 }

@@ -53,8 +53,8 @@ func (c *branchCmd) Run(ctx context.Context) (err error) {
 	if c.Delete {
 		return c.remove(ctx, s, repo)
 	}
-	if err := vcs.CheckRefName(vcs.BranchRef(c.Name)); err != nil {
-		return usageError{err}
+	if err := checkBranchName(c.Name); err != nil {
+		return err
 	}
 	r, err := s.Resolve(c.Rev)
 	if err != nil {
@@ -67,6 +67,24 @@ func (c *branchCmd) Run(ctx context.Context) (err error) {
 		return err
 	}
 	return s.wrote(ctx, c.JSON, writeJSON{Did: "created", Branch: c.Name, Commit: r.Commit.ID.String()}, "%s is at %v", c.Name, r.Commit.ID.Short())
+}
+
+// checkBranchName refuses names that git refuses, and those that would be taken
+// for something else.
+func checkBranchName(name string) error {
+	err := vcs.CheckRefName(vcs.BranchRef(name))
+	switch {
+	case err != nil:
+		return usageError{err}
+	case name == "HEAD" || name == "@":
+		return usagef("a branch cannot be called %s: that is the branch that is checked out", name)
+	case strings.HasPrefix(name, "refs/"):
+		short := history.ShortRef(name)
+		return withHint(usagef("%s is a whole name, want that of a branch", name), "arpeggio branch %s", short)
+	case strings.HasPrefix(name, "history/"):
+		return usagef("branches below history/ are kept by the store itself: choose another name")
+	}
+	return nil
 }
 
 // writeJSON says what a writing command did, for programs.

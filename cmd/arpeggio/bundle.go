@@ -3,8 +3,10 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -52,6 +54,9 @@ func (c *bundleCmd) Run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	if err := s.anythingNew(refs, needs); err != nil {
+		return err
+	}
 	write := func(w io.Writer) error { return packfile.WriteBundle(ctx, w, s.Store, refs, needs) }
 	if c.Out == "-" {
 		if s.out.IsTerminal() {
@@ -67,7 +72,7 @@ func (c *bundleCmd) Run(ctx context.Context) (err error) {
 		return err
 	}
 	if !c.JSON {
-		s.out.Printf("%s: %d refs, %d octets\n", c.Out, len(refs), size)
+		s.out.Printf("%s: %s, %d octets\n", c.Out, count(len(refs), "ref"), size)
 		return nil
 	}
 	j := bundleJSON{File: c.Out, Bytes: size, Refs: make(map[string]string)}
@@ -125,6 +130,26 @@ func (c *bundleCmd) contents(s *session) (refs []vcs.Ref, needs []vcs.ID, err er
 	return refs, needs, nil
 }
 
+// anythingNew refuses a bundle that tells its receiver nothing, as git does.
+func (s *session) anythingNew(refs []vcs.Ref, needs []vcs.ID) error {
+	for _, r := range refs {
+		tip, err := vcs.PeelCommit(s.Store, r.Target)
+		if err != nil || tip != r.Target { // a tag is something, too
+			return nil
+		}
+		known := false
+		for _, id := range needs {
+			if known, err = s.Store.IsAncestor(tip, id); known || err != nil {
+				break
+			}
+		}
+		if !known || err != nil {
+			return err
+		}
+	}
+	return errors.New("the bundle would be empty: what it leaves out is all that its branches hold")
+}
+
 // ref finds the branch or tag of a name: a bundle holds names, not bare commits.
 func (s *session) ref(name string) (vcs.Ref, error) {
 	if name == "" || name == "HEAD" {
@@ -146,7 +171,10 @@ func (s *session) ref(name string) (vcs.Ref, error) {
 func writeWhole(name string, write func(io.Writer) error) (size int64, err error) {
 	f, err := os.CreateTemp(filepath.Dir(name), ".bundle-*")
 	if err != nil {
-		return 0, err
+		if pathErr, ok := errors.AsType[*fs.PathError](err); ok {
+			err = pathErr.Err // without the temporary name
+		}
+		return 0, fmt.Errorf("%s cannot be made in %s: %w", filepath.Base(name), filepath.Dir(name), err)
 	}
 	defer os.Remove(f.Name())
 	defer f.Close()

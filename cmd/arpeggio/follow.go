@@ -43,8 +43,8 @@ func (c *followCmd) Run(ctx context.Context) (err error) {
 	defer s.close(&err)
 	switch {
 	case s.repo.Kind == openrepo.Badger:
-		return withHint(fmt.Errorf("%s is a store that only one program can have open: while this one has, nothing comes", s.repo.Location),
-			"follow the program that keeps it: --repo http://…/arp.git, or what its --snapshot writes")
+		return withHint(fmt.Errorf("no program writes to %s now: nothing comes", s.repo.Location),
+			"start the one that keeps its history there, then follow it; arpeggio log prints what is there")
 	case s.repo.Kind == openrepo.Disk || c.Offline:
 		return usagef("nothing comes to %s: follow a directory or a URL", s.repo.Location)
 	}

@@ -183,6 +183,6 @@ func (s *session) repack(json, prune bool) error {
 		s.out.JSON(repackJSON{rep.Packs, rep.PacksBefore, rep.Bytes, rep.BytesBefore})
 		return nil
 	}
-	s.out.Printf("%d packs, %v (before: %d, %v)\n", rep.Packs, keep.Size(rep.Bytes), rep.PacksBefore, keep.Size(rep.BytesBefore))
+	s.out.Printf("%s, %v (before: %d, %v)\n", count(rep.Packs, "pack"), keep.Size(rep.Bytes), rep.PacksBefore, keep.Size(rep.BytesBefore))
 	return nil
 }

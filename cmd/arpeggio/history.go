@@ -73,8 +73,12 @@ type session struct {
 
 // open opens the repository. Whoever opens closes.
 func (f *repoFlags) open(ctx context.Context, p printFlags) (*session, error) {
+	return f.openTo(ctx, p, false)
+}
+
+func (f *repoFlags) openTo(ctx context.Context, p printFlags, write bool) (*session, error) {
 	repo, err := openrepo.Open(ctx, f.Repo, openrepo.Options{
-		Offline: f.Offline, Retention: f.retention,
+		Offline: f.Offline, Retention: f.retention, Write: write,
 		Export: func(ctx context.Context, disk, dir string) error {
 			_, err := exportFromDisk(ctx, f.Image, disk, dir)
 			return err
@@ -83,6 +87,8 @@ func (f *repoFlags) open(ctx context.Context, p printFlags) (*session, error) {
 	switch {
 	case errors.Is(err, openrepo.ErrNoRepository) && f.Repo == ".":
 		return nil, withHint(err, "name one with --repo, or in ARPEGGIO_REPO: a directory, a URL such as http://127.0.0.1:8081/arp.git, or a data disk")
+	case errors.Is(err, badger.ErrLocked) && write:
+		return nil, withHint(err, "or work on a copy: arpeggio snapshot --repo %s --out DIR", f.Repo)
 	case errors.Is(err, badger.ErrLocked):
 		return nil, withHint(err, "a program that is running keeps its history there: ask it, with --repo http://…/arp.git, or read what its --snapshot writes")
 	case err != nil:
@@ -108,7 +114,7 @@ func (s *session) close(err *error) {
 
 // writable is open for commands that write.
 func (f *repoFlags) writable(ctx context.Context, p printFlags) (*session, error) {
-	s, err := f.open(ctx, p)
+	s, err := f.openTo(ctx, p, true)
 	if err != nil {
 		return nil, err
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"arpeggio/internal/appliance"
+	"arpeggio/internal/openrepo"
 	"arpeggio/site"
 	"arpeggio/stack/capture"
 	"arpeggio/stack/ethernet"
@@ -94,6 +95,14 @@ func (c *serveCmd) Run(ctx context.Context) error {
 	a, err := appliance.Start(ctx, cfg)
 	if err != nil {
 		return err
+	}
+	if c.Repo != "" {
+		stop, err := openrepo.ServeLive(c.Repo, a.Store())
+		if err != nil {
+			log.Warn("other programs cannot read the store while this one runs", "err", err)
+		} else {
+			defer stop()
+		}
 	}
 	c.announce(a)
 	select {

@@ -129,12 +129,13 @@ type atCmd struct {
 func (*atCmd) Help() string {
 	return `What was known at a time: the commit that held then on HEAD's branch, and its
 ARP table, or the files that are named. A time of day is the last one that has
-passed. Exit codes: 0 ok, 1 failure, 2 usage.
+passed; one of several words needs no quotes here. Exit codes: 0 ok, 1 failure,
+2 usage.
 
 Examples:
 
   arpeggio at --repo arp.git 12:03 10.9.0.7
-  arpeggio at --repo arp.git "yesterday 18:00"`
+  arpeggio at --repo arp.git yesterday 18:00`
 }
 
 func (c *atCmd) Run(ctx context.Context) (err error) {
@@ -143,7 +144,8 @@ func (c *atCmd) Run(ctx context.Context) (err error) {
 		return err
 	}
 	defer s.close(&err)
-	r, err := s.Resolve(c.Time)
+	at, args := unquoted(c.Time, c.Args, s.Now)
+	r, err := s.Resolve(at)
 	if err != nil {
 		return err
 	}
@@ -151,15 +153,18 @@ func (c *atCmd) Run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	var specs []history.Spec
+	for _, a := range args {
+		specs = append(specs, history.ParseSpec(a))
+		if _, err := history.Require(s.Store, r.Commit, specs[len(specs)-1:]); err != nil {
+			return err
+		}
+	}
 	s.out.Page()
 	if c.JSON {
 		s.out.JSON(toJSON(r.Commit, s.heads()[r.Commit.ID]))
 	} else {
 		s.out.Printf("%s\n\n", s.line(r.Commit, s.heads()[r.Commit.ID]))
-	}
-	var specs []history.Spec
-	for _, a := range c.Args {
-		specs = append(specs, history.ParseSpec(a))
 	}
 	switch {
 	case len(specs) > 0 && is:
@@ -170,6 +175,18 @@ func (c *atCmd) Run(ctx context.Context) (err error) {
 		return s.table(r.Commit, false)
 	}
 	return s.showFiles(r.Commit, []history.Spec{{}})
+}
+
+// unquoted puts a time together that was written as two words or three, such as
+// 5m ago and yesterday 12:03.
+func unquoted(at string, args []string, now time.Time) (string, []string) {
+	for n := min(len(args), 2); n > 0; n-- {
+		joined := strings.Join(append([]string{at}, args[:n]...), " ")
+		if _, ok := history.ParseTime(joined, now); ok {
+			return joined, args[n:]
+		}
+	}
+	return at, args
 }
 
 // entries prints the entries that are named, expired ones too, and other files

@@ -14,6 +14,14 @@ func note(format string, args ...any) {
 	fmt.Fprintf(os.Stderr, "arpeggio: "+format+"\n", args...)
 }
 
+// count writes a number of things.
+func count(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
+}
+
 // impatience is how long after the first Ctrl-C a second one is heard. One that
 // comes earlier is an echo: timeout and shells signal both a program and its
 // group.

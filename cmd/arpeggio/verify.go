@@ -67,7 +67,8 @@ func (c *verifyCmd) Run(ctx context.Context) (err error) {
 	if c.JSON {
 		s.out.JSON(verifyJSON{rep.OK(), rep.Refs, rep.Commits, rep.Trees, rep.Blobs, len(rep.Problems)})
 	} else {
-		s.out.Printf("%d refs, %d commits, %d trees, %d blobs checked, %d problems\n", rep.Refs, rep.Commits, rep.Trees, rep.Blobs, len(rep.Problems))
+		s.out.Printf("%s, %s, %s, %s checked, %s\n", count(rep.Refs, "ref"), count(rep.Commits, "commit"),
+			count(rep.Trees, "tree"), count(rep.Blobs, "blob"), count(len(rep.Problems), "problem"))
 	}
 	if !rep.OK() {
 		return exitError{nil, 1}

@@ -164,11 +164,22 @@ func (r *Resolver) base(name string) (vcs.ID, error) {
 			return vcs.ID{}, fmt.Errorf("%w: %s begins the ids of %d commits: %s", ErrAmbiguous, name, len(found), r.describe(found))
 		}
 	}
+	switch {
+	case isShortID(name):
+		return vcs.ID{}, fmt.Errorf("%w revision %q: an id can be abbreviated to four digits, not to fewer", ErrUnknown, name)
+	case strings.Contains(name, ":"): // no ref has one
+		return vcs.ID{}, fmt.Errorf("%w revision or time %q: write times such as 12:03, yesterday 12:03, 5m ago", ErrUnknown, name)
+	}
 	near := ""
 	if n := nearest(name, r.names()); len(n) > 0 {
 		near = "; nearest: " + strings.Join(n, ", ")
 	}
 	return vcs.ID{}, fmt.Errorf("%w revision %q%s", ErrUnknown, name, near)
+}
+
+// isShortID reports whether s may be meant as an id and is too short for one.
+func isShortID(s string) bool {
+	return len(s) < 4 && strings.ContainsAny(s, "0123456789") && strings.Trim(s, "0123456789abcdefABCDEF") == ""
 }
 
 // isPrefix reports whether s may be an abbreviated id: four digits or more.

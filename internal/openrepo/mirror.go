@@ -51,6 +51,7 @@ func slug(name string) string {
 // openURL brings the mirror up to date and opens it.
 func (r *Repo) openURL(ctx context.Context) error {
 	r.Kind = URL
+	r.source = source{r.Location, r.opt.Fetch}
 	dir, err := r.mirror(withoutSecret(r.Location))
 	if err != nil {
 		return err
@@ -67,8 +68,8 @@ func (r *Repo) openURL(ctx context.Context) error {
 }
 
 func (r *Repo) fetch(ctx context.Context, dir string) error {
-	_, err := gitremote.Fetch(ctx, r.Location, dir, r.opt.Fetch)
-	if errors.Is(err, gitremote.ErrUnreachable) {
+	_, err := gitremote.Fetch(ctx, r.source.url, dir, r.source.opt)
+	if errors.Is(err, gitremote.ErrUnreachable) && r.Kind == URL {
 		if _, serr := os.Stat(filepath.Join(dir, "HEAD")); serr == nil {
 			return fmt.Errorf("%w; --offline uses what was fetched before", err)
 		}

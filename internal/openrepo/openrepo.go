@@ -3,6 +3,8 @@
 // serve --repo makes it; an http, https, ssh or file URL; the data disk of a
 // machine that is off.
 //
+// A badger store that another program has open is read through that program.
+//
 // What is not a local store is mirrored into the user's cache directory and
 // read there: a URL incrementally on each Open, a disk when it has changed.
 package openrepo
@@ -41,6 +43,7 @@ const (
 	Badger               // a store of this program
 	URL                  // a mirror of a remote
 	Disk                 // a copy of what a data disk holds
+	Live                 // a mirror of a store that another program has open
 )
 
 // Options tunes Open. The zero value works, but opens no disks.
@@ -55,6 +58,9 @@ type Options struct {
 	// Export writes what a data disk holds into a bare Git directory, which it
 	// makes.
 	Export func(ctx context.Context, disk, dir string) error
+	// Write refuses to open a mirror of a store that another program has open:
+	// the error then is badger's.
+	Write bool
 	// Retention bounds the history of a repository that is written.
 	Retention vcs.Retention
 	// Logger hears what opening a badger store found; nil discards.
@@ -70,8 +76,16 @@ type Repo struct {
 	Detached vcs.ID
 
 	opt    Options
+	source source         // of a mirror
 	dir    *gitremote.Dir // nil for Badger
 	badger *badger.Backend
+	stop   func() // ends serving it to other programs; may be nil
+}
+
+// source is where a mirror is fetched from.
+type source struct {
+	url string
+	opt gitremote.RemoteOptions
 }
 
 // Open opens a repository. Errors name the place and the remedy.
@@ -112,13 +126,11 @@ func isURL(s string) bool {
 
 func (r *Repo) openDirectory(ctx context.Context) error {
 	if _, err := os.Stat(filepath.Join(r.Location, "MANIFEST")); err == nil {
-		r.Kind = Badger
-		b, err := badger.Open(ctx, r.Location, badger.Config{Logger: r.opt.Logger})
-		if err != nil {
-			return err
+		err := r.openBadger(ctx)
+		if errors.Is(err, badger.ErrLocked) && !r.opt.Write {
+			err = r.openLive(ctx, err)
 		}
-		r.badger = b
-		return r.openStore(ctx, b, "")
+		return err
 	}
 	dir, head, err := gitDirectory(r.Location)
 	if err != nil {
@@ -180,6 +192,8 @@ func (r *Repo) Writable() error {
 		remedy = "it is a mirror of a remote: take a copy with arpeggio snapshot --repo URL --out DIR and work on that"
 	case Disk:
 		remedy = "it is the disk of a machine: take a copy with arpeggio snapshot --disk FILE --out DIR and work on that"
+	case Live:
+		remedy = "another program has it open: stop that first"
 	}
 	return fmt.Errorf("%s %w; %s", r.Location, ErrReadOnly, remedy)
 }
@@ -194,13 +208,13 @@ func (r *Repo) Problems() []vcs.Problem {
 }
 
 // Current returns the refs as they are now: it reads a Git directory again and
-// fetches from a URL. Their objects can be read through the Store, whose own
+// fetches from a URL or from the program that has a store open. Their objects can be read through the Store, whose own
 // refs stay those of Open. A badger store is in nobody else's hands meanwhile.
 func (r *Repo) Current(ctx context.Context) ([]vcs.Ref, error) {
 	if r.dir == nil {
 		return r.Store.Refs()
 	}
-	if r.Kind == URL && !r.opt.Offline {
+	if (r.Kind == URL || r.Kind == Live) && !r.opt.Offline {
 		if err := r.fetch(ctx, r.dir.Path()); err != nil {
 			return nil, err
 		}
@@ -209,4 +223,9 @@ func (r *Repo) Current(ctx context.Context) ([]vcs.Ref, error) {
 }
 
 // Close saves what was written and closes the repository.
-func (r *Repo) Close() error { return r.Store.Close() }
+func (r *Repo) Close() error {
+	if r.stop != nil {
+		r.stop()
+	}
+	return r.Store.Close()
+}

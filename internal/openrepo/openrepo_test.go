@@ -106,8 +106,9 @@ func TestBadgerStores(t *testing.T) {
 		}
 		return b
 	}
+	opt := Options{CacheDir: t.TempDir()}
 	repo := store(t, open())
-	if _, err := Open(t.Context(), dir, Options{}); !errors.Is(err, badger.ErrLocked) {
+	if _, err := Open(t.Context(), dir, opt); !errors.Is(err, badger.ErrLocked) {
 		t.Errorf("a store in use: %v", err)
 	}
 	if err := repo.Close(); err != nil {
@@ -119,6 +120,57 @@ func TestBadgerStores(t *testing.T) {
 	}
 	if refs, err := r.Current(t.Context()); err != nil || len(refs) != 1 {
 		t.Errorf("%v, %v", refs, err)
+	}
+}
+
+// A store that another program has open is read through that program, and is
+// its own to write.
+func TestStoresInUse(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "store")
+	b, err := badger.Open(t.Context(), dir, badger.Config{MinFree: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	repo := store(t, b)
+	stop, err := ServeLive(dir, repo.Store())
+	if err != nil {
+		t.Fatal(err)
+	}
+	opt := Options{CacheDir: t.TempDir()}
+	r := mustOpen(t, dir, opt)
+	if err := r.Writable(); r.Kind != Live || head(t, r) != "first" || !errors.Is(err, ErrReadOnly) || !strings.Contains(err.Error(), "another program has it open") {
+		t.Errorf("%+v: %v", r, err)
+	}
+	id := add(t, repo, "second")
+	if refs, err := r.Current(t.Context()); err != nil || refs[0].Target != id {
+		t.Errorf("%v, %v", refs, err)
+	}
+	if got := head(t, mustOpen(t, dir, opt)); got != "second" {
+		t.Errorf("opened again it is %s", got)
+	}
+	write := opt
+	write.Write = true
+	if _, err := Open(t.Context(), dir, write); !errors.Is(err, badger.ErrLocked) {
+		t.Errorf("to write: %v", err)
+	}
+
+	// When the program has ended, be it by a kill, the store is opened; and
+	// whoever has opened it serves it again.
+	stop()
+	if _, err := r.Current(t.Context()); !errors.Is(err, gitremote.ErrUnreachable) {
+		t.Errorf("of a program that has ended: %v", err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, liveName), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		time.Sleep(3 * liveLook)
+		repo.Close()
+	}()
+	first := mustOpen(t, dir, opt)
+	second := mustOpen(t, dir, opt)
+	if first.Kind != Badger || second.Kind != Live || head(t, first) != "second" || head(t, second) != "second" {
+		t.Errorf("%+v, then %+v", first, second)
 	}
 }
 

@@ -31,8 +31,8 @@ func (r *remote) failed(ctx context.Context, err error) error {
 	case errors.Is(err, transport.ErrAuthenticationRequired):
 		return fmt.Errorf("%w: %s demands a user name and a password, or refuses the ones given", ErrPermission, r.url)
 	case errors.Is(err, transport.ErrAuthorizationFailed),
-		errors.Is(err, os.ErrPermission), strings.Contains(err.Error(), "ssh: unable to authenticate"):
-		return fmt.Errorf("%w: %s: %w", ErrPermission, r.url, err)
+		errors.Is(err, os.ErrPermission), strings.Contains(err.Error(), "creating SSH agent"), strings.Contains(err.Error(), "ssh: unable to authenticate"):
+		return fmt.Errorf("%w: %s: %w", ErrPermission, r.url, trimmed{err})
 	case errors.Is(err, transport.ErrRepositoryNotFound):
 		return fmt.Errorf("%w: %s: check the path", ErrNoRemoteRepository, r.url)
 	case errors.As(err, &status):
@@ -40,10 +40,19 @@ func (r *remote) failed(ctx context.Context, err error) error {
 	case r.met:
 		return fmt.Errorf("%w: %s %s: %w", ErrBrokenOff, r.op, r.url, err)
 	case errors.As(err, &dnsErr), errors.As(err, &netErr), errors.As(err, &urlErr):
+		if errors.As(err, &urlErr) { // its URL is ours, with the protocol's additions
+			err = urlErr.Err
+		}
 		return fmt.Errorf("%w: %s: %w", ErrUnreachable, r.url, err)
 	}
 	return fmt.Errorf("%w: %s: %w", ErrNotGitServer, r.url, err)
 }
+
+// trimmed is an error without the end of line of what a server said.
+type trimmed struct{ error }
+
+func (t trimmed) Error() string { return strings.TrimSpace(t.error.Error()) }
+func (t trimmed) Unwrap() error { return t.error }
 
 // Redact takes the password out of a URL, so that it can be shown and recorded.
 func Redact(remote string) string {
