@@ -109,12 +109,21 @@ func (c *cache) schedule(n *entry, due time.Time) {
 	}
 }
 
-func (c *cache) drop(n *entry) {
-	c.schedule(n, time.Time{})
+// drop forgets n.
+func (e *Engine) drop(n *entry) {
+	e.schedule(n, time.Time{})
 	if n.class != nil {
 		n.class.remove(n)
 	}
-	delete(c.entries, n.addr)
+	delete(e.entries, n.addr)
+	if n.hot != nil {
+		e.tally(n)
+		e.shelf.remove(n.hot)
+	}
+	if !n.lastAsk.IsZero() {
+		e.asks.add(n.addr, n.lastAsk)
+	}
+	e.spare = n
 }
 
 // dynamic returns the number of entries that count against the capacity.
@@ -137,13 +146,32 @@ func (e *Engine) room(now time.Time, query bool) bool {
 	if e.dynamic() < e.cfg.Capacity {
 		return true
 	}
-	for _, l := range []*lru{&e.failed, &e.unasked, &e.asked} {
-		if n := l.head; n != nil && (query || l != &e.asked || now.Sub(n.used) >= e.cfg.InUse) {
-			e.evict(n)
+	for _, l := range [...]*lru{&e.failed, &e.unasked} {
+		if l.head != nil {
+			e.evict(l.head)
 			return true
 		}
 	}
+	if n := e.idlest(now); n != nil && (query || now.Sub(n.used) >= e.cfg.InUse) {
+		e.evict(n)
+		return true
+	}
 	return false
+}
+
+// idlest returns the asked entry that was used least recently, as far as is
+// known: one that readers have used since it was last looked at goes to the
+// young end first.
+func (e *Engine) idlest(now time.Time) *entry {
+	for range e.asked.len {
+		n := e.asked.head
+		hits := n.hits
+		if e.gather(n, now); n.hits == hits {
+			break
+		}
+		e.classify(n)
+	}
+	return e.asked.head
 }
 
 // evict forgets a dynamic entry for lack of room. That is not an expiry: the
@@ -156,7 +184,11 @@ func (e *Engine) evict(n *entry) {
 
 // add makes an entry; the caller has made room and sets the state.
 func (e *Engine) add(addr netip.Addr) *entry {
-	n := &entry{addr: addr, index: -1}
+	n := e.spare
+	if e.spare = nil; n == nil {
+		n = new(entry)
+	}
+	*n = entry{addr: addr, index: -1, lastAsk: e.asks.last(addr)}
 	e.entries[addr] = n
 	return n
 }

@@ -41,6 +41,9 @@ type Engine struct {
 	works uint64
 	out   []Action
 	stats Stats
+	shelf *shelf // nil for an Engine without a Service
+	asks  recent
+	spare *entry // of the last drop, to be used again
 	cache
 }
 
@@ -98,6 +101,7 @@ func (e *Engine) Poll(now time.Time) {
 // fire does what is due for n. The heap may have held an earlier time than the
 // true one (confirmations only move that), so nothing may be due yet.
 func (e *Engine) fire(n *entry, now time.Time) {
+	e.gather(n, now)
 	if c := n.claim; c != nil && !now.Before(c.next) {
 		e.verify(n, now)
 	}
@@ -135,6 +139,7 @@ func (e *Engine) reschedule(n *entry) {
 	if e.entries[n.addr] != n {
 		return
 	}
+	e.publish(n)
 	var t time.Time
 	switch n.state {
 	case StateIncomplete, StateFailed:
@@ -145,7 +150,9 @@ func (e *Engine) reschedule(n *entry) {
 		if t = n.next; e.cfg.QuietExpiry {
 			t = earlier(t, e.expiresAt(n))
 		}
-	case StateReachable, StateStale:
+	case StateReachable: // its end must be seen even when nobody holds the lock
+		t = earlier(n.reachUntil, e.refreshAt(n))
+	case StateStale:
 		t = e.refreshAt(n)
 	}
 	if n.claim != nil {
@@ -180,6 +187,7 @@ func (e *Engine) Knows(addr netip.Addr) bool {
 // returns the extended slice.
 func (e *Engine) Neighbors(now time.Time, dst []Neighbor) []Neighbor {
 	for _, n := range e.entries {
+		e.gather(n, now)
 		dst = append(dst, Neighbor{Addr: n.addr, MAC: n.mac, State: n.settle(now), Interface: e.name, VLAN: e.vlan,
 			Updated: n.updated, Confirmed: n.confirmed, Heard: n.heard, Used: n.used})
 	}

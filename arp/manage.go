@@ -114,7 +114,10 @@ func (s *Service) Neighbors() (ns []Neighbor) {
 
 // Stats returns the counters.
 func (s *Service) Stats() (st Stats) {
-	s.command(func(e *Engine, _ time.Time) { st = e.Stats() })
+	s.command(func(e *Engine, now time.Time) {
+		e.gatherAll(now)
+		st = e.Stats()
+	})
 	return st
 }
 

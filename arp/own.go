@@ -217,15 +217,14 @@ func (e *Engine) source(a netip.Addr) netip.Addr {
 // broadcastIP reports whether a is the limited broadcast address, or that of
 // one of our networks.
 func (e *Engine) broadcastIP(a netip.Addr) bool {
-	b := a.As4()
-	if b == [4]byte{255, 255, 255, 255} {
+	w := word(a)
+	if w == ^uint32(0) {
 		return true
 	}
 	for _, o := range e.own {
 		if bits := o.prefix.Bits(); bits <= 30 && o.prefix.Contains(a) {
 			host := ^uint32(0) >> bits
-			v := uint32(b[0])<<24 | uint32(b[1])<<16 | uint32(b[2])<<8 | uint32(b[3])
-			if v&host == host {
+			if w&host == host {
 				return true
 			}
 		}

@@ -24,6 +24,7 @@ func (e *Engine) Resolve(now time.Time, addr netip.Addr) (ethernet.Addr, Lookup,
 	if n == nil {
 		return e.query(now, addr)
 	}
+	e.gather(n, now)
 	n.used = now
 	switch n.settle(now) {
 	case StateIncomplete:
@@ -36,12 +37,15 @@ func (e *Engine) Resolve(now time.Time, addr netip.Addr) (ethernet.Addr, Lookup,
 		e.reschedule(n)
 	}
 	e.stats.Hits++
-	if !n.asked {
-		n.asked = true
-	}
+	n.asked = true
 	e.classify(n)
+	e.publish(n)
 	return n.mac, Hit, nil
 }
+
+// leastRecent is how many evicted entries a small cache, too, may have asked for
+// within RetransTimer before it asks for no more.
+const leastRecent = 1024
 
 // query begins to ask for an address of which nothing is known.
 func (e *Engine) query(now time.Time, addr netip.Addr) (ethernet.Addr, Lookup, error) {
@@ -52,7 +56,7 @@ func (e *Engine) query(now time.Time, addr netip.Addr) (ethernet.Addr, Lookup, e
 	if !addr.Is4() || addr.IsUnspecified() || addr.IsMulticast() || addr.As4() == [4]byte{255, 255, 255, 255} {
 		return ethernet.Addr{}, Refused, ErrNotNeighbor
 	}
-	if !e.room(now, true) {
+	if e.asks.prune(now, e.cfg.RetransTimer) >= max(e.cfg.Capacity, leastRecent) || !e.room(now, true) {
 		e.stats.Dropped[DropFull]++
 		return ethernet.Addr{}, Refused, ErrTableFull
 	}
@@ -61,8 +65,10 @@ func (e *Engine) query(now time.Time, addr netip.Addr) (ethernet.Addr, Lookup, e
 	e.classify(n)
 	e.stats.Queries++
 	e.begin(n, WorkQuery, now)
-	e.ask(n, now, ethernet.Broadcast)
-	n.next = now.Add(e.cfg.RetransTimer)
+	if n.next = e.mayAsk(n, now); !now.Before(n.next) {
+		e.ask(n, now, ethernet.Broadcast)
+		n.next = now.Add(e.cfg.RetransTimer)
+	}
 	e.reschedule(n)
 	return ethernet.Addr{}, Pending, nil
 }
@@ -169,7 +175,7 @@ func (e *Engine) reachable(n *entry, now time.Time) {
 	}
 	e.finish(n, OutcomeAnswered)
 	was := n.state
-	n.state, n.heard, n.confirmed = StateReachable, now, now
+	n.state, n.heard, n.confirmed = StateReachable, later(n.heard, now), later(n.confirmed, now)
 	n.outstanding, n.expiring, n.tries = false, false, 0
 	if now.Add(e.cfg.ReachableTime / 2).After(n.reachUntil) {
 		// RFC 4861 §6.3.2: uniformly between 0.5 and 1.5 times the base. While
@@ -179,5 +185,15 @@ func (e *Engine) reachable(n *entry, now time.Time) {
 	}
 	if was != StateReachable || n.index < 0 {
 		e.reschedule(n)
+	} else {
+		e.publish(n)
 	}
+}
+
+// later returns the later of two times.
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
 }

@@ -3,6 +3,7 @@ package arp
 import (
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"arpeggio/stack/ethernet"
@@ -12,20 +13,22 @@ import (
 // resolver of one interface of a network stack. It has every ability that
 // package stack's Resolver may have. All methods are safe for concurrent use.
 //
-// The lock is held for the engine's own work only: never while a frame is
-// sent, and never while a callback runs. Callbacks run on the Service's
-// goroutine, never inside a call of Resolve.
+// The lock is held for the engine's own work only: never while a frame is sent,
+// while the Table is told or asked, or while a callback runs. A lookup that hits
+// and a confirmation of what is reachable take no lock at all. Callbacks run on
+// the Service's goroutine, never inside a call of Resolve.
 type Service struct {
-	cfg Config
-
-	// order makes the Table see the changes in the engine's order: it is taken
-	// while mu is still held and kept until the Table has them.
-	order sync.Mutex
+	cfg   Config
+	shelf atomic.Pointer[shelf] // the engine's; nil before AttachLink and after Close
 
 	mu        sync.Mutex
 	engine    *Engine // nil until AttachLink
 	transmit  func(dst ethernet.Addr, t ethernet.EtherType, payload []byte) error
-	acts      [][]Action // free buffers of run
+	free      []*batch
+	news      []Action  // for the Table, in the engine's order
+	telling   bool      // somebody is telling the Table
+	told      sync.Cond // of mu: some of news, or all, has been told
+	spare     []Action  // the empty half of news
 	waiters   map[netip.Addr][]waiter
 	callbacks []func()  // for the goroutine to call
 	armed     time.Time // the deadline that the goroutine sleeps for
@@ -43,7 +46,7 @@ type waiter func(netip.Addr, ethernet.Addr, error)
 
 // NewService returns a Service that does nothing before AttachLink.
 func NewService(cfg Config) *Service {
-	return &Service{
+	s := &Service{
 		cfg:       cfg.withDefaults(),
 		waiters:   make(map[netip.Addr][]waiter),
 		conflicts: make(map[netip.Addr]func(netip.Addr, ethernet.Addr)),
@@ -52,6 +55,8 @@ func NewService(cfg Config) *Service {
 		stop:      make(chan struct{}),
 		done:      make(chan struct{}),
 	}
+	s.told.L = &s.mu
+	return s
 }
 
 // AttachLink gives the Service its interface: the name (for people), the MAC
@@ -62,6 +67,8 @@ func (s *Service) AttachLink(name string, addr ethernet.Addr, vlan ethernet.VLAN
 	send func(dst ethernet.Addr, t ethernet.EtherType, payload []byte) error) {
 	s.mu.Lock()
 	s.engine = NewEngine(s.cfg, name, addr, vlan)
+	s.engine.shelf = newShelf(2 * s.cfg.Capacity)
+	s.shelf.Store(s.engine.shelf)
 	s.transmit = send
 	s.mu.Unlock()
 	if w, ok := s.cfg.Table.(Watcher); ok {
@@ -76,10 +83,21 @@ func (s *Service) AttachLink(name string, addr ethernet.Addr, vlan ethernet.VLAN
 	go s.loop()
 }
 
-// Resolve returns the MAC address of addr if it is known (allocating nothing),
-// else it asks for it and calls done later, exactly once. The error is
+// Resolve returns the MAC address of addr if it is known (taking no lock as a
+// rule, and allocating nothing), else it asks for it and calls done later, exactly once. The error is
 // ErrNoAnswer, ErrNotNeighbor, ErrTableFull, ErrAbandoned or ErrClosed.
 func (s *Service) Resolve(addr netip.Addr, done func(netip.Addr, ethernet.Addr, error)) (ethernet.Addr, bool) {
+	if sh := s.shelf.Load(); sh != nil {
+		if h := sh.find(addr); h != nil {
+			h.hits.Add(1)
+			return h.mac, true
+		}
+	}
+	return s.resolve(addr, done)
+}
+
+// resolve is Resolve for what is not on the shelf.
+func (s *Service) resolve(addr netip.Addr, done waiter) (ethernet.Addr, bool) {
 	now := time.Now()
 	s.mu.Lock()
 	open := !s.closed && s.engine != nil
@@ -144,6 +162,12 @@ func (s *Service) HandleFrame(h ethernet.Header, payload []byte, _ time.Time) {
 
 // Confirm notes that a transport has just heard from addr.
 func (s *Service) Confirm(addr netip.Addr) {
+	if sh := s.shelf.Load(); sh != nil {
+		if h := sh.find(addr); h != nil && h.steady.Load() {
+			sh.confirm(h)
+			return
+		}
+	}
 	now := time.Now()
 	s.mu.Lock()
 	if s.closed || s.engine == nil {
@@ -164,6 +188,7 @@ func (s *Service) Close() error {
 		return nil
 	}
 	s.closed = true
+	s.shelf.Store(nil)
 	unwatch, attached := s.unwatch, s.engine != nil
 	for a, ws := range s.waiters {
 		for _, done := range ws {
@@ -174,9 +199,12 @@ func (s *Service) Close() error {
 	if attached {
 		s.engine.abandonWork()
 		s.run()
-	} else {
-		s.mu.Unlock()
+		s.mu.Lock()
+		for s.telling {
+			s.told.Wait()
+		}
 	}
+	s.mu.Unlock()
 	if unwatch != nil {
 		unwatch()
 	}

@@ -32,19 +32,6 @@ func TestServiceLookupHitAllocatesNothing(t *testing.T) {
 	}
 }
 
-func BenchmarkServiceHit(b *testing.B) {
-	s := NewService(Config{})
-	defer s.Close()
-	s.AttachLink("eth0", meMAC, ethernet.VLAN{}, 1500, discard)
-	if err := s.Pin(aIP, aMAC); err != nil {
-		b.Fatal(err)
-	}
-	b.ReportAllocs()
-	for b.Loop() {
-		s.Resolve(aIP, nil)
-	}
-}
-
 // recording is a Table whose every method notes what was called.
 type recording struct {
 	*MemTable

@@ -18,41 +18,86 @@ func (s *Service) run() {
 		}
 		return
 	}
-	acts := s.buffer()
-	acts = s.engine.Drain(acts)
-	for i := range acts {
-		s.notify(&acts[i])
+	b := s.batch()
+	b.acts = s.engine.Drain(b.acts)
+	for i := range b.acts {
+		s.notify(&b.acts[i])
+		if forTable(b.acts[i].Kind) {
+			s.news = append(s.news, b.acts[i])
+		}
 	}
-	s.order.Lock()
+	if s.telling {
+		for s.telling && len(s.news) > maxNews {
+			s.told.Wait()
+		}
+	} else {
+		s.tell()
+	}
 	s.mu.Unlock()
-	for i := range acts {
-		s.record(&acts[i])
-	}
-	s.order.Unlock()
 
-	var frame [PacketLen]byte
-	for i := range acts {
-		if a := &acts[i]; a.Kind == ActSend {
-			if err := s.transmit(a.Dst, ethernet.TypeARP, a.Packet.AppendTo(frame[:0])); err != nil {
+	for i := range b.acts {
+		if a := &b.acts[i]; a.Kind == ActSend {
+			if err := s.transmit(a.Dst, ethernet.TypeARP, a.Packet.AppendTo(b.frame[:0])); err != nil {
 				s.cfg.Logger.Debug("arp: send", "to", a.Dst, "err", err)
 			}
 		}
 	}
 	s.mu.Lock()
-	clear(acts)
-	s.acts = append(s.acts, acts[:0])
+	clear(b.acts)
+	b.acts = b.acts[:0]
+	s.free = append(s.free, b)
 	s.mu.Unlock()
 	s.poke()
 }
 
-// buffer returns a free buffer for actions; mu is held.
-func (s *Service) buffer() []Action {
-	if n := len(s.acts); n > 0 {
-		b := s.acts[n-1]
-		s.acts = s.acts[:n-1]
+// maxNews bounds what waits for a Table that is slow. Beyond it whoever brings
+// more waits too, without the lock.
+const maxNews = 4096
+
+// tell hands the news to the Table, one goroutine at a time, so that it hears
+// of the changes in their order. It is called with mu held, gives it up
+// meanwhile, and returns with mu held and nothing left.
+func (s *Service) tell() {
+	s.telling = true
+	for len(s.news) > 0 {
+		news := s.news
+		s.news = s.spare
+		s.mu.Unlock()
+		for i := range news {
+			s.record(&news[i])
+		}
+		clear(news)
+		s.mu.Lock()
+		s.spare = news[:0]
+		s.told.Broadcast()
+	}
+	s.telling = false
+	s.told.Broadcast()
+}
+
+// batch is what one call of run works with, kept for the next one.
+type batch struct {
+	acts  []Action
+	frame [PacketLen]byte
+}
+
+// batch returns a free batch; mu is held.
+func (s *Service) batch() *batch {
+	if n := len(s.free); n > 0 {
+		b := s.free[n-1]
+		s.free = s.free[:n-1]
 		return b
 	}
-	return nil
+	return new(batch)
+}
+
+// forTable reports whether an action concerns the Table.
+func forTable(k ActionKind) bool {
+	switch k {
+	case ActPut, ActExpire, ActRecord, ActBegin, ActEnd:
+		return true
+	}
+	return false
 }
 
 // notify turns what people wait for into callbacks; mu is held.
@@ -78,7 +123,7 @@ func (s *Service) notify(a *Action) {
 	}
 }
 
-// record tells the Table; order is held, mu is not.
+// record tells the Table; mu is not held.
 func (s *Service) record(a *Action) {
 	switch a.Kind {
 	case ActPut:

@@ -64,6 +64,9 @@ type entry struct {
 	expiring    bool      // StateProbe because of the deadline, not because of use
 
 	claim *claim // under verification
+	hot   *hot   // for readers without the lock; nil: none yet
+	hits  uint64 // of hot, as last seen
+	noted int64  // the last confirmation of hot, as last seen
 	work  Work   // under way when ID is not 0
 
 	due        time.Time // in the heap while index >= 0
