@@ -38,6 +38,7 @@ var policy = map[string][]string{
 
 	"arp":           {"stack/ethernet"},
 	"arp/arptest":   {"arp", "stack/ethernet"},
+	"arp/observe":   {"arp", "stack/ethernet", "stack/checksum"},
 	"arp/versioned": {"arp", "vcs", "stack/ethernet"},
 
 	"vcs":           {},
