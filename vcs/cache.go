@@ -34,7 +34,7 @@ func (c *cache) get(id ID) cached {
 
 func (c *cache) put(id ID, v cached) {
 	if c.young == nil {
-		c.young = make(map[ID]cached)
+		c.young = make(map[ID]cached, len(c.old)) // about as many again
 	}
 	if _, ok := c.young[id]; ok {
 		return

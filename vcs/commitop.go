@@ -176,7 +176,7 @@ func (r *Repo[K, V]) encode(path string, v V) ([]byte, error) {
 func (r *Repo[K, V]) putCommit(w *scratch, tree ID, parents []ID, info CommitInfo) (ID, error) {
 	var after int64
 	for _, p := range parents {
-		pc, err := r.s.ReadCommit(p)
+		pc, err := r.s.links(p)
 		if err != nil {
 			return ID{}, err
 		}

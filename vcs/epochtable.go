@@ -230,7 +230,7 @@ func (l *oplog) size() (commits int, bytes int64) {
 
 // Joined reads commits with the epochs joined, as Log does: the root of an epoch
 // has the commits that it stands for as parents, while those are here.
-func (s *Store) Joined() CommitReader { return grafted{s} }
+func (s *Store) Joined() CommitReader { return grafted{s: s} }
 
 // StandsFor reports whether a commit is a root that stands for another one,
 // through one epoch or several. So somebody who remembers the head of a branch
@@ -252,7 +252,7 @@ func (s *Store) StandsFor(root, old ID) bool {
 
 // ReadJoined is ReadCommit with the epochs joined: the root of an epoch has, as
 // its first parent, the commit that it stands for, while that is in the store.
-func (s *Store) ReadJoined(id ID) (*Commit, error) { return grafted{s}.ReadCommit(id) }
+func (s *Store) ReadJoined(id ID) (*Commit, error) { return grafted{s: s}.ReadCommit(id) }
 
 // dropped returns how many epochs have left.
 func (t *epochTable) dropped() (n int) {
@@ -275,22 +275,4 @@ func (t *epochTable) standsFor(id ID) ID {
 		id = old
 	}
 	return id
-}
-
-// grafted reads commits with the epochs joined: roots have the commits that they
-// stand for as parents, while those are here.
-type grafted struct{ s *Store }
-
-// ReadCommit implements CommitReader.
-func (g grafted) ReadCommit(id ID) (*Commit, error) {
-	c, err := g.s.ReadCommit(id)
-	if err != nil {
-		return nil, err
-	}
-	if parents, ok := g.s.epochs.graft(id); ok {
-		joined := *c
-		joined.Parents = parents
-		c = &joined
-	}
-	return c, nil
 }

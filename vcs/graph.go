@@ -16,7 +16,7 @@ type CommitReader interface {
 // of epochs.
 func (s *Store) IsAncestor(a, b ID) (is bool, err error) {
 	err = s.undropped(func() error {
-		is, err = IsAncestor(grafted{s}, a, b)
+		is, err = IsAncestor(grafted{s, true}, a, b)
 		return err
 	})
 	return is, err
@@ -26,7 +26,7 @@ func (s *Store) IsAncestor(a, b ID) (is bool, err error) {
 // counts as child of the commit that it stands for, while that is here.
 func (s *Store) MergeBases(a, b ID) (bases []ID, err error) {
 	err = s.undropped(func() error {
-		bases, err = MergeBases(grafted{s}, []ID{a}, []ID{b})
+		bases, err = MergeBases(grafted{s, true}, []ID{a}, []ID{b})
 		return err
 	})
 	return bases, err

@@ -137,7 +137,7 @@ func (s *Store) walk(from []ID, skip func(ID) (ID, error), visit func(*Commit) (
 					continue
 				}
 				seen[id] = true
-				c, err := grafted{s}.ReadCommit(id)
+				c, err := grafted{s: s}.ReadCommit(id)
 				if errors.Is(err, ErrNotFound) && drops != s.epochs.dropped() {
 					continue // its epoch has left meanwhile: the history ends before
 				}

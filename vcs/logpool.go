@@ -74,16 +74,13 @@ func (l *oplog) pooled(id ID) *node {
 // sweep fills the pool anew with what the heads lead to. What else was in it can
 // be made again.
 func (l *oplog) sweep(state func(num uint32) *node) {
-	nums := make([]uint32, 0, len(l.heads))
-	for _, id := range l.heads {
-		if num, ok, err := l.find(id); err == nil && ok {
-			nums = append(nums, num)
-		}
-	}
-	slices.Sort(nums)
 	pool := make(map[ID]*node, l.pool.live+l.pool.live/8)
-	for _, num := range slices.Compact(nums) {
-		if root := state(num); root != nil {
+	for _, num := range l.headNumbers() {
+		root := state(num)
+		if root == nil {
+			root = l.pooledState(num)
+		}
+		if root != nil {
 			root.each(func(n *node) bool {
 				if n.mode == ModeSubmodule {
 					return false
@@ -95,4 +92,53 @@ func (l *oplog) sweep(state func(num uint32) *node) {
 		}
 	}
 	l.pool = nodePool{m: pool, live: len(pool)}
+}
+
+// pooledState returns the state of a commit whose tree is in the pool.
+func (l *oplog) pooledState(num uint32) *node {
+	v, i, err := l.at(num)
+	if err != nil {
+		return nil
+	}
+	root := l.pool.get(v.tree(i))
+	if root == nil || root.dir == nil {
+		return nil
+	}
+	return root
+}
+
+// headNumbers returns the numbers of the commits that refs point to, each once
+// and in order. Those that cannot be read are left out. However many refs there
+// are, it looks through a segment once.
+func (l *oplog) headNumbers() (nums []uint32) {
+	var rest []ID
+	for _, id := range l.heads {
+		if num, ok := l.met(id); ok {
+			nums = append(nums, num)
+		} else {
+			rest = append(rest, id)
+		}
+	}
+	for k := len(l.segs) - 1; k >= 0 && len(rest) > 0; k-- {
+		s := l.segs[k]
+		if !slices.ContainsFunc(rest, func(id ID) bool { return filterHas(s.raw[s.filter:], id) }) {
+			continue
+		}
+		v, err := l.view(s)
+		if err == nil {
+			err = l.allIDs(v)
+		}
+		if err != nil {
+			continue
+		}
+		rest = slices.DeleteFunc(rest, func(id ID) bool {
+			i, ok := v.index[id]
+			if ok {
+				nums = append(nums, s.first+i)
+			}
+			return ok
+		})
+	}
+	slices.Sort(nums)
+	return slices.Compact(nums)
 }

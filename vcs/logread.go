@@ -46,6 +46,18 @@ func (l *oplog) near(id ID) (Kind, []byte, error) {
 	return l.history(id)
 }
 
+// tree returns a decoded tree of the heads, nil when it is not at hand.
+func (l *oplog) tree(id ID) *Tree {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n := l.pool.get(id)
+	if n == nil || n.dir == nil {
+		return nil
+	}
+	t := n.dir.Tree // without what hangs on the node
+	return &t
+}
+
 // commitObject makes a commit.
 func (l *oplog) commitObject(id ID, num uint32) (Kind, []byte, error) {
 	v, i, err := l.at(num)
@@ -254,6 +266,9 @@ func (l *oplog) nearest(num uint32) (root *node, chain []uint32, err error) {
 		v, i, err := l.at(num)
 		if err != nil {
 			return nil, nil, err
+		}
+		if root := l.pooledState(num); root != nil {
+			return root, chain, nil
 		}
 		chain = append(chain, num)
 		if num = v.recs[i].parent; num != noParent {

@@ -125,7 +125,7 @@ func (m *keyMerger[K, V]) base(lcas []ID) (ID, error) {
 	for i, id := range lcas {
 		name += string(id[:])
 		var err error
-		if commits[i], err = m.r.s.ReadCommit(id); err != nil {
+		if commits[i], err = m.r.s.links(id); err != nil {
 			return ID{}, err
 		}
 	}
@@ -139,7 +139,7 @@ func (m *keyMerger[K, V]) base(lcas []ID) (ID, error) {
 	}
 	tree := commits[0].Tree
 	for i, next := range lcas[1:] {
-		below, err := MergeBases(grafted{m.r.s}, lcas[:i+1], []ID{next})
+		below, err := MergeBases(grafted{m.r.s, true}, lcas[:i+1], []ID{next})
 		if err != nil {
 			return ID{}, err
 		}

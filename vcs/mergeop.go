@@ -108,14 +108,14 @@ func (r *Repo[K, V]) retryMerge(ctx context.Context, branch string, opt MergeOpt
 
 // mergeHead merges a commit into a head, unpublished.
 func (r *Repo[K, V]) mergeHead(head, from ID, opt MergeOptions) (res MergeResult[K, V], w *scratch, err error) {
-	theirs, err := r.s.ReadCommit(from)
+	theirs, err := r.s.links(from)
 	if err != nil {
 		return res, nil, err
 	}
 	if head.IsZero() {
 		return MergeResult[K, V]{Kind: FastForwarded, Head: from}, newScratch(r.s), nil
 	}
-	ours, err := r.s.ReadCommit(head)
+	ours, err := r.s.links(head)
 	if err != nil {
 		return res, nil, err
 	}
@@ -180,7 +180,7 @@ func (r *Repo[K, V]) Revert(ctx context.Context, branch string, commit ID, opt M
 		if head.IsZero() {
 			return res, nil, fmt.Errorf("%w: branch %s", ErrNotFound, branch)
 		}
-		ours, err := r.s.ReadCommit(head)
+		ours, err := r.s.links(head)
 		if err != nil {
 			return res, nil, err
 		}

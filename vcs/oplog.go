@@ -246,6 +246,15 @@ func (l *oplog) computeID(v *segView, i uint32) (ID, error) {
 
 // commitContent makes a commit object.
 func (l *oplog) commitContent(v *segView, i uint32) ([]byte, error) {
+	ids, err := l.parentIDs(v, i)
+	if err != nil {
+		return nil, err
+	}
+	return v.content(i, l.keys, ids)
+}
+
+// parentIDs returns the ids of a commit's parents.
+func (l *oplog) parentIDs(v *segView, i uint32) ([]ID, error) {
 	parents, err := v.parentsOf(i)
 	if err != nil {
 		return nil, err
@@ -259,7 +268,7 @@ func (l *oplog) commitContent(v *segView, i uint32) ([]byte, error) {
 			}
 		}
 	}
-	return v.content(i, l.keys, ids)
+	return ids, nil
 }
 
 // nodeCache keeps nodes that were read, in two generations of at most maxRecall.

@@ -68,7 +68,7 @@ func (s *Store) ancestor(id ID, op byte, n int) (ID, error) {
 		steps, which = min(n, 1), n
 	}
 	for range steps {
-		c, err := grafted{s}.ReadCommit(id)
+		c, err := grafted{s: s}.ReadCommit(id)
 		if err != nil {
 			return ID{}, err
 		}

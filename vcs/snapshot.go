@@ -43,7 +43,7 @@ func (r *Repo[K, V]) AtCommit(id ID) (*Snapshot[K, V], error) {
 	if id.IsZero() {
 		return &Snapshot[K, V]{r: r, src: r.s, tree: EmptyTree}, nil
 	}
-	c, err := r.s.ReadCommit(id)
+	c, err := r.s.links(id)
 	if err != nil {
 		return nil, err
 	}

@@ -58,7 +58,7 @@ func (s *Store) countRange(from, without ID) (n int, err error) {
 func (s *Store) LogRange(from, without []ID) iter.Seq2[*Commit, error] {
 	from, without = slices.Clone(from), slices.Clone(without)
 	return func(yield func(*Commit, error) bool) {
-		w := rangeWalk{r: grafted{s}, marks: make(map[ID]*rangeMark)}
+		w := rangeWalk{r: grafted{s: s}, marks: make(map[ID]*rangeMark)}
 		found, err := w.run(from, without)
 		if err != nil {
 			yield(nil, err)

@@ -223,11 +223,18 @@ func (s *Store) ReadTree(id ID) (*Tree, error) {
 	if t, ok := s.cache.tree(id); ok {
 		return t, nil
 	}
-	t, err := loadTree(s, id)
-	if err == nil {
-		s.cache.addTree(id, t)
+	var t *Tree
+	if s.log != nil {
+		t = s.log.current().tree(id)
 	}
-	return t, err
+	if t == nil {
+		var err error
+		if t, err = loadTree(s, id); err != nil {
+			return nil, err
+		}
+	}
+	s.cache.addTree(id, t)
+	return t, nil
 }
 
 // ReadCommit returns the decoded commit, which must not be modified, from the

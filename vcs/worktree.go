@@ -139,7 +139,7 @@ func (s *Store) workAt(head ID, ref string) (*workTree, error) {
 	}
 	w := &workTree{head: head, root: root, own: &owner{collect: true}, load: s.log.native.load}
 	if !head.IsZero() {
-		c, err := s.ReadCommit(head)
+		c, err := s.links(head)
 		if err != nil {
 			return nil, err
 		}
