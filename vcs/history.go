@@ -64,39 +64,10 @@ func (s *Store) Log(from ...ID) iter.Seq2[*Commit, error] {
 // git log -- PATH does: from a merge it follows only a parent in which the path
 // is the same, if there is one.
 func (s *Store) LogPath(path string, from ...ID) iter.Seq2[*Commit, error] {
-	at := func(tree ID) (TreeEntry, error) {
-		e, ok, err := statPath(s, tree, path)
-		if err != nil || !ok {
-			return TreeEntry{}, err
-		}
-		return e, nil
-	}
-	slow := func(c *Commit) (bool, []ID, error) {
-		mine, err := at(c.Tree)
-		if err != nil {
-			return false, nil, err
-		}
-		for _, p := range c.Parents {
-			pc, err := s.ReadCommit(p)
-			if err != nil {
-				return false, nil, err
-			}
-			if pc.Tree == c.Tree {
-				return false, []ID{p}, nil
-			}
-			theirs, err := at(pc.Tree)
-			if err != nil {
-				return false, nil, err
-			}
-			if theirs.ID == mine.ID && theirs.Mode == mine.Mode {
-				return false, []ID{p}, nil
-			}
-		}
-		return len(c.Parents) > 0 || !mine.ID.IsZero(), c.Parents, nil
-	}
 	if s.log == nil {
-		return s.logPathIndexed(path, from, slow)
+		return s.logPathIndexed(path, from)
 	}
+	slow := s.comparePath(path, nil)
 	return func(yield func(*Commit, error) bool) {
 		index := s.log.pathIndex(path)
 		s.walk(from, index.skip, func(c *Commit) (bool, []ID, error) {
@@ -115,6 +86,61 @@ func (s *Store) LogPath(path string, from ...ID) iter.Seq2[*Commit, error] {
 		})(yield)
 	}
 }
+
+// comparePath returns a function that compares a commit with its parents: whether
+// the path is another one, and which parents to go on with. Same, when not nil,
+// goes from a parent to an ancestor that has the same at the path.
+func (s *Store) comparePath(path string, same func(ID) (ID, error)) func(*Commit) (show bool, next []ID, err error) {
+	known := make(map[ID]TreeEntry) // of trees: a parent's turn comes later
+	at := func(tree ID) (TreeEntry, error) {
+		if e, ok := known[tree]; ok {
+			return e, nil
+		}
+		e, ok, err := statPath(s, tree, path)
+		if err != nil || !ok {
+			e = TreeEntry{}
+		}
+		if len(known) >= maxKnown {
+			clear(known)
+		}
+		if err == nil {
+			known[tree] = e
+		}
+		return e, err
+	}
+	return func(c *Commit) (bool, []ID, error) {
+		mine, err := at(c.Tree)
+		if err != nil {
+			return false, nil, err
+		}
+		for _, p := range c.Parents {
+			like := p
+			if same != nil {
+				if like, err = same(p); err != nil {
+					return false, nil, err
+				}
+			}
+			pc, err := s.ReadCommit(like)
+			if err != nil {
+				return false, nil, err
+			}
+			if pc.Tree == c.Tree {
+				return false, []ID{p}, nil
+			}
+			theirs, err := at(pc.Tree)
+			if err != nil {
+				return false, nil, err
+			}
+			if theirs.ID == mine.ID && theirs.Mode == mine.Mode {
+				return false, []ID{p}, nil
+			}
+		}
+		return len(c.Parents) > 0 || !mine.ID.IsZero(), c.Parents, nil
+	}
+}
+
+// maxKnown bounds the trees of which one log of a path remembers what is there.
+const maxKnown = 256
 
 // walk visits commits newest first. Skip, when not nil, goes on from a commit to
 // an ancestor before the commit is read. Visit says whether to yield one and

@@ -53,16 +53,27 @@ func (p *logPaths) MayChange(id ID) (bool, error) {
 	return yes || !known, err
 }
 
-// logPathIndexed is LogPath on a backend that stores objects: slow says what to
-// do with a commit that may have changed the path.
-func (s *Store) logPathIndexed(path string, from []ID, slow func(*Commit) (bool, []ID, error)) iter.Seq2[*Commit, error] {
+// logPathIndexed is LogPath on a backend that stores objects.
+func (s *Store) logPathIndexed(path string, from []ID) iter.Seq2[*Commit, error] {
 	return func(yield func(*Commit, error) bool) {
 		index := s.PathIndex(path)
 		if index == nil {
-			s.walk(from, nil, slow)(yield)
+			s.walk(from, nil, s.comparePath(path, nil))(yield)
 			return
 		}
-		s.walk(from, index.Skip, func(c *Commit) (bool, []ID, error) {
+		// Of a way that was gone to compare a commit with its parent, the walk
+		// asks next.
+		var last, to ID
+		skip := func(id ID) (ID, error) {
+			if id == last {
+				return to, nil
+			}
+			found, err := index.Skip(id)
+			last, to = id, found
+			return found, err
+		}
+		compare := s.comparePath(path, skip)
+		s.walk(from, skip, func(c *Commit) (bool, []ID, error) {
 			may, err := index.MayChange(c.ID)
 			if err == nil && !may {
 				return false, c.Parents[:min(len(c.Parents), 1)], nil
@@ -70,7 +81,7 @@ func (s *Store) logPathIndexed(path string, from []ID, slow func(*Commit) (bool,
 			if err != nil {
 				return false, nil, err
 			}
-			return slow(c)
+			return compare(c)
 		})(yield)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 
 	"arpeggio/vcs"
 )
@@ -17,6 +18,11 @@ type GraphChain struct {
 	layers []*CommitGraph
 	first  []int64 // place of a layer's first commit
 	n      int64
+
+	mu       sync.Mutex
+	steps    int64 // of all walks
+	lined    *graphLines
+	badLines error
 }
 
 // OpenGraphChain opens the files of a commit-graph, the base first, of sizes. It
@@ -72,6 +78,9 @@ type PathWalk struct {
 	any  bool         // a path that filters cannot tell of
 	buf  [graphDataLen]byte
 	bits []byte
+
+	probes [maxProbed + 1][][]probe // by length of filters
+	hashes uint32                   // that probes are for
 }
 
 // bloomKey is a path as a filter knows it.
@@ -105,37 +114,48 @@ func (w *PathWalk) Skip(id vcs.ID) (vcs.ID, error) {
 	if err != nil || !ok {
 		return id, err
 	}
+	l, err := w.c.lines(0)
+	if err != nil {
+		return id, err
+	}
 	at := start
+	if l != nil {
+		at = w.skip(l, start)
+	} else if at, err = w.skipSlowly(start); err != nil {
+		return id, err
+	}
+	if at == start {
+		return id, nil
+	}
+	return w.idAt(at)
+}
+
+// skipSlowly is Skip for a chain that is not lined up.
+func (w *PathWalk) skipSlowly(at int64) (int64, error) {
 	for steps := int64(0); ; steps++ {
 		if steps > w.c.n {
-			return id, fmt.Errorf("%w: a commit is its own ancestor", ErrGraph)
+			return at, fmt.Errorf("%w: a commit is its own ancestor", ErrGraph)
 		}
 		g, i, err := w.c.layer(at)
 		if err != nil {
-			return id, err
+			return at, err
 		}
 		may, err := w.mayChange(g, i)
 		if err != nil {
-			return id, err
+			return at, err
 		}
 		parent := int64(graphNone)
 		if !may {
 			if err := w.read(g, "CDAT", w.buf[:], i*graphDataLen); err != nil {
-				return id, err
+				return at, err
 			}
 			parent = int64(binary.BigEndian.Uint32(w.buf[20:]))
 		}
-		if parent != graphNone {
-			at = parent
-			continue
+		if parent == graphNone {
+			_, err := w.c.lines(steps)
+			return at, err
 		}
-		if at == start {
-			return id, nil
-		}
-		var found vcs.ID
-		err = w.read(g, "OIDL", w.buf[:20], i*20)
-		copy(found[:], w.buf[:])
-		return found, err
+		at = parent
 	}
 }
 
@@ -166,54 +186,38 @@ func (w *PathWalk) read(g *CommitGraph, chunk string, b []byte, off int64) error
 
 // mayChange asks the filter of a commit.
 func (w *PathWalk) mayChange(g *CommitGraph, i int64) (bool, error) {
-	version, hashes := binary.BigEndian.Uint32(g.settings[:]), binary.BigEndian.Uint32(g.settings[4:])
-	if w.any || version != 1 && version != 2 || hashes == 0 || hashes > 64 {
+	hashes, ok := g.usable()
+	if w.any || !ok {
 		return true, nil
 	}
-	var from, to int64
-	if i > 0 {
-		if err := w.read(g, "BIDX", w.buf[:8], (i-1)*4); err != nil {
-			return true, err
-		}
-		from, to = int64(binary.BigEndian.Uint32(w.buf[:])), int64(binary.BigEndian.Uint32(w.buf[4:]))
-	} else {
-		if err := w.read(g, "BIDX", w.buf[:4], 0); err != nil {
-			return true, err
-		}
-		to = int64(binary.BigEndian.Uint32(w.buf[:]))
-	}
-	if to < from || to > g.chunks["BDAT"].size-bloomHeader {
-		return true, fmt.Errorf("%w: a filter from %d to %d", ErrGraph, from, to)
-	}
-	if from == to {
-		return true, nil // none was computed
-	}
-	n := int(to - from)
-	if cap(w.bits) < n {
-		w.bits = make([]byte, n)
-	}
-	bits := w.bits[:n]
-	if err := w.read(g, "BDAT", bits, bloomHeader+from); err != nil {
-		return true, err
-	}
-	for _, keys := range w.keys {
-		if holdsAll(bits, keys, hashes) {
-			return true, nil
-		}
-	}
-	return false, nil
+	bits, err := w.filterOf(g)(i)
+	return err != nil || len(bits) == 0 || w.holds(bits, hashes), err
 }
 
-// holdsAll reports whether a filter may hold a path and the folders above it.
-func holdsAll(bits []byte, keys []bloomKey, hashes uint32) bool {
-	size := uint64(len(bits)) * 8
-	for _, k := range keys {
-		for i := range hashes {
-			bit := uint64(k.h0+i*k.h1) % size
-			if bits[bit/8]&(1<<(bit%8)) == 0 {
-				return false
+// filterOf returns a function that reads the filters of a file, each until the
+// next call; an empty one was not computed.
+func (w *PathWalk) filterOf(g *CommitGraph) func(i int64) ([]byte, error) {
+	return func(i int64) ([]byte, error) {
+		var from, to int64
+		if i > 0 {
+			if err := w.read(g, "BIDX", w.buf[:8], (i-1)*4); err != nil {
+				return nil, err
 			}
+			from, to = int64(binary.BigEndian.Uint32(w.buf[:])), int64(binary.BigEndian.Uint32(w.buf[4:]))
+		} else {
+			if err := w.read(g, "BIDX", w.buf[:4], 0); err != nil {
+				return nil, err
+			}
+			to = int64(binary.BigEndian.Uint32(w.buf[:]))
 		}
+		if to < from || to > g.chunks["BDAT"].size-bloomHeader {
+			return nil, fmt.Errorf("%w: a filter from %d to %d", ErrGraph, from, to)
+		}
+		n := int(to - from)
+		if cap(w.bits) < n {
+			w.bits = make([]byte, n)
+		}
+		bits := w.bits[:n]
+		return bits, w.read(g, "BDAT", bits, bloomHeader+from)
 	}
-	return true
 }
