@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"slices"
 )
 
@@ -48,6 +49,7 @@ type Additions struct {
 	joints    []Object   // commits that join epochs
 	partial   bool       // some of what the commits have was made before them
 	objects   int
+	digest    digester
 	twice     seenMap // objects that are made more than once, or look like it
 }
 
@@ -165,18 +167,22 @@ func (a *Additions) Has(commit ID) bool {
 func (a *Additions) Each(ctx context.Context, visit func(*Addition) (mark any, err error)) error {
 	seen, twins := a.twice.fresh(), a.twins()
 	err := a.eachCommit(ctx, func(o Object) error {
-		if twins && seen.again(o.ID) {
+		if twins && seen.again(a.digest.id(o.ID)) {
 			return nil
 		}
 		_, err := visit(&Addition{Object: o})
 		return err
 	})
+	digest := a.digest
+	if len(seen) == 0 {
+		digest.mode = digestNone
+	}
 	for _, x := range a.stretches {
 		if err != nil {
 			break
 		}
-		r := &replay{stretch: x, visit: func(add *Addition, _ bool) (any, bool, error) {
-			if seen.again(add.ID) {
+		r := &replay{stretch: x, digest: digest, visit: func(add *Addition, sum uint64, _ bool) (any, bool, error) {
+			if seen.again(sum) {
 				return unplaced{}, false, nil
 			}
 			mark, err := visit(add)
@@ -208,58 +214,75 @@ func (a *Additions) twins() bool {
 	return len(a.stretches) > 1 || len(a.stretches) == 1 && a.stretches[0].twins
 }
 
-// count finds out how many objects there are, in one pass when all of them are
-// different, in two otherwise.
+// count finds out how many objects there are: without making them, if the log
+// tells all of it.
+func (a *Additions) count(ctx context.Context) error {
+	a.digest = digester{seed: maphash.MakeSeed(), mode: digestTold, only: true}
+	if a.partial {
+		a.digest = digester{seed: a.digest.seed}
+		return a.countDigests(ctx)
+	}
+	err := a.countDigests(ctx)
+	if err == errNotTold {
+		a.digest = digester{seed: a.digest.seed}
+		return a.countDigests(ctx)
+	}
+	a.digest.only = false
+	return err
+}
+
+// countDigests counts in one pass when all objects are different, in two
+// otherwise.
 //
 // A tree that has a part which never was cannot have been either. So as long as
 // the commits are all that there ever was, only files are remembered, and trees
 // without a new part may have come before.
-func (a *Additions) count(ctx context.Context) error {
-	ids := len(a.joints)
+func (a *Additions) countDigests(ctx context.Context) error {
+	n := len(a.joints)
 	for _, x := range a.stretches {
-		ids += x.commits + x.changes
+		n += x.commits + x.changes
 	}
 	if a.partial {
 		const depth = 8 // of a file, about
-		ids *= depth
+		n *= depth
 	}
-	seen := newSeen(ids)
-	a.twice = newSeenMap(seen.seed)
+	seen := newSeen(n)
+	a.objects, a.twice = 0, make(seenMap)
 	if !a.twins() {
 		a.objects = a.Commits()
 	}
-	err := a.eachID(ctx, func(id ID, k Kind, newPart bool) bool {
+	err := a.eachDigest(ctx, func(sum uint64, k Kind, newPart bool) bool {
 		a.objects++
 		if k == KindTree && !a.partial {
 			if !newPart {
-				a.twice.note(id)
+				a.twice[sum] = false
 			}
 			return newPart
 		}
-		again := seen.add(id)
+		again := seen.add(sum)
 		if again {
-			a.twice.note(id)
+			a.twice[sum] = false
 		}
 		return !again
 	})
-	if err != nil || a.twice.empty() {
+	if err != nil || len(a.twice) == 0 {
 		return err
 	}
 	twice := a.twice.fresh()
-	return a.eachID(ctx, func(id ID, _ Kind, _ bool) bool {
-		if twice.again(id) {
+	return a.eachDigest(ctx, func(sum uint64, _ Kind, _ bool) bool {
+		if twice.again(sum) {
 			a.objects--
 		}
 		return false
 	})
 }
 
-// eachID visits the ids of all objects, as often as they are made. Commits are
-// left out when all of them are different.
-func (a *Additions) eachID(ctx context.Context, visit func(id ID, k Kind, newPart bool) bool) error {
+// eachDigest visits all objects, as often as they are made. Commits are left out
+// when all of them are different.
+func (a *Additions) eachDigest(ctx context.Context, visit func(sum uint64, k Kind, newPart bool) bool) error {
 	if a.twins() {
 		err := a.eachCommit(ctx, func(o Object) error {
-			visit(o.ID, o.Kind, false)
+			visit(a.digest.id(o.ID), o.Kind, false)
 			return nil
 		})
 		if err != nil {
@@ -267,8 +290,8 @@ func (a *Additions) eachID(ctx context.Context, visit func(id ID, k Kind, newPar
 		}
 	}
 	for _, x := range a.stretches {
-		r := &replay{stretch: x, visit: func(add *Addition, newPart bool) (any, bool, error) {
-			return unplaced{}, visit(add.ID, add.Kind, newPart), nil
+		r := &replay{stretch: x, digest: a.digest, visit: func(add *Addition, sum uint64, newPart bool) (any, bool, error) {
+			return unplaced{}, visit(sum, add.Kind, newPart), nil
 		}}
 		if err := r.run(ctx); err != nil {
 			return err

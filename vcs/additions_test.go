@@ -246,6 +246,39 @@ func TestAdditionsOfRepeats(t *testing.T) {
 	}
 }
 
+// TestAdditionsOfOldBranch: a branch goes off so far back that its state is not
+// at hand any more, and makes what came later a second time.
+func TestAdditionsOfOldBranch(t *testing.T) {
+	ctx := t.Context()
+	native, r := reopen(t, nil, mem.NewNative()), reopen(t, nil, mem.New())
+	defer native.Close()
+	defer r.Close()
+	var tips []vcs.ID
+	for _, x := range []*vcs.Repo[string, string]{native, r} {
+		tips = nil
+		set := func(branch, value string) vcs.ID {
+			return must(x.Set(ctx, branch, "d/k", value, vcs.CommitInfo{Message: branch + value}))(t)
+		}
+		must(x.Set(ctx, "primary", "e/k", "1", vcs.CommitInfo{}))(t)
+		old := set("primary", "0")
+		for i := range 2100 {
+			set("primary", strconv.Itoa(1+i))
+		}
+		late := set("primary", "late")
+		if err := x.CreateBranch(ctx, "late", late); err != nil {
+			t.Fatal(err)
+		}
+		if err := x.CreateBranch(ctx, "old", old); err != nil {
+			t.Fatal(err)
+		}
+		tips = append(tips, set("late", "later"), set("primary", "last"), set("old", "7"), set("old", "new"))
+	}
+	want := closure(t, native.Store(), tips...)
+	if got := additions(t, r.Store(), nil, tips, nil); len(got) != len(want) {
+		t.Errorf("%d objects, want %d", len(got), len(want))
+	}
+}
+
 // BenchmarkAdditions goes through a history of one change a commit.
 func BenchmarkAdditions(b *testing.B) {
 	const n, commits = 10_000, 100_000

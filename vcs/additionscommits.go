@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/maphash"
 )
 
 // frozen returns a view of the log as it is now, for one goroutine, which shares
@@ -94,7 +95,7 @@ func (a *stretch) choose(ctx context.Context, tips, known []ID) (rest []ID, err 
 	a.branched = newBitset(l.n)
 	var bases []uint32
 	c := cursor{log: l}
-	beside := siblings{newSeen(0)}
+	beside := siblings{newSeen(0), maphash.MakeSeed()}
 	for num := top; live > 0 && num > 0; {
 		num--
 		if num%checkEvery == 0 {
@@ -162,13 +163,16 @@ func (a *stretch) choose(ctx context.Context, tips, known []ID) (rest []ID, err 
 
 // siblings notices commits that may be equal: ones of equal trees whose first
 // parents, if they are not equal commits themselves, are the same.
-type siblings struct{ seen *seen }
+type siblings struct {
+	seen *seen
+	seed maphash.Seed
+}
 
 func (s siblings) add(parents []logParent, tree ID) bool {
 	if len(parents) > 0 {
 		binary.LittleEndian.PutUint32(tree[:], binary.LittleEndian.Uint32(tree[:])^(parents[0].num+1))
 	}
-	return s.seen.add(tree)
+	return s.seen.add(maphash.Bytes(s.seed, tree[:]))
 }
 
 // countChanges returns how many files a commit changed.

@@ -1,9 +1,6 @@
 package vcs
 
-import (
-	"hash/maphash"
-	"math/bits"
-)
+import "math/bits"
 
 // bitset is a set of small numbers.
 type bitset []uint64
@@ -20,11 +17,10 @@ func (b bitset) len() (n int) {
 	return n
 }
 
-// seen notices ids that come again: exactly, by eight bytes of a hash that nobody
-// can foresee, while that takes less than seenRoom; beyond it with a Bloom filter
-// of two bytes an id, which takes some for others.
+// seen notices objects that come again by hashes of 64 bits that nobody can
+// foresee: exactly while that takes less than seenRoom, beyond it with a Bloom
+// filter of two bytes an object, which takes some for others.
 type seen struct {
-	seed  maphash.Seed
 	exact []uint64 // open addressing; 0 is free
 	n     int      // of them taken
 	bloom []uint64
@@ -36,20 +32,20 @@ const (
 	bloomBits  = 8
 )
 
-// newSeen returns one for about so many ids.
-func newSeen(ids int) *seen {
-	s := &seen{seed: maphash.MakeSeed()}
-	if size := ids + ids/3 + 64; 8*size <= seenRoom {
+// newSeen returns one for about so many objects.
+func newSeen(n int) *seen {
+	s := new(seen)
+	if size := n + n/3 + 64; 8*size <= seenRoom {
 		s.exact = make([]uint64, size)
 	} else {
-		s.bloom = make([]uint64, bloomBytes*ids/8)
+		s.bloom = make([]uint64, bloomBytes*n/8)
 	}
 	return s
 }
 
-// add takes an id in and reports whether it was there already, or seems to be.
-func (s *seen) add(id ID) bool {
-	h := maphash.Bytes(s.seed, id[:])
+// add takes an object in and reports whether it was there already, or seems to
+// be.
+func (s *seen) add(h uint64) bool {
 	if s.exact == nil {
 		return s.addBloom(h)
 	}
@@ -96,35 +92,23 @@ func (s *seen) addBloom(h uint64) bool {
 	return was
 }
 
-// seenMap holds ids that may come more than once, by a hash of 64 bits, and
+// seenMap holds objects that may come more than once, by a hash of 64 bits, and
 // whether they came.
-type seenMap struct {
-	seed maphash.Seed
-	came map[uint64]bool
-}
-
-func newSeenMap(seed maphash.Seed) seenMap { return seenMap{seed, make(map[uint64]bool)} }
-
-func (s *seenMap) empty() bool { return len(s.came) == 0 }
-func (s *seenMap) note(id ID)  { s.came[maphash.Bytes(s.seed, id[:])] = false }
+type seenMap map[uint64]bool
 
 // fresh returns the map with nothing come yet.
-func (s *seenMap) fresh() *seenMap {
-	for h := range s.came {
-		s.came[h] = false
+func (s seenMap) fresh() seenMap {
+	for h := range s {
+		s[h] = false
 	}
 	return s
 }
 
-// again reports whether an id has come before.
-func (s *seenMap) again(id ID) bool {
-	if len(s.came) == 0 {
-		return false
-	}
-	h := maphash.Bytes(s.seed, id[:])
-	came, ok := s.came[h]
+// again reports whether an object has come before.
+func (s seenMap) again(h uint64) bool {
+	came, ok := s[h]
 	if ok && !came {
-		s.came[h] = true
+		s[h] = true
 	}
 	return came
 }

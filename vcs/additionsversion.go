@@ -13,6 +13,8 @@ type version struct {
 	mode    Mode
 	touch   uint32 // while a commit changes it: one more than its place in replay.touched
 	id      ID
+	sum     uint64 // digest
+	part    uint64 // what it adds to the digest of its folder; 0 while a commit changes it
 	mark    any
 	content []byte // nil while it is not read
 	unread  bool
@@ -32,6 +34,7 @@ type folderVersion struct {
 type before struct {
 	was     bool
 	id      ID
+	sum     uint64
 	mark    any
 	content []byte
 }
@@ -71,7 +74,7 @@ func (r *replay) own(n *version) *version {
 	if n.touch != 0 {
 		return n
 	}
-	r.touched = append(r.touched, before{true, n.id, n.mark, n.content})
+	r.touched = append(r.touched, before{true, n.id, n.sum, n.mark, n.content})
 	if n.owner != r.owner {
 		c := *n
 		c.owner = r.owner
@@ -159,6 +162,14 @@ func (r *replay) with(n *version, path string, x *changeReader) (*version, error
 	}
 	n = r.own(n)
 	d := n.dir
+	if had {
+		n.sum -= d.kids[i].part
+	}
+	if now != nil {
+		if now.part = 0; now.touch == 0 {
+			n.sum += r.digest.part(now, name)
+		}
+	}
 	switch {
 	case had && now != nil && now.mode == d.kids[i].mode:
 		d.kids[i] = now
@@ -212,8 +223,12 @@ func (r *replay) settle(n *version) (isNew bool, err error) {
 		}
 	}
 	kind := n.mode.Kind()
-	n.touch, n.id = 0, HashObject(kind, n.content)
-	if was.was && was.id == n.id {
+	n.touch = 0
+	if !r.digest.only {
+		n.id = HashObject(kind, n.content)
+	}
+	r.digest.of(n)
+	if was.was && was.id == n.id && (!r.digest.only || was.sum == n.sum) {
 		n.mark = was.mark
 		return false, nil
 	}
@@ -221,7 +236,7 @@ func (r *replay) settle(n *version) (isNew bool, err error) {
 	if was.was && was.mark != any(unplaced{}) {
 		r.add.Base, r.add.BaseContent, r.add.BaseMark = was.id, was.content, was.mark
 	}
-	n.mark, isNew, err = r.visit(&r.add, newPart)
+	n.mark, isNew, err = r.visit(&r.add, n.sum, newPart)
 	return isNew, err
 }
 
@@ -229,6 +244,9 @@ func (r *replay) settle(n *version) (isNew bool, err error) {
 // in it is new.
 func (r *replay) settleFolder(n *version) (newPart bool, err error) {
 	d := n.dir
+	if r.digest.only {
+		return r.settleParts(n)
+	}
 	room := d.spare[:0]
 	if d.spare = n.content; d.shared {
 		d.spare = nil
@@ -246,6 +264,7 @@ func (r *replay) settleFolder(n *version) (newPart bool, err error) {
 				return false, err
 			}
 			newPart = newPart || isNew
+			n.sum += r.digest.part(k, d.names[i])
 		}
 		at += k.mode.width() + len(d.names[i]) + 2
 		switch {
@@ -258,6 +277,22 @@ func (r *replay) settleFolder(n *version) (newPart bool, err error) {
 	}
 	d.reshaped = false
 	n.content = room
+	return newPart, nil
+}
+
+// settleParts is settleFolder where nobody asks for contents.
+func (r *replay) settleParts(n *version) (newPart bool, err error) {
+	for i, k := range n.dir.kids {
+		if k.touch != 0 {
+			isNew, err := r.settle(k)
+			if err != nil {
+				return false, err
+			}
+			newPart = newPart || isNew
+			n.sum += r.digest.part(k, n.dir.names[i])
+		}
+	}
+	n.dir.reshaped = false
 	return newPart, nil
 }
 

@@ -54,6 +54,9 @@ func (c *Config) fill() {
 			return !strings.HasPrefix(ref, vcs.BranchRef("history/")) || ref == vcs.BranchRef(vcs.LedgerBranch)
 		}
 	}
+	if c.Level == 0 {
+		c.Level = 1
+	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}

@@ -11,34 +11,49 @@ import (
 
 // deflater makes zlib streams (RFC 1950) of one object after the other.
 type deflater struct {
-	z   *zlib.Writer
-	buf bytes.Buffer
+	level int // 0: whatever is fast
+	small smallDeflater
+	z     *zlib.Writer // nil until content needs it
+	buf   bytes.Buffer
 }
 
-// storeBelow is the length under which content is stored as it is: the deltas
-// of small changes are little else than ids, which hardly compress.
-const storeBelow = 160
+const (
+	// storeBelow is the length under which content is stored as it is: the
+	// deltas of small changes are little else than ids, which hardly compress.
+	storeBelow = 160
+	// smallBelow is the length under which code tables of its own gain content
+	// less than it takes to say what they are, and to make and read them.
+	smallBelow = 1024
+)
 
 func newDeflater(level int) (*deflater, error) {
-	if level < 1 || level > 9 {
-		level = 1
+	if level < 0 || level > 9 {
+		level = 0
 	}
-	d := new(deflater)
-	var err error
-	if d.z, err = zlib.NewWriterLevel(&d.buf, level); err != nil {
-		return nil, fmt.Errorf("packfile: %w", err)
-	}
-	return d, nil
+	return &deflater{level: level}, nil
 }
+
+// zlibHead says: deflate, 32 KiB window, no dictionary, fastest.
+const zlibHead = "\x78\x01"
 
 // deflate returns a stream that is valid until the next call.
 func (d *deflater) deflate(content []byte) ([]byte, error) {
 	d.buf.Reset()
-	if n := len(content); n < storeBelow {
-		// Deflate, 32 KiB window, no dictionary; one final stored block.
-		b := append(d.buf.AvailableBuffer(), 0x78, 0x01, 1, byte(n), 0, ^byte(n), 0xff)
-		b = append(b, content...)
+	if n := len(content); n < storeBelow || n < smallBelow && d.level == 0 {
+		d.buf.Grow(n + 64)
+		b := append(d.buf.AvailableBuffer(), zlibHead...)
+		if n >= storeBelow {
+			b = d.small.deflate(b, content)
+		} else {
+			b = appendStored(b, content)
+		}
 		return binary.BigEndian.AppendUint32(b, adler32.Checksum(content)), nil
+	}
+	if d.z == nil {
+		var err error
+		if d.z, err = zlib.NewWriterLevel(&d.buf, max(d.level, 1)); err != nil {
+			return nil, fmt.Errorf("packfile: %w", err)
+		}
 	}
 	d.z.Reset(&d.buf)
 	if _, err := d.z.Write(content); err != nil {
@@ -48,4 +63,13 @@ func (d *deflater) deflate(content []byte) ([]byte, error) {
 		return nil, err
 	}
 	return d.buf.Bytes(), nil
+}
+
+// appendStored appends one final stored block (RFC 1951 §3.2.4).
+func appendStored(b, content []byte) []byte {
+	n := uint16(len(content))
+	b = append(b, 1)
+	b = binary.LittleEndian.AppendUint16(b, n)
+	b = binary.LittleEndian.AppendUint16(b, ^n)
+	return append(b, content...)
 }
