@@ -128,7 +128,7 @@ func (r *Repo[K, V]) prepareWork(ctx context.Context, head ID, ref string, edits
 		n.parents = room(&w.parents, 1, 16)
 		n.parents[0] = head
 	}
-	if err := r.writeNote(&n, w.time, info, &w.text); err != nil {
+	if _, err := r.writeNote(&n, w.time, info, &w.room); err != nil {
 		w.undo(n.changes)
 		r.s.keep(w)
 		return d, err
@@ -186,11 +186,11 @@ func (r *Repo[K, V]) putCommit(w *scratch, tree ID, parents []ID, info CommitInf
 		w.putTree(&Tree{})
 	}
 	n := &note{tree: tree, parents: parents}
-	var text []byte
-	if err := r.writeNote(n, after, &info, &text); err != nil {
+	content, err := r.writeNote(n, after, &info, new(noteRoom))
+	if err != nil {
 		return ID{}, err
 	}
-	w.putAs(n.id, KindCommit, n.content)
+	w.putAs(n.id, KindCommit, content)
 	w.note = n
 	return n.id, nil
 }
@@ -258,39 +258,36 @@ func (s *Store) publishTree(ctx context.Context, w *scratch, updates []RefUpdate
 		s.freeze(t)
 	}
 	t.head, t.time, t.seq, t.root, t.load = n.id, n.time, n.seq, root, s.log.native.load
-	t.own = &owner{collect: true, made: d.made}
+	t.own = &owner{collect: true, marks: true, made: d.made}
 	s.keep(t)
 	return nil
 }
 
-// writeNote makes the commit object of a note whose tree and parents are set.
-// Its time is not before after. The text goes to room, where that is large
-// enough.
-func (r *Repo[K, V]) writeNote(n *note, after int64, info *CommitInfo, room *[]byte) error {
+// writeNote makes the commit of a note whose tree and parents are set, and
+// returns the object's content, which lies in the room. Its time is not before
+// after.
+func (r *Repo[K, V]) writeNote(n *note, after int64, info *CommitInfo, room *noteRoom) ([]byte, error) {
 	p := r.signers(info)
 	when := info.Time
 	if when.IsZero() {
 		when = r.cfg.Clock()
 	}
-	n.time, n.who, n.message = max(when.Unix(), after), p.who, withNewline(info.Message)
-	if len(n.message) > MaxObject {
-		return fmt.Errorf("%w: commit with a message of %d bytes (at most %d)", ErrTooLarge, len(n.message), MaxObject)
+	if len(info.Message) >= MaxObject {
+		return nil, fmt.Errorf("%w: commit with a message of %d bytes (at most %d)", ErrTooLarge, len(info.Message), MaxObject)
 	}
-	need := 160 + 48*len(n.parents) + len(n.message) + len(p.author) + len(p.committer)
-	if cap(*room)-len(*room) < need {
-		*room = make([]byte, 0, max(need, 16<<10))
-	}
-	b := appendCommitHead((*room)[len(*room):], n.tree, n.parents)
+	n.time, n.who, n.message = max(when.Unix(), after), p.who, room.line(info.Message)
+	b := appendCommitHead(room.text[:0], n.tree, n.parents)
 	b = appendWhen(append(b, p.author...), n.time)
 	b = appendWhen(append(b, p.committer...), n.time)
 	b = appendMessage(append(b, '\n'), n.message)
-	*room = (*room)[:len(*room)+len(b)]
 	if len(b) > MaxObject {
-		return fmt.Errorf("%w: commit of %d bytes (at most %d)", ErrTooLarge, len(b), MaxObject)
+		return nil, fmt.Errorf("%w: commit of %d bytes (at most %d)", ErrTooLarge, len(b), MaxObject)
 	}
-	n.content = b[:len(b):len(b)]
+	if cap(b) <= roomChunk { // a long one is not kept
+		room.text = b
+	}
 	n.id = HashObject(KindCommit, b)
-	return nil
+	return b, nil
 }
 
 // appendWhen ends the line of a signature at a time in UTC.

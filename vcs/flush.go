@@ -114,7 +114,7 @@ func (s *Store) openGroup() *group {
 	}
 	s.seq++
 	g := newGroup(s.seq)
-	g.notes = make([]note, 0, min(s.notes, 4096)) // as many again
+	g.notes = make([]note, 0, min(s.notes+s.notes/4, 4096)) // about as many again
 	s.queue = append(s.queue, g)
 	return g
 }

@@ -1,7 +1,6 @@
 package vcs
 
 import (
-	"crypto/sha1"
 	"errors"
 	"fmt"
 	"slices"
@@ -23,24 +22,9 @@ type node struct {
 // owner is one run of changes; the nodes that it made are its own to change.
 type owner struct {
 	collect bool
+	marks   bool    // folders in which single entries change keep marks of their hash
 	made    []*node // when collect is set
 }
-
-// folder is the inside of a folder: its object's content, in which a changed
-// entry is patched, and the nodes of its entries.
-type folder struct {
-	Tree        // its content lies behind headRoom in buf
-	buf  []byte // with room for the object's header in front
-	head int    // where the header starts
-	kids []*node
-	// stale says which kids' ids do not stand in the content yet: none (0), the
-	// one before (its place and one) or any (-1).
-	stale  int
-	ownOff bool // offsets are not shared with another version
-}
-
-// headRoom holds any tree's header.
-const headRoom = 16
 
 // loader reads what an entry of a tree names, where the node is not at hand.
 type loader func(m Mode, id ID) (*node, error)
@@ -85,6 +69,26 @@ func folderOf(t *Tree, id ID, kids []*node) *node {
 	return n
 }
 
+// own returns a folder that o may change: n itself or a copy.
+func (n *node) own(o *owner) *node {
+	if n.owner == o {
+		n.known = false
+		return n
+	}
+	x := &struct {
+		node
+		folder
+	}{}
+	x.node = node{mode: n.mode, owner: o, dir: &x.folder}
+	f := n.dir
+	x.folder = folder{buf: slices.Clone(f.buf), head: f.head, kids: slices.Clone(f.kids), stale: f.stale}
+	x.folder.Tree = Tree{raw: x.folder.buf[headRoom:], off: f.off}
+	if o.marks {
+		x.folder.marks.Store(f.marks.Swap(nil))
+	}
+	return o.note(&x.node)
+}
+
 // newFolder returns an empty folder.
 func newFolder(o *owner) *node {
 	x := &struct {
@@ -106,157 +110,6 @@ func (o *owner) note(n *node) *node {
 		o.made = append(o.made, n)
 	}
 	return n
-}
-
-// frame writes the header after a change of the content's size.
-func (f *folder) frame() {
-	f.raw = f.buf[headRoom:]
-	var tmp [headRoom]byte
-	head := appendHeader(tmp[:0], KindTree, len(f.raw))
-	f.head = headRoom - len(head)
-	copy(f.buf[f.head:], head)
-}
-
-// kid returns the node of the i-th entry.
-func (f *folder) kid(i int, load loader) (*node, error) {
-	if k := f.kids[i]; k != nil {
-		return k, nil
-	}
-	e := f.entryAt(i)
-	return load(e.mode, e.id)
-}
-
-// find finds a name whichever kind it has; folder says which is likely.
-func (f *folder) find(name string, folder bool) (int, bool) {
-	first, second := ModeFile, ModeDir
-	if folder {
-		first, second = second, first
-	}
-	if i, ok := f.searchString(name, first); ok {
-		return i, true
-	}
-	return f.searchString(name, second)
-}
-
-// searchString is Tree.search.
-func (f *folder) searchString(name string, m Mode) (int, bool) {
-	var tmp [64]byte
-	key := append(tmp[:0], name...)
-	lo, hi := 0, len(f.off)
-	for lo < hi {
-		mid := int(uint(lo+hi) / 2)
-		entry, mode := f.nameAt(mid)
-		switch c := compareNames(entry, mode, key, m); {
-		case c == 0:
-			return mid, true
-		case c < 0:
-			lo = mid + 1
-		default:
-			hi = mid
-		}
-	}
-	return lo, false
-}
-
-// nameAt returns an entry's name and the mode of its sort.
-func (f *folder) nameAt(i int) (name []byte, sort Mode) {
-	b := f.raw[f.off[i] : f.end(i)-len(ID{})-1]
-	if b[0] == '4' {
-		return b[len("40000 "):], ModeDir
-	}
-	return b[len("100644 "):], ModeFile
-}
-
-// own returns a folder that o may change: n itself or a copy.
-func (n *node) own(o *owner) *node {
-	if n.owner == o {
-		n.known = false
-		return n
-	}
-	x := &struct {
-		node
-		folder
-	}{}
-	x.node = node{mode: n.mode, owner: o, dir: &x.folder}
-	f := n.dir
-	x.folder = folder{buf: slices.Clone(f.buf), head: f.head, kids: slices.Clone(f.kids), stale: f.stale}
-	x.folder.Tree = Tree{raw: x.folder.buf[headRoom:], off: f.off}
-	return o.note(&x.node)
-}
-
-// set puts a node of the same sort in the place of the i-th entry's.
-func (f *folder) set(i int, kid *node) {
-	old := f.kids[i]
-	f.kids[i] = kid
-	if old == nil || old.mode != kid.mode {
-		if f.entryAt(i).mode != kid.mode {
-			name := string(f.entryAt(i).name)
-			f.remove(i)
-			f.insert(name, kid)
-			return
-		}
-	}
-	if kid.known {
-		copy(f.raw[f.end(i)-len(kid.id):], kid.id[:])
-		return
-	}
-	f.mark(i)
-}
-
-// mark remembers that the i-th entry's id is to be patched.
-func (f *folder) mark(i int) {
-	switch f.stale {
-	case 0:
-		f.stale = i + 1
-	case i + 1:
-	default:
-		f.stale = -1
-	}
-}
-
-func (f *folder) ownOffsets() {
-	if !f.ownOff {
-		f.off, f.ownOff = append(make([]uint32, 0, len(f.off)+4), f.off...), true
-	}
-}
-
-func (f *folder) remove(i int) {
-	f.ownOffsets()
-	start, end := int(f.off[i]), f.end(i)
-	f.buf = append(f.buf[:headRoom+start], f.buf[headRoom+end:]...)
-	f.off = append(f.off[:i], f.off[i+1:]...)
-	for k := i; k < len(f.off); k++ {
-		f.off[k] -= uint32(end - start)
-	}
-	f.kids = slices.Delete(f.kids, i, i+1)
-	if f.stale != 0 {
-		f.stale = -1
-	}
-	f.frame()
-}
-
-func (f *folder) insert(name string, kid *node) {
-	f.ownOffsets()
-	i, _ := f.searchString(name, kid.mode)
-	at := len(f.raw)
-	if i < len(f.off) {
-		at = int(f.off[i])
-	}
-	var tmp [128]byte
-	entry := appendEntry(tmp[:0], kid.mode, name, kid.id)
-	f.buf = slices.Insert(f.buf, headRoom+at, entry...)
-	f.off = slices.Insert(f.off, i, uint32(at))
-	for k := i + 1; k < len(f.off); k++ {
-		f.off[k] += uint32(len(entry))
-	}
-	f.kids = slices.Insert(f.kids, i, kid)
-	if f.stale != 0 {
-		f.stale = -1
-	}
-	f.frame()
-	if !kid.known {
-		f.mark(i)
-	}
 }
 
 var (
@@ -344,29 +197,12 @@ func (n *node) hash() ID {
 	case n.known:
 		return n.id
 	case n.mode.IsDir():
-		f := n.dir
-		switch {
-		case f.stale > 0:
-			f.patch(f.stale - 1)
-		case f.stale < 0:
-			for i, k := range f.kids {
-				if k != nil {
-					f.patch(i)
-				}
-			}
-		}
-		f.stale = 0
-		n.id = sha1.Sum(f.buf[f.head:])
+		n.id = n.dir.hash(n.owner)
 	default:
 		n.id = HashObject(KindBlob, n.file)
 	}
 	n.known = true
 	return n.id
-}
-
-func (f *folder) patch(i int) {
-	id := f.kids[i].hash()
-	copy(f.raw[f.end(i)-len(id):], id[:])
 }
 
 // content returns the object's content; the ids below are known.

@@ -1,10 +1,16 @@
 package vcs
 
-import "slices"
-
 // maxTail bounds the segments that are not sealed, each the fruit of one group
 // commit: beyond it they are folded into one.
 const maxTail = 64
+
+// logRoom is room that is used again for each group. What is staged lies in it
+// only until the next group is staged.
+type logRoom struct {
+	recs    []logRecord
+	rest    []logRecord // takes turns with oplog.rest
+	builder segmentBuilder
+}
 
 // finish makes the segment of a group's records. The tail of the log is folded
 // in when it has many segments, or enough for one that is sealed.
@@ -39,8 +45,8 @@ func (st *stager) finish() {
 		}
 	}
 	keys := append(l.keys[firstKey:len(l.keys):len(l.keys)], out.keys...)
-	b := &segmentBuilder{first: first, firstKey: firstKey}
-	b.grow(size)
+	b := &l.room.builder
+	b.begin(first, firstKey, size)
 	open := 0 // the first record that is not sealed
 	for i := range len(old) + len(recs) {
 		rec := &recs[max(i-len(old), 0)]
@@ -56,8 +62,7 @@ func (st *stager) finish() {
 		if b.size() >= maxSegment {
 			out.add(b, true)
 			open = i + 1
-			b = &segmentBuilder{first: b.first + b.n, firstKey: b.firstKey + uint32(len(b.newKeys))}
-			b.grow(size)
+			b.begin(b.first+b.n, b.firstKey+uint32(len(b.newKeys)), size)
 		}
 	}
 	if b.n > 0 {
@@ -65,9 +70,9 @@ func (st *stager) finish() {
 	}
 	switch {
 	case open >= len(old) && (open > 0 || len(tail) == 0):
-		out.rest = slices.Clone(recs[open-len(old):])
+		out.rest, out.moved = append(l.room.rest[:0], recs[open-len(old):]...), true
 	case len(old) > 0:
-		out.rest = slices.Concat(old[open:], recs)
+		out.rest, out.moved = append(append(l.room.rest[:0], old[open:]...), recs...), true
 	case l.rest != nil:
 		out.rest = append(l.rest, recs...)
 	}
@@ -189,6 +194,10 @@ func (l *oplog) publish(st *stagedLog, refs []RefUpdate) error {
 			return err
 		}
 		l.add(s, keys[min(len(keys), max(0, len(l.keys)-int(s.firstKey))):], x.parts)
+	}
+	if st.moved {
+		clear(l.rest)
+		l.room.rest = l.rest[:0]
 	}
 	l.rest = st.rest
 	first := l.n - uint32(len(st.ids))

@@ -104,6 +104,7 @@ type segmentBuilder struct {
 	flags, keys, ops []byte
 	trees            []byte
 	ids              []ID
+	values           []int // room for the programs of a commit's values
 }
 
 type internTable struct {
@@ -126,12 +127,21 @@ func (t *internTable) add(s string) int {
 	return i
 }
 
-// grow makes room for so many bytes of records, or for a segment.
-func (s *segmentBuilder) grow(bytes int) {
+// begin starts a segment, with room for so many bytes of records or for as many
+// as a segment has.
+func (s *segmentBuilder) begin(first, firstKey uint32, bytes int) {
 	bytes = min(bytes, maxSegment)
 	n := bytes/28 + 1
-	s.trees, s.ids = make([]byte, 0, n*len(ID{})), make([]ID, 0, n)
-	s.flags, s.keys, s.ops = make([]byte, 0, n), make([]byte, 0, 3*n), make([]byte, 0, bytes/4)
+	*s = segmentBuilder{first: first, firstKey: firstKey, people: s.people, programs: s.programs,
+		newKeys: s.newKeys[:0], outside: s.outside[:0], flags: slices.Grow(s.flags[:0], n), keys: slices.Grow(s.keys[:0], 3*n),
+		ops: slices.Grow(s.ops[:0], bytes/4), trees: slices.Grow(s.trees[:0], n*len(ID{})), ids: slices.Grow(s.ids[:0], n), values: s.values}
+	s.people.reset()
+	s.programs.reset()
+}
+
+func (t *internTable) reset() {
+	clear(t.index)
+	t.list, t.bytes = t.list[:0], 0
 }
 
 // size returns about how large the segment is, rather too much.
@@ -232,7 +242,8 @@ func (s *segmentBuilder) addChanges(rec *logRecord) (flags byte) {
 		other = p != s.progs[0]
 		s.progs[0] = p
 	}
-	values := make([]int, len(rec.changes))
+	values := slices.Grow(s.values[:0], len(rec.changes))[:len(rec.changes)]
+	s.values = values
 	for i := range rec.changes {
 		if c := &rec.changes[i]; c.kind == changeSet || c.kind == changeMode {
 			values[i] = s.programs.add(c.text.prog)

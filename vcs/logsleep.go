@@ -13,7 +13,7 @@ func (l *oplog) sleep() {
 	l.heads, l.pool, l.rest = make(map[string]ID), nodePool{}, nil
 	l.hints, l.scanned = hintTable{}, 0
 	l.views = nil
-	l.messages, l.values = textDict{}, textDict{}
+	l.messages, l.values, l.room = textDict{}, textDict{}, logRoom{}
 }
 
 // wake undoes sleep, as far as that is not done by reading. The lock is held.

@@ -1,11 +1,6 @@
 package vcs
 
-import (
-	"bytes"
-	"errors"
-	"fmt"
-	"slices"
-)
+import "slices"
 
 // stagedLog is what one group becomes in the log. It counts when the backend
 // has taken it.
@@ -18,6 +13,7 @@ type stagedLog struct {
 	segs   []stagedSegment // the last ones of the log afterwards
 	folded int             // segments of the log that they take the place of
 	rest   []logRecord     // those of the segments that are not sealed
+	moved  bool            // rest is not where the log's is
 	keys   []string
 	ids    []ID // of the commits
 	states []stagedState
@@ -70,7 +66,8 @@ type stager struct {
 func (l *oplog) stage(g *group, frozen []stagedState, src groupSource, older []*oplog) (*stagedLog, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	st := &stager{oplog: l, older: older, src: src, out: new(stagedLog), recs: make([]logRecord, 0, len(g.notes)),
+	st := &stager{oplog: l, older: older, src: src, out: &stagedLog{ids: make([]ID, 0, len(g.notes))},
+		recs:  slices.Grow(l.room.recs[:0], len(g.notes)),
 		roots: make(map[uint32]*node), keyNo: make(map[string]uint32), nums: make(map[ID]uint32), covered: make(map[ID]bool)}
 	notes := g.notes
 	st.likely = len(notes)
@@ -105,49 +102,9 @@ func (l *oplog) stage(g *group, frozen []stagedState, src groupSource, older []*
 		}
 	}
 	st.finish()
+	l.room.recs = st.recs
+	clear(st.recs) // as far as they are kept, in another place
 	return st.out, nil
-}
-
-// object makes a record of a commit that came as objects.
-func (st *stager) object(o Object, foreign bool) error {
-	if o.Kind != KindCommit {
-		return nil
-	}
-	if foreign {
-		if _, ok, err := st.find(o.ID); err != nil || ok {
-			st.covered[o.ID] = true
-			return nil
-		}
-	}
-	err := st.commit(o)
-	if errors.Is(err, errUnfit) || errors.Is(err, ErrNotFound) {
-		return st.keepNative(o)
-	}
-	st.covered[o.ID] = true
-	return err
-}
-
-// read reads an object of the group or an older one.
-func (st *stager) read(id ID) (Kind, []byte, error) {
-	kind, content, err := st.src.ReadObject(id)
-	if errors.Is(err, ErrNotFound) {
-		return st.saved(id)
-	}
-	return kind, content, err
-}
-
-func (st *stager) readTree(id ID) (*Tree, error) {
-	if id == EmptyTree {
-		return &Tree{}, nil
-	}
-	if t, err := st.src.ReadTree(id); err == nil {
-		return t, nil
-	}
-	_, content, err := st.read(id)
-	if err != nil {
-		return nil, err
-	}
-	return ParseTree(content)
 }
 
 // number returns where a commit is in the log.
@@ -165,83 +122,6 @@ func (st *stager) number(id ID) (uint32, bool, error) {
 		return num, true, nil
 	}
 	return st.find(id)
-}
-
-// rootOf returns the state of a parent.
-func (st *stager) rootOf(p logParent) (*node, error) {
-	if !p.native {
-		if root := st.roots[p.num]; root != nil {
-			return root, nil
-		}
-		if root := st.src.root(p.id); root != nil {
-			return root, nil
-		}
-		return st.state(p.num)
-	}
-	kind, content, err := st.read(p.id)
-	if err != nil {
-		return nil, err
-	}
-	c, err := ParseCommit(content)
-	if err != nil || kind != KindCommit {
-		return nil, fmt.Errorf("%w: parent %v", errUnfit, p.id)
-	}
-	return objectSource(st.read).load(ModeDir, c.Tree)
-}
-
-// commit makes the record of a commit.
-func (st *stager) commit(o Object) error {
-	c, err := ParseCommit(o.Content)
-	if err != nil {
-		return fmt.Errorf("%w: %w", errUnfit, err)
-	}
-	rec := logRecord{id: o.ID, tree: c.Tree, time: c.Committer.When.Unix()}
-	old := newFolder(nil)
-	var others []*node
-	for i, p := range c.Parents {
-		x := logParent{id: p}
-		var ok bool
-		if x.num, ok, err = st.number(p); err != nil {
-			return err
-		}
-		x.native = !ok
-		rec.parents = append(rec.parents, x)
-		root, err := st.rootOf(x)
-		switch {
-		case i == 0 && err != nil:
-			return err
-		case i == 0:
-			old = root
-		case err == nil && !(x.native && st.leaves(p)):
-			others = append(others, root)
-		}
-	}
-	if head := appendCommitHead(nil, c.Tree, c.Parents); !plainHead(c, o.Content) {
-		raw, ok := bytes.CutPrefix(o.Content, head)
-		if !ok {
-			return errUnfit
-		}
-		rec.raw = append([]byte{}, raw...)
-	}
-	if old, err = st.baseFor(&rec, c.Tree, old); err != nil {
-		return err
-	}
-	d := stateDiff{load: objectSource(st.read).load, tree: st.readTree}
-	root, err := d.folder("", c.Tree, old, others, 0)
-	if err != nil {
-		return err
-	}
-	sortChanges(d.changes)
-	if rec.raw == nil {
-		rec.who = people(c)
-	}
-	num := st.record(rec, c.Message, d.changes)
-	st.roots[num] = root
-	for _, n := range d.made {
-		st.covered[n.id] = true
-	}
-	st.out.made = append(st.out.made, d.made...)
-	return nil
 }
 
 // note makes the record of a commit that was made here.
@@ -280,130 +160,4 @@ func (st *stager) record(rec logRecord, message string, changes []leafChange) ui
 	st.texts(&st.recs[len(st.recs)-1], message, changes)
 	st.out.ids = append(st.out.ids, rec.id)
 	return st.n + uint32(len(st.recs)-1)
-}
-
-// sortChanges puts removals first, so that a folder can take the place of a
-// file.
-func sortChanges(changes []leafChange) {
-	slices.SortStableFunc(changes, func(a, b leafChange) int {
-		switch {
-		case (a.now.mode == 0) == (b.now.mode == 0):
-			return 0
-		case a.now.mode == 0:
-			return -1
-		}
-		return 1
-	})
-}
-
-// texts writes message and values.
-func (st *stager) texts(rec *logRecord, message string, changes []leafChange) {
-	ctx := &st.ctx
-	*ctx = textContext{time: rec.time, self: true, room: ctx.room}
-	if len(changes) > 0 {
-		ctx.leaf = leafName(changes[0].path)
-	}
-	if rec.raw == nil {
-		rec.message = st.write(&st.messages, message)
-		ctx.message = st.messages.prev
-	}
-	ctx.self = false
-	rec.changes = room(&st.changes, len(changes), st.likely)
-	for i := range changes {
-		x, out := &changes[i], &rec.changes[i]
-		out.key = st.keyOf(x.path)
-		switch x.now.mode {
-		case 0:
-			out.kind = changeRemove
-			continue
-		case ModeSubmodule:
-			out.kind, out.link = changeLink, x.now.id
-			continue
-		case ModeFile:
-		default:
-			out.kind, out.mode = changeMode, x.now.mode
-		}
-		ctx.leaf = leafName(x.path)
-		ctx.setOld(string(x.old.content))
-		out.text = st.write(&st.values, string(x.now.content))
-	}
-}
-
-// write is textDict.write, checked by reading it back.
-func (st *stager) write(d *textDict, text string) written {
-	w, p := d.write(&st.ctx, text)
-	back, ctx := byteReader{b: w.args}, st.ctx
-	if ctx.self {
-		ctx.message = st.own[:0]
-	}
-	st.text = ctx.render(st.text[:0], p, &back)
-	if ctx.self {
-		st.own = ctx.message
-	}
-	if back.err == nil && string(st.text) == text {
-		return w
-	}
-	return written{patchProgram, appendPatch(nil, st.ctx.old, text)}
-}
-
-func (st *stager) keyOf(path string) uint32 {
-	if k, ok := st.oplog.keyNo[path]; ok {
-		return k
-	}
-	k, ok := st.keyNo[path]
-	if !ok {
-		k = uint32(len(st.keys) + len(st.out.keys))
-		st.keyNo[path] = k
-		st.out.keys = append(st.out.keys, path)
-	}
-	return k
-}
-
-// keepNative keeps a commit as objects: itself, and all of its tree that is not
-// kept so already.
-func (st *stager) keepNative(o Object) error {
-	st.covered[o.ID] = true
-	c, err := ParseCommit(o.Content)
-	if err != nil {
-		return err
-	}
-	seen := make(map[ID]bool)
-	var walk func(id ID, k Kind) error
-	walk = func(id ID, k Kind) error {
-		if seen[id] || id == EmptyTree {
-			return nil
-		}
-		seen[id] = true
-		if _, _, err := st.native(id); err == nil {
-			return nil // with all below
-		}
-		kind, content, err := st.read(id)
-		if errors.Is(err, ErrNotFound) {
-			return nil // an incomplete commit, as somebody gave it to us
-		}
-		if err != nil || kind != k {
-			return err
-		}
-		if k == KindTree {
-			t, err := ParseTree(content)
-			if err != nil {
-				return err
-			}
-			for i := range t.Len() {
-				if x := t.Entry(i); x.Mode != ModeSubmodule {
-					if err := walk(x.ID, x.Mode.Kind()); err != nil {
-						return err
-					}
-				}
-			}
-		}
-		st.covered[id] = true
-		st.out.natives = append(st.out.natives, Object{id, kind, content})
-		return nil
-	}
-	if err := walk(c.Tree, KindTree); err != nil {
-		return err
-	}
-	st.out.natives = append(st.out.natives, o)
-	return nil
 }

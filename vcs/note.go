@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
+	"unsafe"
 )
 
 // note is a commit that was made here and is not saved: what it changed. Its
@@ -15,7 +17,6 @@ type note struct {
 	time     int64
 	who      string // see people
 	message  string
-	content  []byte // of the commit object
 	changes  []leafChange
 	at       int    // so many objects of its group come before it
 	seq      uint64 // of the group, once it is in one
@@ -23,11 +24,43 @@ type note struct {
 
 // size returns about how many bytes a note keeps from being freed.
 func (n *note) size() int {
-	size := 192 + len(n.content)
+	size := 256 + len(n.message)
 	for i := range n.changes {
 		size += 112 + len(n.changes[i].path) + len(n.changes[i].old.content) + len(n.changes[i].now.content)
 	}
 	return size
+}
+
+// content makes the commit object's content.
+func (n *note) content() []byte {
+	c := Commit{Tree: n.tree, Parents: n.parents, Message: n.message}
+	c.Author, c.Committer = splitPeople(n.who, n.time)
+	return c.Encode(make([]byte, 0, 512))
+}
+
+// noteRoom is room for the texts of notes.
+type noteRoom struct {
+	text  []byte // the object's, used again for the next one
+	lines []byte // messages, which notes keep
+}
+
+const roomChunk = 16 << 10
+
+// line returns a message with its newline.
+func (r *noteRoom) line(msg string) string {
+	if strings.HasSuffix(msg, "\n") {
+		return msg
+	}
+	n := len(msg) + 1
+	if n > roomChunk/4 {
+		return msg + "\n"
+	}
+	if cap(r.lines)-len(r.lines) < n {
+		r.lines = make([]byte, 0, roomChunk)
+	}
+	from := len(r.lines)
+	r.lines = append(append(r.lines, msg...), '\n')
+	return unsafe.String(&r.lines[from], n) // never written again
 }
 
 // noteIndex finds the objects of a group's notes. It is filled when somebody
@@ -199,7 +232,7 @@ func (s *Store) unsavedNode(id ID) (*node, error) {
 // takes longer.
 func (s *Store) readLog(id ID) (Kind, []byte, error) {
 	if n, ok := s.unsavedCommit(id); ok {
-		return KindCommit, n.content, nil
+		return KindCommit, n.content(), nil
 	}
 	kind, content, err := s.log.near(id)
 	if !errors.Is(err, ErrNotFound) {

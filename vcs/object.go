@@ -68,17 +68,8 @@ type Object struct {
 // HashObject returns the ID that Git gives to an object of that kind and
 // content.
 func HashObject(k Kind, content []byte) ID {
-	var buf [512]byte
-	hdr := appendHeader(buf[:0], k, len(content))
-	if len(hdr)+len(content) <= len(buf) {
-		return sha1.Sum(append(hdr, content...))
-	}
-	h := sha1.New()
-	h.Write(hdr)
-	h.Write(content)
-	var id ID
-	h.Sum(id[:0])
-	return id
+	var head [32]byte
+	return sha1Framed(appendHeader(head[:0], k, len(content)), content)
 }
 
 func appendHeader(b []byte, k Kind, size int) []byte {

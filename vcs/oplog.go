@@ -43,6 +43,7 @@ type oplog struct {
 	views         []*segView    // last used first
 
 	messages, values textDict
+	room             logRoom
 }
 
 // maxViews bounds the segments that are kept taken apart.

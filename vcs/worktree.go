@@ -23,7 +23,7 @@ type workTree struct {
 	cur     edit         // what leaf is to do
 	changes []leafChange // of the commit in the making
 	leaves  []leafChange // room for changes
-	text    []byte       // room for commits
+	room    noteRoom     // for commits
 	parents []ID         // room for those
 }
 
@@ -137,7 +137,7 @@ func (s *Store) workAt(head ID, ref string) (*workTree, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &workTree{head: head, root: root, own: &owner{collect: true}, load: s.log.native.load}
+	w := &workTree{head: head, root: root, own: &owner{collect: true, marks: true}, load: s.log.native.load}
 	if !head.IsZero() {
 		c, err := s.links(head)
 		if err != nil {
@@ -169,7 +169,7 @@ func (s *Store) freeze(w *workTree) {
 		return
 	}
 	w.own.made = nil // or each of its nodes would keep all others
-	w.own = &owner{collect: true}
+	w.own = &owner{collect: true, marks: true}
 	if w.head.IsZero() {
 		return
 	}

@@ -1,0 +1,69 @@
+package vcs
+
+import "unsafe"
+
+// texts writes message and values.
+func (st *stager) texts(rec *logRecord, message string, changes []leafChange) {
+	ctx := &st.ctx
+	*ctx = textContext{time: rec.time, self: true, room: ctx.room}
+	if len(changes) > 0 {
+		ctx.leaf = leafName(changes[0].path)
+	}
+	if rec.raw == nil {
+		rec.message = st.write(&st.messages, message)
+		ctx.message = st.messages.prev
+	}
+	ctx.self = false
+	rec.changes = room(&st.changes, len(changes), st.likely)
+	for i := range changes {
+		x, out := &changes[i], &rec.changes[i]
+		out.key = st.keyOf(x.path)
+		switch x.now.mode {
+		case 0:
+			out.kind = changeRemove
+			continue
+		case ModeSubmodule:
+			out.kind, out.link = changeLink, x.now.id
+			continue
+		case ModeFile:
+		default:
+			out.kind, out.mode = changeMode, x.now.mode
+		}
+		ctx.leaf = leafName(x.path)
+		ctx.setOld(asString(x.old.content))
+		out.text = st.write(&st.values, asString(x.now.content))
+	}
+}
+
+// write is textDict.write, checked by reading it back.
+func (st *stager) write(d *textDict, text string) written {
+	w, p := d.write(&st.ctx, text)
+	back, ctx := byteReader{b: w.args}, st.ctx
+	if ctx.self {
+		ctx.message = st.own[:0]
+	}
+	st.text = ctx.render(st.text[:0], p, &back)
+	if ctx.self {
+		st.own = ctx.message
+	}
+	if back.err == nil && string(st.text) == text {
+		return w
+	}
+	return written{patchProgram, appendPatch(nil, st.ctx.old, text)}
+}
+
+func (st *stager) keyOf(path string) uint32 {
+	if k, ok := st.oplog.keyNo[path]; ok {
+		return k
+	}
+	k, ok := st.keyNo[path]
+	if !ok {
+		k = uint32(len(st.keys) + len(st.out.keys))
+		st.keyNo[path] = k
+		st.out.keys = append(st.out.keys, path)
+	}
+	return k
+}
+
+// asString is the text of a file, which never changes.
+func asString(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }

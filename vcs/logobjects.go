@@ -1,0 +1,190 @@
+package vcs
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// object makes a record of a commit that came as objects.
+func (st *stager) object(o Object, foreign bool) error {
+	if o.Kind != KindCommit {
+		return nil
+	}
+	if foreign {
+		if _, ok, err := st.find(o.ID); err != nil || ok {
+			st.covered[o.ID] = true
+			return nil
+		}
+	}
+	err := st.commit(o)
+	if errors.Is(err, errUnfit) || errors.Is(err, ErrNotFound) {
+		return st.keepNative(o)
+	}
+	st.covered[o.ID] = true
+	return err
+}
+
+// read reads an object of the group or an older one.
+func (st *stager) read(id ID) (Kind, []byte, error) {
+	kind, content, err := st.src.ReadObject(id)
+	if errors.Is(err, ErrNotFound) {
+		return st.saved(id)
+	}
+	return kind, content, err
+}
+
+func (st *stager) readTree(id ID) (*Tree, error) {
+	if id == EmptyTree {
+		return &Tree{}, nil
+	}
+	if t, err := st.src.ReadTree(id); err == nil {
+		return t, nil
+	}
+	_, content, err := st.read(id)
+	if err != nil {
+		return nil, err
+	}
+	return ParseTree(content)
+}
+
+// rootOf returns the state of a parent.
+func (st *stager) rootOf(p logParent) (*node, error) {
+	if !p.native {
+		if root := st.roots[p.num]; root != nil {
+			return root, nil
+		}
+		if root := st.src.root(p.id); root != nil {
+			return root, nil
+		}
+		return st.state(p.num)
+	}
+	kind, content, err := st.read(p.id)
+	if err != nil {
+		return nil, err
+	}
+	c, err := ParseCommit(content)
+	if err != nil || kind != KindCommit {
+		return nil, fmt.Errorf("%w: parent %v", errUnfit, p.id)
+	}
+	return objectSource(st.read).load(ModeDir, c.Tree)
+}
+
+// commit makes the record of a commit.
+func (st *stager) commit(o Object) error {
+	c, err := ParseCommit(o.Content)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errUnfit, err)
+	}
+	rec := logRecord{id: o.ID, tree: c.Tree, time: c.Committer.When.Unix()}
+	old := newFolder(nil)
+	var others []*node
+	for i, p := range c.Parents {
+		x := logParent{id: p}
+		var ok bool
+		if x.num, ok, err = st.number(p); err != nil {
+			return err
+		}
+		x.native = !ok
+		rec.parents = append(rec.parents, x)
+		root, err := st.rootOf(x)
+		switch {
+		case i == 0 && err != nil:
+			return err
+		case i == 0:
+			old = root
+		case err == nil && !(x.native && st.leaves(p)):
+			others = append(others, root)
+		}
+	}
+	if head := appendCommitHead(nil, c.Tree, c.Parents); !plainHead(c, o.Content) {
+		raw, ok := bytes.CutPrefix(o.Content, head)
+		if !ok {
+			return errUnfit
+		}
+		rec.raw = append([]byte{}, raw...)
+	}
+	if old, err = st.baseFor(&rec, c.Tree, old); err != nil {
+		return err
+	}
+	d := stateDiff{load: objectSource(st.read).load, tree: st.readTree}
+	root, err := d.folder("", c.Tree, old, others, 0)
+	if err != nil {
+		return err
+	}
+	sortChanges(d.changes)
+	if rec.raw == nil {
+		rec.who = people(c)
+	}
+	num := st.record(rec, c.Message, d.changes)
+	st.roots[num] = root
+	for _, n := range d.made {
+		st.covered[n.id] = true
+	}
+	st.out.made = append(st.out.made, d.made...)
+	return nil
+}
+
+// sortChanges puts removals first, so that a folder can take the place of a
+// file.
+func sortChanges(changes []leafChange) {
+	slices.SortStableFunc(changes, func(a, b leafChange) int {
+		switch {
+		case (a.now.mode == 0) == (b.now.mode == 0):
+			return 0
+		case a.now.mode == 0:
+			return -1
+		}
+		return 1
+	})
+}
+
+// keepNative keeps a commit as objects: itself, and all of its tree that is not
+// kept so already.
+func (st *stager) keepNative(o Object) error {
+	st.covered[o.ID] = true
+	c, err := ParseCommit(o.Content)
+	if err != nil {
+		return err
+	}
+	seen := make(map[ID]bool)
+	var walk func(id ID, k Kind) error
+	walk = func(id ID, k Kind) error {
+		if seen[id] || id == EmptyTree {
+			return nil
+		}
+		seen[id] = true
+		if _, _, err := st.native(id); err == nil {
+			return nil // with all below
+		}
+		kind, content, err := st.read(id)
+		if errors.Is(err, ErrNotFound) {
+			return nil // an incomplete commit, as somebody gave it to us
+		}
+		if err != nil || kind != k {
+			return err
+		}
+		if k == KindTree {
+			t, err := ParseTree(content)
+			if err != nil {
+				return err
+			}
+			for i := range t.Len() {
+				if x := t.Entry(i); x.Mode != ModeSubmodule {
+					if err := walk(x.ID, x.Mode.Kind()); err != nil {
+						return err
+					}
+				}
+			}
+		}
+		st.covered[id] = true
+		st.out.natives = append(st.out.natives, Object{id, kind, content})
+		return nil
+	}
+	if err := walk(c.Tree, KindTree); err != nil {
+		return err
+	}
+	st.out.natives = append(st.out.natives, o)
+	return nil
+}

@@ -1,0 +1,116 @@
+package vcs
+
+import (
+	"crypto/sha1"
+	"encoding/binary"
+)
+
+// Objects are hashed here and not by crypto/sha1 where the processor has
+// instructions for that: most are so small that a digest's bookkeeping costs as
+// much as its blocks, and a folder in which one entry changed needs only the
+// blocks from there on, for which a digest's inner states would have to be had.
+// What others send is hashed elsewhere, with collision detection.
+
+// sha1State is the state between two blocks, FIPS 180-4 section 6.1.
+type sha1State [5]uint32
+
+const sha1Block = 64
+
+func newSHA1() sha1State {
+	return sha1State{0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476, 0xc3d2e1f0}
+}
+
+// sha1Sum is sha1.Sum.
+func sha1Sum(p []byte) ID {
+	if !haveSHA1 {
+		return sha1.Sum(p)
+	}
+	h := newSHA1()
+	return h.finish(h.take(p), len(p))
+}
+
+// sha1Framed returns the hash of an object: of its header, which is shorter than
+// a block, and its content.
+func sha1Framed(head, content []byte) ID {
+	var first [sha1Block]byte
+	n := copy(first[:], head)
+	rest := content[copy(first[n:], content):]
+	n += len(content)
+	if n < sha1Block {
+		return sha1Sum(first[:n])
+	}
+	if !haveSHA1 {
+		d := sha1.New()
+		d.Write(first[:])
+		d.Write(rest)
+		var id ID
+		d.Sum(id[:0])
+		return id
+	}
+	h := newSHA1()
+	sha1Blocks(&h, &first[0], 1, nil)
+	return h.finish(h.take(rest), n)
+}
+
+// take takes whole blocks in and returns what is left.
+func (h *sha1State) take(p []byte) []byte {
+	n := len(p) / sha1Block
+	if n > 0 {
+		sha1Blocks(h, &p[0], n, nil)
+	}
+	return p[n*sha1Block:]
+}
+
+// finish returns the hash of a message of which this is left; size counts all.
+func (h *sha1State) finish(rest []byte, size int) ID {
+	var end [2 * sha1Block]byte
+	n := copy(end[:], rest)
+	end[n] = 0x80
+	blocks := 1
+	if n >= sha1Block-8 {
+		blocks = 2
+	}
+	binary.BigEndian.PutUint64(end[blocks*sha1Block-8:], uint64(size)*8)
+	sha1Blocks(h, &end[0], blocks, nil)
+	return h.id()
+}
+
+func (h *sha1State) id() (id ID) {
+	for i, w := range h {
+		binary.BigEndian.PutUint32(id[4*i:], w)
+	}
+	return id
+}
+
+// sha1Marks are the states of a message that changes in place, after each of its
+// first blocks.
+type sha1Marks struct {
+	after []sha1State
+	good  int // so many of them are right
+}
+
+// changed says that the message is another one from a byte on.
+func (m *sha1Marks) changed(at int) { m.good = min(m.good, at/sha1Block) }
+
+// sum returns the hash of the message, and goes only through blocks that are
+// not known.
+func (m *sha1Marks) sum(p []byte) ID {
+	blocks := len(p) / sha1Block
+	if !haveSHA1 || blocks == 0 {
+		return sha1Sum(p)
+	}
+	if len(m.after) != blocks {
+		after := make([]sha1State, blocks)
+		m.good = copy(after, m.after[:min(m.good, len(m.after))])
+		m.after = after
+	}
+	h := newSHA1()
+	if m.good > 0 {
+		h = m.after[m.good-1]
+	}
+	if m.good < blocks {
+		sha1Blocks(&h, &p[m.good*sha1Block], blocks-m.good, &m.after[m.good])
+		m.good = blocks
+	}
+	return h.finish(p[blocks*sha1Block:], len(p))
+}

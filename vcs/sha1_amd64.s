@@ -1,0 +1,127 @@
+//go:build !purego
+
+#include "textflag.h"
+
+// The shuffle reverses sixteen bytes: four words of the message, big-endian,
+// become four lanes with the first word in the highest, as the SHA instructions
+// want them.
+DATA sha1Reverse<>+0(SB)/8, $0x08090a0b0c0d0e0f
+DATA sha1Reverse<>+8(SB)/8, $0x0001020304050607
+GLOBL sha1Reverse<>(SB), RODATA|NOPTR, $16
+
+// Registers: X0 is a, b, c, d with a in the highest lane. X1 and X2 take turns
+// as e of these four rounds and what e of the next four is made from. X3 to X6
+// are sixteen words of the schedule.
+
+// Four rounds of the kind k.
+#define ROUNDS(k, cur, e, next) \
+	SHA1NEXTE cur, e \
+	MOVO X0, next \
+	SHA1RNDS4 $k, e, X0
+
+// Each step of the schedule, FIPS 180-4 section 6.1.2, is spread over the rounds
+// before the words are wanted: two parts, the exclusive or between them, and the
+// rotation.
+#define STEP(k, cur, m1, m2, m3, e, next) \
+	SHA1NEXTE cur, e \
+	MOVO X0, next \
+	SHA1MSG2 cur, m1 \
+	SHA1RNDS4 $k, e, X0 \
+	SHA1MSG1 cur, m3 \
+	PXOR cur, m2
+
+// func sha1BlocksNI(h *sha1State, p *byte, blocks int, keep *sha1State)
+TEXT ·sha1BlocksNI(SB), NOSPLIT, $0-32
+	MOVQ h+0(FP), DI
+	MOVQ p+8(FP), SI
+	MOVQ blocks+16(FP), CX
+	MOVQ keep+24(FP), R8
+	TESTQ CX, CX
+	JZ done
+	MOVOU (DI), X0
+	PSHUFD $0x1b, X0, X0
+	PXOR X1, X1
+	PINSRD $3, 16(DI), X1
+	MOVOU sha1Reverse<>(SB), X7
+
+block:
+	MOVO X0, X8
+	MOVO X1, X9
+
+	// Rounds 0 to 15 take the message as it is.
+	MOVOU 0(SI), X3
+	PSHUFB X7, X3
+	PADDD X3, X1
+	MOVO X0, X2
+	SHA1RNDS4 $0, X1, X0
+
+	MOVOU 16(SI), X4
+	PSHUFB X7, X4
+	ROUNDS(0, X4, X2, X1)
+	SHA1MSG1 X4, X3
+
+	MOVOU 32(SI), X5
+	PSHUFB X7, X5
+	ROUNDS(0, X5, X1, X2)
+	SHA1MSG1 X5, X4
+	PXOR X5, X3
+
+	MOVOU 48(SI), X6
+	PSHUFB X7, X6
+	STEP(0, X6, X3, X4, X5, X2, X1)
+
+	// Rounds 16 to 67.
+	STEP(0, X3, X4, X5, X6, X1, X2)
+	STEP(1, X4, X5, X6, X3, X2, X1)
+	STEP(1, X5, X6, X3, X4, X1, X2)
+	STEP(1, X6, X3, X4, X5, X2, X1)
+	STEP(1, X3, X4, X5, X6, X1, X2)
+	STEP(1, X4, X5, X6, X3, X2, X1)
+	STEP(2, X5, X6, X3, X4, X1, X2)
+	STEP(2, X6, X3, X4, X5, X2, X1)
+	STEP(2, X3, X4, X5, X6, X1, X2)
+	STEP(2, X4, X5, X6, X3, X2, X1)
+	STEP(2, X5, X6, X3, X4, X1, X2)
+	STEP(3, X6, X3, X4, X5, X2, X1)
+	STEP(3, X3, X4, X5, X6, X1, X2)
+
+	// The last twelve rounds make less and less of the schedule.
+	ROUNDS(3, X4, X2, X1)
+	SHA1MSG2 X4, X5
+	PXOR X4, X6
+	ROUNDS(3, X5, X1, X2)
+	SHA1MSG2 X5, X6
+	ROUNDS(3, X6, X2, X1)
+
+	SHA1NEXTE X9, X1
+	PADDD X8, X0
+
+	TESTQ R8, R8
+	JZ next
+	PSHUFD $0x1b, X0, X10
+	MOVOU X10, (R8)
+	PEXTRD $3, X1, 16(R8)
+	ADDQ $20, R8
+
+next:
+	ADDQ $64, SI
+	DECQ CX
+	JNZ block
+
+	PSHUFD $0x1b, X0, X0
+	MOVOU X0, (DI)
+	PEXTRD $3, X1, 16(DI)
+
+done:
+	RET
+
+// func cpuid(leaf, sub uint32) (a, b, c, d uint32)
+TEXT ·cpuid(SB), NOSPLIT, $0-24
+	MOVL leaf+0(FP), AX
+	MOVL sub+4(FP), CX
+	CPUID
+	MOVL AX, a+8(FP)
+	MOVL BX, b+12(FP)
+	MOVL CX, c+16(FP)
+	MOVL DX, d+20(FP)
+	RET
