@@ -62,25 +62,94 @@ func (d *differ) flush() {
 	d.written, d.n = d.done, 0
 }
 
-// lines compares two pieces line by line, when they have equally many.
+// lines compares two pieces line by line: one with one when they have equally
+// many, else lines that begin with the same word.
 func (d *differ) lines(a, b []byte, at int) {
-	if n := bytes.Count(b, newline); n == 0 || n > maxLines || n != bytes.Count(a, newline) {
+	n := bytes.Count(b, newline)
+	if n == 0 || n > maxLines {
 		d.insert(len(b))
 		return
 	}
+	paired := n == bytes.Count(a, newline)
 	for len(b) > 0 {
-		x, y := a[:line(a)], b[:line(b)]
-		head := commonPrefix(x, y)
-		tail := commonSuffix(x[head:], y[head:])
-		d.keep(at, head)
-		d.insert(len(y) - head - tail)
-		d.keep(at+len(x)-tail, tail)
-		at += len(x)
-		a, b = a[len(x):], b[len(y):]
+		y := b[:line(b)]
+		skip := 0
+		if !paired {
+			skip = sameWord(a, y)
+		}
+		if skip < 0 {
+			d.insert(len(y))
+		} else {
+			x := a[skip:]
+			x = x[:line(x)]
+			d.line(x, y, at+skip)
+			a = a[skip+len(x):]
+			at += skip + len(x)
+		}
+		b = b[len(y):]
 	}
 }
 
-// maxLines bounds the lines that are compared one with one.
+// line compares two lines. Where they are of one length, pieces in the middle
+// are found, too.
+func (d *differ) line(x, y []byte, at int) {
+	head := commonPrefix(x, y)
+	d.keep(at, head)
+	at, x, y = at+head, x[head:], y[head:]
+	tail := commonSuffix(x, y)
+	x, y = x[:len(x)-tail], y[:len(y)-tail]
+	if len(x) == len(y) {
+		d.middle(x, y, at)
+	} else {
+		d.insert(len(y))
+	}
+	d.keep(at+len(x), tail)
+}
+
+// minMiddle is the shortest piece that is looked for in the middle of a line: a
+// shorter one costs more to copy than it takes when it is compressed.
+const minMiddle = 12
+
+func (d *differ) middle(x, y []byte, at int) {
+	from := 0 // of what is not told yet
+	for i := 0; i < len(y); {
+		n := commonPrefix(x[i:], y[i:])
+		if n >= minMiddle {
+			d.insert(i - from)
+			d.keep(at+i, n)
+			from = i + n
+		}
+		i += n + 1
+	}
+	d.insert(len(y) - from)
+}
+
+// sameWord returns where in a, within the next lines, one begins with the first
+// word of a line; -1 when none does.
+func sameWord(a, line []byte) int {
+	word := line
+	if i := bytes.IndexByte(line, ' '); i >= 0 {
+		word = line[:i+1]
+	}
+	from := 0
+	for range maxAhead {
+		rest := a[from:]
+		if bytes.HasPrefix(rest, word) {
+			return from
+		}
+		i := bytes.IndexByte(rest, '\n')
+		if i < 0 || from+i+1 == len(a) {
+			break
+		}
+		from += i + 1
+	}
+	return -1
+}
+
+// maxAhead is how many lines sameWord looks at.
+const maxAhead = 8
+
+// maxLines bounds the lines that are compared.
 const maxLines = 64
 
 var newline = []byte("\n")

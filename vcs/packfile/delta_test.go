@@ -94,6 +94,17 @@ func TestDeltaOfOneEntryIsSmall(t *testing.T) {
 	}
 }
 
+func TestDeltaOfLines(t *testing.T) {
+	base := []byte("tree 1111111111111111\nparent 2222\nauthor a <b> 1700000000 +0000\n\nsubject\n\nCause: learned\nFrame: ffffffffffff0250008a7a370806000108000604000102\nNode: observer\n")
+	target := []byte("tree 3333333333333333\nparent 4444\nauthor a <b> 1700000777 +0000\n\nother\n\nCause: learned\nDetail: x\nFrame: ffffffffffff0250001234560806000108000604000103\nNode: observer\n")
+	if n := checkDelta(t, vcs.KindCommit, base, target); n > 100 {
+		t.Errorf("%d bytes for a commit of %d", n, len(target))
+	}
+	if n := checkDelta(t, vcs.KindCommit, target, base); n > 95 {
+		t.Errorf("%d bytes for a commit of %d", n, len(base))
+	}
+}
+
 func FuzzDelta(f *testing.F) {
 	id := string(vcs.EmptyTree[:])
 	tree := "100644 a\x00" + id + "100644 b\x00" + id + "40000 c\x00" + id
@@ -103,6 +114,7 @@ func FuzzDelta(f *testing.F) {
 	f.Add(bytes.Repeat([]byte("y"), 70000), bytes.Repeat([]byte("y"), 70001))
 	f.Fuzz(func(t *testing.T, base, target []byte) {
 		checkDelta(t, vcs.KindBlob, base, target)
+		checkDelta(t, vcs.KindCommit, append([]byte("tree x\nparent y\n\n"), base...), append([]byte("tree z\n\n"), target...))
 		checkDelta(t, vcs.KindTree, base, target)
 		checkDelta(t, vcs.KindTree, base, append(base[:len(base):len(base)], target...))
 	})

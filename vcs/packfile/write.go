@@ -71,6 +71,9 @@ type writer struct {
 	delta  []byte
 	window window
 	err    error
+
+	commit, blob sample
+	dense        *deflater // for deltas of commits; nil until there is one
 }
 
 func (p *writer) write(b []byte) {
@@ -130,19 +133,21 @@ func (p *writer) list(s *Set) error {
 // addition writes an object, or puts it into the window. Its mark is its place.
 func (p *writer) addition(a *vcs.Addition) (mark any, err error) {
 	if a.Kind == vcs.KindCommit {
-		p.head(byte(a.Kind), len(a.Content), 0)
-		packed, err := p.z.deflate(a.Content)
-		if p.write(packed); err == nil {
-			err = p.err
-		}
-		return p, err
+		return p, p.writeCommit(a.Content)
 	}
 	base, _ := a.BaseMark.(*place)
 	was := a.BaseContent
 	if base == nil && !p.opt.Thin || base != nil && base.depth >= maxChain {
 		was = nil
 	}
+	like := a.Kind == vcs.KindBlob && len(was) == 0 && p.likes(&p.blob, a.Content)
+	if like {
+		base, was = p.blob.place, p.blob.content
+	}
 	typ, stored := p.encode(a.Kind, a.Content, was, base != nil)
+	if like && !p.blob.suits(stored, a.Content) {
+		base, typ, stored = nil, byte(a.Kind), a.Content
+	}
 	w, at := &p.window, new(place)
 	from := len(w.data)
 	if typ == typeOfsDelta || typ == typeRefDelta {
@@ -156,6 +161,9 @@ func (p *writer) addition(a *vcs.Addition) (mark any, err error) {
 	}
 	if typ != typeOfsDelta && typ != typeRefDelta {
 		base = nil
+		if a.Kind == vcs.KindBlob {
+			p.blob.take(a.Content, at)
+		}
 	}
 	packed, err := p.z.deflate(stored)
 	if err != nil {
