@@ -28,7 +28,10 @@ func how(c *arp.Change) string {
 func clock(at time.Time, seen Entry) int64 { return max(at.UnixMilli(), seen.Clock+1) }
 
 // put returns the entry after a binding came, and whether that changed it.
-func put(e Entry, c *arp.Change, node string) (Entry, bool) {
+func put(e Entry, c *arp.Change, node string) (Entry, bool) { return putAs(e, c, node, how(c)) }
+
+// putAs is put with a text of its own for the way in which it was learned.
+func putAs(e Entry, c *arp.Change, node, learned string) (Entry, bool) {
 	static := c.Op == arp.OpPinned
 	if e.State != Expired && e.MAC == c.MAC {
 		pinned := e.State == Static && e.Node == node
@@ -38,7 +41,7 @@ func put(e Entry, c *arp.Change, node string) (Entry, bool) {
 	}
 	n := Entry{
 		State: Dynamic, MAC: c.MAC, Earlier: e.Earlier, FirstSeen: max(c.Time.Unix(), 0),
-		Learned: how(c), Interface: Clean(c.Interface), Node: node, Clock: clock(c.Time, e),
+		Learned: learned, Interface: Clean(c.Interface), Node: node, Clock: clock(c.Time, e),
 	}
 	if static {
 		n.State = Static
