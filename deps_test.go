@@ -40,6 +40,7 @@ var policy = map[string][]string{
 	"arp/arptest":   {"arp", "stack/ethernet"},
 	"arp/observe":   {"arp", "stack/ethernet", "stack/checksum"},
 	"arp/versioned": {"arp", "vcs", "stack/ethernet"},
+	"arp/exchange":  {"arp", "stack/ethernet"},
 
 	"vcs":           {},
 	"vcs/packfile":  {"vcs"},
