@@ -15,6 +15,9 @@ type CollectReport struct {
 	Archived []Epoch // put away
 	Dropped  []Epoch // left the store: for their archives, or lost
 	Gone     []Epoch // were archived, and their archives are no longer there
+	// Current is the epoch that is being written, its commits counted also for a
+	// backend of objects, where Epochs does not, because it takes a walk.
+	Current Epoch
 }
 
 // fill sets the defaults.
@@ -87,6 +90,11 @@ func (s *Store) Collect(ctx context.Context) (CollectReport, error) {
 	}
 	if s.log != nil {
 		s.log.restIdle()
+	}
+	list := s.Epochs()
+	rep.Current = list[len(list)-1]
+	if s.log == nil {
+		rep.Current.Commits = s.countCommits(rep.Current)
 	}
 	return rep, err
 }
@@ -166,7 +174,7 @@ func (s *Store) extents() (cur, ended, opened extent, began time.Time) {
 			began = list[n-2].Ended
 		}
 		if s.cfg.Retention.MaxCommits > 0 {
-			cur.commits = s.countCommits(list[len(list)-1].Heads)
+			cur.commits = s.countCommits(list[len(list)-1])
 		}
 	}
 	if began.IsZero() {
@@ -178,11 +186,11 @@ func (s *Store) extents() (cur, ended, opened extent, began time.Time) {
 	return cur, ended, opened, began
 }
 
-// countCommits counts the commits of the current epoch for a backend of objects,
-// as far as they can be read.
-func (s *Store) countCommits(heads []Ref) int {
+// countCommits counts the commits of the current epoch, without its roots, for a
+// backend of objects, as far as they can be read.
+func (s *Store) countCommits(e Epoch) int {
 	var ids []ID
-	for _, h := range heads {
+	for _, h := range e.Heads {
 		if strings.HasPrefix(h.Name, branchPrefix) && !reserved(h.Name) {
 			ids = append(ids, h.Target)
 		}
@@ -191,7 +199,13 @@ func (s *Store) countCommits(heads []Ref) int {
 	if _, err := d.reach(ids); err != nil {
 		s.cfg.Logger.Error("vcs: the commits cannot be counted", "err", err)
 	}
-	return len(d.ids)
+	n := len(d.ids)
+	for _, r := range e.Roots {
+		if _, ok := d.nodes[r.Root]; ok {
+			n--
+		}
+	}
+	return n
 }
 
 // oldestEnded returns the oldest epoch that has ended and is here.

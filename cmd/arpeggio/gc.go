@@ -92,6 +92,7 @@ func (c *gcCmd) Run(ctx context.Context) (err error) {
 		return err
 	}
 	epochs := s.Store.Epochs()
+	epochs[len(epochs)-1] = rep.Current
 	if err := s.repo.Close(); err != nil {
 		return err
 	}
@@ -128,10 +129,7 @@ func (s *session) epochs(json bool, list []vcs.Epoch) {
 		case vcs.EpochLost:
 			style, where = cli.Removed, "lost: "+e.Reason
 		}
-		commits, size := "", "" // a Git directory does not count them
-		if e.Commits > 0 {
-			commits = fmt.Sprint(e.Commits)
-		}
+		commits, size := fmt.Sprint(e.Commits), "" // a Git directory has no log
 		if e.LogBytes > 0 && (e.State == vcs.EpochCurrent || e.State == vcs.EpochLive) {
 			size = keep.Size(e.LogBytes).String()
 		}
