@@ -25,6 +25,11 @@
 // and with values missing. Objects are stored as they are, uncompressed, and
 // hashed on every read.
 //
+// An I/O error of a write, a sync or an open comes out of the call that needed
+// it, and nothing that was acknowledged is lost. Two end the process instead,
+// both within Open: badger does so when it cannot open its file DISCARD or sync
+// the directory. A flush that fails is tried again until it works.
+//
 // Records that a batch drops are deleted right after it, and their room comes
 // back with the compactions that follow the next 8 MiB of writes. A log of L
 // bytes of which D are dropped at a time takes at most L + D + 24 MiB at rest
