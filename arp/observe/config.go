@@ -18,9 +18,9 @@ const (
 	// Compat (the default) believes the last speaker, as RFC 826 and most
 	// systems do: the record then says what such systems believed.
 	Compat Policy = iota
-	// Verify moves a binding when the claimant repeats its claim at least
-	// Config.VerifyTime after the first one and the owner has been silent
-	// since.
+	// Verify moves a binding when the claimant repeats its claim after somebody
+	// has asked everybody for the address and the owner has been silent for
+	// Config.VerifyTime since.
 	Verify
 	// Strict moves a binding only on an answer to a broadcast request that was
 	// seen within Config.ACDWindow before.
@@ -70,6 +70,9 @@ type Config struct {
 	FloodWindow time.Duration // 10 s
 	ScanCount   int           // 100 targets, at most 1,000
 	ScanWindow  time.Duration // 10 s
+	// FoldCount is how many episodes of one type may begin in a domain within
+	// FloodWindow, 30. Further ones are folded, and told once as a sum.
+	FoldCount int
 	// FlipRate is from how many moves of one address within a second on they
 	// are folded, 10.
 	FlipRate int
@@ -80,7 +83,7 @@ type Config struct {
 
 	MaxEntries   int           // 1,000,000 addresses
 	MaxPerMAC    int           // a quarter of MaxEntries
-	MaxMACs      int           // 16 MACs that are remembered for one address, at most 255
+	MaxMACs      int           // 16 MACs that are remembered for one address, 3 to 255
 	MaxEpisodes  int           // 10,000 episodes under way
 	MaxWindows   int           // 4,096 windows for scans, as many for proxies
 	MaxVisitors  int           // 65,536 MACs that hold no address: they only ask or probe
@@ -128,6 +131,7 @@ func (c Config) withDefaults() Config {
 	dur(&c.FloodWindow, DefaultFloodWindow)
 	num(&c.ScanCount, DefaultScanCount)
 	dur(&c.ScanWindow, DefaultScanWindow)
+	num(&c.FoldCount, 30)
 	num(&c.FlipRate, 10)
 	dur(&c.EpisodeGap, 5*time.Minute)
 	dur(&c.ConfirmAfter, time.Minute)
@@ -140,7 +144,7 @@ func (c Config) withDefaults() Config {
 	limit(&c.MaxPending, 4096)
 	c.ScanCount = min(c.ScanCount, 1000)
 	c.ProxyCount = min(c.ProxyCount, 1000)
-	c.MaxMACs = min(max(c.MaxMACs, 2), 255)
+	c.MaxMACs = min(max(c.MaxMACs, 3), 255)
 	return c
 }
 

@@ -48,16 +48,15 @@ func (e EpisodeID) MarshalText() ([]byte, error) { return []byte(e.String()), ni
 type Event struct {
 	Type Type
 	// Under holds what the event would have been called, had Type not said
-	// more: a spoof stands over changed, flip-flop or reused. A history
-	// records all of them.
+	// more: a bogon stands over new-station. A history records all of them.
 	Under TypeSet
 
 	Time  time.Time // of the frame; frames of an unsorted capture may go back
 	Iface string    // name of the interface
 
 	// Key is the address that it is about. Its Addr is invalid (IsValid is
-	// false) when the event is about a MAC (scan, proxy-arp, ether-*,
-	// malformed where no address can be read) or about a network (flood).
+	// false) when the event is about a MAC (scan, proxy-arp), where the frame
+	// names none (ether-*, malformed), of a flood, and of a sum.
 	Key arp.Key
 	// MAC is the claimant, or who caused the event; zero in a flood.
 	MAC ethernet.Addr
@@ -117,6 +116,7 @@ type Record struct {
 	Solicited bool          // it answers a request that was seen shortly before
 	frame     [MaxEvidence]byte
 	frameLen  uint8
+	wide      bool // a flood of all VLANs
 }
 
 // Frame returns the frame that the record rests on, without padding and cut to
