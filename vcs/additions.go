@@ -55,6 +55,15 @@ type Additions struct {
 
 // Additions implements AdditionReader.
 func (s *Store) Additions(ctx context.Context, tips, known []ID, progress func(commits int)) (*Additions, error) {
+	p := s.Pin()
+	defer p.Release()
+	return p.Additions(ctx, tips, known, progress)
+}
+
+// Additions implements AdditionReader. What the result needs of epochs that are
+// dropped afterwards it has itself.
+func (p *Pin) Additions(ctx context.Context, tips, known []ID, progress func(commits int)) (*Additions, error) {
+	s := p.s
 	if s.log == nil {
 		return nil, fmt.Errorf("vcs: additions: %w by a backend of objects", errors.ErrUnsupported)
 	}
@@ -62,8 +71,8 @@ func (s *Store) Additions(ctx context.Context, tips, known []ID, progress func(c
 		progress = func(int) {}
 	}
 	a := new(Additions)
-	tips, known = a.joinEpochs(s.epochs.grafts(), tips, known)
-	saved, err := s.log.haveAll(tips)
+	tips, known = a.joinEpochs(p.roots, tips, known)
+	saved, err := haveAll(p.logs(), tips)
 	if err != nil {
 		return nil, err
 	}
@@ -73,8 +82,26 @@ func (s *Store) Additions(ctx context.Context, tips, known []ID, progress func(c
 			return nil, fmt.Errorf("vcs: additions: %w: %w", errors.ErrUnsupported, err)
 		}
 	}
-	for _, l := range s.log.newestFirst() {
-		x := &stretch{log: l.frozen(), read: s.ReadObject, progress: progress}
+	var frozen []*oplog
+	for _, l := range p.logs() {
+		frozen = append(frozen, l.frozen())
+	}
+	drops := s.epochs.dropped()
+	read := func(id ID) (Kind, []byte, error) {
+		gone := drops != s.epochs.dropped()
+		if gone { // the store would look through all of its history first
+			if kind, content, err := readEach(frozen, (*oplog).known, id); !errors.Is(err, ErrNotFound) {
+				return kind, content, err
+			}
+		}
+		kind, content, err := s.ReadObject(id)
+		if gone && errors.Is(err, ErrNotFound) {
+			kind, content, err = readEach(frozen, (*oplog).searched, id)
+		}
+		return kind, content, err
+	}
+	for _, l := range frozen {
+		x := &stretch{log: l, read: read, progress: progress}
 		rest, err := x.choose(ctx, tips, known)
 		if err != nil {
 			return nil, err
@@ -88,7 +115,7 @@ func (s *Store) Additions(ctx context.Context, tips, known []ID, progress func(c
 		}
 	}
 	if len(tips) > 0 {
-		return nil, lacking(s, tips[0])
+		return nil, lacking(p, tips[0])
 	}
 	slices.Reverse(a.stretches)
 	return a, a.count(ctx)

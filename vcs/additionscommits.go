@@ -20,9 +20,8 @@ func (l *oplog) frozen() *oplog {
 	return f
 }
 
-// haveAll reports whether each of some commits is in one of the logs.
-func (ls *logs) haveAll(ids []ID) (bool, error) {
-	all := ls.newestFirst()
+// haveAll reports whether each of some commits is in one of some logs.
+func haveAll(all []*oplog, ids []ID) (bool, error) {
 	for _, id := range ids {
 		found := false
 		for _, l := range all {

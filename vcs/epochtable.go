@@ -116,13 +116,18 @@ func newGraft(r EpochRoot, content []byte) *graftPoint {
 // graft returns the parents with which a root is joined to the epoch before,
 // while that is in the store.
 func (t *epochTable) graft(root ID) ([]ID, bool) {
-	t.mu.RLock()
-	defer t.mu.RUnlock()
-	g, ok := t.roots[root]
-	if !ok {
+	g := t.graftAt(root)
+	if g == nil {
 		return nil, false
 	}
 	return g.parents, true
+}
+
+// graftAt returns a root that can be joined, nil for any other commit.
+func (t *epochTable) graftAt(id ID) *graftPoint {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return t.roots[id]
 }
 
 // rootOf returns the newest root that stands for a commit of an epoch before.
@@ -140,6 +145,14 @@ func (t *epochTable) grafts() map[ID]*graftPoint {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	return t.roots
+}
+
+// joints returns the roots that can be joined, and the replacements, for good:
+// when they change others take their place.
+func (t *epochTable) joints() (roots map[ID]*graftPoint, made map[ID][]byte) {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return t.roots, t.made
 }
 
 // set takes a new list over.

@@ -57,21 +57,22 @@ func (r *Repo[K, V]) LastModified(k K, from ID) (*Commit, error) {
 // for, which then is the root's first parent, as after git replace --graft. The
 // commits must not be modified.
 func (s *Store) Log(from ...ID) iter.Seq2[*Commit, error] {
-	return s.walk(from, nil, func(c *Commit) (bool, []ID, error) { return true, c.Parents, nil })
+	return s.pinned(func(p *Pin) iter.Seq2[*Commit, error] {
+		return p.walk(from, nil, func(c *Commit) (bool, []ID, error) { return true, c.Parents, nil })
+	})
 }
 
 // LogPath yields the commits that changed a file or folder, newest first, as
 // git log -- PATH does: from a merge it follows only a parent in which the path
 // is the same, if there is one.
 func (s *Store) LogPath(path string, from ...ID) iter.Seq2[*Commit, error] {
-	if s.log == nil {
-		return s.logPathIndexed(path, from)
-	}
-	slow := s.comparePath(path, nil)
-	return func(yield func(*Commit, error) bool) {
-		index := s.log.pathIndex(path)
-		s.walk(from, index.skip, func(c *Commit) (bool, []ID, error) {
-			if _, ok := s.epochs.graft(c.ID); ok {
+	return s.pinned(func(p *Pin) iter.Seq2[*Commit, error] {
+		if s.log == nil {
+			return p.logPathIndexed(path, from)
+		}
+		slow, index := p.comparePath(path, nil), s.log.pathIndex(path)
+		return p.walk(from, index.skip, func(c *Commit) (bool, []ID, error) {
+			if p.roots[c.ID] != nil {
 				return slow(c)
 			}
 			switch yes, known, err := index.changed(c.ID); {
@@ -83,20 +84,29 @@ func (s *Store) LogPath(path string, from ...ID) iter.Seq2[*Commit, error] {
 				return true, c.Parents, nil
 			}
 			return false, c.Parents[:min(len(c.Parents), 1)], nil
-		})(yield)
+		})
+	})
+}
+
+// pinned holds a pin while a history is gone through.
+func (s *Store) pinned(history func(*Pin) iter.Seq2[*Commit, error]) iter.Seq2[*Commit, error] {
+	return func(yield func(*Commit, error) bool) {
+		p := s.Pin()
+		defer p.Release()
+		history(p)(yield)
 	}
 }
 
 // comparePath returns a function that compares a commit with its parents: whether
 // the path is another one, and which parents to go on with. Same, when not nil,
 // goes from a parent to an ancestor that has the same at the path.
-func (s *Store) comparePath(path string, same func(ID) (ID, error)) func(*Commit) (show bool, next []ID, err error) {
+func (p *Pin) comparePath(path string, same func(ID) (ID, error)) func(*Commit) (show bool, next []ID, err error) {
 	known := make(map[ID]TreeEntry) // of trees: a parent's turn comes later
 	at := func(tree ID) (TreeEntry, error) {
 		if e, ok := known[tree]; ok {
 			return e, nil
 		}
-		e, ok, err := statPath(s, tree, path)
+		e, ok, err := statPath(p, tree, path)
 		if err != nil || !ok {
 			e = TreeEntry{}
 		}
@@ -113,26 +123,26 @@ func (s *Store) comparePath(path string, same func(ID) (ID, error)) func(*Commit
 		if err != nil {
 			return false, nil, err
 		}
-		for _, p := range c.Parents {
-			like := p
+		for _, parent := range c.Parents {
+			like := parent
 			if same != nil {
-				if like, err = same(p); err != nil {
+				if like, err = same(parent); err != nil {
 					return false, nil, err
 				}
 			}
-			pc, err := s.ReadCommit(like)
+			pc, err := p.ReadCommit(like)
 			if err != nil {
 				return false, nil, err
 			}
 			if pc.Tree == c.Tree {
-				return false, []ID{p}, nil
+				return false, []ID{parent}, nil
 			}
 			theirs, err := at(pc.Tree)
 			if err != nil {
 				return false, nil, err
 			}
 			if theirs.ID == mine.ID && theirs.Mode == mine.Mode {
-				return false, []ID{p}, nil
+				return false, []ID{parent}, nil
 			}
 		}
 		return len(c.Parents) > 0 || !mine.ID.IsZero(), c.Parents, nil
@@ -145,12 +155,12 @@ const maxKnown = 256
 // walk visits commits newest first. Skip, when not nil, goes on from a commit to
 // an ancestor before the commit is read. Visit says whether to yield one and
 // which parents to go on with.
-func (s *Store) walk(from []ID, skip func(ID) (ID, error), visit func(*Commit) (show bool, next []ID, err error)) iter.Seq2[*Commit, error] {
+func (p *Pin) walk(from []ID, skip func(ID) (ID, error), visit func(*Commit) (show bool, next []ID, err error)) iter.Seq2[*Commit, error] {
 	from = slices.Clone(from)
 	return func(yield func(*Commit, error) bool) {
 		seen := make(map[ID]bool)
 		var q commitQueue
-		drops := s.epochs.dropped()
+		drops := p.s.epochs.dropped()
 		add := func(ids []ID) error {
 			for _, id := range ids {
 				if skip != nil && len(ids) == 1 && q.empty() { // else it would change the order
@@ -163,8 +173,8 @@ func (s *Store) walk(from []ID, skip func(ID) (ID, error), visit func(*Commit) (
 					continue
 				}
 				seen[id] = true
-				c, err := grafted{s: s}.ReadCommit(id)
-				if errors.Is(err, ErrNotFound) && drops != s.epochs.dropped() {
+				c, err := p.ReadJoined(id)
+				if errors.Is(err, ErrNotFound) && drops != p.s.epochs.dropped() {
 					continue // its epoch has left meanwhile: the history ends before
 				}
 				if err != nil {

@@ -62,10 +62,16 @@ func (g grafted) ReadCommit(id ID) (c *Commit, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if parents, ok := g.s.epochs.graft(id); ok {
-		joined := *c
-		joined.Parents = parents
-		c = &joined
+	return joinedAt(c, g.s.epochs.graftAt(id)), nil
+}
+
+// joinedAt returns a commit as those see it who walk through a root; g is nil for
+// one that is none.
+func joinedAt(c *Commit, g *graftPoint) *Commit {
+	if g == nil {
+		return c
 	}
-	return c, nil
+	joined := *c
+	joined.Parents = g.parents
+	return &joined
 }

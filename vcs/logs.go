@@ -13,6 +13,7 @@ import (
 // waits for another. It is safe for concurrent use.
 type logs struct {
 	native objectSource
+	pins   pins
 
 	mu     sync.RWMutex
 	all    []*oplog // oldest first; the last one is current
@@ -200,6 +201,7 @@ func (ls *logs) publish(g *group) error {
 		l.adoptHeads()
 	}
 	l.mu.Unlock()
+	ls.pins.leave(ls.all[:g.drop]) // before nobody finds them
 	ls.all = slices.Delete(ls.all, 0, g.drop)
 	return err
 }

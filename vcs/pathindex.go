@@ -54,11 +54,11 @@ func (p *logPaths) MayChange(id ID) (bool, error) {
 }
 
 // logPathIndexed is LogPath on a backend that stores objects.
-func (s *Store) logPathIndexed(path string, from []ID) iter.Seq2[*Commit, error] {
+func (p *Pin) logPathIndexed(path string, from []ID) iter.Seq2[*Commit, error] {
 	return func(yield func(*Commit, error) bool) {
-		index := s.PathIndex(path)
+		index := p.s.PathIndex(path)
 		if index == nil {
-			s.walk(from, nil, s.comparePath(path, nil))(yield)
+			p.walk(from, nil, p.comparePath(path, nil))(yield)
 			return
 		}
 		// Of a way that was gone to compare a commit with its parent, the walk
@@ -72,8 +72,8 @@ func (s *Store) logPathIndexed(path string, from []ID) iter.Seq2[*Commit, error]
 			last, to = id, found
 			return found, err
 		}
-		compare := s.comparePath(path, skip)
-		s.walk(from, skip, func(c *Commit) (bool, []ID, error) {
+		compare := p.comparePath(path, skip)
+		p.walk(from, skip, func(c *Commit) (bool, []ID, error) {
 			may, err := index.MayChange(c.ID)
 			if err == nil && !may {
 				return false, c.Parents[:min(len(c.Parents), 1)], nil

@@ -178,6 +178,8 @@ func (r *Repo[K, V]) Changes(ours, theirs ID) iter.Seq2[Delta[K, V], error] {
 // DiffFolder is Diff of what lies below a folder.
 func (r *Repo[K, V]) DiffFolder(dir string, a, b ID) iter.Seq2[Delta[K, V], error] {
 	return func(yield func(Delta[K, V], error) bool) {
+		p := r.s.Pin()
+		defer p.Release()
 		var trees [2]ID
 		for i, id := range []ID{a, b} {
 			snap, err := r.AtCommit(id)
@@ -189,7 +191,7 @@ func (r *Repo[K, V]) DiffFolder(dir string, a, b ID) iter.Seq2[Delta[K, V], erro
 				return
 			}
 		}
-		r.deltas(r.s, dir, trees[0], trees[1])(yield)
+		r.deltas(p, dir, trees[0], trees[1])(yield)
 	}
 }
 

@@ -77,6 +77,8 @@ func (h *Handler) infoRefs(w http.ResponseWriter, r *http.Request) {
 		h.reject(w, http.StatusForbidden, reasonService, fmt.Sprintf("Unsupported service: %.40q", service))
 		return
 	}
+	repo, release := h.pin()
+	defer release()
 	s, err := takeSnapshot(h.cfg.Repository)
 	if err != nil {
 		h.fail(w, err)
@@ -94,7 +96,7 @@ func (h *Handler) infoRefs(w http.ResponseWriter, r *http.Request) {
 	default:
 		startReply(w, typeAdvertisement)
 		startV0(out, uploadPack, version)
-		err = advertiseRefs(out, &cancelReader{r.Context(), h.cfg.Repository}, s, v0Capabilities+" agent="+h.cfg.Agent)
+		err = advertiseRefs(out, &cancelReader{r.Context(), repo}, s, v0Capabilities+" agent="+h.cfg.Agent)
 	}
 	if h.finish(r.Context(), out, err) {
 		h.count(func(s *Stats) { s.Advertisements++ })

@@ -50,6 +50,16 @@ func (c *cancelReader) Additions(ctx context.Context, tips, known []vcs.ID, prog
 	return nil, errors.ErrUnsupported
 }
 
+// pin returns a reader of the repository for the time of a request: what is there
+// now stays readable until release, as far as the repository knows how.
+func (h *Handler) pin() (repo vcs.ObjectReader, release func()) {
+	if r, ok := h.cfg.Repository.(vcs.Pinner); ok {
+		p := r.Pin()
+		return p, p.Release
+	}
+	return h.cfg.Repository, func() {}
+}
+
 // answerV2 runs one command of protocol v2.
 func (h *Handler) answerV2(w http.ResponseWriter, r *http.Request, cmd v2Command) {
 	startReply(w, typeResult)
@@ -58,7 +68,9 @@ func (h *Handler) answerV2(w http.ResponseWriter, r *http.Request, cmd v2Command
 	}
 	t := h.timed(w)
 	out := newPktWriter(t)
-	objects := &cancelReader{r.Context(), h.cfg.Repository}
+	repo, release := h.pin()
+	defer release()
+	objects := &cancelReader{r.Context(), repo}
 	s, err := takeSnapshot(h.cfg.Repository)
 	switch {
 	case err != nil:
@@ -83,10 +95,12 @@ func (h *Handler) answerV0(w http.ResponseWriter, r *http.Request, args *fetchAr
 	}
 	t := h.timed(w)
 	out := newPktWriter(t)
+	repo, release := h.pin()
+	defer release()
 	s, err := takeSnapshot(h.cfg.Repository)
 	if err == nil {
 		err = withSlot(r.Context(), h.slots, func() error {
-			objects := &cancelReader{r.Context(), h.cfg.Repository}
+			objects := &cancelReader{r.Context(), repo}
 			f := &fetch{args: args, graph: newGraph(objects), refs: s, out: out, flusher: t, sideband: caps.sideband, epochs: newEpochs(h.cfg.Repository)}
 			return h.fetchV0(r.Context(), f, caps)
 		})

@@ -3,6 +3,7 @@ package packfile
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 
 	"arpeggio/vcs"
 )
@@ -187,8 +188,11 @@ const maxProbed = 64
 // holds reports whether a filter may hold one of the paths with the folders above
 // it.
 func (w *PathWalk) holds(bits []byte, hashes uint32) bool {
-	if len(bits) > maxProbed || w.any {
-		return w.any || w.holdsAny(w.probesOf(len(bits), hashes), bits)
+	switch {
+	case w.any:
+		return true
+	case len(bits) > maxProbed:
+		return slices.ContainsFunc(w.keys, func(keys []bloomKey) bool { return holdsAll(bits, keys, hashes) })
 	}
 	if w.hashes != hashes {
 		w.probes, w.hashes = [maxProbed + 1][][]probe{}, hashes
@@ -196,12 +200,8 @@ func (w *PathWalk) holds(bits []byte, hashes uint32) bool {
 	if w.probes[len(bits)] == nil {
 		w.probes[len(bits)] = w.probesOf(len(bits), hashes)
 	}
-	return w.holdsAny(w.probes[len(bits)], bits)
-}
-
-func (w *PathWalk) holdsAny(paths [][]probe, bits []byte) bool {
 next:
-	for _, probes := range paths {
+	for _, probes := range w.probes[len(bits)] {
 		for _, p := range probes {
 			if bits[p.byte]&p.bit == 0 {
 				continue next
@@ -212,14 +212,31 @@ next:
 	return false
 }
 
+// holdsAll reports whether a filter may hold a path and the folders above it.
+func holdsAll(bits []byte, keys []bloomKey, hashes uint32) bool {
+	for _, k := range keys {
+		for i := range hashes {
+			if p := k.probe(i, len(bits)); bits[p.byte]&p.bit == 0 {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// probe returns the i-th bit of a path in a filter of some bytes.
+func (k bloomKey) probe(i uint32, length int) probe {
+	bit := uint64(k.h0+i*k.h1) % (uint64(length) * 8)
+	return probe{uint32(bit / 8), 1 << (bit % 8)}
+}
+
 // probesOf returns the bits of each path in a filter of some bytes.
 func (w *PathWalk) probesOf(length int, hashes uint32) [][]probe {
 	paths := make([][]probe, len(w.keys))
 	for i, keys := range w.keys {
 		for _, k := range keys {
 			for h := range hashes {
-				bit := uint64(k.h0+h*k.h1) % (uint64(length) * 8)
-				paths[i] = append(paths[i], probe{uint32(bit / 8), 1 << (bit % 8)})
+				paths[i] = append(paths[i], k.probe(h, length))
 			}
 		}
 	}
