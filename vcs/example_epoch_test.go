@@ -2,6 +2,7 @@ package vcs_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log"
 
@@ -74,4 +75,41 @@ func ExampleStore_Collect() {
 	// Output:
 	// at most 8 commits are here: true
 	// the others are recorded as lost: true
+}
+
+// Whoever reads for a while holds a pin: an epoch that is dropped meanwhile stays
+// readable for him, until he releases it.
+func ExampleStore_Pin() {
+	ctx := context.Background()
+	var cfg vcs.Config[string, string]
+	cfg.Retention = vcs.Retention{MaxCommits: 8, Epochs: 2}
+	repo, err := vcs.Open(ctx, mem.New(), cfg)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer repo.Close()
+	first, err := repo.Set(ctx, "primary", "key", "first", vcs.CommitInfo{Message: "first"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	pin := repo.Store().Pin()
+	for i := 0; repo.Store().Stats().Lost == 0; i++ {
+		if _, err := repo.Set(ctx, "primary", "key", fmt.Sprint(i), vcs.CommitInfo{}); err != nil {
+			log.Fatal(err)
+		}
+		if _, err := repo.Store().Collect(ctx); err != nil {
+			log.Fatal(err)
+		}
+	}
+	_, _, err = repo.Store().ReadObject(first)
+	fmt.Println("the store:", errors.Is(err, vcs.ErrNotFound))
+	_, _, err = pin.ReadObject(first)
+	fmt.Println("the pin:", err)
+	pin.Release()
+	_, _, err = pin.ReadObject(first)
+	fmt.Println("the pin, released:", errors.Is(err, vcs.ErrNotFound))
+	// Output:
+	// the store: true
+	// the pin: <nil>
+	// the pin, released: true
 }

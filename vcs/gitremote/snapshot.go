@@ -33,6 +33,12 @@ func WriteSnapshot(dir string, src Source) (Report, error) {
 func UpdateSnapshot(dir string, src Source) (Report, error) { return writeSnapshot(dir, src, nil) }
 
 func writeSnapshot(dir string, src Source, allow func([]vcs.RefUpdate) error) (Report, error) {
+	objects := vcs.ObjectReader(src)
+	if r, ok := src.(vcs.Pinner); ok { // what the refs lead to must stay
+		p := r.Pin()
+		defer p.Release()
+		objects = p
+	}
 	refs, err := src.Refs()
 	if err != nil {
 		return Report{}, fmt.Errorf("gitremote: list refs: %w", err)
@@ -42,7 +48,7 @@ func writeSnapshot(dir string, src Source, allow func([]vcs.RefUpdate) error) (R
 		head:  src.Head(),
 		trust: trustPack,
 		write: func(w io.Writer, have vcs.ObjectReader, old []vcs.Ref) error {
-			return encodeNew(w, src, have, refs, old)
+			return encodeNew(w, objects, have, refs, old)
 		},
 		allow: allow,
 	})
