@@ -40,7 +40,7 @@ func BenchmarkCommit(b *testing.B) {
 
 func benchTable(b *testing.B) *Table {
 	b.Helper()
-	tab, s := openStore(b, mem.New(), Config{})
+	tab, s := openStore(b, mem.New(), Config{Noise: Noise{Unbounded: true}})
 	b.Cleanup(func() { closeBoth(b, tab, s) })
 	return tab
 }

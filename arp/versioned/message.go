@@ -13,18 +13,24 @@ import (
 
 // Trailers of commits. Programs read these; the subject is for people.
 const (
-	TrailerCause     = "Arp-Cause"     // the change: learned, moved, expired, … or merge
-	TrailerAddress   = "Arp-Address"   // the key
-	TrailerMAC       = "Arp-MAC"       // the claimant's or new owner's
-	TrailerOld       = "Arp-Old"       // the owner before
-	TrailerRule      = "Arp-Rule"      // the rule that decided
-	TrailerKind      = "Arp-Kind"      // of the frame, "solicited " before it when it was asked for
-	TrailerFrame     = "Arp-Frame"     // the evidence in hexadecimal
-	TrailerNode      = "Arp-Node"      // who saw it
-	TrailerInterface = "Arp-Interface" // where
-	TrailerTime      = "Arp-Time"      // when, RFC 3339 with the fraction that Git's time lacks
-	TrailerFolded    = "Arp-Folded"    // further changes that this commit stands for
-	TrailerBranch    = "Arp-Branch"    // of a merge: what was merged
+	TrailerCause     = "Arp-Cause"       // the change: learned, moved, expired, … or merge
+	TrailerAddress   = "Arp-Address"     // the key
+	TrailerMAC       = "Arp-MAC"         // the claimant's or new owner's
+	TrailerOld       = "Arp-Old"         // the owner before
+	TrailerRule      = "Arp-Rule"        // the rule that decided
+	TrailerKind      = "Arp-Kind"        // of the frame, "solicited " before it when it was asked for
+	TrailerFrame     = "Arp-Frame"       // the evidence in hexadecimal
+	TrailerNode      = "Arp-Node"        // who saw it
+	TrailerInterface = "Arp-Interface"   // where
+	TrailerTime      = "Arp-Time"        // when, RFC 3339 with the fraction that Git's time lacks
+	TrailerFolded    = "Arp-Folded"      // further changes that this commit stands for
+	TrailerLost      = "Arp-Lost"        // records that found the ring full before this commit
+	TrailerCount     = "Arp-Count"       // of a flood, once for each kind: how many, and of what
+	TrailerEntries   = "Arp-Entries"     // of a flood: how many entries the commit changes
+	TrailerTurned    = "Arp-Turned-Away" // of a flood: new addresses that are in no commit
+	TrailerStations  = "Arp-Stations"    // of a flood: how many MAC addresses took part
+	TrailerSince     = "Arp-Since"       // of a flood: when it or this part of it began
+	TrailerBranch    = "Arp-Branch"      // of a merge: what was merged
 )
 
 // subject returns the first line of a change's commit.
@@ -49,18 +55,42 @@ func subject(c *arp.Change) string {
 	return fmt.Sprintf("arp: %s -> %v", k, c.MAC)
 }
 
+// title says for people what an item is.
+func (it *item) title() string {
+	if it.kind == itemFlood {
+		return "the commit of a flood"
+	}
+	return subject(&it.change)
+}
+
 // message returns the whole text of an item's commit.
 func (t *Table) message(it *item) string {
+	if it.kind == itemFlood {
+		return t.floodMessage(it)
+	}
 	c := &it.change
 	var b strings.Builder
 	b.WriteString(subject(c))
 	b.WriteString("\n\n")
-	add := func(key, value string) {
-		if value = strings.TrimSpace(value); value != "" {
-			fmt.Fprintf(&b, "%s: %s\n", key, value)
-		}
-	}
+	add := func(key, value string) { fmt.Fprintf(&b, "%s: %s\n", key, value) }
 	add(TrailerCause, c.Op.String())
+	t.trailers(c, add)
+	add(TrailerNode, t.cfg.Node)
+	if i := Clean(c.Interface); i != "" {
+		add(TrailerInterface, i)
+	}
+	add(TrailerTime, c.Time.UTC().Format(time.RFC3339Nano))
+	if it.folded > 0 {
+		add(TrailerFolded, strconv.Itoa(it.folded))
+	}
+	if it.lost > 0 {
+		add(TrailerLost, strconv.Itoa(it.lost))
+	}
+	return b.String()
+}
+
+// trailers adds what a change is about and what it rests on.
+func (t *Table) trailers(c *arp.Change, add func(key, value string)) {
 	add(TrailerAddress, Clean(c.Key.String()))
 	if !c.MAC.IsZero() {
 		add(TrailerMAC, c.MAC.String())
@@ -68,7 +98,9 @@ func (t *Table) message(it *item) string {
 	if !c.Old.IsZero() {
 		add(TrailerOld, c.Old.String())
 	}
-	add(TrailerRule, Clean(c.Rule))
+	if r := Clean(c.Rule); r != "" {
+		add(TrailerRule, r)
+	}
 	if c.Evidence.Len > 0 {
 		kind := c.Evidence.Kind.String()
 		if c.Evidence.Solicited {
@@ -77,13 +109,6 @@ func (t *Table) message(it *item) string {
 		add(TrailerKind, kind)
 		add(TrailerFrame, hex.EncodeToString(c.Evidence.Bytes()))
 	}
-	add(TrailerNode, t.cfg.Node)
-	add(TrailerInterface, Clean(c.Interface))
-	add(TrailerTime, c.Time.UTC().Format(time.RFC3339Nano))
-	if it.folded > 0 {
-		add(TrailerFolded, strconv.Itoa(it.folded))
-	}
-	return b.String()
 }
 
 // mergeMessage returns the text of a merge commit.

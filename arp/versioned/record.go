@@ -14,68 +14,72 @@ type refusal struct {
 	mac ethernet.Addr
 }
 
-// fold counts the refusals since the last one that was committed.
-type fold struct {
-	since time.Time
-	count int
+// repeat counts how often a refusal has come again since the last one that was
+// committed.
+type repeat struct {
+	since  time.Time  // of that one
+	opened time.Time  // the same in real time
+	last   arp.Change // of the repetitions
+	count  int
 }
 
-// maxFolds bounds the memory for refusals.
-const maxFolds = 4096
+// maxRepeats bounds the memory for refusals.
+const maxRepeats = 4096
 
 // Record implements arp.Recorder: refused claims, conflicts and failed queries
 // become commits that change no entry. A claim that is refused again within
-// Config.FoldRefused is only counted.
+// Config.FoldRefused is counted, and told at the end of that time.
 func (t *Table) Record(c arp.Change) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	it := item{kind: itemRecord, change: c}
+	if t.closed {
+		return
+	}
+	n := 0
 	if c.Op == arp.OpRefused || c.Op == arp.OpConflict {
-		f := t.foldOf(refusal{c.Key, c.MAC}, c.Time)
-		if f == nil {
+		r := refusal{c.Key, c.MAC}
+		f := t.refused[r]
+		switch {
+		case f != nil && c.Time.Sub(f.since) < t.cfg.FoldRefused:
+			f.count++
+			f.last = c
 			t.stats.Folded++
+			t.arm(f.opened.Add(t.cfg.FoldRefused))
 			return
-		}
-		it.folded = f.count
-		*f = fold{since: c.Time}
-	}
-	t.push(it)
-}
-
-// foldOf returns the counter for a refusal that is to be committed, nil for one
-// that was counted.
-func (t *Table) foldOf(r refusal, at time.Time) *fold {
-	f := t.refused[r]
-	switch {
-	case f == nil:
-		if len(t.refused) >= maxFolds {
-			t.forget(at)
-		}
-		if len(t.refused) >= maxFolds {
-			return nil
-		}
-		f = &fold{}
-		t.refused[r] = f
-	case at.Sub(f.since) < t.cfg.FoldRefused:
-		f.count++
-		return nil
-	}
-	return f
-}
-
-// forget drops counters whose time is over.
-func (t *Table) forget(now time.Time) {
-	for r, f := range t.refused {
-		if now.Sub(f.since) >= t.cfg.FoldRefused {
-			delete(t.refused, r)
+		case f != nil:
+			n, *f = f.count, repeat{since: c.Time, opened: time.Now()}
+		case len(t.refused) < maxRepeats:
+			t.refused[r] = &repeat{since: c.Time, opened: time.Now()}
+		default: // those that were told long ago make room in a while
+			t.arm(time.Now().Add(t.cfg.FoldRefused))
 		}
 	}
+	t.tell(c, n)
 }
 
-// Begin implements arp.Tracker: a branch for the work is opened from the head.
+// tell queues a change that writes no entry and stands for some more; mu is
+// held.
+func (t *Table) tell(c arp.Change, folded int) {
+	g, v := t.admit(&c, false, false)
+	if v != commitAlone {
+		t.fold(g, &c, v)
+		g.flood.count[c.Op] += folded
+		return
+	}
+	t.push(item{kind: itemRecord, change: c, folded: folded})
+}
+
+// Begin implements arp.Tracker: a branch for the work is opened from the head,
+// unless there is so much of it that its outcome will share a commit.
 func (t *Table) Begin(w arp.Work) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if n := &t.cfg.Noise; !n.Unbounded {
+		g := t.gate(w.Key, answer)
+		if g.alone.fill(w.Time, float64(n.AnswersPerMinute)); g.loud || !g.alone.has(n.Alone) {
+			return
+		}
+	}
 	t.push(item{kind: itemBegin, work: w})
 }
 

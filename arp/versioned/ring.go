@@ -10,6 +10,7 @@ const (
 	itemRecord                     // a change without an entry
 	itemBegin                      // work
 	itemEnd                        // work, outcome
+	itemFlood                      // what a flood has come to: batch, flood
 )
 
 // item is one thing that the writers have to hear of.
@@ -19,13 +20,23 @@ type item struct {
 	entry   Entry
 	work    arp.Work
 	outcome arp.Outcome
-	folded  int    // further items that this one stands for
+	folded  int // further items that this one stands for
+	lost    int // records that did not fit into the ring before this one
+	batch   []batched
+	flood   *flood
 	gen     uint64 // when it was queued, in calls of Sync
+}
+
+// batched is one of the entries of a flood.
+type batched struct {
+	key   arp.Key
+	entry Entry
 }
 
 // ring is a queue of items of bounded length. When it is full, what changes a
 // binding is kept once per key, newest first in time but last in the queue, and
-// the rest is counted: the next commit of that key says how many it stands for.
+// the rest is counted: the next commit of that key says how many it stands for,
+// and the next commit of all how many records were lost.
 type ring struct {
 	max   int
 	buf   []item // circular: n items from head on; grows up to max
@@ -33,7 +44,7 @@ type ring struct {
 	n     int
 	spill map[arp.Key]item // what did not fit
 	order []arp.Key        // of spill
-	ends  []item           // ends of work that did not fit; never more than works under way
+	ends  []item           // ends of work that did not fit; never more than works under way, and floods
 	lost  int              // records and beginnings that did not fit, not yet told
 }
 
@@ -60,7 +71,7 @@ func (r *ring) push(it item) {
 		}
 		it.change.Work = 0 // whoever waits for it hears only of the end
 		r.spill[it.change.Key] = it
-	case itemEnd:
+	case itemEnd, itemFlood: // a flood is told only while there is room, or at the end
 		r.ends = append(r.ends, it)
 	default:
 		r.lost++
@@ -96,12 +107,14 @@ func (r *ring) pop() (it item, ok bool) {
 	default:
 		return item{}, false
 	}
-	if it.kind == itemWrite || it.kind == itemRecord {
-		it.folded += r.lost
-		r.lost = 0
+	if it.kind == itemWrite || it.kind == itemRecord || it.kind == itemFlood {
+		it.lost, r.lost = r.lost, 0
 	}
 	return it, true
 }
+
+// full reports whether an item would have to be folded now.
+func (r *ring) full() bool { return r.n == r.max || len(r.order) > 0 || len(r.ends) > 0 }
 
 // len returns how many items pop will yield.
 func (r *ring) len() int { return r.n + len(r.order) + len(r.ends) }

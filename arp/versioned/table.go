@@ -43,6 +43,8 @@ type Config struct {
 	// FoldRefused is how long a claim that was refused is not committed again,
 	// but counted, 10 s.
 	FoldRefused time.Duration
+	// Noise bounds what others can make the Table write.
+	Noise Noise
 	// SkipDamaged makes Open skip files that are no entries, with a warning,
 	// instead of failing.
 	SkipDamaged bool
@@ -74,6 +76,7 @@ func (c Config) withDefaults() Config {
 	if c.FoldRefused == 0 {
 		c.FoldRefused = 10 * time.Second
 	}
+	c.Noise = c.Noise.withDefaults()
 	if c.Clock == nil {
 		c.Clock = time.Now
 	}
@@ -100,7 +103,10 @@ type Table struct {
 	mu       sync.RWMutex
 	live     map[arp.Key]Entry
 	queue    ring
-	refused  map[refusal]*fold
+	refused  map[refusal]*repeat
+	gates    map[origin]*gate
+	timer    *time.Timer // calls ring at alarm; nil until it is needed
+	alarm    time.Time   // zero: not set
 	watchers map[int]func(arp.Key, arp.Binding, bool)
 	watchID  int
 	closed   bool
@@ -129,7 +135,13 @@ type Stats struct {
 	Commits uint64 // commits with a change or a record
 	Merges  uint64 // merges with two parents
 	Forward uint64 // merges that were fast-forwards
-	Folded  uint64 // changes that share a commit with a later one, or refusals that were only counted
+	Folded  uint64 // changes that share a commit with others, or were only counted by one
+	// TurnedAway counts new addresses that are not in the record, because of
+	// Config.Noise. The commits of a flood tell of them.
+	TurnedAway uint64
+	// Lost counts records (refusals, conflicts, failed queries) that found the
+	// ring full. The next commit says how many they were.
+	Lost    uint64
 	Foreign uint64 // bindings taken over from elsewhere
 	Damaged uint64 // files that are no entries
 	Failed  uint64 // commits that could not be made
@@ -154,7 +166,7 @@ func open(ctx context.Context, s *vcs.Store, cfg Config, pause func(string)) (*T
 	}
 	t := &Table{
 		cfg: cfg.withDefaults(), repo: repo,
-		live: make(map[arp.Key]Entry), refused: make(map[refusal]*fold),
+		live: make(map[arp.Key]Entry), refused: make(map[refusal]*repeat), gates: make(map[origin]*gate),
 		watchers: make(map[int]func(arp.Key, arp.Binding, bool)), busy: make(map[uint64]int),
 		wake: make(chan struct{}, 1), stop: make(chan struct{}),
 	}
@@ -235,9 +247,9 @@ func (t *Table) pinned(e Entry) bool { return e.State == Static && e.Node == t.c
 func (t *Table) Put(c arp.Change) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if e, changed := put(t.live[c.Key], &c, t.cfg.Node); changed {
-		t.live[c.Key] = e
-		t.push(item{kind: itemWrite, change: c, entry: e})
+	old, known := t.live[c.Key]
+	if e, changed := put(old, &c, t.cfg.Node); changed {
+		t.write(&c, e, known)
 	}
 }
 
@@ -245,9 +257,30 @@ func (t *Table) Put(c arp.Change) {
 func (t *Table) Expire(c arp.Change) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if e, changed := expire(t.live[c.Key], &c, t.cfg.Node); changed {
+	old, known := t.live[c.Key]
+	if e, changed := expire(old, &c, t.cfg.Node); changed {
+		t.write(&c, e, known)
+	}
+}
+
+// write takes a new entry over and queues it; mu is held.
+func (t *Table) write(c *arp.Change, e Entry, known bool) {
+	g, v := t.admit(c, true, known)
+	if v != turnAway {
 		t.live[c.Key] = e
-		t.push(item{kind: itemWrite, change: c, entry: e})
+	}
+	switch {
+	case v == commitAlone:
+		t.push(item{kind: itemWrite, change: *c, entry: e})
+	case !t.closed:
+		t.fold(g, c, v)
+		if v == commitFold {
+			w := write{e, known}
+			if old, ok := g.flood.kept[c.Key]; ok {
+				w.known = old.known
+			}
+			g.flood.kept[c.Key] = w
+		}
 	}
 }
 
@@ -256,12 +289,15 @@ func (t *Table) push(it item) {
 	if t.closed {
 		return
 	}
-	before := t.queue.len()
+	before, lost := t.queue.len(), t.queue.lost
 	it.gen = t.gen
 	t.queue.push(it)
-	if t.queue.len() == before {
+	switch {
+	case t.queue.lost > lost:
+		t.stats.Lost++
+	case t.queue.len() == before:
 		t.stats.Folded++
-	} else {
+	default:
 		t.busy[it.gen]++
 	}
 	select {

@@ -96,7 +96,7 @@ func (u *unit) run() {
 			next, err = t.commit(u.branch, head, &it)
 		}
 		if err != nil {
-			t.failed(subject(&it.change), err)
+			t.failed(it.title(), err)
 			continue
 		}
 		head = next

@@ -129,7 +129,7 @@ func (t *Table) learner(in <-chan item) {
 				}
 			}
 			if err != nil {
-				t.failed(subject(&it.change), err)
+				t.failed(it.title(), err)
 				base, err = t.reopen(name)
 				head = base
 			}
@@ -146,7 +146,7 @@ func (t *Table) learner(in <-chan item) {
 		}
 		if err == nil {
 			what := fmt.Sprintf("%d learned changes", len(gens))
-			if len(gens) == 1 {
+			if len(gens) == 1 && it.kind != itemFlood {
 				what = "what was learned about " + Clean(it.change.Key.String())
 			}
 			t.merge(name, base, head, what, it.change.Time)
@@ -182,20 +182,25 @@ func (t *Table) reopen(name string) (vcs.ID, error) {
 // the commit only tells what happened.
 func (t *Table) commit(branch string, head vcs.ID, it *item) (vcs.ID, error) {
 	var changes []vcs.Change[arp.Key, Entry]
+	writes := it.batch
 	if it.kind == itemWrite {
+		writes = []batched{{it.change.Key, it.entry}}
+	}
+	if len(writes) > 0 {
 		snap, err := t.repo.AtCommit(head)
 		if err != nil {
 			return head, err
 		}
-		e := it.entry
-		have, ok, err := snap.Get(it.change.Key)
-		switch {
-		case err != nil && !errors.Is(err, vcs.ErrDecode): // what is no entry is overwritten
-			return head, err
-		case ok:
-			e = Join(have, e)
+		for _, w := range writes {
+			have, ok, err := snap.Get(w.key)
+			switch {
+			case err != nil && !errors.Is(err, vcs.ErrDecode): // what is no entry is overwritten
+				return head, err
+			case ok:
+				w.entry = Join(have, w.entry)
+			}
+			changes = append(changes, vcs.Change[arp.Key, Entry]{Key: w.key, Value: vcs.Some(w.entry)})
 		}
-		changes = append(changes, vcs.Change[arp.Key, Entry]{Key: it.change.Key, Value: vcs.Some(e)})
 	}
 	info := t.info(t.message(it), it.change.Time, true)
 	for {
@@ -293,6 +298,7 @@ func (t *Table) settle(gens ...uint64) {
 // for.
 func (t *Table) Sync(ctx context.Context) error {
 	t.mu.Lock()
+	t.tellFolded(time.Now(), true)
 	var wait chan struct{}
 	if len(t.busy) > 0 {
 		wait = make(chan struct{})
@@ -319,7 +325,11 @@ func (t *Table) Close() error {
 		t.mu.Unlock()
 		return nil
 	}
+	t.tellFolded(time.Now(), true)
 	t.closed = true
+	if t.timer != nil {
+		t.timer.Stop()
+	}
 	t.mu.Unlock()
 	t.closing = time.Now()
 	close(t.stop)
