@@ -24,12 +24,12 @@ type flood struct {
 	count  map[arp.ChangeOp]int
 	first  map[arp.ChangeOp]arp.Change // the first of each kind, as a sample
 	macs   map[ethernet.Addr]struct{}  // who claimed; maxStations at most
-	kept   map[arp.Key]write           // entries still to be committed
+	kept   map[arp.Key]held            // entries still to be committed
 	turned int                         // new addresses that were not kept
 }
 
-// write is an entry on its way.
-type write struct {
+// held is an entry on its way.
+type held struct {
 	entry Entry
 	known bool // the key had one: its token is taken when it is committed
 }
@@ -39,7 +39,7 @@ func (t *Table) fold(g *gate, c *arp.Change, v verdict) {
 	f := g.flood
 	if f == nil {
 		f = &flood{opened: time.Now(), since: c.Time, count: make(map[arp.ChangeOp]int), first: make(map[arp.ChangeOp]arp.Change),
-			macs: make(map[ethernet.Addr]struct{}), kept: make(map[arp.Key]write)}
+			macs: make(map[ethernet.Addr]struct{}), kept: make(map[arp.Key]held)}
 		g.flood = f
 	}
 	f.until = c.Time
@@ -181,7 +181,7 @@ func (t *Table) floodMessage(it *item) string {
 	fmt.Fprintf(&b, "%s\n\n", subject)
 	add(TrailerCause, "flood")
 	for _, op := range ops {
-		add(TrailerCount, fmt.Sprintf("%d %v", f.count[op], op))
+		add(TrailerCounted, fmt.Sprintf("%d %v", f.count[op], op))
 	}
 	if total > 0 {
 		add(TrailerFolded, strconv.Itoa(total))

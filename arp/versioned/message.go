@@ -25,7 +25,7 @@ const (
 	TrailerTime      = "Arp-Time"        // when, RFC 3339 with the fraction that Git's time lacks
 	TrailerFolded    = "Arp-Folded"      // further changes that this commit stands for
 	TrailerLost      = "Arp-Lost"        // records that found the ring full before this commit
-	TrailerCount     = "Arp-Count"       // of a flood, once for each kind: how many, and of what
+	TrailerCounted   = "Arp-Counted"     // of a flood, once for each kind: how many, and of what
 	TrailerEntries   = "Arp-Entries"     // of a flood: how many entries the commit changes
 	TrailerTurned    = "Arp-Turned-Away" // of a flood: new addresses that are in no commit
 	TrailerStations  = "Arp-Stations"    // of a flood: how many MAC addresses took part

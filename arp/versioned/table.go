@@ -275,7 +275,7 @@ func (t *Table) write(c *arp.Change, e Entry, known bool) {
 	case !t.closed:
 		t.fold(g, c, v)
 		if v == commitFold {
-			w := write{e, known}
+			w := held{e, known}
 			if old, ok := g.flood.kept[c.Key]; ok {
 				w.known = old.known
 			}
