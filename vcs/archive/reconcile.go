@@ -90,8 +90,12 @@ func (d *Dir) others() (remove []string, err error) {
 		if epoch == 0 || ext == "info" {
 			continue
 		}
-		if in, err := d.info(epoch); err == nil && d.at(in.Name) == main || errors.Is(err, ErrDamaged) {
+		in, err := d.info(epoch)
+		switch {
+		case errors.Is(err, ErrDamaged), err == nil && d.at(in.Name) == main:
 			continue
+		case err != nil && !errors.Is(err, os.ErrNotExist):
+			return nil, err // it may be whole, and only cannot be read now
 		}
 		remove = append(remove, files...)
 	}

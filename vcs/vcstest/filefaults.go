@@ -57,14 +57,16 @@ type FileCall struct {
 	// Reads is set for an open for reading, and the close of a file that was
 	// only read.
 	Reads bool
+	// Err is what it failed with: syscall.EIO or syscall.ENOSPC.
+	Err error
 }
 
 // String is for messages.
 func (c FileCall) String() string {
 	if c.Reads {
-		return c.Name + " (to read) " + c.Path
+		return fmt.Sprintf("%s (to read) %s: %v", c.Name, c.Path, c.Err)
 	}
-	return c.Name + " " + c.Path
+	return fmt.Sprintf("%s %s: %v", c.Name, c.Path, c.Err)
 }
 
 // FileRun is one use of a directory.

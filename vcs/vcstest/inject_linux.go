@@ -158,6 +158,7 @@ func (in *injector) decide(n *notification) answer {
 		delete(in.short, fd) // the rest of a short write
 		return answer{errno: -int32(unix.ENOSPC)}
 	}
+	call.Err = in.kind.errno
 	k := in.n
 	in.n++
 	if k < in.at || k > in.at && !in.kind.lasting {
@@ -195,7 +196,7 @@ func (in *injector) call(n *notification) (call FileCall, fd int, ok bool) {
 	if name, is := pathCalls[nr]; is {
 		path := in.text(n.pid, n.args[1])
 		reads := nr == unix.SYS_OPENAT && n.args[2]&(unix.O_ACCMODE|unix.O_CREAT) == unix.O_RDONLY
-		return FileCall{name, path, reads}, -1, in.covers(path)
+		return FileCall{Name: name, Path: path, Reads: reads}, -1, in.covers(path)
 	}
 	fd = int(int32(n.args[0]))
 	path, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", fd))
@@ -204,7 +205,7 @@ func (in *injector) call(n *notification) (call FileCall, fd int, ok bool) {
 		flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)
 		reads = err == nil && flags&unix.O_ACCMODE == unix.O_RDONLY
 	}
-	return FileCall{fileCalls[nr], path, reads}, fd, err == nil && in.covers(path)
+	return FileCall{Name: fileCalls[nr], Path: path, Reads: reads}, fd, err == nil && in.covers(path)
 }
 
 // mapped returns the file that is mapped at an address.
