@@ -1,6 +1,7 @@
 package vcs
 
 import (
+	"encoding/binary"
 	"slices"
 	"sync/atomic"
 )
@@ -47,6 +48,9 @@ func (f *folder) kid(i int, load loader) (*node, error) {
 
 // find finds a name whichever kind it has; folder says which is likely.
 func (f *folder) find(name string, folder bool) (int, bool) {
+	if i, ok := f.scan(name, folder); ok {
+		return i, true
+	}
 	first, second := ModeFile, ModeDir
 	if folder {
 		first, second = second, first
@@ -55,6 +59,39 @@ func (f *folder) find(name string, folder bool) (int, bool) {
 		return i, true
 	}
 	return f.searchString(name, second)
+}
+
+// maxScanned bounds the folders that are gone through entry by entry: while they
+// are small that is faster than comparing names.
+const maxScanned = 64
+
+// scan looks for an entry of a name and sort by its length and the end of its
+// name. It may miss entries of large folders and of short names.
+func (f *folder) scan(name string, folder bool) (int, bool) {
+	skip, lead := len("100644 "), byte('1')
+	if folder {
+		skip, lead = len("40000 "), '4'
+	}
+	const end = 8
+	if len(name) < end || len(f.off) > maxScanned {
+		return 0, false
+	}
+	var key [end]byte
+	copy(key[:], name[len(name)-end:])
+	last := binary.LittleEndian.Uint64(key[:])
+	size := skip + len(name) + 1 + len(ID{})
+	from := 0
+	for i := range f.off {
+		to := f.end(i)
+		if to-from == size {
+			b := f.raw[from : to-1-len(ID{})]
+			if binary.LittleEndian.Uint64(b[len(b)-end:]) == last && b[0] == lead && string(b[skip:]) == name {
+				return i, true
+			}
+		}
+		from = to
+	}
+	return 0, false
 }
 
 // searchString is Tree.search.
@@ -175,6 +212,12 @@ func (f *folder) hash(o *owner) ID {
 		}
 	}
 	f.stale = 0
+	return f.sum(o, one)
+}
+
+// sum hashes the content. One says that a single entry has changed: then marks
+// are worth their room.
+func (f *folder) sum(o *owner, one bool) ID {
 	m := f.marks.Load()
 	if m == nil {
 		if !one || o == nil || !o.marks {
@@ -184,6 +227,12 @@ func (f *folder) hash(o *owner) ID {
 		f.marks.Store(m)
 	}
 	return m.sum(f.buf[f.head:])
+}
+
+// put puts a node with a known id in the place of one of the same mode.
+func (f *folder) put(i int, kid *node) {
+	f.kids[i] = kid
+	f.setID(i, kid.id)
 }
 
 func (f *folder) patch(i int) { f.setID(i, f.kids[i].hash()) }
