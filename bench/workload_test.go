@@ -106,7 +106,14 @@ func appendMAC(b []byte, m uint64) []byte {
 
 func appendAddr(b []byte, a uint32) []byte {
 	for k := 24; k >= 0; k -= 8 {
-		b = append(strconv.AppendUint(b, uint64(a>>k&255), 10), '.')
+		n := byte(a >> k)
+		if n >= 100 {
+			b = append(b, '0'+n/100)
+		}
+		if n >= 10 {
+			b = append(b, '0'+n/10%10)
+		}
+		b = append(b, '0'+n%10, '.')
 	}
 	return b[:len(b)-1]
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -182,8 +183,12 @@ func headerLine(b []byte) (line, rest []byte, err error) {
 
 func appendHex(b []byte, id ID) []byte {
 	const digits = "0123456789abcdef"
-	for _, o := range id {
-		b = append(b, digits[o>>4], digits[o&15])
+	b = slices.Grow(b, 2*len(id))
+	n := len(b)
+	b = b[:n+2*len(id)]
+	text := (*[2 * len(id)]byte)(b[n:])
+	for i, o := range id {
+		text[2*i], text[2*i+1] = digits[o>>4], digits[o&15]
 	}
 	return b
 }

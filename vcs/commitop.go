@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"unsafe"
 )
 
 // Change sets a key, or removes it when Value is absent.
@@ -25,7 +26,7 @@ func (r *Repo[K, V]) Commit(ctx context.Context, branch string, head ID, changes
 	if err := ctx.Err(); err != nil {
 		return ID{}, err
 	}
-	ref := BranchRef(branch)
+	ref := r.branchRef(branch)
 	have, ok := r.s.Ref(ref)
 	if !ok {
 		if err := CheckRefName(ref); err != nil {
@@ -44,11 +45,20 @@ func (r *Repo[K, V]) Commit(ctx context.Context, branch string, head ID, changes
 	return d.id, err
 }
 
+// branchRef is BranchRef; the name of the last one is at hand.
+func (r *Repo[K, V]) branchRef(branch string) string {
+	if ref := r.ref.Load(); ref != nil && (*ref)[len(branchPrefix):] == branch {
+		return *ref
+	}
+	ref := BranchRef(branch)
+	r.ref.Store(&ref)
+	return ref
+}
+
 // draft is a commit in the making: on a work tree, or as objects.
 type draft struct {
 	id   ID
-	w    *workTree // locked until release; nil for objects
-	note note
+	w    *workTree // locked until release, with the note; nil for objects
 	objs *scratch
 }
 
@@ -114,7 +124,8 @@ func (r *Repo[K, V]) prepareWork(ctx context.Context, head ID, ref string, edits
 		return d, err
 	}
 	before := w.root.id
-	n := note{}
+	n := &w.note
+	*n = note{}
 	if n.changes, err = w.apply(lastEdits(edits)); err != nil {
 		r.s.keep(w)
 		return d, err
@@ -128,12 +139,12 @@ func (r *Repo[K, V]) prepareWork(ctx context.Context, head ID, ref string, edits
 		n.parents = room(&w.parents, 1, 16)
 		n.parents[0] = head
 	}
-	if _, err := r.writeNote(&n, w.time, info, &w.room); err != nil {
+	if _, err := r.writeNote(n, w.time, info, &w.room); err != nil {
 		w.undo(n.changes)
 		r.s.keep(w)
 		return d, err
 	}
-	return draft{id: n.id, w: w, note: n}, nil
+	return draft{id: n.id, w: w}, nil
 }
 
 // publishDraft publishes a commit with ref updates. When that fails it may be
@@ -142,9 +153,10 @@ func (s *Store) publishDraft(ctx context.Context, d *draft, updates []RefUpdate)
 	if d.w == nil {
 		return s.publishWork(ctx, d.objs, updates)
 	}
-	err := s.publish(ctx, nil, &d.note, updates, false)
+	n := &d.w.note
+	err := s.publish(ctx, nil, n, updates, false)
 	if err == nil {
-		d.w.head, d.w.time, d.w.seq = d.id, d.note.time, d.note.seq
+		d.w.head, d.w.time, d.w.seq = d.id, n.time, n.seq
 	}
 	return err
 }
@@ -155,15 +167,21 @@ func (s *Store) release(d *draft) {
 		return
 	}
 	if d.w.head != d.id {
-		d.w.undo(d.note.changes)
+		d.w.undo(d.w.note.changes)
 	}
+	d.w.note = note{}
 	s.keep(d.w)
 }
 
 func (r *Repo[K, V]) encode(path string, v V) ([]byte, error) {
-	b, err := r.cfg.Codec.Encode(v)
-	if err != nil {
-		return nil, fmt.Errorf("%s: encode: %w", path, err)
+	var b []byte
+	if text, ok := any(v).(string); ok && r.raw {
+		b = unsafe.Slice(unsafe.StringData(text), len(text)) // contents never change
+	} else {
+		var err error
+		if b, err = r.cfg.Codec.Encode(v); err != nil {
+			return nil, fmt.Errorf("%s: encode: %w", path, err)
+		}
 	}
 	if len(b) > MaxObject {
 		return nil, fmt.Errorf("%s: %w: value of %d bytes (at most %d)", path, ErrTooLarge, len(b), MaxObject)

@@ -76,7 +76,8 @@ func (Paths) Path(k string) string { return k }
 // Key returns the path.
 func (Paths) Key(path string) (string, bool) { return path, true }
 
-// Raw is the Codec of values that are their files' bytes.
+// Raw is the Codec of values that are their files' bytes. A Repo with Raw[string]
+// keeps strings as they are and does not copy them.
 type Raw[V ~string | ~[]byte] struct{}
 
 // Encode returns a copy of v.

@@ -83,6 +83,10 @@ func (g *group) addNote(n *note) int {
 }
 
 func (g *group) update(u RefUpdate) {
+	if n := len(g.refs); n > 0 && g.refs[n-1].Name == u.Name { // as for a busy branch
+		g.refs[n-1].New = u.New
+		return
+	}
 	if i, ok := g.byRef[u.Name]; ok {
 		g.refs[i].New = u.New
 		return

@@ -17,6 +17,7 @@ type folder struct {
 	// one before (its place and one) or any (-1).
 	stale  int
 	ownOff bool // offsets are not shared with another version
+	padded bool // behind the content lies its padding for sum
 	// marks belong to whoever changes the folder, and go over to who changes a
 	// copy of it.
 	marks atomic.Pointer[sha1Marks]
@@ -27,7 +28,7 @@ const headRoom = 16
 
 // frame writes the header after a change of the content's size.
 func (f *folder) frame() {
-	f.raw = f.buf[headRoom:]
+	f.raw, f.padded = f.buf[headRoom:len(f.buf):len(f.buf)], false
 	var tmp [headRoom]byte
 	head := appendHeader(tmp[:0], KindTree, len(f.raw))
 	f.head = headRoom - len(head)
@@ -220,13 +221,24 @@ func (f *folder) hash(o *owner) ID {
 func (f *folder) sum(o *owner, one bool) ID {
 	m := f.marks.Load()
 	if m == nil {
-		if !one || o == nil || !o.marks {
+		if !haveSHA1 || !one || o == nil || !o.marks {
 			return sha1Sum(f.buf[f.head:])
 		}
 		m = new(sha1Marks)
 		f.marks.Store(m)
 	}
-	return m.sum(f.buf[f.head:])
+	size := len(f.buf) - f.head
+	end := f.head + sha1Padded(size)
+	if end > cap(f.buf) {
+		f.buf = append(make([]byte, 0, end), f.buf...)
+		f.raw = f.buf[headRoom:len(f.buf):len(f.buf)]
+	}
+	p := f.buf[f.head:end]
+	if !f.padded {
+		sha1Pad(p, size)
+		f.padded = true
+	}
+	return m.sum(p)
 }
 
 // put puts a node with a known id in the place of one of the same mode.

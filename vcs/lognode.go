@@ -81,8 +81,12 @@ func (n *node) own(o *owner) *node {
 	}{}
 	x.node = node{mode: n.mode, owner: o, dir: &x.folder}
 	f := n.dir
-	x.folder = folder{buf: slices.Clone(f.buf), head: f.head, kids: slices.Clone(f.kids), stale: f.stale}
-	x.folder.Tree = Tree{raw: x.folder.buf[headRoom:], off: f.off}
+	size := len(f.buf)
+	if o.marks {
+		size = f.head + sha1Padded(len(f.buf)-f.head)
+	}
+	x.folder = folder{buf: append(make([]byte, 0, size), f.buf...), head: f.head, kids: slices.Clone(f.kids), stale: f.stale}
+	x.folder.Tree = Tree{raw: x.folder.buf[headRoom:len(f.buf):len(f.buf)], off: f.off}
 	if o.marks {
 		x.folder.marks.Store(f.marks.Swap(nil))
 	}

@@ -12,7 +12,9 @@ import (
 type Repo[K comparable, V any] struct {
 	s    *Store
 	cfg  Config[K, V]
+	raw  bool // the codec is that of strings as they are
 	last atomic.Pointer[signers]
+	ref  atomic.Pointer[string] // of the last branch that was committed to
 }
 
 // Open opens a store on the backend and a repository on the store. Close it.
@@ -35,7 +37,8 @@ func New[K comparable, V any](s *Store, cfg Config[K, V]) (*Repo[K, V], error) {
 	if err := cfg.fill(); err != nil {
 		return nil, err
 	}
-	return &Repo[K, V]{s: s, cfg: cfg}, nil
+	_, raw := any(cfg.Codec).(Raw[string])
+	return &Repo[K, V]{s: s, cfg: cfg, raw: raw}, nil
 }
 
 // Store returns the store underneath: raw objects, refs, watches.

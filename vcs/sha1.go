@@ -32,24 +32,29 @@ func sha1Sum(p []byte) ID {
 // sha1Framed returns the hash of an object: of its header, which is shorter than
 // a block, and its content.
 func sha1Framed(head, content []byte) ID {
-	var first [sha1Block]byte
-	n := copy(first[:], head)
-	rest := content[copy(first[n:], content):]
-	n += len(content)
-	if n < sha1Block {
-		return sha1Sum(first[:n])
-	}
+	size := len(head) + len(content)
 	if !haveSHA1 {
 		d := sha1.New()
-		d.Write(first[:])
-		d.Write(rest)
+		d.Write(head)
+		d.Write(content)
 		var id ID
 		d.Sum(id[:0])
 		return id
 	}
 	h := newSHA1()
-	sha1Blocks(&h, &first[0], 1, nil)
-	return h.finish(h.take(rest), n)
+	var first [4 * sha1Block]byte // most blobs and commits
+	n := copy(first[:], head)
+	if n += copy(first[n:], content); n < size {
+		sha1Blocks(&h, &first[0], len(first)/sha1Block, nil)
+		return h.finish(h.take(content[n-len(head):]), size)
+	}
+	padded := sha1Padded(size)
+	if padded > len(first) {
+		return h.finish(h.take(first[:size]), size)
+	}
+	sha1Pad(first[:padded], size)
+	sha1Blocks(&h, &first[0], padded/sha1Block, nil)
+	return h.id()
 }
 
 // take takes whole blocks in and returns what is left.
@@ -64,14 +69,11 @@ func (h *sha1State) take(p []byte) []byte {
 // finish returns the hash of a message of which this is left; size counts all.
 func (h *sha1State) finish(rest []byte, size int) ID {
 	var end [2 * sha1Block]byte
-	n := copy(end[:], rest)
-	end[n] = 0x80
-	blocks := 1
-	if n >= sha1Block-8 {
-		blocks = 2
-	}
-	binary.BigEndian.PutUint64(end[blocks*sha1Block-8:], uint64(size)*8)
-	sha1Blocks(h, &end[0], blocks, nil)
+	copy(end[:], rest)
+	padded := sha1Padded(len(rest))
+	sha1Pad(end[:padded], len(rest))
+	binary.BigEndian.PutUint64(end[padded-8:], uint64(size)*8)
+	sha1Blocks(h, &end[0], padded/sha1Block, nil)
 	return h.id()
 }
 
@@ -82,8 +84,20 @@ func (h *sha1State) id() (id ID) {
 	return id
 }
 
+// sha1Padded returns the size of a message with its padding, FIPS 180-4 section
+// 5.1.1.
+func sha1Padded(size int) int { return (size + 1 + 8 + sha1Block - 1) &^ (sha1Block - 1) }
+
+// sha1Pad writes the padding of a message of so many bytes behind it, to the end
+// of p.
+func sha1Pad(p []byte, size int) {
+	p[size] = 0x80
+	clear(p[size+1 : len(p)-8])
+	binary.BigEndian.PutUint64(p[len(p)-8:], uint64(size)*8)
+}
+
 // sha1Marks are the states of a message that changes in place, after each of its
-// first blocks.
+// blocks.
 type sha1Marks struct {
 	after []sha1State
 	good  int // so many of them are right
@@ -92,25 +106,22 @@ type sha1Marks struct {
 // changed says that the message is another one from a byte on.
 func (m *sha1Marks) changed(at int) { m.good = min(m.good, at/sha1Block) }
 
-// sum returns the hash of the message, and goes only through blocks that are
-// not known.
-func (m *sha1Marks) sum(p []byte) ID {
-	blocks := len(p) / sha1Block
-	if !haveSHA1 || blocks == 0 {
-		return sha1Sum(p)
-	}
+// sum returns the hash of a message, with its padding, and goes only through
+// blocks that are not known. It is for machines that haveSHA1.
+func (m *sha1Marks) sum(padded []byte) ID {
+	blocks := len(padded) / sha1Block
 	if len(m.after) != blocks {
 		after := make([]sha1State, blocks)
 		m.good = copy(after, m.after[:min(m.good, len(m.after))])
 		m.after = after
 	}
-	h := newSHA1()
-	if m.good > 0 {
-		h = m.after[m.good-1]
-	}
 	if m.good < blocks {
-		sha1Blocks(&h, &p[m.good*sha1Block], blocks-m.good, &m.after[m.good])
+		h := newSHA1()
+		if m.good > 0 {
+			h = m.after[m.good-1]
+		}
+		sha1Blocks(&h, &padded[m.good*sha1Block], blocks-m.good, &m.after[m.good])
 		m.good = blocks
 	}
-	return h.finish(p[blocks*sha1Block:], len(p))
+	return m.after[blocks-1].id()
 }

@@ -46,8 +46,19 @@ func TestHashObjectIsHashOfHeaderAndContent(t *testing.T) {
 	}
 }
 
+// padded returns a copy of a message with its padding.
+func padded(p []byte) []byte {
+	b := append(make([]byte, 0, sha1Padded(len(p))), p...)
+	b = b[:cap(b)]
+	sha1Pad(b, len(p))
+	return b
+}
+
 // A message that changes here and there, grows and shrinks.
 func TestSHA1Marks(t *testing.T) {
+	if !haveSHA1 {
+		return // nobody has marks
+	}
 	rnd := rand.New(rand.NewPCG(5, 6))
 	for range 200 {
 		p := randomBytes(rnd, rnd.IntN(900))
@@ -60,7 +71,7 @@ func TestSHA1Marks(t *testing.T) {
 				p = append(p[:at:at], randomBytes(rnd, rnd.IntN(100))...)
 				m.changed(at)
 			case k == 1:
-				at = rnd.IntN(len(p) + 1)
+				at = rnd.IntN(len(p) + 1) // earlier than need be
 				p = append(p, randomBytes(rnd, rnd.IntN(300))...)
 				m.changed(at)
 			case len(p) > 0:
@@ -70,7 +81,7 @@ func TestSHA1Marks(t *testing.T) {
 					m.changed(at)
 				}
 			}
-			if have, want := m.sum(p), ID(sha1.Sum(p)); have != want {
+			if have, want := m.sum(padded(p)), ID(sha1.Sum(p)); have != want {
 				t.Fatalf("step %d: %d bytes, changed at %d: %v, want %v", step, len(p), at, have, want)
 			}
 		}
@@ -84,7 +95,9 @@ func FuzzSHA1(f *testing.F) {
 		var m sha1Marks
 		check := func() {
 			want := ID(sha1.Sum(p))
-			if have := m.sum(p); have != want {
+			if !haveSHA1 {
+				// nobody has marks
+			} else if have := m.sum(padded(p)); have != want {
 				t.Errorf("marks: %d bytes hash to %v, want %v", len(p), have, want)
 			}
 			if have := sha1Sum(p); have != want {

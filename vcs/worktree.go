@@ -23,6 +23,7 @@ type workTree struct {
 	cur     edit         // what leaf is to do
 	changes []leafChange // of the commit in the making
 	leaves  []leafChange // room for changes
+	note    note         // of the commit in the making
 	room    noteRoom     // for commits
 	parents []ID         // room for those
 }
