@@ -227,6 +227,9 @@ func TestAdditionsRefused(t *testing.T) {
 	}
 }
 
+// sameTime is that of commits that two stores make with equal ids.
+var sameTime = time.Unix(1_792_000_000, 0)
+
 // TestAdditionsOfRepeats: contents that come back again and again are counted
 // and visited once.
 func TestAdditionsOfRepeats(t *testing.T) {
@@ -237,7 +240,7 @@ func TestAdditionsOfRepeats(t *testing.T) {
 	var tip vcs.ID
 	for i := range 200 {
 		for _, x := range []*vcs.Repo[string, string]{native, r} {
-			tip = must(x.Set(ctx, "primary", fmt.Sprintf("d%d/k", i%3), strconv.Itoa(i%5), vcs.CommitInfo{Message: strconv.Itoa(i)}))(t)
+			tip = must(x.Set(ctx, "primary", fmt.Sprintf("d%d/k", i%3), strconv.Itoa(i%5), vcs.CommitInfo{Message: strconv.Itoa(i), Time: sameTime}))(t)
 		}
 	}
 	want := closure(t, native.Store(), tip)
@@ -257,9 +260,9 @@ func TestAdditionsOfOldBranch(t *testing.T) {
 	for _, x := range []*vcs.Repo[string, string]{native, r} {
 		tips = nil
 		set := func(branch, value string) vcs.ID {
-			return must(x.Set(ctx, branch, "d/k", value, vcs.CommitInfo{Message: branch + value}))(t)
+			return must(x.Set(ctx, branch, "d/k", value, vcs.CommitInfo{Message: branch + value, Time: sameTime}))(t)
 		}
-		must(x.Set(ctx, "primary", "e/k", "1", vcs.CommitInfo{}))(t)
+		must(x.Set(ctx, "primary", "e/k", "1", vcs.CommitInfo{Time: sameTime}))(t)
 		old := set("primary", "0")
 		for i := range 2100 {
 			set("primary", strconv.Itoa(1+i))

@@ -115,6 +115,126 @@ next:
 done:
 	RET
 
+// Where the schedule takes longer than the rounds, it is made by vector
+// instructions that the SHA unit has no part in. The words of four rounds, V,
+// follow from those before; with the first word in the highest lane:
+//
+//	W[t] = ROTL1(W[t-3] ^ W[t-8] ^ W[t-14] ^ W[t-16])
+//
+// where the last of four words needs the first, and, the same applied twice,
+//
+//	W[t] = ROTL2(W[t-6] ^ W[t-16] ^ W[t-28] ^ W[t-32])
+//
+// from the 32nd word on.
+
+// v = words after v1 (the last four), v2, v3 and v4.
+#define NEAR(v1, v2, v3, v4, v) \
+	VPALIGNR $8, v3, v4, v \
+	VPSLLDQ $4, v1, X13 \
+	VPTERNLOGD $0x96, v2, v4, v \
+	VPXOR X13, v, v \
+	VPROLD $1, v, v \
+	VPSRLDQ $12, v, X13 \
+	VPROLD $1, X13, X13 \
+	VPXOR X13, v, v
+
+// v, which holds the words eight before, becomes those after v1, v2, v4 and v7.
+#define FAR(v1, v2, v4, v7, v) \
+	VPALIGNR $8, v1, v2, X13 \
+	VPTERNLOGD $0x96, v4, v7, v \
+	VPXOR X13, v, v \
+	VPROLD $2, v, v
+
+#define LOAD(at, v) \
+	VMOVDQU at(SI), v \
+	VPSHUFB X14, v, v
+
+// func sha1BlocksVL(h *sha1State, p *byte, blocks int, keep *sha1State)
+// Requires: SHA, AVX512F, AVX512VL
+TEXT ·sha1BlocksVL(SB), NOSPLIT, $0-32
+	MOVQ h+0(FP), DI
+	MOVQ p+8(FP), SI
+	MOVQ blocks+16(FP), CX
+	MOVQ keep+24(FP), R8
+	TESTQ CX, CX
+	JZ done
+	VMOVDQU (DI), X0
+	VPSHUFD $0x1b, X0, X0
+	VPXOR X1, X1, X1
+	VPINSRD $3, 16(DI), X1, X1
+	VMOVDQU sha1Reverse<>(SB), X14
+
+block:
+	VMOVDQA X0, X11
+	VMOVDQA X1, X12
+
+	LOAD(0, X3)
+	VPADDD X3, X1, X1
+	VMOVDQA X0, X2
+	SHA1RNDS4 $0, X1, X0
+	LOAD(16, X4)
+	ROUNDS(0, X4, X2, X1)
+	LOAD(32, X5)
+	ROUNDS(0, X5, X1, X2)
+	LOAD(48, X6)
+	ROUNDS(0, X6, X2, X1)
+
+	NEAR(X6, X5, X4, X3, X7)
+	ROUNDS(0, X7, X1, X2)
+	NEAR(X7, X6, X5, X4, X8)
+	ROUNDS(1, X8, X2, X1)
+	NEAR(X8, X7, X6, X5, X9)
+	ROUNDS(1, X9, X1, X2)
+	NEAR(X9, X8, X7, X6, X10)
+	ROUNDS(1, X10, X2, X1)
+
+	FAR(X10, X9, X7, X4, X3)
+	ROUNDS(1, X3, X1, X2)
+	FAR(X3, X10, X8, X5, X4)
+	ROUNDS(1, X4, X2, X1)
+	FAR(X4, X3, X9, X6, X5)
+	ROUNDS(2, X5, X1, X2)
+	FAR(X5, X4, X10, X7, X6)
+	ROUNDS(2, X6, X2, X1)
+	FAR(X6, X5, X3, X8, X7)
+	ROUNDS(2, X7, X1, X2)
+	FAR(X7, X6, X4, X9, X8)
+	ROUNDS(2, X8, X2, X1)
+	FAR(X8, X7, X5, X10, X9)
+	ROUNDS(2, X9, X1, X2)
+	FAR(X9, X8, X6, X3, X10)
+	ROUNDS(3, X10, X2, X1)
+	FAR(X10, X9, X7, X4, X3)
+	ROUNDS(3, X3, X1, X2)
+	FAR(X3, X10, X8, X5, X4)
+	ROUNDS(3, X4, X2, X1)
+	FAR(X4, X3, X9, X6, X5)
+	ROUNDS(3, X5, X1, X2)
+	FAR(X5, X4, X10, X7, X6)
+	ROUNDS(3, X6, X2, X1)
+
+	SHA1NEXTE X12, X1
+	VPADDD X11, X0, X0
+
+	TESTQ R8, R8
+	JZ next
+	VPSHUFD $0x1b, X0, X13
+	VMOVDQU X13, (R8)
+	VPEXTRD $3, X1, 16(R8)
+	ADDQ $20, R8
+
+next:
+	ADDQ $64, SI
+	DECQ CX
+	JNZ block
+
+	VPSHUFD $0x1b, X0, X0
+	VMOVDQU X0, (DI)
+	VPEXTRD $3, X1, 16(DI)
+
+done:
+	RET
+
 // func cpuid(leaf, sub uint32) (a, b, c, d uint32)
 TEXT ·cpuid(SB), NOSPLIT, $0-24
 	MOVL leaf+0(FP), AX
