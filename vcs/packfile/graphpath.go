@@ -86,14 +86,19 @@ type PathWalk struct {
 // bloomKey is a path as a filter knows it.
 type bloomKey struct{ h0, h1 uint32 }
 
+// maxWalkPath bounds the paths that are looked up in filters, in bytes: each of
+// their folders is hashed.
+const maxWalkPath = 4096
+
 // Walk returns a walk that looks for changes of paths, of files or folders.
 func (c *GraphChain) Walk(paths ...string) *PathWalk {
 	w := &PathWalk{c: c}
 	for _, path := range paths {
 		path = strings.Trim(path, "/")
 		// Git's two versions of filters agree about ASCII only.
-		if path == "" || strings.IndexFunc(path, func(r rune) bool { return r >= 0x80 }) >= 0 {
+		if path == "" || len(path) > maxWalkPath || strings.IndexFunc(path, func(r rune) bool { return r >= 0x80 }) >= 0 {
 			w.any = true
+			continue
 		}
 		var keys []bloomKey
 		for path != "" {

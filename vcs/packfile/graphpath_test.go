@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"strings"
 	"testing"
 
 	"arpeggio/vcs"
@@ -93,7 +94,7 @@ func TestPathWalk(t *testing.T) {
 	if got, err := c.Walk("x").Skip(unknown); err != nil || got != unknown {
 		t.Errorf("an unknown commit: %v, %v", got, err)
 	}
-	for _, path := range []string{"", "zürich"} { // the root, and what filters cannot tell
+	for _, path := range []string{"", "zürich", strings.Repeat("a/", 4096) + "b"} { // the root, what filters cannot tell, and too long
 		if may, err := c.Walk(path).MayChange(d.commits[3]); err != nil || !may {
 			t.Errorf("%q: %v, %v", path, may, err)
 		}
