@@ -95,7 +95,7 @@ func (e *Engine) discover(s *Sighting, k addrKey) *entry {
 	}
 	if r == nil {
 		r = e.event(s, NewStation, k)
-		r.Alert, r.Folded = !folded && !en.bogon, folded
+		r.Alert, r.Folded, r.newcomer = !folded && !en.bogon, folded, true
 		r.HoldUntil = e.hold(0)
 	}
 	r.Op, r.Rule, r.Solicited = arp.OpLearned, "first claim", e.solicited(s, en)

@@ -108,11 +108,3 @@ func (e *Engine) swell(fl *flood, s *Sighting, seg uint64, n int) bool {
 	fl.episode = ep
 	return true
 }
-
-// flooded reports whether a flood is under way where k is.
-func (e *Engine) flooded(s *Sighting, k addrKey) bool {
-	under := func(fl *flood) bool {
-		return fl != nil && fl.episode != nil && e.episodes[fl.episode.key] == fl.episode
-	}
-	return under(e.floods.of[k.seg]) || under(&e.domains[k.seg>>32].flood)
-}

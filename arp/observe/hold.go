@@ -63,21 +63,12 @@ func (h *Holder) Add(r *Record, commit string) {
 // explains reports whether r, the beginning of a flood or a dispute, says all
 // that old says.
 func explains(r, old *Record) bool {
-	switch old.Type {
-	case NewStation:
-		if r.Type != Flood {
-			return false
-		}
-	case Changed, FlipFlop, Reused:
-	default:
-		return false
-	}
 	if r.Type == Flood {
-		return old.Key.Domain == r.Key.Domain && !old.Time.Before(r.First) &&
+		return old.newcomer && old.Key.Domain == r.Key.Domain && !old.Time.Before(r.First) &&
 			(old.Key.VLAN == r.Key.VLAN || r.wide)
 	}
-	party := old.MAC == r.MAC || old.MAC == r.Old
-	return old.Key == r.Key && party
+	move := old.Type == Changed || old.Type == FlipFlop || old.Type == Reused
+	return move && old.Key == r.Key && (old.MAC == r.MAC || old.MAC == r.Old)
 }
 
 // Take returns the lines whose time has come: now is the timestamp of the

@@ -117,6 +117,7 @@ type Record struct {
 	frame     [MaxEvidence]byte
 	frameLen  uint8
 	wide      bool // a flood of all VLANs
+	newcomer  bool // a flood counts it
 }
 
 // Frame returns the frame that the record rests on, without padding and cut to

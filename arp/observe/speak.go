@@ -41,6 +41,9 @@ func (e *Engine) speak(s *Sighting, en *entry) {
 	folded := e.folds(s, en, fresh)
 	settled := len(e.out)
 	e.settle(s, en, st, &before, lastSpoke, typ, folded, verdict)
+	if fresh && len(e.out) > settled {
+		e.out[settled].newcomer = true
+	}
 	if verdict == disputeBegins {
 		told := len(e.out)
 		if ep := e.accuse(s, en, d); ep != nil && told > settled {
@@ -148,13 +151,10 @@ func (e *Engine) decide(s *Sighting, en *entry, solicited bool) (arp.ChangeOp, s
 	return arp.OpRefused, e.cfg.Policy.String()
 }
 
-// folds reports whether a move belongs into a summary: in a flood, or when the
-// address moves too often.
+// folds reports whether a move belongs into a summary: it is part of a flood,
+// because the MAC is a new one, or the address moves too often.
 func (e *Engine) folds(s *Sighting, en *entry, fresh bool) bool {
-	flood := e.flooded(s, en.key)
-	if fresh {
-		flood = e.newcomer(s, en.key)
-	}
+	flood := fresh && e.newcomer(s, en.key)
 	x := en.extra()
 	if sec := e.now / int64(time.Second); x.second != sec {
 		x.second, x.moves = sec, 0

@@ -93,7 +93,8 @@ const (
 )
 
 // get returns an empty window for st, or nil when all are busy. A window that
-// is idle for longer than span is given up, or one that has counted little.
+// is idle for longer than span is given up, or else, of those that have counted
+// little, the one that was used least lately.
 func (p *pool) get(limit int, st *station, kind windowKind, now, span int64) *window {
 	var w *window
 	switch {
@@ -120,7 +121,7 @@ func (p *pool) victim(now, span int64) (light *window) {
 		if now-w.items[0].at > span {
 			return w
 		}
-		if len(w.items) <= poolLight && (light == nil || len(w.items) < len(light.items)) {
+		if len(w.items) <= poolLight && (light == nil || w.items[0].at < light.items[0].at) {
 			light = w
 		}
 	}
