@@ -3,6 +3,7 @@ package observe_test
 import (
 	"fmt"
 	"net/netip"
+	"time"
 
 	"arpeggio/arp"
 	"arpeggio/arp/observe"
@@ -28,4 +29,40 @@ func ExampleParse() {
 	// Output:
 	// request 5 10.9.0.7 02:00:00:00:00:07 true
 	// truncated 00:00:00:00:00:00
+}
+
+// The engine says what happened, the holder what to print.
+func Example() {
+	engine := observe.New(observe.Config{})
+	iface, err := engine.AddInterface(observe.Interface{Name: "eth0", Networks: []netip.Prefix{netip.MustParsePrefix("10.9.0.0/24")}})
+	if err != nil {
+		panic(err)
+	}
+	var holder observe.Holder
+	now := time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
+	for _, host := range []byte{1, 2, 1} { // two stations use one address
+		now = now.Add(20 * time.Second)
+		mac := ethernet.Addr{2, 0, 0, 0, 0, host}
+		a := netip.MustParseAddr("10.9.0.7")
+		h := ethernet.Header{Dst: ethernet.Broadcast, Src: mac, Type: ethernet.TypeARP}
+		frame := arp.Packet{Op: arp.OpRequest, SenderMAC: mac, SenderIP: a, TargetIP: a}.AppendTo(h.AppendTo(nil))
+
+		s := observe.Sighting{Time: now, Interface: iface}
+		observe.Parse(&s, frame, 0)
+		for _, r := range engine.Input(&s) {
+			fmt.Println("record:", r.Type, r.Key, r.MAC, r.Op)
+			holder.Add(&r, "")
+		}
+	}
+	for _, line := range holder.Flush() {
+		e := &line.Record.Event
+		fmt.Println("line:", e.Type, e.Key, e.MAC)
+	}
+	// Output:
+	// record: new-station 10.9.0.7 02:00:00:00:00:01 learned
+	// record: changed 10.9.0.7 02:00:00:00:00:02 moved
+	// record: flip-flop 10.9.0.7 02:00:00:00:00:01 moved
+	// record: dup-ip 10.9.0.7 02:00:00:00:00:02 none
+	// line: new-station 10.9.0.7 02:00:00:00:00:01
+	// line: dup-ip 10.9.0.7 02:00:00:00:00:02
 }
