@@ -207,6 +207,8 @@ func (c *cursor) at(num uint32) (*segView, uint32, error) {
 // eachCommit visits the commits, those of one segment newest first, and the
 // newest segment first.
 func (a *stretch) eachCommit(ctx context.Context, visit func(Object) error) error {
+	var contents []byte // of a segment's commits
+	var ends []int
 	for k := len(a.log.segs) - 1; k >= 0; k-- {
 		s := a.log.segs[k]
 		if !a.selected.any(s.first, s.n) {
@@ -219,23 +221,23 @@ func (a *stretch) eachCommit(ctx context.Context, visit func(Object) error) erro
 		if err != nil {
 			return err
 		}
-		objs := make([]Object, 0, s.n)
+		contents, ends = contents[:0], append(ends[:0], 0)
 		for i := range s.n {
-			content, err := a.log.commitContent(v, i)
-			if err != nil {
+			if contents, err = a.log.appendCommit(contents, v, i); err != nil {
 				return err
 			}
-			v.ids[i] = HashObject(KindCommit, content)
+			v.ids[i] = HashObject(KindCommit, contents[ends[i]:])
+			ends = append(ends, len(contents))
 			if i%anchorEvery == 0 && v.ids[i] != v.anchor(i) {
 				return fmt.Errorf("%w: log: commit %d hashes to %v, not to %v", ErrCorrupt, v.first+i, v.ids[i], v.anchor(i))
 			}
-			if a.selected.has(s.first + i) {
-				objs = append(objs, Object{v.ids[i], KindCommit, content})
-			}
 		}
-		for i := len(objs) - 1; i >= 0; i-- {
-			if err := visit(objs[i]); err != nil {
-				return err
+		for i := s.n; i > 0; {
+			i--
+			if a.selected.has(s.first + i) {
+				if err := visit(Object{v.ids[i], KindCommit, contents[ends[i]:ends[i+1]]}); err != nil {
+					return err
+				}
 			}
 		}
 	}

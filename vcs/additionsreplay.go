@@ -19,6 +19,7 @@ type replay struct {
 	visit   visitor
 	digest  digester
 	touched []before
+	changes changeReader
 	states  savedStates
 	owner   *owner
 	add     Addition
@@ -142,21 +143,29 @@ type readFunc objectSource
 
 func (f readFunc) ReadObject(id ID) (Kind, []byte, error) { return f(id) }
 
+// maxTouched is for how many files and folders room is kept.
+const maxTouched = 1024
+
 // commit makes the state of a commit out of its first parent's and visits what
 // is new.
 func (r *replay) commit(v *segView, i uint32, root *version) (*version, error) {
-	x := changeReader{log: r.log, view: v, i: i}
+	x := &r.changes
+	x.log = r.log
+	x.begin(v, i)
 	err := v.eachChange(i, func(c viewChange) error {
 		path, err := x.next(c)
 		if err == nil {
-			root, err = r.with(root, path, &x)
+			root, err = r.with(root, path, x)
 		}
 		return err
 	})
 	if err == nil && root.touch != 0 {
 		_, err = r.settle(root)
 	}
-	r.touched = r.touched[:0]
+	clear(r.touched)
+	if r.touched = r.touched[:0]; cap(r.touched) > maxTouched {
+		r.touched = nil
+	}
 	if want := v.tree(i); err == nil && root.id != want && !r.digest.only {
 		err = fmt.Errorf("%w: log: the tree of commit %d hashes to %v, not to %v", ErrCorrupt, v.first+i, root.id, want)
 	}

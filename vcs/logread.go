@@ -1,6 +1,7 @@
 package vcs
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 )
@@ -325,8 +326,13 @@ type changeReader struct {
 	i      uint32
 	change viewChange // the one at hand
 	text   textContext
-	cut    bool // text has the message
+	cut    bool   // text has the message
+	said   []word // room for its words
+	made   []byte // room for a content
 }
+
+// begin goes to a commit.
+func (x *changeReader) begin(v *segView, i uint32) { x.view, x.i, x.cut = v, i, false }
 
 // next goes to a change and returns its path.
 func (x *changeReader) next(c viewChange) (path string, err error) {
@@ -345,13 +351,19 @@ func (x *changeReader) content(old []byte) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		x.text.message, x.cut = words(text), true
+		if x.said == nil {
+			x.said = make([]word, 0, 24)
+		}
+		x.text.message, x.cut = appendWords(x.said[:0], text), true
+		if x.text.message != nil {
+			x.said = x.text.message
+		}
 	}
 	x.text.time = rec.time
 	x.text.setOld(string(old))
 	r := byteReader{b: x.change.args}
-	content := x.text.render(make([]byte, 0, len(old)+32), p, &r)
-	return content, r.err
+	x.made = x.text.render(x.made[:0], p, &r)
+	return bytes.Clone(x.made), r.err
 }
 
 // usesMessage reports whether a value's program refers to the message.

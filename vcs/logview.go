@@ -376,14 +376,13 @@ func (v *segView) messageOf(i uint32, keys []string) (string, error) {
 	}
 	c := textContext{leaf: leaf, time: rec.time, self: true}
 	r := &byteReader{b: v.raw[rec.ops:v.trees]}
-	msg := c.render(nil, v.programs[rec.message], r)
+	msg := c.render(make([]byte, 0, 96), v.programs[rec.message], r)
 	return string(msg), r.err
 }
 
-// content makes a commit object.
-func (v *segView) content(i uint32, keys []string, parents []ID) ([]byte, error) {
+// appendContent makes a commit object.
+func (v *segView) appendContent(b []byte, i uint32, keys []string, parents []ID) ([]byte, error) {
 	rec := &v.recs[i]
-	b := make([]byte, 0, 512)
 	if rec.flags&flagRaw != 0 {
 		r := &byteReader{b: v.raw[rec.ops:v.trees]}
 		b = appendCommitHead(b, v.tree(i), parents)

@@ -247,11 +247,16 @@ func (l *oplog) computeID(v *segView, i uint32) (ID, error) {
 
 // commitContent makes a commit object.
 func (l *oplog) commitContent(v *segView, i uint32) ([]byte, error) {
+	return l.appendCommit(make([]byte, 0, 512), v, i)
+}
+
+// appendCommit appends a commit object's content.
+func (l *oplog) appendCommit(b []byte, v *segView, i uint32) ([]byte, error) {
 	ids, err := l.parentIDs(v, i)
 	if err != nil {
-		return nil, err
+		return b, err
 	}
-	return v.content(i, l.keys, ids)
+	return v.appendContent(b, i, l.keys, ids)
 }
 
 // parentIDs returns the ids of a commit's parents.

@@ -40,6 +40,7 @@ func (h *Handler) sendPack(ctx context.Context, f *fetch, common []vcs.ID) error
 	}
 	if err == nil {
 		p.progress("Enumerating objects: %d, done.\n", set.Len())
+		p.begun = true
 		_, err = set.Write(p, packfile.Options{RefDeltas: !f.args.ofsDelta, Thin: f.args.thinPack})
 	}
 	if err == nil {
@@ -96,6 +97,7 @@ func (f *fetch) addTags(set *packfile.Set) error {
 // without side-band, bare bytes.
 type packSender struct {
 	*fetch
+	begun bool // the pack speaks for itself now, from another goroutine
 	bytes uint64
 	last  time.Time // when the client last heard of us
 }
@@ -141,7 +143,7 @@ const (
 
 // alive shows signs of life during a long selection.
 func (p *packSender) alive(n int) {
-	if p.sideband == 0 || p.bytes > 0 {
+	if p.sideband == 0 || p.begun {
 		return
 	}
 	every := progressEvery

@@ -1,11 +1,8 @@
 package packfile
 
 import (
-	"bufio"
-	"crypto/sha1"
 	"encoding/binary"
 	"fmt"
-	"hash"
 	"io"
 
 	"arpeggio/vcs"
@@ -33,56 +30,51 @@ type Options struct {
 }
 
 // Write writes a pack, version 2, of the set's objects, one at a time, and
-// returns its trailing checksum.
+// returns its trailing checksum. It calls w.Write from another goroutine, and
+// not after it has returned.
 func (s *Set) Write(w io.Writer, opt Options) (sum vcs.ID, err error) {
-	p := &writer{r: s.r, opt: opt, hash: sha1.New(), w: bufio.NewWriterSize(w, 64<<10)}
+	p := &writer{r: s.r, opt: opt}
 	if p.z, err = newDeflater(opt.Level); err != nil {
 		return sum, err
 	}
+	p.sender = newSender(w)
+	err = p.objects(s)
+	sum, sendErr := p.end(err == nil)
+	if err == nil {
+		err = sendErr
+	}
+	return sum, err
+}
+
+type writer struct {
+	*sender
+	r      vcs.ObjectReader
+	opt    Options
+	z      *deflater
+	delta  []byte
+	window window
+
+	commit, blob sample
+	dense        *deflater // for deltas of commits; nil until there is one
+}
+
+// objects writes all but the trailer.
+func (p *writer) objects(s *Set) error {
 	var head [12]byte
 	copy(head[:], "PACK")
 	binary.BigEndian.PutUint32(head[4:], 2)
 	binary.BigEndian.PutUint32(head[8:], uint32(s.Len()))
 	p.write(head[:])
 	if err := p.list(s); err != nil {
-		return sum, err
+		return err
 	}
 	if s.adds != nil {
 		if err := s.adds.Each(s.ctx, p.addition); err != nil {
-			return sum, err
+			return err
 		}
 		p.flush()
 	}
-	p.hash.Sum(sum[:0])
-	p.write(sum[:])
-	if p.err == nil {
-		p.err = p.w.Flush()
-	}
-	return sum, p.err
-}
-
-type writer struct {
-	r      vcs.ObjectReader
-	opt    Options
-	w      *bufio.Writer
-	hash   hash.Hash
-	z      *deflater
-	off    int64 // bytes written
-	delta  []byte
-	window window
-	err    error
-
-	commit, blob sample
-	dense        *deflater // for deltas of commits; nil until there is one
-}
-
-func (p *writer) write(b []byte) {
-	if p.err != nil {
-		return
-	}
-	p.hash.Write(b)
-	p.off += int64(len(b))
-	_, p.err = p.w.Write(b)
+	return p.err
 }
 
 // list writes the items of a set.
