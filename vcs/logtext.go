@@ -52,10 +52,8 @@ const separators = " \n)"
 // maxWords bounds the texts that are written by words.
 const maxWords = 200
 
-// words cuts a text; it returns nil for one that is not for cutting.
-func words(s string) []word { return appendWords(make([]word, 0, 24), s) }
-
-// appendWords is words into an empty slice with room.
+// appendWords cuts a text into words, into an empty slice with room; it returns
+// nil for one that is not for cutting.
 func appendWords(out []word, s string) []word {
 	if len(s) > 8<<10 {
 		return nil
