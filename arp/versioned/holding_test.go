@@ -1,0 +1,165 @@
+package versioned
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"arpeggio/arp"
+	"arpeggio/stack/ethernet"
+	"arpeggio/vcs"
+	"arpeggio/vcs/mem"
+)
+
+// TestHoldings: who had an address when, from commits of their own and from the
+// summary of a flood, with a time at which nobody had it.
+func TestHoldings(t *testing.T) {
+	j, s := openJournal(t, mem.New(), JournalConfig{})
+	defer finish(t, j, s)
+	a, b, c := mac(1), mac(2), mac(3)
+	base := sighted(0, "10.9.0.7", a, b).Time.Truncate(time.Millisecond) // an entry holds milliseconds
+	at := func(d time.Duration) time.Time { return base.Add(d) }
+	see := func(d time.Duration, ip string, who, old ethernet.Addr) *Observation {
+		o := sighted(d, ip, who, old)
+		o.Time, o.LastSeen, o.Frames = at(d), time.Time{}, 0
+		return o
+	}
+	first := write(t, j, see(0, "10.9.0.7", a, ethernet.Addr{}))
+	write(t, j, see(10*time.Second, "10.9.0.8", c, ethernet.Addr{}))
+	moved := see(60*time.Second+250*time.Millisecond, "10.9.0.7", b, a)
+	moved.LastSeen, moved.Frames = at(55*time.Second), 12
+	second := write(t, j, moved)
+	gone := see(120*time.Second, "10.9.0.7", ethernet.Addr{}, b)
+	gone.Op = arp.OpExpired
+	third := write(t, j, gone)
+	folded := see(180*time.Second, "10.9.0.7", c, ethernet.Addr{})
+	folded.Folded = true
+	write(t, j, folded)
+	summary, err := j.Flush(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	k := key("10.9.0.7")
+	var got []Holding
+	for h, err := range Holdings(t.Context(), j.Repo(), k, j.Head()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, h)
+	}
+	want := []struct {
+		mac           ethernet.Addr
+		from, until   time.Duration // until 0: none
+		seen          time.Duration
+		frames        uint64
+		commit, ended vcs.ID
+	}{
+		{c, 180 * time.Second, 0, 0, 0, summary, vcs.ID{}},
+		{b, 60*time.Second + 250*time.Millisecond, 120 * time.Second, 0, 0, second, third},
+		{a, 0, 60*time.Second + 250*time.Millisecond, 55 * time.Second, 12, first, second},
+	}
+	if len(got) != len(want) {
+		t.Fatalf("%d holdings: %+v", len(got), got)
+	}
+	for i, w := range want {
+		g := got[i]
+		until, seen := time.Time{}, time.Time{}
+		if w.until != 0 {
+			until = at(w.until)
+		}
+		if w.seen != 0 {
+			seen = at(w.seen)
+		}
+		if g.MAC != w.mac || !g.From.Equal(at(w.from)) || !g.Until.Equal(until) || !g.Seen.Equal(seen) ||
+			g.Frames != w.frames || g.Commit != w.commit || g.Ended != w.ended {
+			t.Errorf("holding %d is %v from %v until %v, seen %v in %d frames, %v to %v; want %+v",
+				i, g.MAC, g.From, g.Until, g.Seen, g.Frames, g.Commit.Short(), g.Ended.Short(), w)
+		}
+	}
+
+	for _, q := range []struct {
+		at        time.Duration
+		holder    ethernet.Addr // zero: nobody
+		claimants int
+	}{
+		{-time.Second, ethernet.Addr{}, 1}, // a came within the window after
+		{-time.Hour, ethernet.Addr{}, 0},
+		{0, a, 1},
+		{30 * time.Second, a, 1},
+		{60*time.Second + 249*time.Millisecond, a, 2},
+		{60*time.Second + 250*time.Millisecond, b, 2},
+		{100 * time.Second, b, 1},
+		{121 * time.Second, ethernet.Addr{}, 1},
+		{150 * time.Second, ethernet.Addr{}, 0},
+		{time.Hour, c, 1},
+	} {
+		ans, err := HolderAt(t.Context(), j.Repo(), k, at(q.at), 10*time.Second, j.Head())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var holder ethernet.Addr
+		if ans.Holder != nil {
+			holder = ans.Holder.MAC
+		}
+		if holder != q.holder || len(ans.Claimants) != q.claimants {
+			t.Errorf("at %v: %v and %d claimants, want %v and %d", q.at, holder, len(ans.Claimants), q.holder, q.claimants)
+		}
+	}
+}
+
+// TestHoldingsPin: a pin does not divide what one MAC held.
+func TestHoldingsPin(t *testing.T) {
+	tab, s := openStore(t, mem.New(), Config{})
+	defer closeBoth(t, tab, s)
+	k := key("10.9.0.7")
+	for i, op := range []arp.ChangeOp{arp.OpLearned, arp.OpPinned, arp.OpUnpinned} {
+		tab.Put(arp.Change{Op: op, Key: k, MAC: mac(1), Time: t0.Add(time.Duration(i) * time.Minute)})
+		if err := tab.Sync(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	head, err := tab.Repo().Head(Primary)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for h, err := range Holdings(t.Context(), tab.Repo(), k, head) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n++; !h.From.Equal(t0) || !h.Until.IsZero() || h.State != Dynamic {
+			t.Errorf("%+v", h)
+		}
+	}
+	if n != 1 {
+		t.Errorf("%d holdings", n)
+	}
+}
+
+// BenchmarkHolderAt: a question to a history of 100,000 changes.
+func BenchmarkHolderAt(b *testing.B) {
+	j, s := openJournal(b, mem.New(), JournalConfig{})
+	defer finish(b, j, s)
+	const stations = 500
+	for i := range 10_000 {
+		ip := fmt.Sprintf("10.9.%d.%d", i%stations/250, 1+i%250)
+		old := ethernet.Addr{}
+		if i >= stations {
+			old = mac(i - stations)
+		}
+		write(b, j, sighted(time.Duration(i)*time.Second, ip, mac(i), old))
+	}
+	if err := j.Sync(b.Context()); err != nil {
+		b.Fatal(err)
+	}
+	i := 0
+	for b.Loop() {
+		i = (i + 7919) % 10_000
+		k := key(fmt.Sprintf("10.9.%d.%d", i%stations/250, 1+i%250))
+		a, err := HolderAt(b.Context(), j.Repo(), k, journalStart.Add(time.Duration(i)*time.Second+time.Second), time.Minute, j.Head())
+		if err != nil || a.Holder == nil {
+			b.Fatal(a, err)
+		}
+	}
+}
