@@ -153,7 +153,30 @@ func (s *Store) beginEpoch(p *rootPlan, refs []Ref, carried *carriedRefs) error 
 		}
 		moves = append(moves, s.keptRefs(list)...)
 	}
-	return s.enterEpochs(list, objs, moves, func(g *group) { g.epoch = &epochHead{number: next.Number, began: now} })
+	states := s.rootStates(p)
+	return s.enterEpochs(list, objs, moves, func(g *group) {
+		g.epoch = &epochHead{number: next.Number, began: now}
+		s.work.handOver(p.roots, states, g.seq)
+	})
+}
+
+// rootStates returns the states of the roots of a plan that have the trees of
+// the commits that they stand for.
+func (s *Store) rootStates(p *rootPlan) map[ID]*node {
+	states := make(map[ID]*node)
+	if s.log == nil {
+		return states
+	}
+	for _, r := range p.roots {
+		root, err := s.rootOf(r.Old)
+		if err != nil {
+			continue // it is made from objects then
+		}
+		if c, err := ParseCommit(mustContent(p.work, r.Root)); err == nil && c.Tree == root.id {
+			states[r.Root] = root
+		}
+	}
+	return states
 }
 
 // firstTime returns when the first epoch began: the time of its oldest commit,

@@ -284,8 +284,9 @@ func (s *Store) applied(g *group) error {
 	if s.log == nil {
 		return nil
 	}
+	err := s.log.publish(g)
 	s.work.saved(g.log.states)
-	return s.log.publish(g)
+	return err
 }
 
 func lastRecord(st State) (last []byte, err error) {

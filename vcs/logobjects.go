@@ -108,6 +108,9 @@ func (st *stager) commit(o Object) error {
 	if old, err = st.baseFor(&rec, c.Tree, old); err != nil {
 		return err
 	}
+	if root := st.stoodFor(c, o.ID); root != nil {
+		others = append(others, root)
+	}
 	d := stateDiff{load: objectSource(st.read).load, tree: st.readTree}
 	root, err := d.folder("", c.Tree, old, others, 0)
 	if err != nil {
@@ -187,4 +190,28 @@ func (st *stager) keepNative(o Object) error {
 	}
 	st.out.natives = append(st.out.natives, o)
 	return nil
+}
+
+// stoodFor returns the state of the commit for which the root of an epoch stands:
+// all that the root has is in it. It is nil when the commit is no root of the
+// epoch that begins, or the state is not at hand.
+func (st *stager) stoodFor(c *Commit, id ID) *node {
+	if st.n > 0 || len(st.older) == 0 {
+		return nil
+	}
+	if root := st.src.root(id); root != nil {
+		return root
+	}
+	old, err := ParseID(c.Trailer(TrailerPrevious))
+	if err != nil {
+		return nil
+	}
+	if root := st.src.root(old); root != nil {
+		return root
+	}
+	root, err := st.older[0].root(old)
+	if err != nil {
+		return nil
+	}
+	return root
 }

@@ -181,6 +181,9 @@ func (s *Store) makeUnsaved() error {
 			if id.IsZero() {
 				return s.rootOf(id)
 			}
+			if root := s.work.frozenAt(id); root != nil {
+				return root, nil // the root of an epoch, perhaps
+			}
 			return s.log.root(id)
 		})
 		if err != nil {

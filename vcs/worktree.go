@@ -104,6 +104,29 @@ func (t *workTrees) all() []*workTree {
 	return out
 }
 
+// handOver makes the states of roots known, which are in the group of a number,
+// and forgets the trees at the commits that they stand for: nobody goes on there.
+func (t *workTrees) handOver(roots []EpochRoot, states map[ID]*node, seq uint64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.frozen == nil {
+		t.frozen = make(map[ID]frozenState)
+	}
+	for _, r := range roots {
+		if root := states[r.Root]; root != nil {
+			t.frozen[r.Root] = frozenState{root, seq, 1}
+		}
+		t.list = slices.DeleteFunc(t.list, func(e workEntry) bool { return e.head == r.Old })
+	}
+}
+
+// frozenAt returns the state of a commit, if it is frozen.
+func (t *workTrees) frozenAt(id ID) *node {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.frozen[id].root
+}
+
 // saved forgets frozen states that the log has now.
 func (t *workTrees) saved(states []stagedState) {
 	t.mu.Lock()
@@ -204,11 +227,8 @@ func (s *Store) rootOf(id ID) (*node, error) {
 		root.hash()
 		return root, nil
 	}
-	s.work.mu.Lock()
-	f, ok := s.work.frozen[id]
-	s.work.mu.Unlock()
-	if ok {
-		return f.root, nil
+	if root := s.work.frozenAt(id); root != nil {
+		return root, nil
 	}
 	if w := s.work.find(id); w != nil {
 		w.mu.Lock()
