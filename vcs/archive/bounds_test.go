@@ -109,14 +109,14 @@ func TestDamage(t *testing.T) {
 			d := openDir(t, t.TempDir(), Config{Format: format})
 			p.archive(d, p.live(1, 30))
 			var files []string
-			for _, pattern := range []string{"epoch-*", packDir + "/*.pack", packDir + "/*.idx", graphName} {
+			for _, pattern := range []string{"epoch-*", packDir + "/*.pack", packDir + "/*.idx", graphDir + "/*"} {
 				found, err := filepath.Glob(d.at(pattern))
 				if err != nil {
 					t.Fatal(err)
 				}
 				files = append(files, found...)
 			}
-			if want := map[Format]int{Pack: 4, Bundle: 3}[format]; len(files) != want {
+			if want := map[Format]int{Pack: 5, Bundle: 3}[format]; len(files) != want {
 				t.Fatalf("%d files: %v", len(files), files)
 			}
 			rnd := rand.New(rand.NewPCG(1, 1))

@@ -41,12 +41,11 @@ func (r *reread) publishBundle(ctx context.Context, pack *room) error {
 		return err
 	}
 	defer graph.discard()
-	scratch, err := d.scratch()
-	if err != nil {
-		return err
+	fi, err := r.graph.Stat()
+	if err == nil {
+		_, err = io.Copy(graph, io.NewSectionReader(r.graph, 0, fi.Size()))
 	}
-	defer scratch.Close()
-	if err := packfile.WriteCommitGraph(ctx, graph, r.file, r.commits, scratch); err != nil {
+	if err != nil {
 		return err
 	}
 	r.in.Name = epochName(r.in.Epoch) + ".bundle"

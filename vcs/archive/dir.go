@@ -24,6 +24,7 @@ type Dir struct {
 	mu    sync.Mutex // one writer
 	files files
 	fresh fresh
+	sound map[vcs.ID]bool // files of the commit-graph that were read
 }
 
 const (

@@ -6,137 +6,218 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
+	"strings"
 
 	"arpeggio/vcs"
 	"arpeggio/vcs/packfile"
 )
 
-const graphName = "objects/info/commit-graph"
+// The commit-graph is a chain of files, as git writes them with --split: one for
+// each epoch, the oldest ones together when there are many.
+const (
+	graphDir  = "objects/info/commit-graphs"
+	chainName = graphDir + "/commit-graph-chain"
+	// maxLayers bounds the files; half of them are made one beyond it.
+	maxLayers = 64
+)
 
-// fresh are the commits of the epoch that was written last, which need not be
-// looked for in its pack.
-type fresh struct {
-	epoch   int
-	commits []vcs.ID
-}
+func layerName(sum vcs.ID) string { return fmt.Sprintf("%s/graph-%v.graph", graphDir, sum) }
 
 // graph brings the commit-graph up to date: it must hold the commits of every
 // epoch that is there, and none of one that is not. Stale says that it may.
 func (s *snapshot) graph(ctx context.Context, stale bool) error {
-	if len(s.list) == 0 {
-		return s.d.remove(s.d.at(graphName))
-	}
-	old, close, err := s.openGraph(ctx)
+	old, err := s.openChain(ctx)
 	if err != nil {
 		return err
 	}
-	defer close()
-	var graphs []*packfile.CommitGraph
-	if old != nil {
-		graphs = append(graphs, old)
+	if !s.unnamed { // what a writer that died has left
+		if err := s.removeGraph(s.sums); err != nil {
+			return err
+		}
 	}
-	for i, in := range s.list {
-		if old != nil {
-			if ok, err := old.Has(in.Head); err != nil {
-				return err
-			} else if ok {
+	made := &layers{d: s.d}
+	defer made.close()
+	if err := s.layers(ctx, old, made, stale); err != nil {
+		return err
+	}
+	if err := made.fold(ctx); err != nil {
+		return err
+	}
+	if len(made.list) == 0 {
+		return s.removeGraph(nil)
+	}
+	var sums []vcs.ID
+	below := 0
+	for i, l := range made.list {
+		g := l.chain.Layer(l.at)
+		sum := vcs.ID{}
+		if l.chain == old && l.at == i && len(sums) == i && s.same(i, sums) {
+			sum = s.sums[i]
+		} else if sum, err = made.name(ctx, l, sums, below); err != nil {
+			return err
+		}
+		sums = append(sums, sum)
+		below += g.Len()
+	}
+	if !slices.Equal(sums, s.sums) || s.unnamed {
+		var text strings.Builder
+		for _, sum := range sums {
+			fmt.Fprintln(&text, sum)
+		}
+		if err := s.d.files.syncDir(s.d.at(graphDir)); err != nil {
+			return fmt.Errorf("archive: %w", err)
+		}
+		if err := s.d.files.write(s.d.at(chainName), []byte(text.String()), 0o444); err != nil {
+			return err
+		}
+	}
+	return s.removeGraph(sums)
+}
+
+// same reports whether the first files of a new chain are those of the old one.
+func (s *snapshot) same(n int, sums []vcs.ID) bool { return slices.Equal(sums[:n], s.sums[:n]) }
+
+// layers finds or makes the files of all epochs.
+func (s *snapshot) layers(ctx context.Context, old *packfile.GraphChain, made *layers, stale bool) error {
+	covered := make([]bool, len(s.list))
+	for i := range s.sums {
+		g := old.Layer(i)
+		epochs, commits := 0, 0
+		for k, in := range s.list {
+			if covered[k] || in.Epoch == s.d.fresh.epoch {
 				continue
 			}
-		}
-		g, file, err := s.d.epochGraph(ctx, &in, s.packs[i].File)
-		if err != nil {
-			return fmt.Errorf("commit-graph of epoch %d: %w", in.Epoch, err)
-		}
-		defer file.Close()
-		graphs = append(graphs, g)
-	}
-	s.d.fresh = fresh{}
-	if old != nil && len(graphs) == 1 && !stale {
-		return nil
-	}
-	var keep func(vcs.ID) (bool, error)
-	if stale {
-		keep = s.has
-	}
-	w, err := s.d.room(ctx, s.d.at("objects/info"), 0)
-	if err != nil {
-		return err
-	}
-	defer w.discard()
-	if err := packfile.MergeCommitGraphs(ctx, w, graphs, keep); err != nil {
-		return err
-	}
-	path := s.d.at(graphName)
-	s.d.files.used -= fileSize(path)
-	if err := w.name(path); err != nil {
-		return err
-	}
-	return s.d.files.syncDir(s.d.at("objects/info"))
-}
-
-// openGraph opens the commit-graph; nil when there is none, or none of use.
-func (s *snapshot) openGraph(ctx context.Context) (g *packfile.CommitGraph, close func(), err error) {
-	f, err := os.Open(s.d.at(graphName))
-	if errors.Is(err, os.ErrNotExist) {
-		return nil, func() {}, nil
-	}
-	if err != nil {
-		return nil, nil, fmt.Errorf("archive: %w", err)
-	}
-	close = func() { f.Close() }
-	fi, err := f.Stat()
-	if err == nil {
-		g, err = packfile.OpenCommitGraph(f, fi.Size())
-	}
-	if err == nil {
-		err = g.Verify(ctx)
-	}
-	if err == nil {
-		return g, close, nil
-	}
-	close()
-	if !errors.Is(err, packfile.ErrGraph) {
-		return nil, nil, err
-	}
-	s.d.cfg.Logger.Warn("archive: the commit-graph is made anew", "err", err)
-	return nil, func() {}, nil
-}
-
-// epochGraph makes the commit-graph of one epoch in a scratch file.
-func (d *Dir) epochGraph(ctx context.Context, in *Info, pack *packfile.File) (*packfile.CommitGraph, io.Closer, error) {
-	commits := d.fresh.commits
-	if d.fresh.epoch != in.Epoch {
-		commits = make([]vcs.ID, 0, in.Commits)
-		err := pack.Verify(ctx, func(e packfile.Entry) error {
-			if e.Kind == vcs.KindCommit {
-				commits = append(commits, e.ID)
+			has, err := g.Has(in.Head)
+			if err != nil {
+				return err
 			}
-			return nil
-		})
-		if err != nil {
-			return nil, nil, fmt.Errorf("%w: %w", ErrDamaged, err)
+			if has {
+				covered[k] = true
+				epochs++
+				commits += in.Commits
+			}
+		}
+		switch {
+		case epochs == 0: // it has left
+		case stale && (epochs > 1 || g.Len() > commits):
+			if err := made.filter(ctx, old, i, s.has); err != nil {
+				return err
+			}
+		default:
+			made.list = append(made.list, layer{old, i})
 		}
 	}
-	scratch, err := d.scratch()
-	if err != nil {
-		return nil, nil, err
+	for k, in := range s.list {
+		if covered[k] {
+			continue
+		}
+		f := s.d.fresh.graph
+		if in.Epoch != s.d.fresh.epoch {
+			var err error
+			if f, err = s.d.epochGraph(ctx, &in, s.packs[k].File); err != nil {
+				return fmt.Errorf("commit-graph of epoch %d: %w", in.Epoch, err)
+			}
+			made.files = append(made.files, f)
+		}
+		if err := made.add(f); err != nil {
+			return err
+		}
 	}
-	defer scratch.Close()
-	out, err := d.scratch()
-	if err != nil {
-		return nil, nil, err
+	return nil
+}
+
+// openChain opens the commit-graph's files; an empty chain when there are none,
+// or none of use. When its list has been removed, what it said is remembered.
+func (s *snapshot) openChain(ctx context.Context) (*packfile.GraphChain, error) {
+	if s.chain != nil {
+		return s.chain, nil
 	}
-	err = packfile.WriteCommitGraph(ctx, out, pack, commits, scratch)
-	var g *packfile.CommitGraph
+	text, err := os.ReadFile(s.d.at(chainName))
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("archive: %w", err)
+	}
+	err = s.openLayers(ctx, strings.Fields(string(text)), s.d.sound)
+	if err != nil && !errors.Is(err, packfile.ErrGraph) && !errors.Is(err, os.ErrNotExist) {
+		return nil, err
+	}
 	if err == nil {
-		var n int64
-		if n, err = out.Seek(0, io.SeekCurrent); err == nil {
-			g, err = packfile.OpenCommitGraph(out, n)
+		for _, sum := range s.sums {
+			s.d.trust(sum)
+		}
+	} else {
+		s.d.cfg.Logger.Warn("archive: the commit-graph is made anew", "err", err)
+		s.sums, s.unnamed = nil, true
+		s.chain, err = packfile.OpenGraphChain(nil, nil)
+	}
+	return s.chain, err
+}
+
+// openLayers opens files and reads those through that are not known to be sound.
+func (s *snapshot) openLayers(ctx context.Context, names []string, sound map[vcs.ID]bool) error {
+	var readers []io.ReaderAt
+	var sizes []int64
+	for _, name := range names {
+		sum, err := vcs.ParseID(name)
+		if err != nil {
+			return fmt.Errorf("%w: its chain has the line %.60q", packfile.ErrGraph, name)
+		}
+		f, err := os.Open(s.d.at(layerName(sum)))
+		if err != nil {
+			return err
+		}
+		s.graphs = append(s.graphs, f)
+		fi, err := f.Stat()
+		if err != nil {
+			return err
+		}
+		s.sums, readers, sizes = append(s.sums, sum), append(readers, f), append(sizes, fi.Size())
+	}
+	chain, err := packfile.OpenGraphChain(readers, sizes)
+	if err != nil {
+		return err
+	}
+	for i, sum := range s.sums {
+		if sound[sum] {
+			continue
+		}
+		g := chain.Layer(i)
+		if err := g.Verify(ctx); err != nil {
+			return err
+		}
+		if has, err := g.Sum(); err != nil || has != sum {
+			return fmt.Errorf("%w: the file %v has the name of another one (%w)", packfile.ErrGraph, sum, err)
 		}
 	}
-	if err != nil {
-		out.Close()
-		return nil, nil, err
+	s.chain = chain
+	return nil
+}
+
+// hideGraph takes the commit-graph out of git's sight.
+func (s *snapshot) hideGraph() error {
+	s.unnamed = true
+	return s.d.remove(s.d.at(chainName))
+}
+
+// removeGraph removes the commit-graph's files but those of a chain.
+func (s *snapshot) removeGraph(keep []vcs.ID) error {
+	if len(keep) == 0 {
+		if err := s.d.remove(s.d.at(chainName)); err != nil {
+			return err
+		}
 	}
-	return g, out, nil
+	entries, err := os.ReadDir(s.d.at(graphDir))
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("archive: %w", err)
+	}
+	for _, e := range entries {
+		name := graphDir + "/" + e.Name()
+		if name == chainName || slices.ContainsFunc(keep, func(sum vcs.ID) bool { return layerName(sum) == name }) {
+			continue
+		}
+		if err := s.d.remove(s.d.at(name)); err != nil {
+			return err
+		}
+	}
+	return nil
 }

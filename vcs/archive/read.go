@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"strings"
 
 	"arpeggio/vcs"
 	"arpeggio/vcs/packfile"
@@ -104,11 +105,10 @@ func (d *Dir) verify(ctx context.Context, in *Info) error {
 
 // verifyGraph checks the commit-graph that the epoch is in.
 func (d *Dir) verifyGraph(ctx context.Context, in *Info) error {
-	name := graphName
-	if d.cfg.Format == Bundle {
-		name = epochName(in.Epoch) + ".graph"
+	if d.cfg.Format == Pack {
+		return d.verifyLayer(ctx, in)
 	}
-	f, err := os.Open(d.at(name))
+	f, err := os.Open(d.at(epochName(in.Epoch) + ".graph"))
 	if err != nil {
 		return err
 	}
@@ -125,7 +125,26 @@ func (d *Dir) verifyGraph(ctx context.Context, in *Info) error {
 		return err
 	}
 	if ok, err := g.Has(in.Head); err != nil || !ok {
-		return errors.Join(err, fmt.Errorf("%s lacks commit %v", name, in.Head))
+		return errors.Join(err, fmt.Errorf("its commit-graph lacks commit %v", in.Head))
 	}
 	return nil
+}
+
+// verifyLayer checks the file of the chain that the epoch is in.
+func (d *Dir) verifyLayer(ctx context.Context, in *Info) error {
+	s := snapshot{d: d}
+	defer s.close()
+	text, err := os.ReadFile(d.at(chainName))
+	if err == nil {
+		err = s.openLayers(ctx, strings.Fields(string(text)), nil)
+	}
+	if err != nil {
+		return err
+	}
+	for i := range s.chain.Layers() {
+		if ok, err := s.chain.Layer(i).Has(in.Head); err != nil || ok {
+			return err
+		}
+	}
+	return fmt.Errorf("the commit-graph lacks commit %v", in.Head)
 }

@@ -52,7 +52,7 @@ func (d *Dir) reconcile(ctx context.Context) error {
 		return gerr
 	}
 	if gerr != nil {
-		if err := d.remove(d.at(graphName)); err != nil {
+		if err := s.hideGraph(); err != nil {
 			return err
 		}
 	}
@@ -138,6 +138,11 @@ type snapshot struct {
 	d     *Dir
 	list  []Info
 	packs []*opened
+
+	chain   *packfile.GraphChain // the commit-graph; nil while it is not open
+	graphs  []*os.File           // its files
+	sums    []vcs.ID             // their names
+	unnamed bool                 // git does not see it
 }
 
 // open opens the packs of a list; those that cannot be used are left out.
@@ -159,6 +164,9 @@ func (s *snapshot) open(list []Info) error {
 func (s *snapshot) close() {
 	for _, p := range s.packs {
 		p.Close()
+	}
+	for _, f := range s.graphs {
+		f.Close()
 	}
 }
 

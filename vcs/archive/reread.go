@@ -21,7 +21,9 @@ type reread struct {
 	idx     *room // beside a pack
 	idxFile *os.File
 	file    *packfile.File
-	commits []vcs.ID
+	told    bool     // the commit-graph is made of what the store tells
+	commits []vcs.ID // if it is not
+	graph   *os.File
 }
 
 // scratch makes a nameless temporary file.
@@ -44,16 +46,19 @@ func (r *reread) index(ctx context.Context) error {
 	}
 	defer scratch.Close()
 	x := packfile.NewIndexWriter(scratch)
+	r.in.Commits = 0
 	r.sum, err = packfile.Scan(ctx, r.pack, r.pack.Size(), r.d.fileConfig(), func(e packfile.Entry) error {
 		if e.Kind == vcs.KindCommit {
-			r.commits = append(r.commits, e.ID)
+			if r.in.Commits++; !r.told {
+				r.commits = append(r.commits, e.ID)
+			}
 		}
 		return x.Add(e)
 	})
 	if err != nil {
 		return fmt.Errorf("archive: read back: %w", err)
 	}
-	r.in.Objects, r.in.Commits = x.Len(), len(r.commits)
+	r.in.Objects = x.Len()
 	if r.d.cfg.Format == Bundle { // it is only needed for the commit-graph
 		if r.idxFile, err = r.d.scratch(); err != nil {
 			return err
@@ -115,7 +120,9 @@ func (r *reread) publish(ctx context.Context, pack *room) error {
 	if err := d.files.syncDir(d.folder()); err != nil {
 		return fmt.Errorf("archive: %w", err)
 	}
-	d.fresh = fresh{r.in.Epoch, r.commits}
+	d.fresh.close()
+	d.fresh = fresh{r.in.Epoch, r.graph}
+	r.graph = nil
 	return nil
 }
 
@@ -136,6 +143,9 @@ func keptEpoch(path string) (epoch int, err error) {
 }
 
 func (r *reread) close() {
+	if r.graph != nil {
+		r.graph.Close()
+	}
 	switch {
 	case r.idx != nil:
 		r.idx.discard()

@@ -24,7 +24,7 @@ func (d *Dir) Archive(ctx context.Context, e vcs.Epoch, src vcs.Source) (vcs.Rec
 		return vcs.Receipt{}, err
 	}
 	defer unlock()
-	if err := d.recover(ctx); err != nil {
+	if err := d.retry(ctx, e.Number, func() error { return d.recover(ctx) }); err != nil {
 		return vcs.Receipt{}, err
 	}
 	in, wants, err := d.choose(ctx, e, src)
@@ -40,6 +40,7 @@ func (d *Dir) Archive(ctx context.Context, e vcs.Epoch, src vcs.Source) (vcs.Rec
 	if err := d.refuse(e); err != nil {
 		return vcs.Receipt{}, err
 	}
+	defer d.fresh.close()
 	err = d.retry(ctx, e.Number, func() error { return d.write(ctx, in, wants, src) })
 	if err == nil {
 		err = d.retry(ctx, e.Number, func() error { return d.settle(ctx) })
@@ -103,17 +104,35 @@ func (d *Dir) write(ctx context.Context, in *Info, wants []vcs.ID, src vcs.Sourc
 		return err
 	}
 	defer pack.discard()
-	start, err := d.writePack(ctx, pack, in, wants, src)
+	start, set, err := d.writePack(ctx, pack, in, wants, src)
 	if err != nil {
 		return err
 	}
 	in.SHA256, in.Bytes = [32]byte(pack.hash.Sum(nil)), pack.n
 	r := reread{d: d, in: in, pack: io.NewSectionReader(pack.tmp, start, pack.n-start)}
 	defer r.close()
+	var graph *graphJob
+	if r.told = set.TellsChanges(); r.told {
+		if graph, err = d.startGraph(ctx, set.WriteCommitGraph); err != nil {
+			return err
+		}
+		defer graph.close()
+	}
 	if err := r.index(ctx); err != nil {
 		return err
 	}
 	if err := r.contains(wants); err != nil {
+		return err
+	}
+	if !r.told {
+		graph, err = d.startGraph(ctx, func(ctx context.Context, w io.Writer, scratch packfile.Scratch) error {
+			return packfile.WriteCommitGraph(ctx, w, r.file, r.commits, scratch)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	if r.graph, err = graph.wait(); err != nil {
 		return err
 	}
 	if err := r.publish(ctx, pack); err != nil {
@@ -131,27 +150,27 @@ func (d *Dir) folder() string {
 }
 
 // writePack writes the pack, for a bundle after its header, and returns where it
-// starts.
-func (d *Dir) writePack(ctx context.Context, w *room, in *Info, wants []vcs.ID, src vcs.Source) (start int64, err error) {
-	set, err := packfile.Select(ctx, src, packfile.Selection{Wants: wants})
+// starts and what it is of.
+func (d *Dir) writePack(ctx context.Context, w *room, in *Info, wants []vcs.ID, src vcs.Source) (start int64, set *packfile.Set, err error) {
+	set, err = packfile.Select(ctx, src, packfile.Selection{Wants: wants})
 	if err != nil {
-		return 0, err
+		return 0, nil, err
 	}
 	for _, r := range in.Refs { // the tag of an older epoch's commit
 		if r.Target != r.Peeled && !set.Has(r.Target) {
 			if err := set.Add(r.Target); err != nil {
-				return 0, err
+				return 0, nil, err
 			}
 		}
 	}
 	if d.cfg.Format == Bundle {
 		if _, err := io.WriteString(w, bundleHeader(in, wants)); err != nil {
-			return 0, err
+			return 0, nil, err
 		}
 	}
 	start = w.n
 	_, err = set.Write(w, packfile.Options{Level: d.cfg.Level})
-	return start, err
+	return start, set, err
 }
 
 // room is a new file that is written within the bounds of the archive.

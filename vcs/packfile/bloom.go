@@ -1,10 +1,11 @@
 package packfile
 
 import (
-	"bytes"
 	"encoding/binary"
 	"fmt"
 	"math/bits"
+	"slices"
+	"strings"
 
 	"arpeggio/vcs"
 )
@@ -18,30 +19,65 @@ const (
 	bloomMaxPaths = 512
 )
 
-// bloom makes changed-path Bloom filters.
+// bloom makes the changed-path Bloom filter of one commit after the other.
 type bloom struct {
-	paths map[string]struct{}
-	path  []byte
+	paths []string // of changed files, and the folders above them, each once
+	seen  map[string]struct{}
+	files int
 	odd   bool // a path that git hashes differently from machine to machine
 }
 
-// add adds a changed file and the folders above it; it reports whether there is
+// fewPaths is up to how many paths are looked through one by one.
+const fewPaths = 16
+
+// reset begins the next commit.
+func (b *bloom) reset() {
+	b.paths, b.files, b.odd = b.paths[:0], 0, false
+	clear(b.seen)
+}
+
+// file adds a changed file and the folders above it; it reports whether there is
 // room for more.
-func (b *bloom) add(path []byte) bool {
+func (b *bloom) file(path string) bool {
+	if b.files++; b.files > bloomMaxPaths {
+		return false
+	}
+	for i := range len(path) {
+		b.odd = b.odd || path[i] >= 0x80
+	}
 	for {
-		if _, ok := b.paths[string(path)]; ok {
+		if b.has(path) {
 			return true // and so are the folders above it
 		}
 		if len(b.paths) > bloomMaxPaths {
 			return false
 		}
-		b.paths[string(path)] = struct{}{}
-		i := bytes.LastIndexByte(path, '/')
+		b.paths = append(b.paths, path)
+		if len(b.paths) > fewPaths {
+			b.seen[path] = struct{}{}
+		}
+		i := strings.LastIndexByte(path, '/')
 		if i < 0 {
 			return true
 		}
 		path = path[:i]
 	}
+}
+
+func (b *bloom) has(path string) bool {
+	if len(b.paths) < fewPaths {
+		return slices.Contains(b.paths, path)
+	}
+	if len(b.seen) == 0 {
+		if b.seen == nil {
+			b.seen = make(map[string]struct{})
+		}
+		for _, p := range b.paths {
+			b.seen[p] = struct{}{}
+		}
+	}
+	_, ok := b.seen[path]
+	return ok
 }
 
 // Filters that stand for something else than a set of paths.
@@ -53,9 +89,9 @@ var (
 // filter appends the filter of the paths to out. Git's hash of a path with bytes
 // above 0x7f depends on whether the machine's char is signed, so commits that
 // change one get the filter that any path may match.
-func (b *bloom) filter(out []byte, files int) []byte {
+func (b *bloom) filter(out []byte) []byte {
 	switch {
-	case files > bloomMaxPaths || len(b.paths) > bloomMaxPaths || b.odd:
+	case b.files > bloomMaxPaths || len(b.paths) > bloomMaxPaths || b.odd:
 		return append(out, bloomAny...)
 	case len(b.paths) == 0:
 		return append(out, bloomEmpty...)
@@ -63,7 +99,7 @@ func (b *bloom) filter(out []byte, files int) []byte {
 	at := len(out)
 	n := (len(b.paths)*bloomBits + 7) / 8
 	out = append(out, make([]byte, n)...)
-	for p := range b.paths {
+	for _, p := range b.paths {
 		h0, h1 := murmur3(0x293ae76f, p), murmur3(0x7e646e2c, p)
 		for i := range uint32(bloomHashes) {
 			bit := uint64(h0+i*h1) % uint64(n*8)
@@ -98,23 +134,22 @@ type changes struct {
 	r     vcs.ObjectReader
 	trees treeCache
 	bloom
-	files int
+	path []byte
 }
 
-// between appends to out the filter of what differs between two trees; a zero old
-// one is the empty tree.
-func (c *changes) between(out []byte, old, new vcs.ID) ([]byte, error) {
-	c.bloom.paths, c.files, c.odd = make(map[string]struct{}, 16), 0, false
+// between takes what differs between two trees for the filter; a zero old one is
+// the empty tree.
+func (c *changes) between(old, new vcs.ID) error {
+	c.reset()
 	c.path = c.path[:0]
 	if old.IsZero() {
 		old = vcs.EmptyTree
 	}
-	if old != new {
-		if _, err := c.diff(old, new, 0); err != nil {
-			return nil, err
-		}
+	if old == new {
+		return nil
 	}
-	return c.filter(out, c.files), nil
+	_, err := c.diff(old, new, 0)
+	return err
 }
 
 // diff walks two trees; a zero id stands for none. It reports whether to go on.
@@ -193,14 +228,8 @@ func (c *changes) entry(was, is entry, depth int) (bool, error) {
 			isFile = true
 		}
 	}
-	if isFile {
-		c.files++
-		for _, b := range c.path {
-			c.odd = c.odd || b >= 0x80
-		}
-		if c.files > bloomMaxPaths || !c.add(c.path) {
-			return false, nil
-		}
+	if isFile && !c.file(string(c.path)) {
+		return false, nil
 	}
 	if folders[0] == folders[1] {
 		return true, nil

@@ -41,6 +41,7 @@ type graphWriter struct {
 	scratch Scratch
 	ends    []int64 // of every spillStride-th record in the scratch
 	end     int64
+	spilled int      // records in the scratch
 	far     []uint64 // corrected dates that are too late for 31 bits
 	filters uint64   // bytes of all filters
 }
@@ -80,7 +81,7 @@ func WriteCommitGraph(ctx context.Context, w io.Writer, r vcs.ObjectReader, comm
 
 // link reads the commits' parents and dates.
 func (g *graphWriter) link(commits []vcs.ID) error {
-	octopuses := map[uint32][]uint32{} // the parents after the first
+	several := map[uint32][]vcs.ID{} // the parents of octopuses
 	for _, id := range commits {
 		if err := g.ctx.Err(); err != nil {
 			return err
@@ -93,22 +94,16 @@ func (g *graphWriter) link(commits []vcs.ID) error {
 		}
 		n.date = uint64(max(l.time, 0)) & (1<<34 - 1)
 		n.parents = [2]uint32{graphNone, graphNone}
-		for k, p := range l.parents {
-			at, ok := g.find(p)
-			switch {
-			case !ok:
-				return &MissingError{ID: p, From: id}
-			case len(l.parents) > 2 && k > 0:
-				octopuses[i] = append(octopuses[i][:k-1], at)
-			default:
-				n.parents[k] = at
-			}
+		if len(l.parents) > 2 {
+			several[i] = l.parents
+		} else if err := g.setParents(n, l.parents); err != nil {
+			return err
 		}
 	}
-	for _, i := range slices.Sorted(maps.Keys(octopuses)) {
-		g.nodes[i].parents[1] = graphMore | uint32(len(g.edges))
-		g.edges = append(g.edges, octopuses[i]...)
-		g.edges[len(g.edges)-1] |= graphMore
+	for _, i := range slices.Sorted(maps.Keys(several)) {
+		if err := g.setParents(&g.nodes[i], several[i]); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -227,14 +222,7 @@ const spillStride = 16
 // lets the trees be read from the ones before.
 func (g *graphWriter) spill(order []uint32) error {
 	c := changes{r: g.r}
-	buf := make([]byte, 0, pieceBytes)
-	flush := func() error {
-		if _, err := g.scratch.WriteAt(buf, g.end-int64(len(buf))); err != nil {
-			return fmt.Errorf("packfile: commit-graph: %w", err)
-		}
-		buf = buf[:0]
-		return nil
-	}
+	var buf []byte
 	var last, lastTree vcs.ID // what is usually the next one's parent
 	for k, i := range order {
 		if err := g.ctx.Err(); err != nil {
@@ -257,27 +245,15 @@ func (g *graphWriter) spill(order []uint32) error {
 			old = lastTree
 		}
 		last, lastTree = n.id, l.tree
-		if k%spillStride == 0 {
-			g.ends = append(g.ends, g.end)
-		}
 		n.spilled = uint32(k)
-		at := len(buf)
-		buf = append(buf, l.tree[:]...)
-		buf = append(buf, 0, 0)
-		if buf, err = c.between(buf, old, l.tree); err != nil {
+		if err = c.between(old, l.tree); err == nil {
+			err = g.spillOne(&buf, l.tree, c.filter)
+		}
+		if err != nil {
 			return fmt.Errorf("commit %v: %w", n.id, err)
 		}
-		size := len(buf) - at - 22
-		binary.BigEndian.PutUint16(buf[at+20:], uint16(size))
-		g.filters += uint64(size)
-		g.end += int64(len(buf) - at)
-		if len(buf) > pieceBytes-2048 {
-			if err := flush(); err != nil {
-				return err
-			}
-		}
 	}
-	return flush()
+	return g.spillAll(&buf)
 }
 
 // record reads a commit's tree and filter back.

@@ -20,40 +20,19 @@ const (
 	graphDataLen = 36
 )
 
-// write writes the file: header, table of chunks, chunks, checksum.
-func (c *graphColumns) write(w io.Writer) error {
-	type chunk struct {
-		id    string
-		size  uint64
-		write func(*hashed) error
-	}
-	n := uint64(c.n)
-	chunks := []chunk{
-		{"OIDF", 256 * 4, func(out *hashed) error {
-			for _, v := range c.fanout {
-				out.u32(v)
-			}
-			return nil
-		}},
-		{"OIDL", n * 20, c.ids},
-		{"CDAT", n * graphDataLen, c.data},
-		{"GDA2", n * 4, c.late},
-	}
-	if c.far > 0 {
-		chunks = append(chunks, chunk{"GDO2", uint64(c.far) * 8, c.overflow})
-	}
-	if c.edges > 0 {
-		chunks = append(chunks, chunk{"EDGE", uint64(c.edges) * 4, c.octopus})
-	}
-	chunks = append(chunks, chunk{"BIDX", n * 4, c.index}, chunk{"BDAT", bloomHeader + c.filters, func(out *hashed) error {
-		out.u32(bloomVersion)
-		out.u32(bloomHashes)
-		out.u32(bloomBits)
-		return c.bloom(out)
-	}})
+// graphChunk is a chunk of a commit-graph file.
+type graphChunk struct {
+	id    string
+	size  uint64
+	write func(*hashed) error
+}
+
+// writeGraph writes a file that builds on some others: header, table of chunks,
+// chunks, checksum.
+func writeGraph(w io.Writer, bases int, chunks []graphChunk) error {
 	out := newHashed(w)
 	out.WriteString("CGPH")
-	out.Write([]byte{1, 1, byte(len(chunks)), 0}) // version, SHA-1, chunks, no base
+	out.Write([]byte{1, 1, byte(len(chunks)), byte(bases)}) // version, SHA-1
 	at := uint64(graphHeader + (len(chunks)+1)*chunkEntry)
 	for _, k := range chunks {
 		out.WriteString(k.id)
@@ -68,6 +47,35 @@ func (c *graphColumns) write(w io.Writer) error {
 		}
 	}
 	return out.finish()
+}
+
+// write writes the file.
+func (c *graphColumns) write(w io.Writer) error {
+	n := uint64(c.n)
+	chunks := []graphChunk{
+		{"OIDF", 256 * 4, func(out *hashed) error {
+			for _, v := range c.fanout {
+				out.u32(v)
+			}
+			return nil
+		}},
+		{"OIDL", n * 20, c.ids},
+		{"CDAT", n * graphDataLen, c.data},
+		{"GDA2", n * 4, c.late},
+	}
+	if c.far > 0 {
+		chunks = append(chunks, graphChunk{"GDO2", uint64(c.far) * 8, c.overflow})
+	}
+	if c.edges > 0 {
+		chunks = append(chunks, graphChunk{"EDGE", uint64(c.edges) * 4, c.octopus})
+	}
+	chunks = append(chunks, graphChunk{"BIDX", n * 4, c.index}, graphChunk{"BDAT", bloomHeader + c.filters, func(out *hashed) error {
+		out.u32(bloomVersion)
+		out.u32(bloomHashes)
+		out.u32(bloomBits)
+		return c.bloom(out)
+	}})
+	return writeGraph(w, 0, chunks)
 }
 
 // write writes the file of the nodes.
@@ -94,8 +102,9 @@ func (g *graphWriter) write(w io.Writer) error {
 		_, err := out.Write(n.id[:])
 		return err
 	})
+	sizes := make([]uint16, 0, len(g.nodes)) // of the filters
 	c.data = rows(func(out *hashed, n *graphNode) error {
-		tree, _, err := g.record(n, buf)
+		tree, filter, err := g.record(n, buf)
 		if err != nil {
 			return err
 		}
@@ -104,6 +113,7 @@ func (g *graphWriter) write(w io.Writer) error {
 		out.u32(n.parents[1])
 		out.u32(n.level<<2 | uint32(n.date>>32))
 		out.u32(uint32(n.date))
+		sizes = append(sizes, uint16(len(filter)))
 		return nil
 	})
 	far := uint32(0)
@@ -131,12 +141,13 @@ func (g *graphWriter) write(w io.Writer) error {
 		return nil
 	}
 	upTo := uint32(0)
-	c.index = rows(func(out *hashed, n *graphNode) error {
-		_, filter, err := g.record(n, buf)
-		upTo += uint32(len(filter))
-		out.u32(upTo)
-		return err
-	})
+	c.index = func(out *hashed) error {
+		for _, n := range sizes {
+			upTo += uint32(n)
+			out.u32(upTo)
+		}
+		return nil
+	}
 	c.bloom = rows(func(out *hashed, n *graphNode) error {
 		_, filter, err := g.record(n, buf)
 		if err != nil {
