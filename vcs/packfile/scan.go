@@ -1,12 +1,14 @@
 package packfile
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha1"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash"
+	"hash/adler32"
 	"hash/crc32"
 	"io"
 	"slices"
@@ -99,6 +101,26 @@ func (in *input) Read(p []byte) (int, error) {
 	n := copy(p, in.buf[in.pos:in.end])
 	in.pos += n
 	return n, nil
+}
+
+// stored reads a stream that is one stored block of size bytes, as our own writer
+// makes them of what hardly compresses. It returns nil, and has read nothing, when
+// the stream is another one or is not in the buffer as a whole.
+func (in *input) stored(size int) []byte {
+	const head, sum = 7, 4
+	b := in.buf[in.pos:in.end]
+	if len(b) < head+size+sum || size == 0 || b[0] != 0x78 || b[1] != 0x01 || b[2] != 1 {
+		return nil
+	}
+	if n := int(binary.LittleEndian.Uint16(b[3:])); n != size || binary.LittleEndian.Uint16(b[5:]) != ^uint16(n) {
+		return nil
+	}
+	out := b[head : head+size]
+	if adler32.Checksum(out) != binary.BigEndian.Uint32(b[head+size:]) {
+		return nil
+	}
+	in.pos += head + size + sum
+	return bytes.Clone(out)
 }
 
 // failed tells a damaged pack (why) from one that ends and from a failed read.
@@ -271,6 +293,11 @@ const firstRoom = 1 << 20
 
 // inflate reads one stream of exactly size bytes.
 func (f *inflater) inflate(r io.Reader, size int) (_ []byte, err error) {
+	if in, ok := r.(*input); ok {
+		if out := in.stored(size); out != nil {
+			return out, nil
+		}
+	}
 	if f.z == nil {
 		f.z, err = zlib.NewReader(r)
 	} else {
