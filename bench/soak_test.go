@@ -246,6 +246,14 @@ func (m *residency) settled(skip int) (lo, hi int64, ok bool) {
 	return lo, hi, true
 }
 
+// peak is the highest sample of the epoch at hand.
+func (m *residency) peak() int64 {
+	if len(m.epochs) == 0 {
+		return 0
+	}
+	return m.epochs[len(m.epochs)-1].max
+}
+
 // most is the highest sample.
 func (m *residency) most() int64 {
 	_, hi, _ := m.settled(0)

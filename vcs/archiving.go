@@ -77,7 +77,7 @@ func (s *Store) archiveAll(ctx context.Context, rep *CollectReport) error {
 
 // putAway archives one epoch and records the receipt.
 func (s *Store) putAway(ctx context.Context, e Epoch, rep *CollectReport) error {
-	ctx, done := s.patience(ctx)
+	ctx, done := s.patience(ctx, e.Commits)
 	defer done()
 	receipt, err := s.cfg.Retention.Archive.Archive(ctx, e, epochSource{s, e})
 	if err != nil {

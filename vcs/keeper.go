@@ -8,8 +8,12 @@ import (
 )
 
 // archivePatience is how long writers wait, when the bound is exceeded, for an
-// archive that is under way.
-const archivePatience = 30 * time.Second
+// archive that is under way, and how much longer for each commit in it: slow
+// storage, or a busy machine, is no reason to lose what can be saved.
+const (
+	archivePatience       = 30 * time.Second
+	archivePatienceCommit = 300 * time.Microsecond
+)
 
 // keeper applies the policy whenever a bound is reached, and now and then.
 func (s *Store) keeper(ctx context.Context) {
@@ -79,9 +83,10 @@ func (s *Store) relax() {
 	}
 }
 
-// patience returns a context for an archive that ends when writers have waited
-// for it too long.
-func (s *Store) patience(ctx context.Context) (context.Context, context.CancelFunc) {
+// patience returns a context for an archive of so many commits, that ends when
+// writers have waited for it too long.
+func (s *Store) patience(ctx context.Context, commits int) (context.Context, context.CancelFunc) {
+	limit := archivePatience + time.Duration(commits)*archivePatienceCommit
 	ctx, cancel := context.WithCancelCause(ctx)
 	end := make(chan struct{})
 	go func() {
@@ -103,8 +108,8 @@ func (s *Store) patience(ctx context.Context) (context.Context, context.CancelFu
 				waited = 0
 				continue
 			}
-			if waited += time.Second; waited >= archivePatience {
-				cancel(fmt.Errorf("the archive took more than %v while writers waited", archivePatience))
+			if waited += time.Second; waited >= limit {
+				cancel(fmt.Errorf("the archive took more than %v while writers waited", limit))
 				return
 			}
 		}

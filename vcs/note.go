@@ -168,10 +168,14 @@ func (s *Store) isUnsaved(id ID) bool {
 	return ok
 }
 
-// makeUnsaved makes the trees of all notes.
-func (s *Store) makeUnsaved() error {
+// makeUnsaved makes the trees of all notes, or of those in the groups up to one.
+// That takes some kilobytes for each of them.
+func (s *Store) makeUnsaved(last *group) error {
 	groups := s.unsavedNotes()
 	for i, x := range groups {
+		if last != nil && x.g.seq > last.seq {
+			break
+		}
 		err := x.g.noted.make(x.notes, s.log.native.load, func(id ID) (*node, error) {
 			for _, older := range groups[:i] {
 				if root := older.g.noted.root(id); root != nil {
@@ -204,7 +208,7 @@ func (s *Store) unsavedRoot(id ID) (*node, error) {
 	if _, ok := s.unsavedCommit(id); !ok {
 		return nil, nil
 	}
-	if err := s.makeUnsaved(); err != nil {
+	if err := s.makeUnsaved(nil); err != nil {
 		return nil, err
 	}
 	for _, x := range s.unsavedNotes() {
@@ -217,7 +221,7 @@ func (s *Store) unsavedRoot(id ID) (*node, error) {
 
 // unsavedNode returns a tree or blob that a note made.
 func (s *Store) unsavedNode(id ID) (*node, error) {
-	if err := s.makeUnsaved(); err != nil {
+	if err := s.makeUnsaved(nil); err != nil {
 		return nil, err
 	}
 	for _, x := range s.unsavedNotes() {
@@ -286,8 +290,9 @@ func (s *Store) stage(g *group) (*stagedLog, error) {
 	}
 	s.work.mu.Unlock()
 	if slices.ContainsFunc(g.objs, func(o Object) bool { return o.Kind == KindCommit }) {
-		// Somebody else's commits may be children of notes.
-		if err := s.makeUnsaved(); err != nil {
+		// Somebody else's commits may be children of notes. Those of groups
+		// before are in the log, and those of later ones came later.
+		if err := s.makeUnsaved(g); err != nil {
 			return nil, err
 		}
 	}
