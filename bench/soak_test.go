@@ -125,8 +125,8 @@ func (l *longRun) run(ctx context.Context, n, every int, sample func() error) er
 	return nil
 }
 
-// rejoin brings the archives and what the store still has together in a
-// repository of stock git, grafts each epoch onto the one before, and compares
+// rejoin brings the archives, and what the store has and they have not, together
+// in a repository of stock git, grafts each epoch onto the one before, and compares
 // the log with the acknowledged ids. It returns how many it compared and the
 // repository.
 func (l *longRun) rejoin(ctx context.Context) (compared int, joined string, err error) {
@@ -137,7 +137,13 @@ func (l *longRun) rejoin(ctx context.Context) (compared int, joined string, err 
 	srv := httptest.NewServer(gitserve.New(gitserve.Config{Repository: l.Store(), Logger: slog.New(slog.NewTextHandler(os.Stderr, nil))}))
 	defer srv.Close()
 	// The store comes first: it would tell who has the archive how to join the two.
-	if _, err := git(ctx, joined, "fetch", "-q", "--no-tags", srv.URL, "+refs/*:refs/*"); err != nil {
+	want := []string{"fetch", "-q", "--no-tags", srv.URL, "+refs/heads/*:refs/heads/*"}
+	for _, e := range l.Store().Epochs() {
+		if e.State == vcs.EpochLive && e.Archive.Name == "" {
+			want = append(want, fmt.Sprintf("+%[1]s:%[1]s", vcs.EpochRef(e.Number)))
+		}
+	}
+	if _, err := git(ctx, joined, want...); err != nil {
 		return 0, "", err
 	}
 	alternates := filepath.Join(joined, "objects", "info", "alternates")

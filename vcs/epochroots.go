@@ -25,23 +25,7 @@ func (s *Store) plan(p *rootPlan, branches []Ref) error {
 	for i, b := range branches {
 		heads[i] = b.Target
 	}
-	d := &epochDAG{s: s}
-	if s.log != nil {
-		d.l = s.log.current()
-	}
-	nodes, err := d.reach(heads)
-	if err != nil {
-		return err
-	}
-	if d.ends && s.epochs.joined() {
-		// Somebody went on from a commit of an older epoch, perhaps.
-		d = &epochDAG{s: s, l: d.l, grafts: true}
-		if nodes, err = d.reach(heads); err != nil {
-			return err
-		}
-	}
-	p.ended = len(d.ids)
-	k, err := d.skeleton(nodes)
+	k, err := s.rootsOf(p, heads)
 	if err != nil {
 		return err
 	}
@@ -71,6 +55,31 @@ func (s *Store) plan(p *rootPlan, branches []Ref) error {
 		p.moves = append(p.moves, RefUpdate{b.Name, b.Target, to[b.Target]})
 	}
 	return nil
+}
+
+// rootsOf finds the commits that get roots for some heads. A single one needs no
+// look at the history behind it, unless its commits are to be counted.
+func (s *Store) rootsOf(p *rootPlan, heads []ID) (skeleton, error) {
+	if one := heads[0]; s.log != nil && !slices.ContainsFunc(heads, func(id ID) bool { return id != one }) {
+		return skeleton{ids: heads[:1], parents: make([][]int, 1)}, nil
+	}
+	d := &epochDAG{s: s}
+	if s.log != nil {
+		d.l = s.log.current()
+	}
+	nodes, err := d.reach(heads)
+	if err != nil {
+		return skeleton{}, err
+	}
+	if d.ends && s.epochs.joined() {
+		// Somebody went on from a commit of an older epoch, perhaps.
+		d = &epochDAG{s: s, l: d.l, grafts: true}
+		if nodes, err = d.reach(heads); err != nil {
+			return skeleton{}, err
+		}
+	}
+	p.ended = len(d.ids)
+	return d.skeleton(nodes)
 }
 
 // root makes the commit that stands for an old one. It depends on nothing but

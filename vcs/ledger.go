@@ -107,6 +107,12 @@ func (s *Store) record(w *scratch, parent ID, message string, epochs ...*Epoch) 
 		text := ledgerText(e)
 		edits[i] = edit{ledgerName(e.Number), ModeFile, HashObject(KindBlob, text), text}
 	}
+	if s.log != nil && ok {
+		// By the commit: among millions a tree is not found by its id.
+		if root, err := s.log.root(last); err == nil && root.id == c.Tree {
+			w.adopt(root)
+		}
+	}
 	var err error
 	if c.Tree, err = w.editTree(c.Tree, edits); err != nil {
 		return ID{}, err

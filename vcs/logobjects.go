@@ -192,24 +192,33 @@ func (st *stager) keepNative(o Object) error {
 	return nil
 }
 
-// stoodFor returns the state of the commit for which the root of an epoch stands:
-// all that the root has is in it. It is nil when the commit is no root of the
-// epoch that begins, or the state is not at hand.
+// stoodFor returns the state that a commit of the store's own has, or nearly has:
+// that of the commit for which the root of an epoch stands, or whose state a
+// chain keeps, or of the commit itself, which is carried over from the epoch
+// before. It is nil for others, and when the state is not at hand. So nothing has
+// to be looked for by its id, among all that the epochs hold.
 func (st *stager) stoodFor(c *Commit, id ID) *node {
-	if st.n > 0 || len(st.older) == 0 {
-		return nil
-	}
 	if root := st.src.root(id); root != nil {
 		return root
 	}
-	old, err := ParseID(c.Trailer(TrailerPrevious))
-	if err != nil {
+	for _, trailer := range []string{TrailerPrevious, TrailerCommit} {
+		old, err := ParseID(c.Trailer(trailer))
+		if err != nil {
+			continue
+		}
+		if root := st.src.root(old); root != nil {
+			return root
+		}
+		for _, l := range st.older {
+			if root, err := l.root(old); err == nil {
+				return root
+			}
+		}
+	}
+	if st.n > 0 || len(st.older) == 0 {
 		return nil
 	}
-	if root := st.src.root(old); root != nil {
-		return root
-	}
-	root, err := st.older[0].root(old)
+	root, err := st.older[0].root(id)
 	if err != nil {
 		return nil
 	}

@@ -49,6 +49,14 @@ func (w *scratch) putTree(t *Tree) ID {
 	return id
 }
 
+// adopt makes a folder that is stored known by its id.
+func (w *scratch) adopt(n *node) {
+	if w.trees == nil {
+		w.trees = make(map[ID]*Tree)
+	}
+	w.trees[n.id] = &n.dir.Tree
+}
+
 func (w *scratch) put(k Kind, content []byte) ID {
 	id := HashObject(k, content)
 	w.putAs(id, k, content)

@@ -46,7 +46,7 @@ func (p *Pack) content(i int32) ([]byte, error) {
 		}
 		if o.base == noBase {
 			b = stored
-		} else if b, err = applyDelta(b, stored, p.limits.ObjectBytes); err != nil {
+		} else if b, err = applyDelta(nil, b, stored, p.limits.ObjectBytes); err != nil {
 			return nil, fmt.Errorf("%w (object at offset %d)", err, o.off)
 		}
 		if err := p.spend(len(stored) + len(b)); err != nil {
@@ -97,6 +97,20 @@ func (c *contents) get(i int64) (cached, bool) {
 	b, ok := c.old[i]
 	if ok {
 		c.put(i, b)
+	}
+	return b, ok
+}
+
+// take returns what is kept and keeps it no longer.
+func (c *contents) take(i int64) (cached, bool) {
+	b, ok := c.young[i]
+	if ok {
+		c.size -= len(b.content) + 64
+		delete(c.young, i)
+		return b, true
+	}
+	if b, ok = c.old[i]; ok {
+		delete(c.old, i)
 	}
 	return b, ok
 }

@@ -26,6 +26,8 @@ type entries struct {
 	in     *bufio.Reader
 	zlib   inflater
 	cache  contents
+	once   bool     // a base is used by one delta, as a rule: it is not kept after that
+	spare  [][]byte // of bases that are not kept
 }
 
 const packHeaderBytes, packTrailerBytes = 12, 20
@@ -131,7 +133,7 @@ func (r *entries) finish(off int64, s stored) (cached, error) {
 		if off = s.base; off >= r.end {
 			return cached{}, fmt.Errorf("%w: delta base offset is out of bound", ErrDelta)
 		}
-		if at, ok = r.cache.get(off); ok {
+		if at, ok = r.base(off); ok {
 			break
 		}
 		r.in.Reset(io.NewSectionReader(r.pack, off, r.end-off))
@@ -141,18 +143,42 @@ func (r *entries) finish(off int64, s stored) (cached, error) {
 		}
 		at = cached{s.kind, s.content}
 	}
-	if s.base == 0 {
+	if s.base == 0 && (!r.once || len(chain) == 0 && s.kind != vcs.KindCommit) {
 		r.cache.put(off, at)
 	}
 	for i := len(chain) - 1; i >= 0; i-- {
-		b, err := applyDelta(at.content, chain[i].delta, r.limit)
+		b, err := applyDelta(r.room(), at.content, chain[i].delta, r.limit)
 		if err != nil {
 			return cached{}, fmt.Errorf("%w (object at offset %d)", err, chain[i].off)
 		}
+		if r.once {
+			r.spare = append(r.spare, at.content)
+		}
 		at = cached{at.kind, b}
-		r.cache.put(chain[i].off, at)
+		if !r.once || i == 0 {
+			r.cache.put(chain[i].off, at)
+		}
 	}
 	return at, nil
+}
+
+// base returns a base that is at hand.
+func (r *entries) base(off int64) (cached, bool) {
+	if r.once {
+		return r.cache.take(off)
+	}
+	return r.cache.get(off)
+}
+
+// room returns a buffer that nobody needs any more, or nil.
+func (r *entries) room() []byte {
+	n := len(r.spare)
+	if n == 0 {
+		return nil
+	}
+	b := r.spare[n-1]
+	r.spare = r.spare[:n-1]
+	return b[:0]
 }
 
 // Entry is one object of a pack and where it lies.
@@ -174,6 +200,7 @@ type Entry struct {
 // yield.
 func Scan(ctx context.Context, pack io.ReaderAt, size int64, cfg FileConfig, yield func(Entry) error) (sum vcs.ID, err error) {
 	r := newEntries(pack, size, cfg)
+	r.once = true
 	in := newInput(ctx, io.NewSectionReader(pack, 0, size), inPlace{}, size)
 	count, err := in.header()
 	if err != nil {

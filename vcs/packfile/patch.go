@@ -28,8 +28,9 @@ func readSize(b []byte) (n uint64, rest []byte, err error) {
 }
 
 // applyDelta applies a delta (gitformat-pack(5), "Deltified representation") to base.
-// A result above limit is refused before it is made.
-func applyDelta(base, delta []byte, limit int64) ([]byte, error) {
+// A result above limit is refused before it is made. It takes the place of out
+// where that has about the size.
+func applyDelta(out, base, delta []byte, limit int64) ([]byte, error) {
 	from, to, ins, err := deltaSizes(delta)
 	if err != nil {
 		return nil, err
@@ -41,7 +42,10 @@ func applyDelta(base, delta []byte, limit int64) ([]byte, error) {
 		return nil, fmt.Errorf("%w: an object of %d bytes (at most %d)", ErrLimit, to, limit)
 	}
 	// A delta of a few bytes may claim a large result, so room grows with use.
-	out := make([]byte, 0, min(to, firstRoom))
+	if room := uint64(cap(out)); room < to || room > 2*to+64 {
+		out = make([]byte, 0, min(to, firstRoom))
+	}
+	out = out[:0]
 	for len(ins) > 0 {
 		op := ins[0]
 		ins = ins[1:]
