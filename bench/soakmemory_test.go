@@ -1,8 +1,12 @@
 package bench
 
 import (
+	"errors"
+	"fmt"
+	"os"
 	"runtime"
 	"runtime/debug"
+	"runtime/pprof"
 	"testing"
 	"time"
 
@@ -49,6 +53,9 @@ func TestFlatMemory(t *testing.T) {
 		}
 		if e := l.archived(); e > rested {
 			rested = e
+			if err := heapProfile(fmt.Sprintf("%s.%d", os.Getenv("SOAK_HEAP"), e)); err != nil {
+				return err
+			}
 			runtime.GC()
 			debug.FreeOSMemory()
 			rss, err := statusBytes("VmRSS:")
@@ -99,6 +106,19 @@ func TestFlatMemory(t *testing.T) {
 			t.Errorf("resident memory %s is not flat: %d to %d bytes", x.what, lo, hi)
 		}
 	}
+}
+
+// heapProfile writes a profile of what was live at the last collection, if
+// SOAK_HEAP names a file.
+func heapProfile(path string) error {
+	if os.Getenv("SOAK_HEAP") == "" {
+		return nil
+	}
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(pprof.WriteHeapProfile(f), f.Close())
 }
 
 // archived is the last epoch that is in the archive.
