@@ -18,12 +18,12 @@ import (
 const (
 	// flat is by how much resident memory may differ from the middle.
 	flat = 2 << 20
-	// memoryLimit is what the long run may take in all, as GOMEMLIMIT has it: a
-	// guest sets its limit from the machine's memory in the same way. The log is
-	// given 64 MiB of it. Nothing else makes the collector run, so that the
-	// resident memory of a run that stays within it is the limit, and one that
-	// does not goes beyond.
-	memoryLimit = 224 << 20
+	// beside is what the long run may take in all beside the bound of its log, as
+	// GOMEMLIMIT counts it: a guest sets its limit from the machine's memory in the
+	// same way. Nothing else makes the collector run, so that the resident memory
+	// of a run that stays within the limit is the limit, and one that does not goes
+	// beyond.
+	beside = 128 << 20
 )
 
 // A store that is bounded in memory keeps within it however long it runs, and
@@ -39,7 +39,7 @@ func TestFlatMemory(t *testing.T) {
 	r, every := vcs.Retention{MaxCommits: 1000}, 250
 	if soak() { // 64 MiB for ten million
 		r, every = vcs.Retention{MaxBytes: max(64<<20*int64(n)/10_000_000, 16<<20), Chains: []vcs.Chain{}}, 2_000
-		defer debug.SetMemoryLimit(debug.SetMemoryLimit(memoryLimit))
+		defer debug.SetMemoryLimit(debug.SetMemoryLimit(r.MaxBytes + beside))
 		defer debug.SetGCPercent(debug.SetGCPercent(-1))
 	}
 	l := newLongRun(t, t.TempDir(), mem.New(), r, archive.Config{})

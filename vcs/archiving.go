@@ -40,6 +40,33 @@ func (x epochSource) Additions(ctx context.Context, tips, known []ID, progress f
 	return x.s.Additions(ctx, tips, known, progress)
 }
 
+// FirstOf returns the last commit that an epoch's log has on the way from a
+// commit along first parents; the commit itself when it is not in that log. No
+// object is made on the way.
+func (x epochSource) FirstOf(id ID) (ID, error) {
+	if x.s.log == nil {
+		return id, nil
+	}
+	l := x.s.log.of(x.e.Number)
+	if l == nil {
+		return id, nil
+	}
+	c := cursor{log: l.frozen()}
+	num, ok, err := c.log.find(id)
+	for ok && err == nil {
+		var v *segView
+		var i uint32
+		if v, i, err = c.at(num); err != nil {
+			break
+		}
+		if rec := &v.recs[i]; rec.parent == noParent || rec.based {
+			return c.log.idOf(v, i)
+		}
+		num = v.recs[i].parent
+	}
+	return id, err
+}
+
 // OpenEpoch reads an epoch: from the store while it is here, from its archive
 // afterwards. The error wraps ErrNotFound when neither has it.
 func (s *Store) OpenEpoch(ctx context.Context, number int) (ObjectReader, error) {

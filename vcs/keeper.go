@@ -62,7 +62,7 @@ func (s *Store) checkBound() {
 	}
 	signal(s.due)
 	share := r.share()
-	tight := r.MaxBytes > 0 && cur.bytes-opened.bytes > 2*share.bytes || r.MaxCommits > 0 && cur.commits > 2*share.commits+1000
+	tight := r.MaxBytes > 0 && cur.bytes-opened.bytes > share.bytes+share.bytes/4 || r.MaxCommits > 0 && cur.commits > 2*share.commits+1000
 	if !tight {
 		return
 	}

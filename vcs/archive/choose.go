@@ -24,6 +24,7 @@ func (d *Dir) choose(ctx context.Context, e vcs.Epoch, src vcs.Source) (*Info, [
 		in.HeadRef = heads[0].Name
 	}
 	o := origins{ctx: ctx, r: vcs.Decoding{ObjectReader: src}, epoch: e, seen: map[vcs.ID]origin{}}
+	o.far, _ = src.(firstFinder)
 	if first, err := d.info(1); err == nil {
 		o.first = first.Starts
 	}
@@ -92,8 +93,15 @@ type origins struct {
 	ctx   context.Context
 	r     vcs.CommitReader
 	epoch vcs.Epoch
-	first []vcs.ID // where the first epoch starts, if that is known
+	far   firstFinder // nil: every commit is read
+	first []vcs.ID    // where the first epoch starts, if that is known
 	seen  map[vcs.ID]origin
+}
+
+// firstFinder is the ability of a source that goes along first parents by itself,
+// as far as it knows them without reading commits.
+type firstFinder interface {
+	FirstOf(commit vcs.ID) (vcs.ID, error)
 }
 
 type origin struct {
@@ -107,6 +115,12 @@ const originStride = 64
 func (o *origins) of(id vcs.ID) (origin, error) {
 	var passed []vcs.ID
 	found := origin{}
+	if o.far != nil {
+		var err error
+		if id, err = o.far.FirstOf(id); err != nil {
+			return origin{}, err
+		}
+	}
 	for n := 0; ; n++ {
 		if n%originStride == 0 {
 			if err := o.ctx.Err(); err != nil {
