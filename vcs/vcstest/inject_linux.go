@@ -195,6 +195,9 @@ func (in *injector) call(n *notification) (call FileCall, fd int, ok bool) {
 	}
 	if name, is := pathCalls[nr]; is {
 		path := in.text(n.pid, n.args[1])
+		if _, err := os.Lstat(path); nr == unix.SYS_UNLINKAT && err != nil {
+			return call, -1, false // there is nothing to remove
+		}
 		reads := nr == unix.SYS_OPENAT && n.args[2]&(unix.O_ACCMODE|unix.O_CREAT) == unix.O_RDONLY
 		return FileCall{Name: name, Path: path, Reads: reads}, -1, in.covers(path)
 	}
