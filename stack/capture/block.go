@@ -3,6 +3,8 @@ package capture
 import (
 	"encoding/binary"
 	"math"
+	"math/bits"
+	"net/netip"
 	"time"
 
 	"arpeggio/stack/link"
@@ -25,10 +27,13 @@ const (
 
 	optIfName        = 2 // of an interface
 	optIfDescription = 3
+	optIfIPv4        = 4 // address and mask
+	optIfIPv6        = 5 // address and length of the prefix
 	optIfTsResol     = 9
 	optIfTsOffset    = 14
 
-	optFlags = 2 // of a packet
+	optFlags     = 2 // of a packet
+	optDropCount = 4
 )
 
 // block appends one block to b: its frame, what body appends, and both lengths.
@@ -90,17 +95,49 @@ func interfaceBlock(b []byte, i Interface) []byte {
 		b = binary.LittleEndian.AppendUint32(b, uint32(i.SnapLen))
 		b = text(b, optIfName, i.Name)
 		b = text(b, optIfDescription, i.Description)
+		for _, n := range i.Networks {
+			b = network(b, n)
+		}
 		b = option(b, optIfTsResol, []byte{9})
 		return endOfOptions(b)
 	})
 }
 
-// packetBlock appends an enhanced packet block. The data are f's, cut at snap
-// octets (0: not cut); length is the packet's on the wire.
-func packetBlock(b []byte, iface int, at time.Time, d Direction, f *link.Frame, snap, length int, comment string) []byte {
+// network appends an address of an interface.
+func network(b []byte, n netip.Prefix) []byte {
+	switch {
+	case !n.IsValid():
+		return b
+	case n.Addr().Is4():
+		a := n.Addr().As4()
+		v := binary.BigEndian.AppendUint32(a[:], ^uint32(0)<<(32-n.Bits()))
+		return option(b, optIfIPv4, v)
+	}
+	a := n.Addr().As16()
+	return option(b, optIfIPv6, append(a[:], byte(n.Bits())))
+}
+
+// parseNetwork reads the value of an option that network wrote; the result is
+// invalid for one that makes no sense.
+func parseNetwork(code uint16, v []byte) netip.Prefix {
+	switch {
+	case code == optIfIPv4 && len(v) == 8:
+		mask := binary.BigEndian.Uint32(v[4:])
+		if n := bits.LeadingZeros32(^mask); mask == ^uint32(0)<<(32-n) {
+			return netip.PrefixFrom(netip.AddrFrom4([4]byte(v)), n)
+		}
+	case code == optIfIPv6 && len(v) == 17:
+		return netip.PrefixFrom(netip.AddrFrom16([16]byte(v)), int(v[16]))
+	}
+	return netip.Prefix{}
+}
+
+// packetBlock appends an enhanced packet block of p, whose time is given and
+// whose data are f's, cut at snap octets (0: not cut).
+func packetBlock(b []byte, p *Packet, at time.Time, f *link.Frame, snap int) []byte {
 	return block(b, blockEnhanced, func(b []byte) []byte {
 		ts := uint64(max(0, at.UnixNano()))
-		b = binary.LittleEndian.AppendUint32(b, uint32(iface))
+		b = binary.LittleEndian.AppendUint32(b, uint32(p.Interface))
 		b = binary.LittleEndian.AppendUint32(b, uint32(ts>>32))
 		b = binary.LittleEndian.AppendUint32(b, uint32(ts))
 		kept := f.Len()
@@ -108,16 +145,19 @@ func packetBlock(b []byte, iface int, at time.Time, d Direction, f *link.Frame, 
 			kept = min(kept, snap)
 		}
 		b = binary.LittleEndian.AppendUint32(b, uint32(kept))
-		b = binary.LittleEndian.AppendUint32(b, uint32(length))
+		b = binary.LittleEndian.AppendUint32(b, uint32(p.Length))
 		start := len(b)
 		b = f.AppendTo(b)
 		b = pad(b[:start+kept], start)
-		if d == Unknown && comment == "" {
+		if p.Direction == Unknown && p.Comment == "" && p.Dropped == 0 {
 			return b
 		}
-		b = text(b, optComment, comment)
-		if d != Unknown {
-			b = option(b, optFlags, []byte{byte(d), 0, 0, 0}) // bits 0 and 1: 01 inbound, 10 outbound
+		b = text(b, optComment, p.Comment)
+		if p.Direction != Unknown {
+			b = option(b, optFlags, []byte{byte(p.Direction), 0, 0, 0}) // bits 0 and 1: 01 inbound, 10 outbound
+		}
+		if p.Dropped > 0 {
+			b = option(b, optDropCount, binary.LittleEndian.AppendUint64(nil, p.Dropped))
 		}
 		return endOfOptions(b)
 	})

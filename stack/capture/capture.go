@@ -12,6 +12,7 @@ package capture
 
 import (
 	"errors"
+	"net/netip"
 	"time"
 )
 
@@ -32,6 +33,9 @@ type Interface struct {
 	Description string
 	LinkType    LinkType
 	SnapLen     int // octets kept of a packet; 0 means all
+	// Networks are the interface's own addresses with the lengths of their
+	// prefixes, where that is known.
+	Networks []netip.Prefix
 }
 
 // Direction says which way a packet went.
@@ -52,4 +56,7 @@ type Packet struct {
 	Data      []byte // what was kept of it
 	Length    int    // its length on the wire in octets; WritePacket takes 0 for len(Data)
 	Comment   string // free text, "" for none
+	// Dropped is how many packets of this interface were lost, by the interface
+	// or the system, between the one before and this one.
+	Dropped uint64
 }

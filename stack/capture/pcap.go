@@ -58,7 +58,7 @@ func (r *Reader) nextRecord(p *Packet) error {
 	sec, frac := r.pcap.order.Uint32(h), r.pcap.order.Uint32(h[4:])
 	kept, length := r.pcap.order.Uint32(h[8:]), r.pcap.order.Uint32(h[12:])
 	if kept > maxBlock {
-		r.stats.Malformed++
+		r.malformed(ReasonLength)
 		return fmt.Errorf("%w: packet of %d octets after %d packets", ErrFormat, kept, r.stats.Packets)
 	}
 	data, err := r.read(int(kept))

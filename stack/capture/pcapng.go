@@ -33,11 +33,11 @@ func (r *Reader) nextBlock(p *Packet) error {
 	}
 	typ, length := r.ng.order.Uint32(h), r.ng.order.Uint32(h[4:])
 	if length < 12 || length%4 != 0 {
-		r.stats.Malformed++
+		r.malformed(ReasonLength)
 		return fmt.Errorf("%w: block of %d octets after %d packets", ErrFormat, length, r.stats.Packets)
 	}
 	if length > maxBlock {
-		r.stats.Malformed++
+		r.malformed(ReasonLarge)
 		return r.discard(int64(length))
 	}
 	b, err := r.read(int(length))
@@ -45,7 +45,7 @@ func (r *Reader) nextBlock(p *Packet) error {
 		return ended(err, true)
 	}
 	if end := r.ng.order.Uint32(b[length-4:]); end != length {
-		r.stats.Malformed++
+		r.malformed(ReasonTrailer)
 		return fmt.Errorf("%w: block of %d octets ends as one of %d after %d packets", ErrFormat, length, end, r.stats.Packets)
 	}
 	body := b[8 : length-4]
@@ -79,12 +79,12 @@ func (r *Reader) discard(n int64) error {
 
 func (r *Reader) section(b []byte) error {
 	if len(b) < 16 {
-		return r.malformed()
+		return r.malformed(ReasonSection)
 	}
 	major := r.ng.order.Uint16(b[4:])
 	r.ng = section{order: r.ng.order, base: len(r.ifaces), skip: major != 1}
 	if r.ng.skip {
-		return r.malformed()
+		return r.malformed(ReasonSection)
 	}
 	return errSkip
 }
@@ -104,10 +104,14 @@ func (r *Reader) iface(b []byte) error {
 				c.resolution = v[0]
 			case code == optIfTsOffset && len(v) >= 8:
 				c.offset = int64(r.ng.order.Uint64(v))
+			case code == optIfIPv4 || code == optIfIPv6:
+				if n := parseNetwork(code, v); n.IsValid() {
+					i.Networks = append(i.Networks, n)
+				}
 			}
 		}
 	} else {
-		r.stats.Malformed++ // it keeps its number all the same
+		r.malformed(ReasonInterface) // it keeps its number all the same
 	}
 	r.ifaces = append(r.ifaces, i)
 	r.ng.clocks = append(r.ng.clocks, c)
@@ -117,24 +121,31 @@ func (r *Reader) iface(b []byte) error {
 // enhanced reads an enhanced packet block.
 func (r *Reader) enhanced(p *Packet, b []byte) error {
 	if len(b) < 20 {
-		return r.malformed()
+		return r.malformed(ReasonShort)
 	}
 	return r.packet(p, r.ng.order.Uint32(b), b)
 }
 
 // obsolete reads the packet block that it replaced, which differs in a 16-bit
-// interface and a drop count.
+// interface and a drop count, which is FFFF when it is not known.
 func (r *Reader) obsolete(p *Packet, b []byte) error {
 	if len(b) < 20 {
-		return r.malformed()
+		return r.malformed(ReasonShort)
 	}
-	return r.packet(p, uint32(r.ng.order.Uint16(b)), b)
+	err := r.packet(p, uint32(r.ng.order.Uint16(b)), b)
+	if n := r.ng.order.Uint16(b[2:]); err == nil && n != 0xffff {
+		p.Dropped = uint64(n)
+	}
+	return err
 }
 
 func (r *Reader) packet(p *Packet, iface uint32, b []byte) error {
 	kept, length := r.ng.order.Uint32(b[12:]), r.ng.order.Uint32(b[16:])
-	if iface >= uint32(len(r.ng.clocks)) || uint64(kept) > uint64(len(b)-20) {
-		return r.malformed()
+	if iface >= uint32(len(r.ng.clocks)) {
+		return r.malformed(ReasonUnknown)
+	}
+	if uint64(kept) > uint64(len(b)-20) {
+		return r.malformed(ReasonShort)
 	}
 	n := r.ng.base + int(iface)
 	ts := uint64(r.ng.order.Uint32(b[4:]))<<32 | uint64(r.ng.order.Uint32(b[8:]))
@@ -154,6 +165,8 @@ func (r *Reader) packet(p *Packet, iface uint32, b []byte) error {
 			if d := Direction(r.ng.order.Uint32(v) & 3); d <= Out {
 				p.Direction = d
 			}
+		case code == optDropCount && len(v) >= 8:
+			p.Dropped = r.ng.order.Uint64(v)
 		}
 	}
 	return nil
@@ -162,8 +175,11 @@ func (r *Reader) packet(p *Packet, iface uint32, b []byte) error {
 // simple reads a simple packet block: interface 0, no time, cut at the
 // interface's snap length.
 func (r *Reader) simple(p *Packet, b []byte) error {
-	if len(b) < 4 || len(r.ng.clocks) == 0 {
-		return r.malformed()
+	if len(r.ng.clocks) == 0 {
+		return r.malformed(ReasonUnknown)
+	}
+	if len(b) < 4 {
+		return r.malformed(ReasonShort)
 	}
 	i := r.ifaces[r.ng.base]
 	length := r.ng.order.Uint32(b)
@@ -172,7 +188,7 @@ func (r *Reader) simple(p *Packet, b []byte) error {
 		kept = min(kept, uint64(i.SnapLen))
 	}
 	if kept > uint64(len(b)-4) {
-		return r.malformed()
+		return r.malformed(ReasonShort)
 	}
 	*p = Packet{Interface: r.ng.base, LinkType: i.LinkType, Data: b[4 : 4+kept : 4+kept], Length: int(length)}
 	return nil

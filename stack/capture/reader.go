@@ -15,9 +15,36 @@ const maxBlock = 16 << 20
 // ReaderStats counts what a Reader came across.
 type ReaderStats struct {
 	Packets   uint64 // returned
-	Malformed uint64 // blocks and packets that made no sense and were skipped
+	Malformed uint64 // blocks and packets that made no sense: the sum of Reasons
+	Reasons   [NumReasons]uint64
 	Skipped   uint64 // blocks of kinds that hold no packets
 	Truncated bool   // the file ends in the middle of a packet
+}
+
+// Reason says why a block or a packet made no sense.
+type Reason uint8
+
+// Reasons. After the first two nobody knows where the next block begins, so the
+// file ends there; the others are skipped.
+const (
+	ReasonLength    Reason = iota // a block or packet of an impossible length
+	ReasonTrailer                 // the two lengths of a block differ
+	ReasonLarge                   // a block of more than 16 MiB
+	ReasonSection                 // a section header that is too short, or of another version
+	ReasonInterface               // an interface description that is too short
+	ReasonShort                   // a packet block that is too short for what it announces
+	ReasonUnknown                 // a packet of an interface that was not described
+	NumReasons
+)
+
+var reasonNames = [NumReasons]string{"length", "trailer", "large", "section", "interface", "short", "unknown-interface"}
+
+// String returns a lower-case label.
+func (r Reason) String() string {
+	if r < NumReasons {
+		return reasonNames[r]
+	}
+	return fmt.Sprintf("reason(%d)", uint8(r))
 }
 
 // Reader reads a capture file packet by packet. It belongs to one goroutine.
@@ -96,8 +123,9 @@ func (r *Reader) Interfaces() []Interface { return r.ifaces }
 func (r *Reader) Stats() ReaderStats { return r.stats }
 
 // malformed counts something that is skipped.
-func (r *Reader) malformed() error {
+func (r *Reader) malformed(why Reason) error {
 	r.stats.Malformed++
+	r.stats.Reasons[why]++
 	return errSkip
 }
 

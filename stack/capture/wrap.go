@@ -70,7 +70,7 @@ func (r *recorder) record(d Direction, fs []link.Frame, at time.Time) {
 		if when.IsZero() {
 			when = f.Time
 		}
-		r.w.record(r.id, when, d, f, f.Len(), offloads(f))
+		r.w.record(&Packet{Interface: r.id, Time: when, Direction: d, Length: f.Len(), Comment: offloads(f)}, f)
 	}
 }
 

@@ -82,18 +82,20 @@ func (w *Writer) WritePacket(p Packet) error {
 	if p.Interface < 0 || p.Interface >= w.ifaces {
 		return fmt.Errorf("capture: packet of interface %d, %d were added", p.Interface, w.ifaces)
 	}
-	return w.record(p.Interface, p.Time, p.Direction, &link.Frame{Head: p.Data}, max(p.Length, len(p.Data)), p.Comment)
+	p.Length = max(p.Length, len(p.Data))
+	return w.record(&p, &link.Frame{Head: p.Data})
 }
 
-// record appends one packet; w.mu is held.
-func (w *Writer) record(iface int, at time.Time, d Direction, f *link.Frame, length int, comment string) error {
+// record appends one packet, with the octets of f; w.mu is held.
+func (w *Writer) record(p *Packet, f *link.Frame) error {
 	if w.err != nil {
 		return w.err
 	}
+	at := p.Time
 	if at.IsZero() {
 		at = time.Now()
 	}
-	w.buf = packetBlock(w.buf, iface, at, d, f, w.conf.SnapLen, length, comment)
+	w.buf = packetBlock(w.buf, p, at, f, w.conf.SnapLen)
 	return w.settle()
 }
 
@@ -141,6 +143,6 @@ func (w *Writer) Monitor() func(port string, frame []byte, at time.Time) {
 			id, _ = w.addInterface(Interface{Name: port}) // an error stays in w.err
 			w.ports[port] = id
 		}
-		w.record(id, at, In, &link.Frame{Head: frame}, len(frame), "")
+		w.record(&Packet{Interface: id, Time: at, Direction: In, Length: len(frame)}, &link.Frame{Head: frame})
 	}
 }

@@ -3,9 +3,11 @@ package capture_test
 import (
 	"bytes"
 	"errors"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -197,5 +199,29 @@ func TestMonitorMakesAnInterfaceOfEachPort(t *testing.T) {
 	all, r := readAll(t, buf.Bytes())
 	if len(all) != 3 || all[0].Interface != 0 || all[1].Interface != 1 || all[2].Interface != 0 || r.Interfaces()[1].Name != "b" {
 		t.Errorf("%+v %+v", all, r.Interfaces())
+	}
+}
+
+// What an observer needs to read its own recording as it saw the wire: the
+// interface's networks, and how much was lost before a packet.
+func TestNetworksAndDrops(t *testing.T) {
+	networks := []netip.Prefix{netip.MustParsePrefix("10.9.0.2/24"), netip.MustParsePrefix("fe80::1/64"), netip.MustParsePrefix("0.0.0.0/0")}
+	var buf bytes.Buffer
+	w, err := capture.NewWriter(&buf, capture.WriterConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.AddInterface(capture.Interface{Name: "eth0", Networks: networks})
+	w.WritePacket(capture.Packet{Time: when, Data: arp})
+	w.WritePacket(capture.Packet{Time: when, Data: arp, Dropped: 1 << 33})
+	if err := w.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	all, r := readAll(t, buf.Bytes())
+	if len(all) != 2 || all[0].Dropped != 0 || all[1].Dropped != 1<<33 {
+		t.Errorf("%+v", all)
+	}
+	if got := r.Interfaces()[0].Networks; !slices.Equal(got, networks) {
+		t.Errorf("networks %v", got)
 	}
 }
