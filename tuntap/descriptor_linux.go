@@ -48,22 +48,26 @@ func (d *descriptor) acquire() bool {
 func (d *descriptor) release() { d.users.RUnlock() }
 
 // Wait implements link.Device: it blocks in ppoll(2).
-func (d *descriptor) Wait(deadline time.Time) error {
+func (d *descriptor) Wait(deadline time.Time) error { return d.wait(deadline, nil) }
+
+// wait is Wait for further descriptors, too.
+func (d *descriptor) wait(deadline time.Time, more []unix.PollFd) error {
 	if !d.acquire() {
 		return link.ErrClosed
 	}
 	defer d.release()
-	fds := [2]unix.PollFd{
+	own := [2]unix.PollFd{
 		{Fd: int32(d.fd), Events: unix.POLLIN},
 		{Fd: int32(d.event), Events: unix.POLLIN},
 	}
+	fds := append(own[:], more...)
 	for {
 		var timeout *unix.Timespec
 		if !deadline.IsZero() {
 			ts := unix.NsecToTimespec(int64(max(0, time.Until(deadline))))
 			timeout = &ts
 		}
-		_, err := unix.Ppoll(fds[:], timeout, nil)
+		_, err := unix.Ppoll(fds, timeout, nil)
 		switch {
 		case errors.Is(err, unix.EINTR):
 			continue

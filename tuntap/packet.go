@@ -1,5 +1,7 @@
 package tuntap
 
+import "golang.org/x/net/bpf"
+
 // PacketConfig configures OpenPacket.
 type PacketConfig struct {
 	// Interface is the name of an Ethernet interface, such as eth0.
@@ -14,4 +16,22 @@ type PacketConfig struct {
 	// Down leaves the interface as it is; otherwise it is brought up, which
 	// waits up to 1.2 s for a carrier.
 	Down bool
+	// Filter is run by the kernel on each frame, from the Ethernet header on and
+	// without the VLAN tag that the kernel has taken off: no other frame is
+	// received than those that it accepts. Nil accepts all.
+	Filter []bpf.RawInstruction
+	// Buffer is how many octets of memory may hold frames that are not read yet;
+	// 8 MiB when 0. A short frame takes about 800 of them. Without
+	// CAP_NET_ADMIN it is at most what net.core.rmem_max allows.
+	Buffer int
 }
+
+// State is what an interface is doing.
+type State uint8
+
+// States of an interface.
+const (
+	Gone State = iota // there is none of that name
+	Down
+	Up
+)

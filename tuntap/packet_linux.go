@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 
+	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
 
 	"arpeggio/stack/ethernet"
@@ -23,9 +25,10 @@ import (
 // the kernel takes off, are put back.
 type Packet struct {
 	*descriptor
-	info  link.Info
-	index int
-	rx    rxRing // of ReadFrames
+	info        link.Info
+	index       int
+	promiscuous bool
+	rx          rxRing // of ReadFrames
 
 	wmu sync.Mutex
 	tx  txRing
@@ -46,7 +49,7 @@ func OpenPacket(c PacketConfig) (*Packet, error) {
 		return nil, err
 	}
 	defer n.close()
-	p := &Packet{info: link.Info{
+	p := &Packet{promiscuous: c.Promiscuous, info: link.Info{
 		Name: c.Interface,
 		Caps: link.CapTxChecksum | link.CapRxChecksum | link.CapTSO4 | link.CapTSO6 | link.CapGRO,
 	}}
@@ -105,25 +108,97 @@ func (p *Packet) configure(c PacketConfig) error {
 			return fmt.Errorf("tuntap: %s: kernel refuses %s (Linux 4.20 or later has it): %w", c.Interface, o.name, err)
 		}
 	}
-	const queue = 4 << 20
-	for _, o := range [][2]int{{unix.SO_RCVBUFFORCE, unix.SO_RCVBUF}, {unix.SO_SNDBUFFORCE, unix.SO_SNDBUF}} {
-		if unix.SetsockoptInt(p.fd, unix.SOL_SOCKET, o[0], queue) != nil {
-			unix.SetsockoptInt(p.fd, unix.SOL_SOCKET, o[1], queue) // as far as rmem_max allows
+	if c.Buffer <= 0 {
+		c.Buffer = 8 << 20
+	}
+	for _, o := range [][3]int{{unix.SO_RCVBUFFORCE, unix.SO_RCVBUF, c.Buffer / 2}, {unix.SO_SNDBUFFORCE, unix.SO_SNDBUF, 4 << 20}} {
+		// The kernel doubles what it is told.
+		if unix.SetsockoptInt(p.fd, unix.SOL_SOCKET, o[0], o[2]) != nil {
+			unix.SetsockoptInt(p.fd, unix.SOL_SOCKET, o[1], o[2]) // as far as rmem_max allows
 		}
 	}
-	if c.Promiscuous {
+	if err := p.filter(c.Filter); err != nil {
+		return fmt.Errorf("tuntap: %s: the kernel refuses the filter: %w", c.Interface, err)
+	}
+	return p.bind()
+}
+
+// filter attaches a filter.
+func (p *Packet) filter(f []bpf.RawInstruction) error {
+	if len(f) == 0 {
+		return nil
+	}
+	prog := make([]unix.SockFilter, len(f))
+	for i, in := range f {
+		prog[i] = unix.SockFilter{Code: in.Op, Jt: in.Jt, Jf: in.Jf, K: in.K}
+	}
+	return unix.SetsockoptSockFprog(p.fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &unix.SockFprog{Len: uint16(len(prog)), Filter: &prog[0]})
+}
+
+// bind makes the interface of index p.index the one that frames come from.
+func (p *Packet) bind() error {
+	if p.promiscuous {
 		m := unix.PacketMreq{Ifindex: int32(p.index), Type: unix.PACKET_MR_PROMISC}
 		if err := unix.SetsockoptPacketMreq(p.fd, unix.SOL_PACKET, unix.PACKET_ADD_MEMBERSHIP, &m); err != nil {
-			return fmt.Errorf("tuntap: %s: promiscuous mode: %w", c.Interface, err)
+			return fmt.Errorf("tuntap: %s: promiscuous mode: %w", p.info.Name, err)
 		}
 	}
 	var all [2]byte
 	binary.BigEndian.PutUint16(all[:], unix.ETH_P_ALL)
 	sa := unix.SockaddrLinklayer{Protocol: binary.NativeEndian.Uint16(all[:]), Ifindex: p.index}
 	if err := unix.Bind(p.fd, &sa); err != nil {
-		return fmt.Errorf("tuntap: %s: bind: %w", c.Interface, err)
+		return fmt.Errorf("tuntap: %s: bind: %w", p.info.Name, err)
 	}
 	return nil
+}
+
+// Rebind binds to the interface that has the name now, after the one before was
+// removed; it needs no privilege. The error wraps ErrNoInterface while there is
+// none. It must not be called during a read.
+func (p *Packet) Rebind() error {
+	if !p.acquire() {
+		return link.ErrClosed
+	}
+	defer p.release()
+	n := netif{fd: p.fd, name: p.info.Name}
+	i, err := n.index()
+	if err != nil {
+		return err
+	}
+	p.index = i
+	return p.bind()
+}
+
+// State returns what the interface is doing; Gone, too, when another one has
+// taken its name.
+func (p *Packet) State() State {
+	if !p.acquire() {
+		return Gone
+	}
+	defer p.release()
+	if p.gone() {
+		return Gone
+	}
+	n := netif{fd: p.fd, name: p.info.Name}
+	if r, err := n.call(unix.SIOCGIFFLAGS, nil); err != nil || r.Uint16()&unix.IFF_UP == 0 {
+		return Down
+	}
+	return Up
+}
+
+// WaitPackets blocks until one of some devices may have frames, the deadline has
+// passed (zero: there is none), or Wake or Close of the first one is called. The
+// error wraps link.ErrClosed when a device is closed.
+func WaitPackets(deadline time.Time, devices ...*Packet) error {
+	fds := make([]unix.PollFd, 0, len(devices)-1)
+	for _, p := range devices[1:] {
+		if !p.acquire() {
+			return link.ErrClosed
+		}
+		defer p.release()
+		fds = append(fds, unix.PollFd{Fd: int32(p.fd), Events: unix.POLLIN})
+	}
+	return devices[0].wait(deadline, fds)
 }
 
 // Info implements link.Device. Addr and MTU are the interface's at opening.
