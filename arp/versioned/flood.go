@@ -134,7 +134,7 @@ func (t *Table) tellFolded(now time.Time, all bool) {
 func (t *Table) tellFlood(g *gate, now time.Time, all bool) {
 	f := g.flood
 	it := item{kind: itemFlood, change: arp.Change{Op: arp.OpNone, Time: f.until}, flood: f}
-	for _, k := range slices.SortedFunc(maps.Keys(f.kept), compareKeys) {
+	for _, k := range slices.SortedFunc(maps.Keys(f.kept), CompareKeys) {
 		w := f.kept[k]
 		if w.known {
 			if !all && !g.keep.has(t.cfg.Noise.Keep) {

@@ -90,7 +90,8 @@ func (t *Table) End(w arp.Work, o arp.Outcome) {
 	t.push(item{kind: itemEnd, work: w, outcome: o})
 }
 
-func compareKeys(a, b arp.Key) int {
+// CompareKeys orders keys by domain, VLAN and address.
+func CompareKeys(a, b arp.Key) int {
 	return cmp.Or(cmp.Compare(a.Domain, b.Domain), cmp.Compare(a.VLAN.Outer, b.VLAN.Outer),
 		cmp.Compare(a.VLAN.Inner, b.VLAN.Inner), a.Addr.Compare(b.Addr))
 }

@@ -359,6 +359,6 @@ func (t *Table) Entries() []Row {
 		rows = append(rows, Row{k, e})
 	}
 	t.mu.RUnlock()
-	slices.SortFunc(rows, func(a, b Row) int { return compareKeys(a.Key, b.Key) })
+	slices.SortFunc(rows, func(a, b Row) int { return CompareKeys(a.Key, b.Key) })
 	return rows
 }

@@ -26,6 +26,8 @@ var version = "unknown"
 
 type commands struct {
 	Serve    serveCmd    `cmd:"" help:"Serve a directory from a TAP device of this host."`
+	Watch    watchCmd    `cmd:"" help:"Watch interfaces and record who had an address when."`
+	Read     readCmd     `cmd:"" help:"Read captures and record who had an address when."`
 	VM       vmCmds      `cmd:"" name:"vm" help:"Run the appliance in a virtual machine."`
 	Image    imageCmds   `cmd:"" help:"Make what a virtual machine boots from."`
 	Snapshot snapshotCmd `cmd:"" help:"Write a history as a bare Git directory."`
@@ -77,7 +79,8 @@ func run(args []string) int {
 		return 2
 	}
 
-	ctx, stop := signal.NotifyContext(context.Background(), stopSignals()...)
+	_, outlives := cmd.Selected().Target.Addr().Interface().(interface{ outlivesHangup() })
+	ctx, stop := signal.NotifyContext(context.Background(), stopSignals(outlives)...)
 	defer stop()
 	cmd.BindTo(ctx, (*context.Context)(nil))
 	if err := cmd.Run(); err != nil {

@@ -50,6 +50,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("BIN", bin)
 			return nil
 		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"mkcapture": mkcapture, "truncated": truncated},
 	})
 }
 

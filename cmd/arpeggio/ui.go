@@ -56,10 +56,13 @@ func surviveClosedOutput() {
 }
 
 // stopSignals are those that end the program in order: Ctrl-C, kill, and the end
-// of the terminal, unless nohup asked to survive that.
-func stopSignals() []os.Signal {
+// of the terminal, unless nohup or the command asked to survive that.
+func stopSignals(outlivesHangup bool) []os.Signal {
 	s := []os.Signal{os.Interrupt, syscall.SIGTERM}
-	if !signal.Ignored(syscall.SIGHUP) {
+	switch {
+	case outlivesHangup:
+		signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
+	case !signal.Ignored(syscall.SIGHUP):
 		s = append(s, syscall.SIGHUP)
 	}
 	return s

@@ -40,7 +40,7 @@ func TestStopSignals(t *testing.T) {
 		if nohup {
 			signal.Ignore(syscall.SIGHUP)
 		}
-		if got := stopSignals(); slices.Contains(got, os.Signal(syscall.SIGHUP)) == nohup {
+		if got := stopSignals(false); slices.Contains(got, os.Signal(syscall.SIGHUP)) == nohup {
 			t.Errorf("nohup %v: %v", nohup, got)
 		}
 	}

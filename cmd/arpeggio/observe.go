@@ -1,0 +1,252 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"arpeggio/arp/observe"
+	"arpeggio/arp/versioned"
+	"arpeggio/internal/observer"
+	"arpeggio/internal/openrepo"
+	"arpeggio/vcs"
+	"arpeggio/vcs/badger"
+	"arpeggio/vcs/mem"
+)
+
+// observeFlags are common to watch and read.
+type observeFlags struct {
+	Repo    string            `placeholder:"DIR" help:"Keep the history in this directory, made when missing; a bare Git directory will do. Default: in memory, until the end."`
+	Network []netip.Prefix    `placeholder:"CIDR" help:"A local network; addresses outside of all of them are bogons. Default: the interface's own."`
+	Domain  map[string]string `placeholder:"IFACE=NAME" help:"Broadcast domain of an interface. Default: lan for a single one, else each its name."`
+	Node    string            `default:"observer" placeholder:"NAME" help:"Author of the commits (${default})."`
+	Branch  string            `default:"primary" placeholder:"NAME" help:"Write to this branch (${default})."`
+	Policy  string            `default:"compat" enum:"compat,verify,strict,first" placeholder:"POLICY" help:"When an address moves to who claims it: compat as most systems do, verify, strict or first (${default})."`
+	Expire  time.Duration     `placeholder:"TIME" help:"End a binding that was silent for so long. Default: never."`
+	Pcap    string            `placeholder:"FILE" help:"Record the frames that were looked at, as pcapng."`
+	JSON    bool              `name:"json" help:"One JSON object a line for each event."`
+	Color   string            `enum:"auto,always,never" default:"auto" help:"Colours: auto, always or never (${default}; NO_COLOR is honoured)."`
+	Quiet   bool              `short:"q" help:"Print no events and no summary."`
+	Verbose bool              `short:"v" help:"Log more."`
+
+	keepFlags
+}
+
+// observation is an observer that is set up.
+type observation struct {
+	*observer.Observer
+	flags   *observeFlags
+	journal *versioned.Journal
+	store   *vcs.Store
+	close   func() error // of the store
+	rec     *recording
+	print   *eventPrinter
+	log     *slog.Logger
+}
+
+func (f *observeFlags) logger() *slog.Logger {
+	level := slog.LevelWarn
+	if f.Verbose {
+		level = slog.LevelDebug
+	}
+	return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
+}
+
+// check refuses what cannot work.
+func (f *observeFlags) check() error {
+	if f.Expire < 0 {
+		return usagef("--expire %v: want a positive time such as 24h", f.Expire)
+	}
+	if versioned.Clean(f.Node) != f.Node || strings.ContainsAny(f.Node, "<>") {
+		return usagef("--node %q: want a name of printable ASCII without <>", f.Node)
+	}
+	if err := vcs.CheckRefName(vcs.BranchRef(f.Branch)); err != nil {
+		return usagef("--branch: %v", err)
+	}
+	return nil
+}
+
+// record starts the recording, if one is wanted.
+func (f *observeFlags) record() (*recording, error) {
+	if f.Pcap == "" {
+		return nil, nil
+	}
+	return record(f.Pcap)
+}
+
+// start opens the repository and makes the observer. It takes over rec. A live
+// run prints without waiting for the reader.
+func (f *observeFlags) start(ctx context.Context, rec *recording, live bool) (o *observation, err error) {
+	o = &observation{flags: f, rec: rec, log: f.logger()}
+	defer func() {
+		if err != nil {
+			o.rec.close()
+			if o.close != nil {
+				o.close()
+			}
+		}
+	}()
+	if err := o.openStore(ctx); err != nil {
+		return nil, err
+	}
+	if o.journal, err = versioned.OpenJournal(ctx, o.store, versioned.JournalConfig{Node: f.Node, Branch: f.Branch, Logger: o.log}); err != nil {
+		return nil, err
+	}
+	policy, err := observe.ParsePolicy(f.Policy)
+	if err != nil {
+		return nil, err
+	}
+	cfg := observer.Config{
+		Engine: observe.Config{Policy: policy, Expire: f.Expire}, Networks: f.Network, Domains: f.Domain,
+		Journal: o.journal, Logger: o.log,
+	}
+	if live {
+		cfg.Patience = patience
+	}
+	if f.Repo != "" {
+		cfg.Index = versioned.SeenPath(f.Repo, f.Branch)
+	}
+	if rec != nil {
+		cfg.Record = rec.writer
+	}
+	if !f.Quiet {
+		o.print = newEventPrinter(f, live)
+		cfg.Tell = o.print.event
+	}
+	o.Observer = observer.New(cfg)
+	return o, nil
+}
+
+// patience is how long a line waits, live, for one that says more.
+const patience = 2 * time.Second
+
+// openStore opens what --repo names, or a store in memory.
+func (o *observation) openStore(ctx context.Context) error {
+	f := o.flags
+	where := "none"
+	if f.Repo != "" {
+		where = storeArchive(f.Repo)
+	}
+	policy, err := f.policy(where)
+	if err != nil {
+		return err
+	}
+	keep, err := retention(policy, f.Node, o.log)
+	if err != nil {
+		return err
+	}
+	if f.Repo != "" && !isNew(f.Repo) {
+		r, err := openrepo.Open(ctx, f.Repo, openrepo.Options{Write: true, Retention: keep, Logger: o.log})
+		if errors.Is(err, badger.ErrLocked) {
+			return withHint(err, "another program writes there: stop it, or choose another --repo")
+		}
+		if err != nil {
+			return unreachable(err, f.Repo)
+		}
+		o.store, o.close = r.Store, r.Close
+		return r.Writable()
+	}
+	var b vcs.Backend = mem.New()
+	if f.Repo != "" {
+		if b, err = badger.Open(ctx, f.Repo, badger.Config{Logger: o.log}); err != nil {
+			return unreachable(err, f.Repo)
+		}
+	}
+	if o.store, err = vcs.OpenStore(ctx, b, vcs.StoreConfig{CacheBytes: 32 << 20, Logger: o.log, Retention: keep}); err != nil {
+		return err
+	}
+	o.close = o.store.Close
+	if f.Repo != "" {
+		stop, err := openrepo.ServeLive(f.Repo, o.store)
+		if err != nil {
+			o.log.Warn("other programs cannot read the store while this one runs", "err", err)
+			return nil
+		}
+		o.close = func() error {
+			stop()
+			return o.store.Close()
+		}
+	}
+	return nil
+}
+
+// unreachable adds the usual remedy to an error about a directory that the user
+// may not use.
+func unreachable(err error, dir string) error {
+	if errors.Is(err, fs.ErrPermission) {
+		return withHint(err, "uid %d cannot use %s: choose a directory that it can reach, such as one below /var/lib, or another user with --user", os.Geteuid(), dir)
+	}
+	return err
+}
+
+// isNew reports whether there is nothing in a directory yet.
+func isNew(dir string) bool {
+	entries, err := os.ReadDir(dir)
+	return errors.Is(err, fs.ErrNotExist) || err == nil && len(entries) == 0
+}
+
+// finish ends the run, whatever happened, and prints the summary.
+func (o *observation) finish(ctx context.Context, err error, lost uint64) error {
+	if e := o.Close(ctx); err == nil {
+		err = e
+	}
+	if e := o.print.close(); err == nil {
+		err = e
+	}
+	head := o.journal.Head()
+	st := o.Stats()
+	o.rec.close()
+	if e := o.close(); err == nil {
+		err = e
+	}
+	if !o.flags.Quiet {
+		o.summary(st, head, lost)
+	}
+	return err
+}
+
+// summary says what the run saw, and what to do with it.
+func (o *observation) summary(st observer.Stats, head vcs.ID, lost uint64) {
+	line := fmt.Sprintf("%s, %s, %s on %s", count(int(st.Frames), "frame"), count(int(st.Told), "event"), count(int(st.Journal.Commits), "commit"), o.flags.Branch)
+	if !head.IsZero() {
+		line += " (" + head.Short() + ")"
+	}
+	note("%s", line)
+	var bad []string
+	var sum uint64
+	for r := observe.ReasonOther + 1; r < observe.NumReasons; r++ {
+		if n := st.Engine.Malformed[r]; n > 0 {
+			sum += n
+			bad = append(bad, fmt.Sprintf("%v %d", r, n))
+		}
+	}
+	for r, n := range st.Blocks {
+		if n > 0 {
+			sum += n
+			bad = append(bad, fmt.Sprintf("%s %d", blockReason(r), n))
+		}
+	}
+	if sum > 0 {
+		note("%d malformed: %s", sum, strings.Join(bad, ", "))
+	}
+	if st.Foreign > 0 {
+		note("%s not of Ethernet", count(int(st.Foreign), "packet"))
+	}
+	if lost += st.Lost; lost > 0 {
+		note("%s lost by the kernel: give it more time, or fewer interfaces", count(int(lost), "frame"))
+	}
+	if n := o.print.missing(); n > 0 {
+		note("%s not printed, as nobody read them in time; the history has them", count(int(n), "event"))
+	}
+	if o.flags.Repo != "" && !head.IsZero() {
+		repo := filepath.Clean(o.flags.Repo)
+		note("next: arpeggio table --repo %s, arpeggio log --repo %s, arpeggio git-serve --repo %s", repo, repo, repo)
+	}
+}

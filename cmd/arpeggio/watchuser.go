@@ -1,0 +1,118 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"syscall"
+
+	"arpeggio/internal/observer"
+)
+
+// watchUser is who watch runs as; nil: whoever started it.
+type watchUser struct {
+	name     string
+	uid, gid int
+}
+
+// findUser looks up --user or its default.
+func (c *watchCmd) findUser() (*watchUser, error) {
+	root := os.Geteuid() == 0
+	name := c.User
+	switch {
+	case name == "" && !root, name == "root":
+		return nil, nil
+	case !root:
+		return nil, usagef("--user %s: only root can become somebody else", name)
+	case name == "":
+		name = "nobody"
+		if uid, _, err := owner(c.Repo); err == nil && c.Repo != "" && uid != 0 {
+			name = strconv.Itoa(uid)
+		}
+	}
+	u, err := user.Lookup(name)
+	if err != nil {
+		if u, err = user.LookupId(name); err != nil {
+			return nil, usagef("--user %s: there is no such user; root keeps all privileges", name)
+		}
+	}
+	w := &watchUser{name: u.Username}
+	w.uid, err = strconv.Atoi(u.Uid)
+	if err == nil {
+		w.gid, err = strconv.Atoi(u.Gid)
+	}
+	return w, err
+}
+
+// as says who it is, for people.
+func (w *watchUser) as() string {
+	if w == nil {
+		return ""
+	}
+	return " as user " + w.name
+}
+
+// drop gives the directories of the history to the user and becomes that.
+func (w *watchUser) drop(f *observeFlags) error {
+	if w == nil {
+		if os.Geteuid() == 0 {
+			return nil
+		}
+		return observer.DropPrivileges(os.Getuid(), os.Getgid())
+	}
+	if f.Repo != "" {
+		if uid, _, err := owner(filepath.Join(f.Repo, "HEAD")); err == nil && uid == 0 {
+			// Root's git would not trust it any more if it were the user's.
+			return withHint(fmt.Errorf("%s is a Git directory of root's, which %s cannot write", f.Repo, w.name),
+				"chown -R %s %s, or --user root", w.name, f.Repo)
+		}
+		if err := w.give(f.Repo); err != nil {
+			return err
+		}
+		if f.Archive == "" {
+			if err := w.give(storeArchive(f.Repo)); err != nil {
+				return err
+			}
+		}
+	}
+	return withHint(observer.DropPrivileges(w.uid, w.gid), "--user root keeps all privileges")
+}
+
+// give makes a directory the user's, if it is new or root's.
+func (w *watchUser) give(dir string) error {
+	uid, _, err := owner(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return err
+		}
+		return os.Lchown(dir, w.uid, w.gid)
+	case err != nil:
+		return err
+	case uid != 0 || w.uid == 0:
+		return nil
+	}
+	return filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		return os.Lchown(path, w.uid, w.gid)
+	})
+}
+
+// owner returns who owns a file.
+func owner(path string) (uid, gid int, err error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return 0, 0, err
+	}
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return 0, 0, errors.ErrUnsupported
+	}
+	return int(st.Uid), int(st.Gid), nil
+}
