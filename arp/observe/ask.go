@@ -144,7 +144,16 @@ func (e *Engine) recall(en *entry) {
 func (e *Engine) solicited(s *Sighting, en *entry) bool {
 	answer := s.Kind == KindReply || s.Kind == KindAdvertisement ||
 		s.Kind == KindGratuitousReply && s.Target.IsUnspecified() // to a probe
-	return answer && e.within(en.asked, int64(e.cfg.ACDWindow))
+	return answer && e.within(en.asked, e.answerTime())
+}
+
+// answerTime is how long a question may wait for its answer, also when no
+// acd-conflict is wanted.
+func (e *Engine) answerTime() int64 {
+	if e.cfg.ACDWindow < 0 {
+		return int64(DefaultACDWindow)
+	}
+	return int64(e.cfg.ACDWindow)
 }
 
 // answered finds the conflict of a probe for an address that somebody holds:

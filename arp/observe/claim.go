@@ -14,7 +14,7 @@ func (e *Engine) impossible(s *Sighting, seg uint64) bool {
 	if s.MAC.IsBroadcast() {
 		typ = EtherBroadcast
 	}
-	if ep, r := e.occur(episodeKey{typ: typ, addr: segmentKey(seg), mac: packMAC(s.Source)}, e.cfg.EpisodeGap, s); r != nil {
+	if ep, r := e.occur(episodeKey{typ: typ, addr: segmentKey(seg), mac: packMAC(s.Source)}, e.cfg.OddGap, s); r != nil {
 		if s.Addr.IsValid() && !s.Addr.IsUnspecified() {
 			r.Key.Addr = s.Addr.Unmap()
 		}
@@ -69,7 +69,7 @@ func (e *Engine) refresh(s *Sighting, en *entry) {
 func (e *Engine) discover(s *Sighting, k addrKey) *entry {
 	f := &e.ifaces[s.Interface]
 	if f.broadcast(s.Addr) {
-		if ep, r := e.occur(episodeKey{typ: IPBroadcast, addr: k, mac: packMAC(s.MAC)}, e.cfg.EpisodeGap, s); r != nil {
+		if ep, r := e.occur(episodeKey{typ: IPBroadcast, addr: k, mac: packMAC(s.MAC)}, e.cfg.OddGap, s); r != nil {
 			r.Detail = "a broadcast address is no station's"
 			ep.tell(r)
 		}
@@ -96,7 +96,7 @@ func (e *Engine) discover(s *Sighting, k addrKey) *entry {
 	if r == nil {
 		r = e.event(s, NewStation, k)
 		r.Alert, r.Folded, r.newcomer = !folded && !en.bogon, folded, true
-		r.HoldUntil = e.hold(0)
+		r.HoldUntil = e.hold(true, 0)
 	}
 	r.Op, r.Rule, r.Solicited = arp.OpLearned, "first claim", e.solicited(s, en)
 	return en
@@ -105,7 +105,7 @@ func (e *Engine) discover(s *Sighting, k addrKey) *entry {
 // strange counts a frame of an address outside the networks, and returns the
 // record of the episode if it begins.
 func (e *Engine) strange(s *Sighting, en *entry) *Record {
-	ep, r := e.occur(episodeKey{typ: Bogon, addr: en.key, mac: packMAC(s.MAC)}, e.cfg.EpisodeGap, s)
+	ep, r := e.occur(episodeKey{typ: Bogon, addr: en.key, mac: packMAC(s.MAC)}, e.cfg.OddGap, s)
 	if r != nil {
 		r.Detail = "outside the networks of the interface"
 		ep.tell(r)

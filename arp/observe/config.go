@@ -80,6 +80,9 @@ type Config struct {
 	// EpisodeGap is the silence that ends an episode, 5 min. A flood, a scan
 	// and a proxy end when their window is no longer full for one window more.
 	EpisodeGap time.Duration
+	// OddGap is the same for what a station does by its nature, 1 h: bogon,
+	// ether-*, ip-broadcast, malformed.
+	OddGap time.Duration
 
 	MaxEntries   int           // 1,000,000 addresses
 	MaxPerMAC    int           // a quarter of MaxEntries
@@ -134,6 +137,7 @@ func (c Config) withDefaults() Config {
 	num(&c.FoldCount, 30)
 	num(&c.FlipRate, 10)
 	dur(&c.EpisodeGap, 5*time.Minute)
+	dur(&c.OddGap, time.Hour)
 	dur(&c.ConfirmAfter, time.Minute)
 	limit(&c.MaxEntries, 1_000_000)
 	limit(&c.MaxPerMAC, max(c.MaxEntries/4, 1))

@@ -35,12 +35,11 @@ type verdict uint8
 
 const (
 	noVerdict     verdict = iota
-	disputeGoesOn         // the move is part of an episode under way
+	disputeGoesOn         // the move is part of an episode under way, or as it should be
 	disputeBegins         // an episode begins
 )
 
-// judge says whether a claim by st, after before spoke last, shows that two
-// stations use one address. lastSpoke is when st last spoke for it, 0: never.
+// judge says whether a turn shows that two stations use one address.
 //
 // X, Y, X within DupWindow is the proof. Y, who came between, is the offender,
 // unless an earlier dispute has told the roles. It is a spoof when the offender
@@ -50,28 +49,29 @@ const (
 // station only, by a station that holds another address, while the holder
 // talks: no station that takes an address over in good faith does this. It
 // announces itself to all (RFC 5227 §2.3, RFC 9568 §8.1.2), or it was asked.
-func (e *Engine) judge(s *Sighting, en *entry, st *station, before *owner, lastSpoke int64) (dispute, verdict) {
-	c, dup := en.contestOf(), int64(e.cfg.DupWindow)
-	mac := st.mac()
-	if c != nil && c.involves(before.mac) && c.involves(mac) {
-		if c.goesOn(e, s, before.mac, mac) {
-			return dispute{}, disputeGoesOn
-		}
+func (e *Engine) judge(t *turn) (dispute, verdict) {
+	en, mac, dup := t.en, t.s.MAC, int64(e.cfg.DupWindow)
+	if sharesLoad(t.before.mac, mac) {
+		return dispute{}, disputeGoesOn // by agreement
 	}
-	d := dispute{victim: mac, offender: before.mac, since: before.last}
+	c := en.contestOf()
+	if c != nil && c.involves(t.before.mac) && c.involves(mac) && c.goesOn(e, t.s, t.before.mac, mac) {
+		return dispute{}, disputeGoesOn
+	}
+	d := dispute{victim: mac, offender: t.before.mac, since: t.before.last}
 	switch {
 	case dup < 0:
 		return dispute{}, noVerdict
-	case e.within(lastSpoke, dup):
+	case e.within(t.spoke, dup):
 		if c != nil && slices.Contains(c.offenders, mac) {
-			if before.mac == c.victim {
-				d.victim, d.offender = before.mac, mac
+			if t.before.mac == c.victim {
+				d.victim, d.offender = t.before.mac, mac
 			} else if len(c.episodes) > 0 {
 				d.victim = c.victim
 			}
 		}
-	case e.within(before.last, dup) && st.ownsAnother(en) && e.whispered(s, en):
-		d.victim, d.offender, d.since = before.mac, mac, e.now
+	case e.within(t.before.last, dup) && t.st.ownsAnother(en) && e.whispered(t.s, en):
+		d.victim, d.offender, d.since = t.before.mac, mac, e.now
 	default:
 		return dispute{}, noVerdict
 	}
@@ -85,7 +85,7 @@ func (e *Engine) judge(s *Sighting, en *entry, st *station, before *owner, lastS
 func (e *Engine) whispered(s *Sighting, en *entry) bool {
 	switch s.Kind {
 	case KindReply, KindGratuitousReply, KindGratuitousRequest, KindAnnouncement, KindAdvertisement, KindUnsolicited:
-		return !s.Dest.IsMulticast() && !e.within(en.asked, int64(e.cfg.ACDWindow))
+		return !s.Dest.IsMulticast() && !e.within(en.asked, e.answerTime())
 	}
 	return false
 }

@@ -275,3 +275,28 @@ func TestRefusedClaim(t *testing.T) {
 		t.Errorf("known: %+v", k)
 	}
 }
+
+// A poisoner whose Ethernet source differs too is two lines all the same.
+func TestPoisoningWithMismatchIsTwoLines(t *testing.T) {
+	for _, dst := range []ethernet.Addr{mac(7), ethernet.Broadcast} {
+		l := poison(t, Config{})
+		for range 10 {
+			for victim, other := range map[int]int{1: 7, 7: 1} {
+				l.arp(dst, mac(99), arp.Packet{Op: arp.OpReply, SenderMAC: mac(66), SenderIP: ip(victim), TargetMAC: mac(other), TargetIP: ip(other)})
+			}
+			l.wait(2 * time.Second)
+			l.asks(mac(1), ip(1), ip(20))
+			l.asks(mac(7), ip(7), ip(20))
+		}
+		l.finish()
+		if n := len(l.lines); n != 5 || l.lines[3].Record.Type != Spoof || l.lines[4].Record.Type != Spoof {
+			t.Errorf("to %v: %d lines", dst, n)
+			for _, line := range l.lines {
+				t.Log(text(&line.Record))
+			}
+		}
+		if l.e.Stats().Events[EtherMismatch] != 1 {
+			t.Error("the record has no mismatch")
+		}
+	}
+}

@@ -135,7 +135,7 @@ func (e *Engine) Input(s *Sighting) []Record {
 		e.answers(s, en)
 	}
 	if s.MAC != s.Source && !s.MAC.IsZero() {
-		e.mismatch(s, seg)
+		e.mismatch(s, seg, en)
 	}
 	return e.done()
 }

@@ -64,6 +64,15 @@ func (en *entry) owner(mac ethernet.Addr) *owner {
 	return nil
 }
 
+// previous returns when the one who spoke before the last speaker spoke; 0 when
+// there is none.
+func (en *entry) previous() int64 {
+	if len(en.past) == 0 {
+		return 0
+	}
+	return en.past[0].last
+}
+
 // speaker makes mac the one who spoke last and returns its place in
 // arpwatch's list before: 0 for the head, -1 when it was not in the list. At
 // most limit MACs are remembered, the holder always among them.

@@ -102,7 +102,7 @@ func TestBogon(t *testing.T) {
 	l.wait(time.Minute)
 	l.want(l.says(mac(2), netip.MustParseAddr("192.168.1.5")))
 	l.want(l.says(mac(3), netip.MustParseAddr("169.254.1.5")), "new-station 169.254.1.5 3 learned !")
-	l.wait(6 * time.Minute)
+	l.wait(time.Hour + time.Second)
 	l.want(l.says(mac(1), ip(7)), "bogon/ended 192.168.1.5 2")
 	if r := l.all[len(l.all)-1]; r.Count != 2 || r.Last.Sub(r.First) != time.Minute {
 		t.Errorf("the episode had %d frames in %v", r.Count, r.Last.Sub(r.First))

@@ -17,7 +17,8 @@ type Line struct {
 // Holder stands between the history and the outputs. It keeps a line back until
 // Record.HoldUntil, because a later record may say more: a flood stands for the
 // new stations and the changes that began it, a spoof and a dup-ip for the
-// changes of that address between its two MACs. The history has them all.
+// changes of that address between its two MACs, and for what is odd about the
+// offender's frames. The history has them all.
 //
 // The zero value is for captures: lines come in the order of their frames, and
 // wait as long as it takes. Whether a line is printed does not depend on how
@@ -31,7 +32,7 @@ type Holder struct {
 	// beyond it are printed.
 	Limit int
 
-	held []held
+	held []*held
 }
 
 type held struct {
@@ -43,7 +44,7 @@ type held struct {
 // Records that are no alerts must be handed in too: they may explain others.
 func (h *Holder) Add(r *Record, commit string) {
 	if r.Phase == PhaseBegan && (r.Type == Flood || r.Type == Spoof || r.Type == DupIP) {
-		h.held = slices.DeleteFunc(h.held, func(l held) bool {
+		h.held = slices.DeleteFunc(h.held, func(l *held) bool {
 			return explains(r, &l.line.Record) && !r.Time.After(l.until)
 		})
 	}
@@ -57,7 +58,7 @@ func (h *Holder) Add(r *Record, commit string) {
 			until = limit
 		}
 	}
-	h.held = append(h.held, held{Line{*r, commit}, until})
+	h.held = append(h.held, &held{Line{*r, commit}, until})
 }
 
 // explains reports whether r, the beginning of a flood or a dispute, says all
@@ -67,8 +68,16 @@ func explains(r, old *Record) bool {
 		return old.newcomer && old.Key.Domain == r.Key.Domain && !old.Time.Before(r.First) &&
 			(old.Key.VLAN == r.Key.VLAN || r.wide)
 	}
-	move := old.Type == Changed || old.Type == FlipFlop || old.Type == Reused
-	return move && old.Key == r.Key && (old.MAC == r.MAC || old.MAC == r.Old)
+	if old.Key != r.Key {
+		return false
+	}
+	switch old.Type {
+	case Changed, FlipFlop, Reused:
+		return old.MAC == r.MAC || old.MAC == r.Old
+	case EtherMismatch:
+		return old.MAC == r.MAC
+	}
+	return false
 }
 
 // Take returns the lines whose time has come: now is the timestamp of the
@@ -90,7 +99,7 @@ func (h *Holder) Take(now time.Time) []Line {
 		return out
 	}
 	n := 0
-	h.held = slices.DeleteFunc(h.held, func(l held) bool {
+	h.held = slices.DeleteFunc(h.held, func(l *held) bool {
 		n++
 		if n > spare && l.until.After(now) {
 			return false

@@ -6,47 +6,49 @@ import (
 	"arpeggio/arp"
 )
 
-// speak is a claim by a MAC that does not hold the address, or that does and was
-// not the last to speak: arpwatch's algorithm, the question who is right, and
+// turn is a claim by a MAC that does not hold the address, or that does and was
+// not the last to speak.
+type turn struct {
+	s      *Sighting
+	en     *entry
+	st     *station // the claimant
+	fresh  bool     // seen for the first time
+	before owner    // who spoke last
+	spoke  int64    // when the claimant spoke for the address last; 0: never
+	typ    Type     // TypeNone when the claimant repeats itself
+}
+
+// speak handles a turn: arpwatch's algorithm, the question who is right, and
 // the policy.
 func (e *Engine) speak(s *Sighting, en *entry) {
-	before := en.cur
-	st, fresh := e.station(en.key.seg, s.MAC)
-	defer e.leave(st)
-	place := en.speaker(s.MAC, e.now, e.cfg.MaxMACs)
+	t := turn{s: s, en: en, before: en.cur}
+	t.st, t.fresh = e.station(en.key.seg, s.MAC)
+	defer e.leave(t.st)
+	switch place := en.speaker(s.MAC, e.now, e.cfg.MaxMACs); {
+	case place < 0:
+		t.typ = Changed
+	case place == 1:
+		t.typ = FlipFlop
+	case place > 1:
+		t.typ = Reused
+	}
 	en.agree = false
-	own := &en.cur
-	lastSpoke := own.last // 0 when it never did
-	own.last = e.now
-	own.frames++
+	t.spoke, en.cur.last = en.cur.last, e.now
+	en.cur.frames++
 	e.touch(en)
 
-	typ := TypeNone
-	switch {
-	case place < 0:
-		typ = Changed
-	case place == 1:
-		typ = FlipFlop
-	case place > 1:
-		typ = Reused
-	}
-	d, verdict := dispute{}, noVerdict
-	if typ != TypeNone {
+	var d dispute
+	verdict := noVerdict
+	if t.typ != TypeNone {
 		x := en.extra()
-		x.claimed, x.claim = e.now, typ
-		if !sharesLoad(before.mac, s.MAC) {
-			d, verdict = e.judge(s, en, st, &before, lastSpoke)
-		}
+		x.claimed, x.claim = e.now, t.typ
+		d, verdict = e.judge(&t)
 	}
-	folded := e.folds(s, en, fresh)
+	folded := e.folds(&t) // a flood that begins is recorded before what is part of it
 	settled := len(e.out)
-	e.settle(s, en, st, &before, lastSpoke, typ, folded, verdict)
-	if fresh && len(e.out) > settled {
-		e.out[settled].newcomer = true
-	}
+	told := e.settle(&t, verdict, folded)
 	if verdict == disputeBegins {
-		told := len(e.out)
-		if ep := e.accuse(s, en, d); ep != nil && told > settled {
+		if ep := e.accuse(s, en, d); ep != nil && told {
 			e.out[settled].Episode = ep.id
 		}
 	}
@@ -55,81 +57,57 @@ func (e *Engine) speak(s *Sighting, en *entry) {
 	}
 }
 
-// settle moves the binding if the policy says so, and records what happened.
-func (e *Engine) settle(s *Sighting, en *entry, st *station, before *owner, lastSpoke int64, typ Type, folded bool, v verdict) {
-	if en.holder == st { // a rival came and went, and was not believed
+// settle moves the binding if the policy says so. It records what happened, and
+// reports whether there was something to record.
+func (e *Engine) settle(t *turn, v verdict, folded bool) (told bool) {
+	en := t.en
+	if en.holder == t.st { // a rival came and went, and was not believed
 		en.agree = true
-		return
+		return false
 	}
-	solicited := e.solicited(s, en)
+	solicited := e.solicited(t.s, en)
 	op, rule := arp.OpLearned, "nobody held it"
 	if en.holder != nil {
-		op, rule = e.decide(s, en, solicited)
+		op, rule = e.decide(t.s, en, solicited)
 	}
-	if op == arp.OpRefused {
-		told := typ == TypeNone || e.within(lastSpoke, int64(e.cfg.EpisodeGap))
-		if told && v != disputeBegins {
-			return // it was recorded when it began to claim
-		}
+	again := t.typ == TypeNone || e.within(t.spoke, int64(e.cfg.EpisodeGap))
+	if op == arp.OpRefused && again && v != disputeBegins {
+		return false // it was recorded when it began to claim
 	}
-	r := e.event(s, typ, en.key)
-	r.Op, r.Rule, r.Solicited, r.Folded = op, rule, solicited, folded
-	old := before
-	if h := en.holder; h != nil {
-		r.Old = h.mac()
-		if o := en.owner(r.Old); o != nil {
-			old = o
-		}
-	} else {
-		r.Old = before.mac
-		if r.Old == r.MAC {
-			r.Old = [6]byte{}
-		}
-	}
-	if !r.Old.IsZero() {
-		r.Previous, r.OldFirst, r.OldFrames = stamp(old.last), stamp(old.first), old.frames
-	}
+	r := e.event(t.s, t.typ, en.key)
+	r.Op, r.Rule, r.Solicited, r.Folded, r.newcomer = op, rule, solicited, folded, t.fresh
+	e.interval(r, t)
 	if c := en.contestOf(); c != nil && len(c.episodes) > 0 {
 		r.Episode = c.episodes[0].id
 	}
-	r.Alert = typ != TypeNone && v == noVerdict && !folded && !sharesLoad(before.mac, s.MAC)
-	if r.Alert {
-		r.HoldUntil = e.hold(before.last)
-	}
-	if op == arp.OpMoved && typ == TypeNone {
-		r.Type = en.more.claim // it was told when it was refused
+	if r.Alert = t.typ != TypeNone && v == noVerdict && !folded; r.Alert {
+		r.HoldUntil = e.hold(t.fresh, t.before.last)
 	}
 	if op == arp.OpRefused {
-		return
+		return true
+	}
+	if t.typ == TypeNone && op == arp.OpMoved {
+		r.Type = en.more.claim // it was told when it was refused
 	}
 	from := en.holder
-	en.bind(st)
+	en.bind(t.st)
 	if from != nil {
 		e.leave(from)
 	}
 	e.watch(en)
+	return true
 }
 
-// hold returns until when a later record may explain a claim: a flood, or the
-// frame of the holder that makes it a dispute. The holder spoke last at last; 0
-// stands for none.
-func (e *Engine) hold(last int64) time.Time {
-	until := int64(0)
-	if e.cfg.FloodCount > 0 && e.cfg.FloodWindow > 0 {
-		until = e.now + int64(e.cfg.FloodWindow)
+// interval says in r who held the address before, and from when to when.
+func (e *Engine) interval(r *Record, t *turn) {
+	old := &t.before
+	if h := t.en.holder; h != nil {
+		old = t.en.owner(h.mac())
 	}
-	if e.within(last, int64(e.cfg.DupWindow)) {
-		until = max(until, last+int64(e.cfg.DupWindow))
+	if old.mac == r.MAC {
+		return // it held the address before it expired
 	}
-	return stamp(until)
-}
-
-// watch sets the timer of an entry that expires.
-func (e *Engine) watch(en *entry) {
-	if e.cfg.Expire > 0 && !en.timed {
-		en.timed = true
-		e.at(en.cur.last+int64(e.cfg.Expire), nil, en)
-	}
+	r.Old, r.Previous, r.OldFirst, r.OldFrames = old.mac, stamp(old.last), stamp(old.first), old.frames
 }
 
 // decide applies the policy to a claim of en, which another station holds. One
@@ -153,14 +131,39 @@ func (e *Engine) decide(s *Sighting, en *entry, solicited bool) (arp.ChangeOp, s
 
 // folds reports whether a move belongs into a summary: it is part of a flood,
 // because the MAC is a new one, or the address moves too often.
-func (e *Engine) folds(s *Sighting, en *entry, fresh bool) bool {
-	flood := fresh && e.newcomer(s, en.key)
-	x := en.extra()
+func (e *Engine) folds(t *turn) bool {
+	flood := t.fresh && e.newcomer(t.s, t.en.key)
+	if t.typ == TypeNone {
+		return flood
+	}
+	x := t.en.more
 	if sec := e.now / int64(time.Second); x.second != sec {
 		x.second, x.moves = sec, 0
 	}
 	x.moves++
 	return flood || e.cfg.FlipRate > 0 && x.moves > e.cfg.FlipRate
+}
+
+// hold returns until when a later record may explain this one: a flood, if the
+// station is a newcomer, or the frame of another that makes it a dispute, who
+// spoke last at rival; 0 stands for none.
+func (e *Engine) hold(newcomer bool, rival int64) time.Time {
+	until := int64(0)
+	if newcomer && e.cfg.FloodCount > 0 && e.cfg.FloodWindow > 0 {
+		until = e.now + int64(e.cfg.FloodWindow)
+	}
+	if e.within(rival, int64(e.cfg.DupWindow)) {
+		until = max(until, rival+int64(e.cfg.DupWindow))
+	}
+	return stamp(until)
+}
+
+// watch sets the timer of an entry that expires.
+func (e *Engine) watch(en *entry) {
+	if e.cfg.Expire > 0 && !en.timed {
+		en.timed = true
+		e.at(en.cur.last+int64(e.cfg.Expire), nil, en)
+	}
 }
 
 // expireEntry ends the binding of an address that was silent for too long.

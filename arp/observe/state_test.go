@@ -211,6 +211,34 @@ func TestNoiseHidesNoScan(t *testing.T) {
 	}
 }
 
+// Known hosts that ask and answer cost no allocation and no record.
+func TestSteadyHostsAreFree(t *testing.T) {
+	l := newLab(t, Config{}, "10.9.0.0/16")
+	var frames [][]byte
+	for n := range 50 {
+		h := ethernet.Header{Dst: ethernet.Broadcast, Src: mac(n), Type: ethernet.TypeARP}
+		p := arp.Packet{Op: arp.OpRequest, SenderMAC: mac(n), SenderIP: ip(n), TargetIP: ip(1)}
+		frames = append(frames, p.AppendTo(h.AppendTo(nil)))
+		p.Op, p.TargetMAC = arp.OpReply, mac(1)
+		frames = append(frames, p.AppendTo(h.AppendTo(nil)))
+	}
+	var s Sighting
+	records := 0
+	round := func() {
+		for _, f := range frames {
+			l.now = l.now.Add(time.Millisecond)
+			s.Time = l.now
+			Parse(&s, f, 0)
+			records += len(l.e.Input(&s))
+		}
+	}
+	round()
+	records = 0
+	if n := testing.AllocsPerRun(100, round); n != 0 || records != 0 {
+		t.Errorf("%v allocations, %d records in a round", n, records)
+	}
+}
+
 func TestConfigDefaultsAndOff(t *testing.T) {
 	off := Config{DupWindow: -1, NewActivity: -1, FloodCount: -1, ScanCount: -1, ProxyCount: -1, ACDWindow: -1}
 	l := newLab(t, off)
