@@ -12,5 +12,5 @@ func TestMemTable(t *testing.T) {
 }
 
 func TestServiceAsResolver(t *testing.T) {
-	arptest.TestResolver(t, func(cfg arp.Config) arptest.Resolver { return arp.NewService(cfg) })
+	arptest.TestResolver(t, func(_ *testing.T, cfg arp.Config) arptest.Resolver { return arp.NewService(cfg) })
 }

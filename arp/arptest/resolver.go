@@ -47,20 +47,12 @@ type resolverCase struct {
 	run  func(*bench)
 }
 
-// TestResolver checks that open returns resolvers that keep the contract of
+// TestResolver checks that open, called in the test's bubble, returns resolvers that keep the contract of
 // package stack's Resolver and behave on the wire as arp.Config says. A
 // resolver without some policy may be opened for the closest one that it has;
 // the cases that it then fails are its differences.
-func TestResolver(t *testing.T, open func(cfg arp.Config) Resolver) {
-	for _, list := range []struct {
-		name  string
-		cases []resolverCase
-	}{
-		{"irmin-arp", irminCases()},
-		{"mirage", mirageCases()},
-		{"defects", defectCases()},
-		{"contract", contractCases()},
-	} {
+func TestResolver(t *testing.T, open func(t *testing.T, cfg arp.Config) Resolver) {
+	for _, list := range resolverLists() {
 		t.Run(list.name, func(t *testing.T) {
 			for _, c := range list.cases {
 				t.Run(c.name, func(t *testing.T) {
@@ -75,9 +67,24 @@ func TestResolver(t *testing.T, open func(cfg arp.Config) Resolver) {
 	}
 }
 
-func newBench(t *testing.T, open func(arp.Config) Resolver, cfg arp.Config) *bench {
-	b := &bench{T: t, open: open, hub: &Hub{}}
-	b.r = open(cfg)
+// resolverList is a list of cases under its name.
+type resolverList struct {
+	name  string
+	cases []resolverCase
+}
+
+func resolverLists() []resolverList {
+	return []resolverList{
+		{"irmin-arp", irminCases()},
+		{"mirage", mirageCases()},
+		{"defects", defectCases()},
+		{"contract", contractCases()},
+	}
+}
+
+func newBench(t *testing.T, open func(*testing.T, arp.Config) Resolver, cfg arp.Config) *bench {
+	b := &bench{T: t, open: func(cfg arp.Config) Resolver { return open(t, cfg) }, hub: &Hub{}}
+	b.r = b.open(cfg)
 	b.me = b.hub.Join(b.r, meMAC)
 	b.a, b.b, b.x = b.hub.Join(nil, aMAC), b.hub.Join(nil, bMAC), b.hub.Join(nil, xMAC)
 	return b

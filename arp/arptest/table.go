@@ -20,10 +20,18 @@ var (
 // arp.Table, and of the optional abilities that it has. Each call of open
 // returns an empty Table; whoever opens also closes (see testing.T.Cleanup).
 func TestTable(t *testing.T, open func(t *testing.T) arp.Table) {
-	for _, c := range []struct {
-		name string
-		run  func(*testing.T, arp.Table)
-	}{
+	for _, c := range tableCases() {
+		t.Run(c.name, func(t *testing.T) { c.run(t, open(t)) })
+	}
+}
+
+type tableCase struct {
+	name string
+	run  func(*testing.T, arp.Table)
+}
+
+func tableCases() []tableCase {
+	return []tableCase{
 		{"create_is_consistent", tableIsEmpty},
 		{"readback", tableReadBack},
 		{"move", tableMove},
@@ -35,8 +43,6 @@ func TestTable(t *testing.T, open func(t *testing.T) arp.Table) {
 		{"list", tableList},
 		{"concurrent", tableConcurrent},
 		{"abilities", tableAbilities},
-	} {
-		t.Run(c.name, func(t *testing.T) { c.run(t, open(t)) })
 	}
 }
 

@@ -151,56 +151,58 @@ func TestMergesOfTwoBranches(t *testing.T) {
 		{"competing branches", []edit{bind(ip1, 11, 5)}, []edit{bind(ip1, 22, 6)}, 22, 2},
 		{"competing within a millisecond", []edit{bind(ip1, 22, 5)}, []edit{bind(ip1, 11, 5)}, 22, 2},
 	} {
-		t.Run(c.name, func(t *testing.T) {
-			var trees [2]vcs.ID
-			for order := range 2 {
-				s, err := vcs.OpenStore(context.Background(), mem.New(), vcs.StoreConfig{FlushDelay: -1})
-				if err != nil {
-					t.Fatal(err)
-				}
-				defer s.Close()
-				repo, _ := NewRepo(s)
-				apply := func(branch string, edits ...edit) {
-					for _, e := range edits {
-						if _, err := repo.Update(t.Context(), branch, vcs.TxOptions{CommitInfo: vcs.CommitInfo{Message: branch, Time: t0}}, e); err != nil {
+		for name, backend := range backends {
+			t.Run(c.name+" on "+name, func(t *testing.T) {
+				var trees [2]vcs.ID
+				for order := range 2 {
+					s, err := vcs.OpenStore(context.Background(), backend(t), vcs.StoreConfig{FlushDelay: -1})
+					if err != nil {
+						t.Fatal(err)
+					}
+					defer s.Close()
+					repo, _ := NewRepo(s)
+					apply := func(branch string, edits ...edit) {
+						for _, e := range edits {
+							if _, err := repo.Update(t.Context(), branch, vcs.TxOptions{CommitInfo: vcs.CommitInfo{Message: branch, Time: t0}}, e); err != nil {
+								t.Fatal(err)
+							}
+						}
+					}
+					apply(Primary, bind(ip1, 1, 0), bind(ip2, 2, 0))
+					head, _ := repo.Head(Primary)
+					for _, b := range []string{"one", "two"} {
+						if err := repo.CreateBranch(t.Context(), b, head); err != nil {
 							t.Fatal(err)
 						}
 					}
-				}
-				apply(Primary, bind(ip1, 1, 0), bind(ip2, 2, 0))
-				head, _ := repo.Head(Primary)
-				for _, b := range []string{"one", "two"} {
-					if err := repo.CreateBranch(t.Context(), b, head); err != nil {
+					apply("one", c.one...)
+					apply("two", c.two...)
+					for i := range 2 {
+						b, _ := repo.Head([]string{"one", "two"}[(i+order)%2])
+						if _, err := repo.Merge(t.Context(), Primary, b, vcs.MergeOptions{}); err != nil {
+							t.Fatal(err)
+						}
+					}
+					snap, _ := repo.At(Primary)
+					trees[order] = snap.Tree()
+					m, err := snap.Map()
+					if err != nil {
 						t.Fatal(err)
 					}
-				}
-				apply("one", c.one...)
-				apply("two", c.two...)
-				for i := range 2 {
-					b, _ := repo.Head([]string{"one", "two"}[(i+order)%2])
-					if _, err := repo.Merge(t.Context(), Primary, b, vcs.MergeOptions{}); err != nil {
-						t.Fatal(err)
+					live := 0
+					for _, e := range m {
+						if e.State != Expired {
+							live++
+						}
+					}
+					if e := m[ip1]; live != c.liveCount || e.State != Expired && e.MAC[5] != c.ip1Holds || e.State == Expired && c.ip1Holds != 0 {
+						t.Errorf("order %d: %d live, %v", order, live, m[ip1])
 					}
 				}
-				snap, _ := repo.At(Primary)
-				trees[order] = snap.Tree()
-				m, err := snap.Map()
-				if err != nil {
-					t.Fatal(err)
+				if trees[0] != trees[1] {
+					t.Error("the order of the merges decides")
 				}
-				live := 0
-				for _, e := range m {
-					if e.State != Expired {
-						live++
-					}
-				}
-				if e := m[ip1]; live != c.liveCount || e.State != Expired && e.MAC[5] != c.ip1Holds || e.State == Expired && c.ip1Holds != 0 {
-					t.Errorf("order %d: %d live, %v", order, live, m[ip1])
-				}
-			}
-			if trees[0] != trees[1] {
-				t.Error("the order of the merges decides")
-			}
-		})
+			})
+		}
 	}
 }

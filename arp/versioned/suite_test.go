@@ -8,23 +8,36 @@ import (
 	"arpeggio/arp"
 	"arpeggio/arp/arptest"
 	"arpeggio/vcs"
+	"arpeggio/vcs/badger"
 	"arpeggio/vcs/gitremote"
 	"arpeggio/vcs/mem"
 )
 
+// backends are the stores that a Table is tested on.
+var backends = map[string]func(t *testing.T) vcs.Backend{
+	"memory": func(*testing.T) vcs.Backend { return mem.New() },
+	"badger": func(t *testing.T) vcs.Backend {
+		b, err := badger.Open(context.Background(), t.TempDir(), badger.Config{MinFree: -1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	},
+	"git directory": func(t *testing.T) vcs.Backend {
+		dir, err := gitremote.CreateDir(filepath.Join(t.TempDir(), "arp.git"), vcs.BranchRef(Primary))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return dir
+	},
+}
+
 func TestTableConformance(t *testing.T) {
-	t.Run("memory", func(t *testing.T) {
-		arptest.TestTable(t, func(t *testing.T) arp.Table { return openMem(t, Config{}) })
-	})
-	t.Run("git directory", func(t *testing.T) {
-		arptest.TestTable(t, func(t *testing.T) arp.Table {
-			dir, err := gitremote.CreateDir(filepath.Join(t.TempDir(), "arp.git"), vcs.BranchRef(Primary))
-			if err != nil {
-				t.Fatal(err)
-			}
-			return openOn(t, dir, Config{})
+	for name, backend := range backends {
+		t.Run(name, func(t *testing.T) {
+			arptest.TestTable(t, func(t *testing.T) arp.Table { return openOn(t, backend(t), Config{}) })
 		})
-	})
+	}
 }
 
 // recorder is a Service whose Table is a repository of its own.
@@ -43,25 +56,30 @@ func (r *recorder) Close() error {
 	return err
 }
 
-// The whole resolver suite again, with a repository behind the cache.
+// The whole resolver suite again, with a repository behind the cache, on each
+// backend.
 func TestServiceOnARepository(t *testing.T) {
-	arptest.TestResolver(t, func(cfg arp.Config) arptest.Resolver {
-		s, err := vcs.OpenStore(context.Background(), mem.New(), vcs.StoreConfig{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		tab, err := Open(context.Background(), s, Config{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if seeds, ok := cfg.Table.(arp.Lister); ok {
-			for k, b := range seeds.All() {
-				tab.Put(arp.Change{Op: arp.OpLearned, Key: k, MAC: b.MAC, Time: b.Since})
-			}
-		}
-		cfg.Table = tab
-		return &recorder{Service: arp.NewService(cfg), t: t, tab: tab, s: s}
-	})
+	for name, backend := range backends {
+		t.Run(name, func(t *testing.T) {
+			arptest.TestResolver(t, func(t *testing.T, cfg arp.Config) arptest.Resolver {
+				s, err := vcs.OpenStore(context.Background(), backend(t), vcs.StoreConfig{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				tab, err := Open(context.Background(), s, Config{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if seeds, ok := cfg.Table.(arp.Lister); ok {
+					for k, b := range seeds.All() {
+						tab.Put(arp.Change{Op: arp.OpLearned, Key: k, MAC: b.MAC, Time: b.Since})
+					}
+				}
+				cfg.Table = tab
+				return &recorder{Service: arp.NewService(cfg), t: t, tab: tab, s: s}
+			})
+		})
+	}
 }
 
 func TestNewTableIsEmptyAndConsistent(t *testing.T) {
