@@ -22,6 +22,7 @@ const (
 	ActFailed                         // Addr, Err: tell who waits for Addr
 	ActConflict                       // Addr, MAC: our own Addr is claimed for good
 	ActOwned                          // Addr: probed (if so configured) and in use from now on
+	ActFree                           // Addr: Check has found nobody who has it
 )
 
 // Action is one thing that an Engine wants done. It is a plain value.

@@ -113,6 +113,10 @@ type Config struct {
 	AnnounceNum      int           // 2; negative: none
 	AnnounceInterval time.Duration // 2 s
 	DefendInterval   time.Duration // 10 s
+	// MaxConflicts is how many probed addresses may turn out to be taken, 10,
+	// before the next ones are probed for at most one per RateLimitInterval, 60 s.
+	MaxConflicts      int
+	RateLimitInterval time.Duration
 	// AnnounceReply announces in the older form, a gratuitous reply.
 	AnnounceReply bool
 
@@ -167,6 +171,8 @@ func (c Config) withDefaults() Config {
 	num(&c.AnnounceNum, 2)
 	dur(&c.AnnounceInterval, 2*time.Second)
 	dur(&c.DefendInterval, 10*time.Second)
+	num(&c.MaxConflicts, 10)
+	dur(&c.RateLimitInterval, time.Minute)
 	if c.Rand == nil {
 		c.Rand = rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))
 	}

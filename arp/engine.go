@@ -41,6 +41,11 @@ type Engine struct {
 	works uint64
 	out   []Action
 	stats Stats
+
+	conflicts int       // since an address was last free: RFC 5227 §2.1.1
+	attempted time.Time // when an address was last probed for
+	proxied   map[netip.Addr]struct{}
+
 	shelf *shelf // nil for an Engine without a Service
 	asks  recent
 	spare *entry // of the last drop, to be used again

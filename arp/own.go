@@ -2,6 +2,7 @@ package arp
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
 	"arpeggio/stack/ethernet"
@@ -22,6 +23,7 @@ type ownAddr struct {
 	phase    ownPhase
 	sent     int       // probes or announcements
 	next     time.Time // zero: nothing to do
+	check    bool      // only probed, on behalf of somebody: see Engine.Check
 	defended time.Time // the last defence
 	reported time.Time // the last conflict handed to the owner of the address
 }
@@ -35,18 +37,19 @@ func (e *Engine) AddAddress(now time.Time, p netip.Prefix) {
 		return
 	}
 	for _, o := range e.own {
-		if o.prefix.Addr() == a {
+		if o.prefix.Addr() == a && !o.check {
 			o.prefix = p
 			return
 		}
 	}
+	e.RemoveAddress(a) // a check that is overtaken
 	if n := e.entries[a]; n != nil {
 		e.abandon(n, now)
 	}
 	o := &ownAddr{prefix: p}
 	e.own = append(e.own, o)
 	if e.cfg.Probe {
-		o.next = now.Add(e.random(0, e.cfg.ProbeWait))
+		e.attempt(o, now)
 		return
 	}
 	e.hold(o, now)
@@ -55,11 +58,17 @@ func (e *Engine) AddAddress(now time.Time, p netip.Prefix) {
 
 // RemoveAddress gives an own address up. Removing a foreign one does nothing.
 func (e *Engine) RemoveAddress(a netip.Addr) {
-	for i, o := range e.own {
+	for _, o := range e.own {
 		if o.prefix.Addr() == a {
-			e.own = append(e.own[:i:i], e.own[i+1:]...)
+			e.remove(o)
 			return
 		}
+	}
+}
+
+func (e *Engine) remove(o *ownAddr) {
+	if i := slices.Index(e.own, o); i >= 0 {
+		e.own = slices.Concat(e.own[:i], e.own[i+1:])
 	}
 }
 
@@ -104,12 +113,18 @@ func (e *Engine) pollOwn(o *ownAddr, now time.Time) {
 		if o.sent < e.cfg.ProbeNum {
 			o.sent++
 			e.stats.ProbesSent++
-			e.send(ethernet.Broadcast, Packet{Op: OpRequest, TargetIP: a})
+			e.send(ethernet.Broadcast, Packet{Op: OpRequest, SenderIP: netip.IPv4Unspecified(), TargetIP: a})
 			wait := e.random(e.cfg.ProbeMin, e.cfg.ProbeMax)
 			if o.sent == e.cfg.ProbeNum {
 				wait = e.cfg.AnnounceWait
 			}
 			o.next = now.Add(wait)
+			return
+		}
+		e.conflicts = 0
+		if o.check {
+			e.remove(o)
+			e.out = append(e.out, Action{Kind: ActFree, Addr: a})
 			return
 		}
 		e.hold(o, now)
@@ -137,7 +152,7 @@ func (e *Engine) announce(a netip.Addr) {
 // answer replies to a request for an own address. An address from 169.254/16
 // is answered for by broadcast (RFC 3927 §2.5).
 func (e *Engine) answer(p *Packet) {
-	if p.SenderIP == p.TargetIP || e.owned(p.TargetIP) == nil {
+	if p.SenderIP == p.TargetIP || e.owned(p.TargetIP) == nil && !e.speaksFor(p) {
 		return
 	}
 	dst := p.SenderMAC
@@ -164,12 +179,18 @@ func (e *Engine) conflict(now time.Time, h *ethernet.Header, payload []byte, p *
 		return false
 	}
 	a := o.prefix.Addr()
+	if o.check { // it is theirs, and what they say is heard like anybody's
+		e.conflicts++
+		e.lose(o, p.SenderMAC)
+		return false
+	}
 	e.stats.Conflicts++
 	c := Change{Op: OpConflict, Key: e.key(a), MAC: p.SenderMAC, Old: e.mac, Evidence: evidence(h, payload, kind)}
 	again := !o.defended.IsZero() && now.Sub(o.defended) < e.cfg.DefendInterval
 	switch {
 	case o.phase == ownProbing:
 		c.Rule = "found while probing"
+		e.conflicts++
 		e.lose(o, p.SenderMAC)
 	case e.cfg.Defend == DefendNever, e.cfg.Defend == DefendOnce && again:
 		c.Rule = "given up"
@@ -192,7 +213,7 @@ func (e *Engine) conflict(now time.Time, h *ethernet.Header, payload []byte, p *
 
 // lose gives an own address up to mac.
 func (e *Engine) lose(o *ownAddr, mac ethernet.Addr) {
-	e.RemoveAddress(o.prefix.Addr())
+	e.remove(o)
 	e.out = append(e.out, Action{Kind: ActConflict, Addr: o.prefix.Addr(), MAC: mac})
 }
 

@@ -34,6 +34,7 @@ type Service struct {
 	armed     time.Time // the deadline that the goroutine sleeps for
 	conflicts map[netip.Addr]func(netip.Addr, ethernet.Addr)
 	owned     map[netip.Addr]chan struct{} // closed when the address is in use
+	checks    map[netip.Addr][]chan ethernet.Addr
 	closed    bool
 	unwatch   func()
 
@@ -51,6 +52,7 @@ func NewService(cfg Config) *Service {
 		waiters:   make(map[netip.Addr][]waiter),
 		conflicts: make(map[netip.Addr]func(netip.Addr, ethernet.Addr)),
 		owned:     make(map[netip.Addr]chan struct{}),
+		checks:    make(map[netip.Addr][]chan ethernet.Addr),
 		wake:      make(chan struct{}, 1),
 		stop:      make(chan struct{}),
 		done:      make(chan struct{}),

@@ -109,8 +109,13 @@ func (s *Service) notify(a *Action) {
 			s.later(func() { done(addr, mac, err) })
 		}
 		delete(s.waiters, addr)
+	case ActFree:
+		s.checked(a.Addr, ethernet.Addr{})
 	case ActConflict:
 		addr, mac := a.Addr, a.MAC
+		if s.checked(addr, mac) {
+			return
+		}
 		if f := s.conflicts[addr]; f != nil {
 			s.later(func() { f(addr, mac) })
 		}

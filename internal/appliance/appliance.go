@@ -123,7 +123,7 @@ func (a *Appliance) start(ctx context.Context) error {
 	dev := &watched{a.cfg.Device, func(err error) { a.ended("network card", err) }}
 	n, err := node.Start(node.Config{
 		Device: dev, Name: a.cfg.Card, Addr: a.cfg.MAC, Addresses: a.addresses(), Gateway: a.cfg.Gateway, MaxConns: a.cfg.MaxConns,
-		ARP: arp.Config{Table: a.table, ExpireAfter: a.cfg.Expire, Capacity: capacity}, Logger: a.log,
+		ARP: brisk(arp.Config{Table: a.table, ExpireAfter: a.cfg.Expire, Capacity: capacity}), Logger: a.log,
 	})
 	if err != nil {
 		return err

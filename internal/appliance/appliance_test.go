@@ -341,6 +341,39 @@ func TestCardIsGone(t *testing.T) {
 	})
 }
 
+// An offered address that another station uses is declined (RFC 2131 §4.4.1),
+// and the next one taken.
+func TestOfferedAddressInUse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		taken, free := ownNet.Addr(), ownNet.Addr().Next()
+		if err := b.peer.Interface.AddAddress(ownNet); err != nil {
+			t.Fatal(err)
+		}
+		s, err := host.NewDHCPServer(host.DHCPServerConfig{Stack: b.peer.Stack, Interface: b.peer.Interface, First: taken, Last: free})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(context.Background())
+		done := make(chan error)
+		go func() { done <- s.Run(ctx) }()
+		a, err := Start(t.Context(), Config{Device: b.port})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if as := a.Addresses(); len(as) != 1 || as[0].Addr() != free || s.Refused()["declined"] != 1 {
+			t.Errorf("addresses %v, server %v", as, s.Refused())
+		}
+		if err := a.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // A lease that ends takes the address with it; the next server brings it back,
 // and nothing has to be started again.
 func TestLeaseIsLost(t *testing.T) {
