@@ -10,10 +10,7 @@ import (
 
 // retained: what a commit leaves behind, in the log and in memory.
 func retained(ctx context.Context, b *board) {
-	n := 500_000
-	if b.full {
-		n = 2_000_000
-	}
+	const n = 2_000_000
 	b.section("Retained history, the same workload, bytes a commit")
 	back := mem.New()
 	o, err := newOurs(ctx, 10_000, back)
@@ -57,8 +54,8 @@ func retained(ctx context.Context, b *board) {
 	retainedTable(ctx, b)
 }
 
-// A head that is committed to is copied every some thousand commits: a megabyte
-// or two that come and go.
+// A head that is committed to is copied every some thousand commits: two
+// megabytes that come and go.
 const heapSteps, heapReadings = 2_300, 10
 
 // heapFloor makes heapSteps*heapReadings commits and returns the bytes of live
