@@ -93,9 +93,10 @@ func (w *workTree) replace(e *edit) bool {
 	w.changes = append(w.changes, leafChange{e.path, valueOf(old), valueOf(now)})
 	below := now
 	for depth--; depth >= 0; depth-- {
+		again := folders[depth].owner == w.own // what changes once needs no marks
 		n := folders[depth].own(w.own)
 		n.dir.put(at[depth], below)
-		n.id, n.known = n.dir.sum(n.owner, true), true
+		n.id, n.known = n.dir.sum(n.owner, again), true
 		below = n
 	}
 	w.root = below
