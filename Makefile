@@ -19,7 +19,7 @@ RUNARGS ?=
 
 export PATH := $(PATH):/usr/sbin:/sbin
 
-.PHONY: run image build test lint cover bench gobench soak fuzz demo clean help FORCE
+.PHONY: run image build test lint cover bench gobench soak fuzz vendors demo clean help FORCE
 .DEFAULT_GOAL := help
 
 help:
@@ -34,6 +34,7 @@ help:
 	@echo 'make fuzz    each fuzz target for FUZZTIME=$(FUZZTIME)'
 	@echo 'make soak    the same, larger bounds in tests that try every case, and SOAK_COMMITS=$(SOAK_COMMITS) commits into a'
 	@echo '             store of 64 MB and onto a disk of 256 MB (as root), with archives that are joined and compared'
+	@echo 'make vendors OUI=DIR   renew the embedded table of MAC vendors from oui.txt, mam.txt, oui36.txt and iab.txt of the IEEE'
 	@echo 'make clean   remove build/, test_results/ and demo_results/'
 
 run: image
@@ -99,6 +100,12 @@ fuzz:
 		for f in $$($(GO) test -list '^Fuzz' $$p | grep '^Fuzz'); do \
 			echo "$$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p || exit 1; \
 		done; done
+
+# The registry of https://standards-oui.ieee.org as text files; Debian's package
+# ieee-data has them here.
+OUI ?= /usr/share/ieee-data
+vendors:
+	@$(GO) run ./internal/mkvendors -out arp/vendors/registry.bin '$(OUI)'
 
 demo: $(BUILD)/arpeggio
 	@$(BUILD)/arpeggio demo --out demo_results

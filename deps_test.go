@@ -41,6 +41,7 @@ var policy = map[string][]string{
 	"arp/observe":   {"arp", "stack/ethernet", "stack/checksum"},
 	"arp/versioned": {"arp", "vcs", "stack/ethernet"},
 	"arp/exchange":  {"arp", "stack/ethernet"},
+	"arp/vendors":   {"stack/ethernet"},
 
 	"vcs":           {},
 	"vcs/packfile":  {"vcs"},
