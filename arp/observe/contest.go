@@ -83,11 +83,8 @@ func (e *Engine) judge(t *turn) (dispute, verdict) {
 // whispered reports whether the sighting is an answer to one station that did
 // not ask.
 func (e *Engine) whispered(s *Sighting, en *entry) bool {
-	switch s.Kind {
-	case KindReply, KindGratuitousReply, KindGratuitousRequest, KindAnnouncement, KindAdvertisement, KindUnsolicited:
-		return !s.Dest.IsMulticast() && !e.within(en.asked, e.answerTime())
-	}
-	return false
+	answer := s.Kind == KindReply || s.Kind == KindAdvertisement || s.Kind.Gratuitous()
+	return answer && !s.Dest.IsMulticast() && !e.within(en.asked, e.answerTime())
 }
 
 // involves reports whether mac is a party.

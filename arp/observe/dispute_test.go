@@ -300,3 +300,66 @@ func TestPoisoningWithMismatchIsTwoLines(t *testing.T) {
 		}
 	}
 }
+
+// When a dispute begins anew the same station is the offender, also if it was
+// the last to speak before.
+func TestRolesAreKept(t *testing.T) {
+	l := poison(t, Config{})
+	l.says(mac(66), ip(1))
+	l.want(l.says(mac(1), ip(1)), "flip-flop 10.9.0.1 1 (66) moved", "spoof/began 10.9.0.1 66 (1) !")
+	l.wait(10 * time.Minute)
+	l.want(l.says(mac(66), ip(1)), "spoof/ended 10.9.0.1 66 (1)", "flip-flop 10.9.0.1 66 (1) moved !")
+	l.wait(10 * time.Second)
+	l.want(l.says(mac(1), ip(1)), "flip-flop 10.9.0.1 1 (66) moved !")
+	l.wait(10 * time.Second)
+	l.want(l.says(mac(66), ip(1)), "flip-flop 10.9.0.1 66 (1) moved", "spoof/began 10.9.0.1 66 (1) !")
+}
+
+// A third station in a dispute is an offender of its own, whoever speaks next.
+func TestThirdStation(t *testing.T) {
+	l := poison(t, Config{})
+	l.says(mac(67), ip(67))
+	l.says(mac(66), ip(1))
+	l.want(l.says(mac(1), ip(1)), "flip-flop 10.9.0.1 1 (66) moved", "spoof/began 10.9.0.1 66 (1) !")
+	l.want(l.says(mac(67), ip(1)), "changed 10.9.0.1 67 (1) moved !")
+	l.want(l.says(mac(66), ip(1)), "reused 10.9.0.1 66 (67) moved", "spoof/began 10.9.0.1 67 (1) !")
+	l.want(l.says(mac(67), ip(1)), "flip-flop 10.9.0.1 67 (66) moved")
+	// A fourth that holds nothing else makes it a duplicate too, and a fifth
+	// adds nothing.
+	l.says(mac(68), ip(1))
+	l.want(l.says(mac(1), ip(1)), "reused 10.9.0.1 1 (68) moved", "dup-ip/began 10.9.0.1 68 (1) !")
+	for n := 69; n < 80; n++ {
+		l.says(mac(n), ip(1))
+		for _, r := range l.says(mac(1), ip(1)) {
+			if r.Phase == PhaseBegan {
+				t.Errorf("%s", text(&r))
+			}
+		}
+	}
+}
+
+// With no room for episodes the sum is told, and the moves stay quiet.
+func TestNoRoomForEpisodes(t *testing.T) {
+	l := newLab(t, Config{MaxEpisodes: 1})
+	l.says(mac(1), ip(255).Next())
+	for n := 2; n <= 4; n++ {
+		l.says(mac(n), ip(n))
+		l.says(mac(n+10), ip(n))
+		l.says(mac(n), ip(n))
+	}
+	l.finish()
+	disputes := 0
+	for _, line := range l.lines {
+		switch line.Record.Type {
+		case DupIP:
+			disputes++
+		case NewStation:
+		case Changed: // of the disputes that found no room: nothing explains it
+		default:
+			t.Errorf("%s", text(&line.Record))
+		}
+	}
+	if disputes != 2 || l.e.Stats().Episodes != 0 {
+		t.Errorf("%d lines of disputes", disputes)
+	}
+}

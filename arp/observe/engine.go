@@ -186,10 +186,9 @@ func (e *Engine) advance(t time.Time) {
 	}
 	e.now, e.last, e.started = max(e.now, now), t, true
 	for len(e.timers) > 0 && e.timers[0].due < e.now {
-		switch d := e.timers.pop(); {
-		case d.ep != nil:
+		if d := e.timers.pop(); d.ep != nil {
 			e.expireEpisode(d.ep)
-		default:
+		} else {
 			e.expireEntry(d.en)
 		}
 	}

@@ -110,9 +110,6 @@ func (e *Engine) identify(k episodeKey, s *Sighting) EpisodeID {
 // expireEpisode ends an episode, unless it was seen again since the timer was
 // set.
 func (e *Engine) expireEpisode(ep *episode) {
-	if e.episodes[ep.key] != ep {
-		return
-	}
 	if due := ep.seen + ep.gap; due >= e.now {
 		e.at(due, ep, nil)
 		return
@@ -140,10 +137,9 @@ func (e *Engine) endAll() {
 	var entries []timer
 	for len(e.timers) > 0 {
 		t := e.timers.pop()
-		switch {
-		case t.ep == nil:
+		if t.ep == nil {
 			entries = append(entries, t)
-		case e.episodes[t.ep.key] == t.ep:
+		} else {
 			e.end(t.ep)
 		}
 	}

@@ -172,3 +172,26 @@ func TestManyEpisodesFold(t *testing.T) {
 		t.Errorf("%d episodes in the record", n)
 	}
 }
+
+// VLANs that an attacker makes up take each other's counters, not those of
+// VLANs where something happens.
+func TestFloodCountersAreBounded(t *testing.T) {
+	var f floods
+	window := int64(10 * time.Second)
+	busy := f.get(0, 0, window)
+	busy.episode = &episode{}
+	for seg := range uint64(maxFloods) {
+		f.get(seg, 0, window).add(0, 100, window)
+	}
+	if f.get(1<<20, window, window) != nil {
+		t.Error("a busy counter was given up")
+	}
+	for seg := range uint64(2 * maxFloods) {
+		if f.get(1<<21|seg, 2*window, window) == nil {
+			t.Fatalf("no counter for the %dth", seg)
+		}
+	}
+	if len(f.all) != maxFloods || len(f.of) != maxFloods || f.of[0] != busy {
+		t.Errorf("%d counters, %d segments", len(f.all), len(f.of))
+	}
+}

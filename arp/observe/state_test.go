@@ -1,6 +1,7 @@
 package observe
 
 import (
+	"encoding/json"
 	"errors"
 	"net/netip"
 	"reflect"
@@ -267,5 +268,30 @@ func TestConfigDefaultsAndOff(t *testing.T) {
 	}
 	if _, err := ParsePolicy("always"); err == nil {
 		t.Error("always is no policy")
+	}
+}
+
+func TestSetNetworks(t *testing.T) {
+	l := newLab(t, Config{})
+	l.want(l.says(mac(1), ip(1)), "new-station 10.9.0.1 1 learned !")
+	l.e.SetNetworks(0, []netip.Prefix{netip.MustParsePrefix("192.168.0.7/24"), netip.MustParsePrefix("::ffff:172.16.0.0/108"), {}})
+	l.want(l.says(mac(1), ip(1)))
+	l.want(l.says(mac(2), ip(2)), "bogon/began 10.9.0.2 2 learned !")
+	l.want(l.says(mac(3), netip.MustParseAddr("172.16.1.1")), "new-station 172.16.1.1 3 learned !")
+	l.want(l.says(mac(3), netip.MustParseAddr("192.168.0.255")), "ip-broadcast/began 192.168.0.255 3 !")
+}
+
+// What programs read: names, and ids of 16 digits.
+func TestTextForms(t *testing.T) {
+	b, err := json.Marshal(struct {
+		T Type
+		E EpisodeID
+		N EpisodeID
+	}{FlipFlop, 0xabc, 0})
+	if got, want := string(b), `{"T":"flip-flop","E":"0000000000000abc","N":""}`; err != nil || got != want {
+		t.Errorf("%s, %v", got, err)
+	}
+	if PhaseBegan.String() != "began" || Verify.String() != "verify" || ReasonHopLimit.String() != "hop-limit" {
+		t.Error(PhaseBegan, Verify, ReasonHopLimit)
 	}
 }
