@@ -78,12 +78,13 @@ func (o *Observer) readFile(ctx context.Context, warn func(Warning), stdin io.Re
 func (o *Observer) readPackets(ctx context.Context, r *capture.Reader) error {
 	var numbers []int // of the file's interfaces
 	alone := false
+	var p capture.Packet
 	for n := 0; ; n++ {
 		if n%1024 == 0 && ctx.Err() != nil {
 			return ctx.Err()
 		}
-		p, err := r.Next()
-		if err == io.EOF {
+		var err error
+		if p, err = r.Next(); err == io.EOF {
 			return nil
 		}
 		if err != nil {

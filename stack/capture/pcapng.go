@@ -123,7 +123,7 @@ func (r *Reader) enhanced(p *Packet, b []byte) error {
 	if len(b) < 20 {
 		return r.malformed(ReasonShort)
 	}
-	return r.packet(p, r.ng.order.Uint32(b), b)
+	return r.dated(p, r.ng.order.Uint32(b), b)
 }
 
 // obsolete reads the packet block that it replaced, which differs in a 16-bit
@@ -132,14 +132,15 @@ func (r *Reader) obsolete(p *Packet, b []byte) error {
 	if len(b) < 20 {
 		return r.malformed(ReasonShort)
 	}
-	err := r.packet(p, uint32(r.ng.order.Uint16(b)), b)
+	err := r.dated(p, uint32(r.ng.order.Uint16(b)), b)
 	if n := r.ng.order.Uint16(b[2:]); err == nil && n != 0xffff {
 		p.Dropped = uint64(n)
 	}
 	return err
 }
 
-func (r *Reader) packet(p *Packet, iface uint32, b []byte) error {
+// dated reads a packet block with a timestamp.
+func (r *Reader) dated(p *Packet, iface uint32, b []byte) error {
 	kept, length := r.ng.order.Uint32(b[12:]), r.ng.order.Uint32(b[16:])
 	if iface >= uint32(len(r.ng.clocks)) {
 		return r.malformed(ReasonUnknown)

@@ -52,6 +52,7 @@ type Reader struct {
 	r      *bufio.Reader
 	next   func(*Packet) error // returns errSkip to be called again
 	buf    []byte
+	packet Packet // the one that is returned
 	ifaces []Interface
 	stats  ReaderStats
 	err    error
@@ -97,14 +98,14 @@ func NewReader(r io.Reader) (*Reader, error) {
 // returns io.EOF at the end of the file, also when the end is missing
 // (Stats().Truncated), and ErrFormat when damage hides where the next packet
 // begins. What can be skipped is skipped and counted.
-func (r *Reader) Next() (p Packet, err error) {
+func (r *Reader) Next() (Packet, error) {
 	for r.err == nil {
-		p = Packet{}
-		err := r.next(&p)
+		r.packet = Packet{}
+		err := r.next(&r.packet)
 		switch {
 		case err == nil:
 			r.stats.Packets++
-			return p, nil
+			return r.packet, nil
 		case errors.Is(err, io.ErrUnexpectedEOF):
 			r.stats.Truncated = true
 			r.err = io.EOF
@@ -132,6 +133,12 @@ func (r *Reader) malformed(why Reason) error {
 // read returns the next n octets, which stay valid until the next read. The
 // buffer grows with what really comes, not with what a damaged length announces.
 func (r *Reader) read(n int) ([]byte, error) {
+	if n <= r.r.Size() {
+		if b, err := r.r.Peek(n); err == nil {
+			_, err = r.r.Discard(n) // what was peeked at stays
+			return b, err
+		}
+	}
 	const step = 64 << 10
 	r.buf = r.buf[:0]
 	for len(r.buf) < n {
