@@ -128,7 +128,8 @@ func (s *Store) amend(e Epoch, message string) error {
 	list[i] = e
 	w := newScratch(s)
 	old, _ := s.Ref(ledgerRef)
-	id, err := s.record(w, old, message, &e)
+	list, folded := foldLost(list)
+	id, err := s.record(w, old, message, []*Epoch{&e}, &list[0], folded)
 	if err != nil {
 		return err
 	}

@@ -27,6 +27,20 @@ type Epoch struct {
 	Archive Receipt
 	// Reason says why an epoch was lost, in words.
 	Reason string
+	// Through is not 0 where the oldest lost epochs are summed up: Number to
+	// Through. Commits and LogBytes are those of all of them, and their roots and
+	// heads are forgotten.
+	Through int
+
+	losses []lossCount // of a sum, what Reason says
+}
+
+// Count returns how many epochs it is: one, if it is not a sum.
+func (e *Epoch) Count() int {
+	if e.Through == 0 {
+		return 1
+	}
+	return e.Through - e.Number + 1
 }
 
 // EpochState is where an epoch is.
@@ -153,5 +167,6 @@ const (
 )
 
 // LedgerBranch is the branch on which the store records what became of each
-// epoch: one file for each, changed by a commit whenever its state does.
+// epoch: one file for each, changed by a commit whenever its state does, and one
+// for the oldest ones that are lost.
 const LedgerBranch = "history/epochs"

@@ -51,7 +51,8 @@ func (s *Store) drop(first int, reason string) error {
 		}
 	}
 	old, _ := s.Ref(ledgerRef)
-	id, err := s.record(w, old, dropMessage(gone), gone...)
+	list, folded := foldLost(list)
+	id, err := s.record(w, old, dropMessage(gone), gone, &list[0], folded)
 	if err != nil {
 		return err
 	}

@@ -134,7 +134,7 @@ func (s *Store) beginEpoch(p *rootPlan, refs []Ref, carried *carriedRefs) error 
 	}
 	message := fmt.Sprintf("epoch %d begins\n", next.Number)
 	w := newScratch(s)
-	ledger, err := s.record(w, carried.ledger, message, ended, &next)
+	ledger, err := s.record(w, carried.ledger, message, []*Epoch{ended, &next}, nil, nil)
 	if err != nil {
 		return err
 	}

@@ -273,7 +273,7 @@ func (t *epochTable) dropped() (n int) {
 	defer t.mu.RUnlock()
 	for i := range t.list {
 		if t.list[i].State > EpochLive {
-			n++
+			n += t.list[i].Count()
 		}
 	}
 	return n

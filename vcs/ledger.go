@@ -64,14 +64,19 @@ func (s *Store) readLedger() (list []Epoch, err error) {
 			return nil, fmt.Errorf("%s: %w", ledgerRef, err)
 		}
 		number, ok := ledgerNumber(f.path)
-		if !ok {
+		if !ok && f.path != lostName {
 			continue
 		}
 		content, err := readKind(s, f.entry.ID, KindBlob)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", ledgerRef, err)
 		}
-		e, err := parseLedger(number, content)
+		var e Epoch
+		if ok {
+			e, err = parseLedger(number, content)
+		} else {
+			e, err = parseLost(content)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -80,9 +85,10 @@ func (s *Store) readLedger() (list []Epoch, err error) {
 	return list, nil
 }
 
-// record makes the next commit of the ledger: some epochs as they now are. Its
-// parent is the newest one unless that is zero.
-func (s *Store) record(w *scratch, parent ID, message string, epochs ...*Epoch) (ID, error) {
+// record makes the next commit of the ledger: some epochs as they now are, and
+// perhaps a sum that takes the place of others. Its parent is the newest one
+// unless that is zero.
+func (s *Store) record(w *scratch, parent ID, message string, epochs []*Epoch, sum *Epoch, gone []int) (ID, error) {
 	c := Commit{Tree: EmptyTree, Message: message}
 	c.Author = epochAuthor(s.cfg.Retention.Author, time.Now().UTC())
 	last, ok := s.Ref(ledgerRef)
@@ -106,6 +112,13 @@ func (s *Store) record(w *scratch, parent ID, message string, epochs ...*Epoch) 
 	for i, e := range epochs {
 		text := ledgerText(e)
 		edits[i] = edit{ledgerName(e.Number), ModeFile, HashObject(KindBlob, text), text}
+	}
+	if len(gone) > 0 {
+		text := lostText(sum)
+		edits = append(edits, edit{lostName, ModeFile, HashObject(KindBlob, text), text})
+		for _, number := range gone {
+			edits = append(edits, edit{path: ledgerName(number)})
+		}
 	}
 	if s.log != nil && ok {
 		// By the commit: among millions a tree is not found by its id.

@@ -56,6 +56,25 @@ func FuzzLedger(f *testing.F) {
 	})
 }
 
+// FuzzLost is FuzzLedger for the sum of lost epochs.
+func FuzzLost(f *testing.F) {
+	f.Add([]byte("epochs 1 57\nstate lost\nbegan 2026-11-21T10:00:00Z\nended 2026-11-21T12:49:16Z\ncommits 300\nbytes 9000\nlost 50 no archive is configured\nlost 7 for other reasons\n"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		e, err := parseLost(text)
+		if err != nil {
+			return
+		}
+		once := lostText(&e)
+		again, err := parseLost(once)
+		if err != nil {
+			t.Fatalf("%q: %v", once, err)
+		}
+		if twice := lostText(&again); !bytes.Equal(once, twice) {
+			t.Errorf("%q becomes %q", once, twice)
+		}
+	})
+}
+
 // FuzzEpochHead: a record that is accepted is the record of what was read.
 func FuzzEpochHead(f *testing.F) {
 	h := epochHead{number: 2, began: time.Unix(1_763_000_000, 0).UTC(), opened: extent{1234, 56}}

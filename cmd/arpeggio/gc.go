@@ -42,7 +42,8 @@ Examples:
 // epochJSON is an epoch, for programs.
 type epochJSON struct {
 	Epoch    int        `json:"epoch"`
-	State    string     `json:"state"` // current, live, archived, lost
+	Through  int        `json:"through,omitempty"` // of lost epochs that are summed up
+	State    string     `json:"state"`             // current, live, archived, lost
 	Commits  int        `json:"commits"`
 	LogBytes int64      `json:"log_bytes,omitempty"`
 	Began    *time.Time `json:"began,omitempty"`
@@ -133,7 +134,11 @@ func (s *session) epochs(json bool, list []vcs.Epoch) {
 		if e.LogBytes > 0 && (e.State == vcs.EpochCurrent || e.State == vcs.EpochLive) {
 			size = keep.Size(e.LogBytes).String()
 		}
-		t.Row(cli.Cell{Text: fmt.Sprint(e.Number)}, cli.Cell{Text: e.State.String(), Style: style}, cli.Cell{Text: commits},
+		number := fmt.Sprint(e.Number)
+		if e.Through > e.Number {
+			number += fmt.Sprintf("-%d", e.Through)
+		}
+		t.Row(cli.Cell{Text: number}, cli.Cell{Text: e.State.String(), Style: style}, cli.Cell{Text: commits},
 			cli.Cell{Text: size}, cli.Cell{Text: s.day(e.Began)}, cli.Cell{Text: s.day(e.Ended)}, cli.Cell{Text: cli.Clean(where, false)})
 	}
 	if !json {
@@ -149,7 +154,7 @@ func (s *session) day(t time.Time) string {
 }
 
 func newEpochJSON(e vcs.Epoch, head string) epochJSON {
-	j := epochJSON{Epoch: e.Number, State: e.State.String(), Commits: e.Commits, LogBytes: e.LogBytes, Reason: e.Reason,
+	j := epochJSON{Epoch: e.Number, Through: e.Through, State: e.State.String(), Commits: e.Commits, LogBytes: e.LogBytes, Reason: e.Reason,
 		Archive: e.Archive.Name, Bytes: e.Archive.Bytes}
 	if e.Archive.Name != "" {
 		j.SHA256 = fmt.Sprintf("%x", e.Archive.SHA256)
