@@ -71,7 +71,8 @@ type Config struct {
 	ScanCount   int           // 100 targets, at most 1,000
 	ScanWindow  time.Duration // 10 s
 	// FoldCount is how many episodes of one type may begin in a domain within
-	// FloodWindow, 30. Further ones are folded, and told once as a sum.
+	// FloodWindow, 30. Further ones are folded, and told once as a sum. For
+	// moves (changed, flip-flop, reused) it is FloodCount.
 	FoldCount int
 	// FlipRate is from how many moves of one address within a second on they
 	// are folded, 10.

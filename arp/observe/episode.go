@@ -16,7 +16,8 @@ type episodeKey struct {
 	mac  uint64
 }
 
-// sumOfMany marks the episode that stands for those beyond FoldCount.
+// sumOfMany marks the episode that stands for events that are not told one by
+// one.
 const sumOfMany = 255
 
 // episode is something that goes on.
@@ -46,7 +47,7 @@ func (e *Engine) occur(k episodeKey, gap time.Duration, s *Sighting) (*episode, 
 	many = many && e.cfg.FoldCount > 0
 	full := len(e.episodes) >= e.cfg.MaxEpisodes
 	if many || full {
-		e.sum(k, s)
+		e.sum(k, s, e.cfg.FoldCount)
 	}
 	if full {
 		return nil, nil
@@ -56,8 +57,8 @@ func (e *Engine) occur(k episodeKey, gap time.Duration, s *Sighting) (*episode, 
 	return ep, r
 }
 
-// sum counts an episode that is one too many.
-func (e *Engine) sum(k episodeKey, s *Sighting) {
+// sum counts an event that is one too many, of a kind of which n were told.
+func (e *Engine) sum(k episodeKey, s *Sighting, n int) {
 	sk := episodeKey{typ: k.typ, sub: sumOfMany, addr: addrKey{seg: k.addr.seg &^ 0xffffffff}}
 	if ep := e.episodes[sk]; ep != nil {
 		e.again(ep, s)
@@ -65,7 +66,7 @@ func (e *Engine) sum(k episodeKey, s *Sighting) {
 	}
 	ep, r := e.begin(sk, e.cfg.FloodWindow, s)
 	r.Alert = true
-	r.Detail = "more than " + strconv.Itoa(e.cfg.FoldCount) + " such episodes within " + span(int64(e.cfg.FloodWindow)) +
+	r.Detail = "more than " + strconv.Itoa(n) + " such events within " + span(int64(e.cfg.FloodWindow)) +
 		": the rest is in the record only"
 	ep.tell(r)
 }

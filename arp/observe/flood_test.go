@@ -195,3 +195,34 @@ func TestFloodCountersAreBounded(t *testing.T) {
 		t.Errorf("%d counters, %d segments", len(f.all), len(f.of))
 	}
 }
+
+// A known station that takes very many known addresses is told 100 times and
+// once more.
+func TestManyMovesFold(t *testing.T) {
+	l := newLab(t, Config{})
+	for n := range 1000 {
+		l.says(mac(n+1), ip(n))
+		l.wait(time.Second)
+	}
+	l.says(mac(5000), ip(5000))
+	l.wait(time.Hour)
+	for n := range 1000 {
+		l.says(mac(5000), ip(n))
+		l.wait(time.Millisecond)
+	}
+	l.wait(time.Hour)
+	l.want(l.says(mac(5001), ip(5000)), "changed/ended 5000", "changed 10.9.19.136 5001 (5000) moved !")
+	l.finish()
+	moves, sums := 0, 0
+	for _, line := range l.lines {
+		switch r := &line.Record; {
+		case r.Type == Changed && r.Phase == PhaseBegan:
+			sums++
+		case r.Type == Changed:
+			moves++
+		}
+	}
+	if moves != 101 || sums != 1 || l.e.Stats().Events[Changed] != 1002 {
+		t.Errorf("%d moves and %d sums are told, %d recorded", moves, sums, l.e.Stats().Events[Changed])
+	}
+}

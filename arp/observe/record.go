@@ -58,7 +58,8 @@ type Event struct {
 	// false) when the event is about a MAC (scan, proxy-arp), where the frame
 	// names none (ether-*, malformed), of a flood, and of a sum.
 	Key arp.Key
-	// MAC is the claimant, or who caused the event; zero in a flood.
+	// MAC is the claimant, or who caused the event: of a sum (see
+	// Config.FoldCount) who caused its first; zero in a flood.
 	MAC ethernet.Addr
 	// Old is the MAC that held the address before, the victim of a spoof, the
 	// other one of a duplicate, or the holder that answered a probe.

@@ -74,13 +74,17 @@ func (e *Engine) settle(t *turn, v verdict, folded bool) (told bool) {
 	if op == arp.OpRefused && again && v != disputeBegins {
 		return false // it was recorded when it began to claim
 	}
+	alert := t.typ != TypeNone && v == noVerdict && !folded
+	if alert && e.crowded(t) {
+		alert, folded = false, true
+	}
 	r := e.event(t.s, t.typ, en.key)
 	r.Op, r.Rule, r.Solicited, r.Folded, r.newcomer = op, rule, solicited, folded, t.fresh
 	e.interval(r, t)
 	if c := en.contestOf(); c != nil && len(c.episodes) > 0 {
 		r.Episode = c.episodes[0].id
 	}
-	if r.Alert = t.typ != TypeNone && v == noVerdict && !folded; r.Alert {
+	if r.Alert = alert; alert {
 		r.HoldUntil = e.hold(t.fresh, t.before.last)
 	}
 	if op == arp.OpRefused {
@@ -96,6 +100,17 @@ func (e *Engine) settle(t *turn, v verdict, folded bool) (told bool) {
 	}
 	e.watch(en)
 	return true
+}
+
+// crowded counts a move that is to be told. From FloodCount moves in a domain
+// within FloodWindow on, one line stands for the rest.
+func (e *Engine) crowded(t *turn) bool {
+	n := e.cfg.FloodCount
+	_, many := e.domains[t.en.key.seg>>32].limits[Changed].add(e.now, n+1, int64(e.cfg.FloodWindow))
+	if many {
+		e.sum(episodeKey{typ: Changed, addr: t.en.key}, t.s, n)
+	}
+	return many
 }
 
 // interval says in r who held the address before, and from when to when.
