@@ -117,8 +117,12 @@ func (l *longRun) run(ctx context.Context, n, every int, sample func() error) er
 	if err := errors.Join(l.Sync(ctx), l.out.Flush()); err != nil {
 		return err
 	}
-	// After what the store does by itself. An archive without room is no failure:
-	// the ledger has it.
+	return l.collect(ctx)
+}
+
+// collect waits for what the store does by itself, and does it. An archive without
+// room is no failure: the ledger has it.
+func (l *longRun) collect(ctx context.Context) error {
 	if _, err := l.Store().Collect(ctx); err != nil && !errors.Is(err, vcs.ErrArchiveFull) {
 		return err
 	}
