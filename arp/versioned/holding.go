@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -186,36 +185,4 @@ func lastSeen(c *vcs.Commit, k arp.Key, mac ethernet.Addr) (seen time.Time, fram
 	}
 	frames, _ = strconv.ParseUint(count, 10, 64)
 	return seen, frames
-}
-
-// Answer says who had an address at a time.
-type Answer struct {
-	Holder *Holding // nil: nobody
-	// Claimants are all that held the address within the window around the
-	// time, the holder included, newest first. There are several when it was
-	// disputed, or changed hands just then.
-	Claimants []Holding
-}
-
-// HolderAt answers who held an address at a time, and who else did within a
-// window before and after it.
-func HolderAt(ctx context.Context, repo *Repo, k arp.Key, at time.Time, window time.Duration, from ...vcs.ID) (Answer, error) {
-	var a Answer
-	begin, end := at.Add(-window), at.Add(window)
-	for h, err := range Holdings(ctx, repo, k, from...) {
-		if err != nil {
-			return Answer{}, err
-		}
-		if !h.Until.IsZero() && !h.Until.After(begin) && !h.Holds(at) {
-			break // older ones ended before
-		}
-		if h.From.After(end) {
-			continue
-		}
-		a.Claimants = append(a.Claimants, h)
-	}
-	if i := slices.IndexFunc(a.Claimants, func(h Holding) bool { return h.Holds(at) }); i >= 0 {
-		a.Holder = &a.Claimants[i]
-	}
-	return a, nil
 }

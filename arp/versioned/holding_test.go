@@ -108,6 +108,61 @@ func TestHoldings(t *testing.T) {
 	}
 }
 
+// TestAnswers: what came before and after, and what is a dispute.
+func TestAnswers(t *testing.T) {
+	base := time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
+	at := func(s int) time.Time { return base.Add(time.Duration(s) * time.Second) }
+	hold := func(n byte, from, until int) Holding {
+		h := Holding{MAC: mac(int(n)), From: at(from)}
+		if until > 0 {
+			h.Until = at(until)
+		}
+		return h
+	}
+	type answer struct {
+		holder, before, after byte
+		macs                  int
+		disputed              bool
+	}
+	for name, c := range map[string]struct {
+		all  []Holding // newest first
+		at   int
+		want answer
+	}{
+		"nobody ever":             {nil, 5, answer{}},
+		"before the first":        {[]Holding{hold(1, 10, 0)}, 5, answer{after: 1}},
+		"of three":                {[]Holding{hold(3, 300, 0), hold(2, 200, 300), hold(1, 100, 200)}, 250, answer{holder: 2, before: 1, after: 3, macs: 1}},
+		"a gap":                   {[]Holding{hold(2, 900, 0), hold(1, 100, 200)}, 500, answer{before: 1, after: 2}},
+		"handed over just now":    {[]Holding{hold(2, 210, 0), hold(1, 100, 210)}, 209, answer{holder: 1, after: 2, macs: 1}},
+		"taken and taken back":    {[]Holding{hold(1, 230, 0), hold(2, 210, 230), hold(1, 100, 210)}, 215, answer{holder: 2, before: 1, after: 1, macs: 2, disputed: true}},
+		"taken back much later":   {[]Holding{hold(1, 900, 0), hold(2, 210, 900), hold(1, 100, 210)}, 215, answer{holder: 2, before: 1, after: 1, macs: 1}},
+		"gone and come back":      {[]Holding{hold(1, 230, 0), hold(1, 100, 210)}, 220, answer{before: 1, after: 1}},
+		"three of them in a ring": {[]Holding{hold(1, 130, 0), hold(3, 120, 130), hold(2, 110, 120), hold(1, 100, 110)}, 200, answer{holder: 1, before: 3, macs: 1}},
+	} {
+		a, err := AnswerAt(func(yield func(Holding, error) bool) {
+			for _, h := range c.all {
+				if !yield(h, nil) {
+					return
+				}
+			}
+		}, at(c.at), time.Minute)
+		if err != nil {
+			t.Fatal(err)
+		}
+		id := func(h *Holding) byte {
+			for n := range byte(4) {
+				if h != nil && h.MAC == mac(int(n)) {
+					return n
+				}
+			}
+			return 0
+		}
+		if got := (answer{id(a.Holder), id(a.Before), id(a.After), len(a.MACs()), a.Disputed()}); got != c.want {
+			t.Errorf("%s: %+v, want %+v", name, got, c.want)
+		}
+	}
+}
+
 // TestHoldingsPin: a pin does not divide what one MAC held.
 func TestHoldingsPin(t *testing.T) {
 	tab, s := openStore(t, mem.New(), Config{})

@@ -52,7 +52,7 @@ func TestHistoryScripts(t *testing.T) {
 			}
 			return writeMorning(b)
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"git-http": gitHTTP},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"git-http": gitHTTP, "observed": observed},
 	})
 }
 

@@ -82,6 +82,15 @@ func (r *Resolver) Resolve(rev string) (Revision, error) {
 	return Revision{Commit: c}, err
 }
 
+// Moment reads a time where a time or a revision may stand: ok is false for what
+// is a revision.
+func (r *Resolver) Moment(text string) (m Moment, ok bool) {
+	if _, err := r.commit(text); !errors.Is(err, ErrUnknown) {
+		return Moment{}, false
+	}
+	return ParseTime(text, r.Now)
+}
+
 // Range returns the two sides of A..B; a side that is missing is HEAD. A time
 // of day on the right is the first one after the left side's.
 func (r *Resolver) Range(text string) (a, b Revision, err error) {

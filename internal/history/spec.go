@@ -162,6 +162,11 @@ func missing(s *vcs.Store, c *vcs.Commit, sp Spec) error {
 // maxScan bounds the files that are looked at for the sake of an error.
 const maxScan = 20000
 
+// NearestAddresses returns addresses of a table that come near one.
+func NearestAddresses(s *vcs.Store, c *vcs.Commit, addr netip.Addr) []string {
+	return nearestAddresses(s, c.Tree, addr)
+}
+
 func nearestAddresses(s *vcs.Store, tree vcs.ID, addr netip.Addr) []string {
 	var all []netip.Addr
 	n := 0

@@ -23,8 +23,8 @@ var layouts = []string{
 
 // ParseTime reads a time: RFC 3339, "2006-01-02 15:04", "2006-01-02" (its
 // beginning), "12:03", "yesterday 12:03", "monday 12:03", "5m ago", "3 days
-// ago", "2h30m", "now", "@" and seconds since 1970. Relative forms are relative
-// to now, in whose zone the rest is read.
+// ago", "2h30m", "now", "@" and seconds since 1970. Seconds may have
+// a fraction. Relative forms are relative to now, in whose zone the rest is read.
 func ParseTime(s string, now time.Time) (Moment, bool) {
 	s = strings.Join(strings.Fields(s), " ")
 	for _, l := range layouts {
@@ -33,8 +33,8 @@ func ParseTime(s string, now time.Time) (Moment, bool) {
 		}
 	}
 	if sec, ok := strings.CutPrefix(s, "@"); ok {
-		n, err := strconv.ParseInt(sec, 10, 64)
-		return Moment{Time: time.Unix(n, 0).In(now.Location())}, err == nil
+		t, ok := parseUnix(sec)
+		return Moment{Time: t.In(now.Location())}, ok
 	}
 	s = strings.ToLower(s)
 	if s == "now" {
@@ -78,19 +78,35 @@ func dayWord(word string, now time.Time) (int, bool) {
 	return 0, false
 }
 
-// parseClock reads a time of day as an offset from midnight.
-func parseClock(s string) (clock [3]int, ok bool) {
+// parseClock reads a time of day: hours, minutes, and seconds
+// with a fraction if there are any.
+func parseClock(s string) (clock time.Time, ok bool) {
 	for _, l := range []string{"15:04", "15:04:05"} {
 		if t, err := time.Parse(l, s); err == nil {
-			return [3]int{t.Hour(), t.Minute(), t.Second()}, true
+			return t, true
 		}
 	}
 	return clock, false
 }
 
-func onDay(now time.Time, days int, clock [3]int) time.Time {
+// onDay returns a time of day, some days after today.
+func onDay(now time.Time, days int, clock time.Time) time.Time {
 	y, m, d := now.Date()
-	return time.Date(y, m, d+days, clock[0], clock[1], clock[2], 0, now.Location())
+	return time.Date(y, m, d+days, clock.Hour(), clock.Minute(), clock.Second(), clock.Nanosecond(), now.Location())
+}
+
+// parseUnix reads seconds since 1970, with up to nine digits of a fraction.
+func parseUnix(s string) (time.Time, bool) {
+	whole, fraction, dot := strings.Cut(s, ".")
+	sec, err := strconv.ParseInt(whole, 10, 64)
+	if err != nil || !dot {
+		return time.Unix(sec, 0), err == nil
+	}
+	nano, err := strconv.ParseUint((fraction + "000000000")[:max(9, len(fraction))], 10, 32)
+	if err != nil || fraction == "" || len(fraction) > 9 || sec < 0 {
+		return time.Time{}, false
+	}
+	return time.Unix(sec, int64(nano)), true
 }
 
 // parseAgo reads a duration before now: "5m", "5m ago", "1h30m ago", "3 days

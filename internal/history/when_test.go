@@ -40,13 +40,17 @@ func TestTimes(t *testing.T) {
 		"1 month ago":               "2025-12-02T12:30:00Z",
 		"now":                       "2026-01-02T12:30:00Z",
 		"@1767355200":               "2026-01-02T12:00:00Z",
+		"@1767355200.25":            "2026-01-02T12:00:00.25Z",
+		"@1767355200.000000001":     "2026-01-02T12:00:00.000000001Z",
+		"12:03:00.250":              "2026-01-02T12:03:00.25Z",
+		"2026-01-01 07:08:09.125":   "2026-01-01T07:08:09.125Z",
 	} {
 		m, ok := ParseTime(text, now)
 		if got := m.Time.UTC().Format(time.RFC3339Nano); !ok || got != want {
 			t.Errorf("%q is %s, %v; want %s", text, got, ok, want)
 		}
 	}
-	for _, text := range []string{"", "primary", "25:00", "12", "0", "abc ago", "5", "-5m", "yesterday noonish", "10.9.0.7", "99999999999d", "3fbc181", "@", "@x"} {
+	for _, text := range []string{"", "primary", "25:00", "12", "0", "abc ago", "5", "-5m", "yesterday noonish", "10.9.0.7", "99999999999d", "3fbc181", "@", "@x", "@1.", "@1.x", "@1.0000000001", "@-1.5"} {
 		if m, ok := ParseTime(text, now); ok {
 			t.Errorf("%q is taken for %v", text, m.Time)
 		}

@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 )
 
 // EtherType names the protocol of a frame's payload.
@@ -79,6 +81,22 @@ func (v VLAN) String() string {
 		return fmt.Sprintf("%d.%d", v.Outer, v.Inner)
 	}
 	return fmt.Sprint(v.Inner)
+}
+
+// ParseVLAN reads what String writes. Ids are 1 to 4094, the inner one of two
+// from 0 on.
+func ParseVLAN(s string) (VLAN, error) {
+	outer, inner, two := strings.Cut(s, ".")
+	if !two {
+		outer, inner = "0", s
+	}
+	o, err1 := strconv.ParseUint(outer, 10, 16)
+	i, err2 := strconv.ParseUint(inner, 10, 16)
+	v := VLAN{Outer: uint16(o), Inner: uint16(i)}
+	if err1 != nil || err2 != nil || o > 4094 || i > 4094 || two && o == 0 {
+		return VLAN{}, fmt.Errorf("ethernet: VLAN %q: want 0 for untagged, 1 to 4094, or OUTER.INNER", s)
+	}
+	return v, nil
 }
 
 // IsZero reports whether the frame belongs to the untagged broadcast domain.
