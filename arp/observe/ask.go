@@ -66,6 +66,9 @@ func (e *Engine) asks(s *Sighting, seg uint64, en *entry) {
 	case probes:
 		e.questions.put(k, question{e.now, s.Sender()}, e.cfg.MaxPending)
 	case !s.Dest.IsMulticast():
+		if known != nil {
+			known.polled = e.now
+		}
 	case known != nil:
 		known.wasAsked(e.now)
 	default:

@@ -42,7 +42,8 @@ const (
 // judge says whether a turn shows that two stations use one address.
 //
 // X, Y, X within DupWindow is the proof. Y, who came between, is the offender,
-// unless an earlier dispute has told the roles. It is a spoof when the offender
+// unless X alone is new to the address, or an earlier dispute has told the
+// roles. It is a spoof when the offender
 // holds another address of this class, else a duplicate.
 //
 // One frame is enough when it is an answer that nobody asked for, sent to one
@@ -63,7 +64,9 @@ func (e *Engine) judge(t *turn) (dispute, verdict) {
 	case dup < 0:
 		return dispute{}, noVerdict
 	case e.within(t.spoke, dup):
-		if c != nil && slices.Contains(c.offenders, mac) {
+		if e.recent(&en.cur) && !e.recent(&t.before) {
+			d.victim, d.offender = t.before.mac, mac
+		} else if c != nil && slices.Contains(c.offenders, mac) {
 			if t.before.mac == c.victim {
 				d.victim, d.offender = t.before.mac, mac
 			} else if len(c.episodes) > 0 {
@@ -80,11 +83,14 @@ func (e *Engine) judge(t *turn) (dispute, verdict) {
 	return d, disputeBegins
 }
 
+// recent reports whether a MAC is new to its address.
+func (e *Engine) recent(o *owner) bool { return e.within(o.first, int64(e.cfg.EpisodeGap)) }
+
 // whispered reports whether the sighting is an answer to one station that did
 // not ask.
 func (e *Engine) whispered(s *Sighting, en *entry) bool {
 	answer := s.Kind == KindReply || s.Kind == KindAdvertisement || s.Kind.Gratuitous()
-	return answer && !s.Dest.IsMulticast() && !e.within(en.asked, e.answerTime())
+	return answer && !s.Dest.IsMulticast() && !e.within(max(en.asked, en.polled), e.answerTime())
 }
 
 // involves reports whether mac is a party.

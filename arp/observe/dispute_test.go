@@ -151,6 +151,10 @@ func TestSolicitedAnswerByAnotherHost(t *testing.T) {
 	if r := l.all[len(l.all)-1]; !r.Solicited {
 		t.Error("not solicited")
 	}
+	// RFC 1122 §2.3.2.1: a unicast poll is a question too.
+	l = poison(t, Config{})
+	l.arp(mac(66), mac(1), arp.Packet{Op: arp.OpRequest, SenderMAC: mac(1), SenderIP: ip(1), TargetMAC: mac(66), TargetIP: ip(7)})
+	l.want(l.replies(mac(66), ip(7), mac(1), ip(1)), "changed 10.9.0.7 66 (7) moved !")
 }
 
 // A VRRP, HSRP or CARP failover is no event: the binding stays, frames come
@@ -362,4 +366,17 @@ func TestNoRoomForEpisodes(t *testing.T) {
 	if disputes != 2 || l.e.Stats().Episodes != 0 {
 		t.Errorf("%d lines of disputes", disputes)
 	}
+}
+
+// The holder was silent for long, and answers when another claims its address:
+// the proof comes with the other's next frame, and who is new is the offender.
+func TestDuplicateOfASilentHolder(t *testing.T) {
+	l := newLab(t, Config{})
+	l.says(mac(1), ip(7))
+	l.wait(time.Hour)
+	l.want(l.says(mac(2), ip(7)), "changed 10.9.0.7 2 (1) moved !")
+	l.want(l.says(mac(1), ip(7)), "flip-flop 10.9.0.7 1 (2) moved !")
+	l.wait(30 * time.Second)
+	l.want(l.says(mac(2), ip(7)), "flip-flop 10.9.0.7 2 (1) moved", "dup-ip/began 10.9.0.7 2 (1) !")
+	l.wantLines("new-station 10.9.0.7 1 learned !", "dup-ip/began 10.9.0.7 2 (1) !")
 }

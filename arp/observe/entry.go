@@ -21,6 +21,7 @@ type entry struct {
 	holder *station // whom the address is bound to; nil when it has expired
 	maker  *station // who is charged with the entry
 	asked  int64    // when somebody last asked everybody for it
+	polled int64    // when somebody last asked one station for it
 	more   *more
 
 	class     uint8
@@ -62,15 +63,6 @@ func (en *entry) owner(mac ethernet.Addr) *owner {
 		}
 	}
 	return nil
-}
-
-// previous returns when the one who spoke before the last speaker spoke; 0 when
-// there is none.
-func (en *entry) previous() int64 {
-	if len(en.past) == 0 {
-		return 0
-	}
-	return en.past[0].last
 }
 
 // speaker makes mac the one who spoke last and returns its place in

@@ -36,11 +36,11 @@ func (e *Engine) mismatch(s *Sighting, seg uint64, en *entry) {
 	if r == nil {
 		return
 	}
-	if en != nil {
+	if en != nil && en.more != nil {
 		if c := en.contestOf(); c != nil && len(c.episodes) > 0 && c.victim != s.MAC {
 			r.Alert = false
 		}
-		r.HoldUntil = e.hold(false, en.previous())
+		r.HoldUntil = e.hold(false, en.more.claimed)
 	}
 	r.Old, r.Detail = s.Source, "sent by "+s.Source.String()
 	if s.Addr.IsValid() && !s.Addr.IsUnspecified() {

@@ -85,7 +85,7 @@ func (e *Engine) settle(t *turn, v verdict, folded bool) (told bool) {
 		r.Episode = c.episodes[0].id
 	}
 	if r.Alert = alert; alert {
-		r.HoldUntil = e.hold(t.fresh, t.before.last)
+		r.HoldUntil = e.hold(t.fresh, e.now)
 	}
 	if op == arp.OpRefused {
 		return true
@@ -160,15 +160,15 @@ func (e *Engine) folds(t *turn) bool {
 }
 
 // hold returns until when a later record may explain this one: a flood, if the
-// station is a newcomer, or the frame of another that makes it a dispute, who
-// spoke last at rival; 0 stands for none.
-func (e *Engine) hold(newcomer bool, rival int64) time.Time {
+// station is a newcomer, or a dispute over the address, which was claimed at
+// claimed; 0 stands for never.
+func (e *Engine) hold(newcomer bool, claimed int64) time.Time {
 	until := int64(0)
 	if newcomer && e.cfg.FloodCount > 0 && e.cfg.FloodWindow > 0 {
 		until = e.now + int64(e.cfg.FloodWindow)
 	}
-	if e.within(rival, int64(e.cfg.DupWindow)) {
-		until = max(until, rival+int64(e.cfg.DupWindow))
+	if e.within(claimed, int64(e.cfg.DupWindow)) {
+		until = max(until, claimed+int64(e.cfg.DupWindow))
 	}
 	return stamp(until)
 }
