@@ -380,3 +380,28 @@ func TestDuplicateOfASilentHolder(t *testing.T) {
 	l.want(l.says(mac(2), ip(7)), "flip-flop 10.9.0.7 2 (1) moved", "dup-ip/began 10.9.0.7 2 (1) !")
 	l.wantLines("new-station 10.9.0.7 1 learned !", "dup-ip/began 10.9.0.7 2 (1) !")
 }
+
+// The same over IPv6: an advertisement that nobody asked for, to one victim, by
+// a station with a global address of its own; and a solicitation scan.
+func TestNeighbourDiscoveryAttacks(t *testing.T) {
+	l := newLab(t, Config{})
+	addr := func(n byte) netip.Addr {
+		return netip.AddrFrom16([16]byte{0: 0x20, 1: 1, 2: 0x0d, 3: 0xb8, 14: n >> 7, 15: n})
+	}
+	all := netip.MustParseAddr("ff02::1")
+	for _, n := range []int{1, 7, 66} {
+		l.nd(mac(n), addr(byte(n)), all, ndAdvertise, 0x20, addr(byte(n)), mac(n))
+	}
+	l.wait(10 * time.Second)
+	h := ethernet.Header{Dst: mac(7), Src: mac(66), Type: ethernet.TypeIPv6}
+	l.want(l.frame(ndFrame(h, addr(1), addr(7), ndAdvertise, 0x60, addr(1), mac(66)), 0),
+		"changed 2001:db8::1 66 (1) moved", "spoof/began 2001:db8::1 66 (1) !")
+	for n := range 120 {
+		target := addr(byte(100 + n))
+		node := netip.AddrFrom16([16]byte{0: 0xff, 1: 2, 11: 1, 12: 0xff, 15: byte(100 + n)})
+		l.nd(mac(7), addr(7), node, ndSolicit, 0, target, mac(7))
+		l.wait(50 * time.Millisecond)
+	}
+	l.wantLines("new-station 2001:db8::1 1 learned !", "new-station 2001:db8::7 7 learned !", "new-station 2001:db8::42 66 learned !",
+		"spoof/began 2001:db8::1 66 (1) !", "scan/began 7 !")
+}
