@@ -227,59 +227,6 @@ func TestFastFlipsFold(t *testing.T) {
 	l.wantLines("new-station 10.9.0.7 1 learned !", "dup-ip/began 10.9.0.7 2 (1) !")
 }
 
-// What each policy makes of a host whose card was replaced.
-func TestPolicies(t *testing.T) {
-	for policy, wantMoveAt := range map[Policy]int{Compat: 0, Strict: 1, Verify: 2, First: -1} {
-		l := newLab(t, Config{Policy: policy})
-		l.says(mac(1), ip(7))
-		l.wait(time.Hour)
-		movedAt := -1
-		for i, step := range []func(){
-			func() { l.says(mac(2), ip(7)) },
-			func() { l.asks(mac(9), ip(9), ip(7)); l.replies(mac(2), ip(7), mac(9), ip(9)) },
-			func() { l.says(mac(2), ip(7)) },
-		} {
-			before := len(l.all)
-			step()
-			for j := range l.all[before:] {
-				if l.all[before+j].Op == arp.OpMoved && movedAt < 0 {
-					movedAt = i
-				}
-			}
-			l.wait(2 * time.Second)
-		}
-		if movedAt != wantMoveAt {
-			t.Errorf("%v: moved at step %d, want %d", policy, movedAt, wantMoveAt)
-		}
-		alerts := 0
-		for i := range l.all {
-			if l.all[i].Alert && l.all[i].Type == Changed {
-				alerts++
-			}
-		}
-		if alerts != 1 {
-			t.Errorf("%v: %d alerts of the change", policy, alerts)
-		}
-	}
-}
-
-// A refused claim is recorded, not bound, and not recorded at each frame.
-func TestRefusedClaim(t *testing.T) {
-	l := newLab(t, Config{Policy: First})
-	l.says(mac(1), ip(7))
-	l.wait(time.Hour)
-	l.want(l.says(mac(2), ip(7)), "changed 10.9.0.7 2 (1) refused !")
-	l.want(l.says(mac(2), ip(7)))
-	l.wait(time.Second)
-	l.want(l.says(mac(2), ip(7)))
-	l.wait(time.Second)
-	l.want(l.says(mac(1), ip(7)))
-	k, _ := l.e.Lookup(arp.Key{Domain: "lan", Addr: ip(7)})
-	if len(k.Owners) != 2 || k.Owners[0].MAC != mac(1) || k.Owners[1].Frames != 3 || k.Owners[0].Frames != 2 {
-		t.Errorf("known: %+v", k)
-	}
-}
-
 // A poisoner whose Ethernet source differs too is two lines all the same.
 func TestPoisoningWithMismatchIsTwoLines(t *testing.T) {
 	for _, dst := range []ethernet.Addr{mac(7), ethernet.Broadcast} {
