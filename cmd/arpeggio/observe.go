@@ -83,8 +83,8 @@ func (f *observeFlags) record() (*recording, error) {
 
 // start opens the repository and makes the observer. It takes over rec. A live
 // run prints without waiting for the reader.
-func (f *observeFlags) start(ctx context.Context, rec *recording, live bool) (o *observation, err error) {
-	o = &observation{flags: f, rec: rec, log: f.logger()}
+func (f *observeFlags) start(ctx context.Context, rec *recording, live bool) (_ *observation, err error) {
+	o := &observation{flags: f, rec: rec, log: f.logger()}
 	defer func() {
 		if err != nil {
 			o.rec.close()

@@ -82,7 +82,8 @@ func (w *watchUser) drop(f *observeFlags) error {
 	return withHint(observer.DropPrivileges(w.uid, w.gid), "--user root keeps all privileges")
 }
 
-// give makes a directory the user's, if it is new or root's.
+// give makes a directory the user's, if it is new or root's, and what root has
+// left there: a command that root has run on it since, say.
 func (w *watchUser) give(dir string) error {
 	uid, _, err := owner(dir)
 	switch {
@@ -90,15 +91,22 @@ func (w *watchUser) give(dir string) error {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return err
 		}
-		return os.Lchown(dir, w.uid, w.gid)
 	case err != nil:
 		return err
-	case uid != 0 || w.uid == 0:
+	case uid != 0 && uid != w.uid:
 		return nil
 	}
-	return filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
+	return filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
 		if err != nil {
 			return err
+		}
+		info, err := e.Info()
+		if err != nil {
+			return err
+		}
+		st, ok := info.Sys().(*syscall.Stat_t)
+		if !ok || st.Uid != 0 || !e.IsDir() && st.Nlink > 1 { // whose else the file is nobody knows
+			return nil
 		}
 		return os.Lchown(path, w.uid, w.gid)
 	})

@@ -1,0 +1,170 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"arpeggio/arp"
+	labs "arpeggio/internal/netns"
+	"arpeggio/stack/ethernet"
+	"arpeggio/stack/link"
+	"arpeggio/tuntap"
+)
+
+// watched is the shipped program watching one end of a cable.
+type watched struct {
+	t    *testing.T
+	dir  string // that anybody may use
+	here *labs.Namespace
+	peer *tuntap.Packet
+	cmd  *exec.Cmd
+	err  strings.Builder
+}
+
+func startWatch(t *testing.T, args ...string) *watched {
+	t.Helper()
+	here, far, err := labs.Pair("va", "vb")
+	if errors.Is(err, labs.ErrUnavailable) {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { here.Close(); far.Close() })
+	w := &watched{t: t, here: here}
+	if w.dir, err = os.MkdirTemp("", "arpeggio-watch-"); err == nil {
+		err = os.Chmod(w.dir, 0o755)
+	}
+	if err == nil {
+		err = far.Do(func() (err error) {
+			w.peer, err = tuntap.OpenPacket(tuntap.PacketConfig{Interface: "vb"})
+			return err
+		})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { w.peer.Close(); os.RemoveAll(w.dir) })
+	w.run(args...)
+	return w
+}
+
+// run starts the program, and waits until it watches.
+func (w *watched) run(args ...string) {
+	w.t.Helper()
+	w.err.Reset()
+	w.cmd = w.here.Command(binary(w.t), append([]string{"watch", "--repo", filepath.Join(w.dir, "lan"), "va"}, args...)...)
+	errs, err := w.cmd.StderrPipe()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if err := w.cmd.Start(); err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(func() { w.cmd.Process.Kill(); w.cmd.Wait() })
+	b := make([]byte, 4096)
+	for !strings.Contains(w.err.String(), "watching va") {
+		n, err := errs.Read(b)
+		w.err.Write(b[:n])
+		if err != nil {
+			w.t.Fatalf("it ended: %s", w.err.String())
+		}
+	}
+	go func() {
+		for {
+			if _, err := errs.Read(b); err != nil {
+				return
+			}
+		}
+	}()
+}
+
+func (w *watched) send(n int) {
+	w.t.Helper()
+	mac := ethernet.Addr{2, 0x50, 0, 0, byte(n >> 8), byte(n)}
+	h := ethernet.Header{Dst: ethernet.Broadcast, Src: mac, Type: ethernet.TypeARP}
+	p := arp.Packet{Op: arp.OpRequest, SenderMAC: mac, SenderIP: netip.AddrFrom4([4]byte{10, 9, byte(n >> 8), byte(n)}), TargetIP: netip.AddrFrom4([4]byte{10, 9, 0, 1})}
+	if _, err := w.peer.WriteFrames([]link.Frame{{Head: p.AppendTo(h.AppendTo(nil))}}); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *watched) arpeggio(args ...string) string {
+	w.t.Helper()
+	out, err := exec.Command(binary(w.t), append(args, "--repo", filepath.Join(w.dir, "lan"))...).CombinedOutput()
+	if err != nil {
+		w.t.Fatalf("arpeggio %v: %v\n%s", args, err, out)
+	}
+	return string(out)
+}
+
+// It runs as nobody without any capability, a hangup does not concern it, and it
+// ends in order.
+func TestWatchGivesUpItsPrivileges(t *testing.T) {
+	w := startWatch(t)
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", w.cmd.Process.Pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"Uid:\t65534\t65534\t65534\t65534", "CapPrm:\t0000000000000000", "CapEff:\t0000000000000000", "NoNewPrivs:\t1"} {
+		if !strings.Contains(string(status), want) {
+			t.Errorf("no %q in\n%s", want, status)
+		}
+	}
+	w.send(7)
+	w.cmd.Process.Signal(syscall.SIGHUP)
+	time.Sleep(300 * time.Millisecond)
+	if got := w.arpeggio("table"); !strings.Contains(got, "10.9.0.7") {
+		t.Errorf("the table while it runs:\n%s", got)
+	}
+	w.cmd.Process.Signal(syscall.SIGTERM)
+	if err := w.cmd.Wait(); err != nil {
+		t.Error(err)
+	}
+	if got := w.arpeggio("verify"); !strings.Contains(got, "1 commit") {
+		t.Errorf("verify: %s", got)
+	}
+}
+
+// A kill loses at most the last second, and the next run goes on from there.
+func TestWatchSurvivesAKill(t *testing.T) {
+	w := startWatch(t, "-v")
+	sent := 0
+	var before int // of what is sent a second before the end
+	for start := time.Now(); time.Since(start) < 1800*time.Millisecond; time.Sleep(15 * time.Millisecond) {
+		sent++
+		w.send(sent)
+		if time.Since(start) < 800*time.Millisecond {
+			before = sent
+		}
+	}
+	w.cmd.Process.Kill()
+	w.cmd.Wait()
+	kept := strings.Count(w.arpeggio("table", "--json"), `"address":"10.9.`)
+	t.Logf("%d sent, %d of them a second before; %d kept", sent, before, kept)
+	if kept < before || kept > sent {
+		t.Errorf("%d stations are in the history, want %d to %d", kept, before, sent)
+	}
+	w.run()
+	w.send(2000)
+	w.send(1)
+	time.Sleep(300 * time.Millisecond)
+	w.cmd.Process.Signal(syscall.SIGTERM)
+	if err := w.cmd.Wait(); err != nil {
+		t.Error(err)
+	}
+	if got := strings.Count(w.arpeggio("table", "--json"), `"address":"10.9.`); got != kept+1 {
+		t.Errorf("%d stations after the second run, want %d", got, kept+1)
+	}
+	if got := w.arpeggio("verify"); !strings.Contains(got, " 0 problems") {
+		t.Error(got)
+	}
+}
