@@ -2,20 +2,20 @@ package main
 
 import (
 	"os"
-	"strings"
 	"sync/atomic"
-	"time"
 
 	"arpeggio/arp/observe"
+	"arpeggio/arp/observe/sink"
+	"arpeggio/arp/vendors"
 	"arpeggio/internal/cli"
 	"arpeggio/stack/capture"
-	"arpeggio/stack/ethernet"
 )
 
 // eventPrinter prints events, one a line.
 type eventPrinter struct {
 	out   *cli.Output
 	json  bool
+	text  sink.Text
 	lines chan observe.Line // of a live run; nil: printed at once
 	done  chan struct{}
 	lost  atomic.Uint64
@@ -25,11 +25,12 @@ type eventPrinter struct {
 // Frames do not wait: what is beyond is counted.
 const printAhead = 10_000
 
-func newEventPrinter(f *observeFlags, live bool) *eventPrinter {
+func newEventPrinter(f *observeFlags, live bool, names *vendors.Table) *eventPrinter {
 	p := &eventPrinter{
 		out:  cli.New(cli.Config{Stdout: os.Stdout, Stderr: os.Stderr, Color: f.Color, JSON: f.JSON, NoPager: true}),
-		json: f.JSON, done: make(chan struct{}),
+		json: f.JSON, text: sink.Text{Vendors: names}, done: make(chan struct{}),
 	}
+	p.text.Paint = p.paint
 	if !live {
 		return p
 	}
@@ -37,7 +38,7 @@ func newEventPrinter(f *observeFlags, live bool) *eventPrinter {
 	go func() {
 		defer close(p.done)
 		for l := range p.lines {
-			p.line(&l.Record, l.Commit)
+			p.line(&l)
 			if len(p.lines) == 0 {
 				p.out.Flush()
 			}
@@ -46,10 +47,13 @@ func newEventPrinter(f *observeFlags, live bool) *eventPrinter {
 	return p
 }
 
-// event is told of an event.
+// event is told of an event. It may be called on nil.
 func (p *eventPrinter) event(r *observe.Record, commit string) {
+	if p == nil {
+		return
+	}
 	if p.lines == nil {
-		p.line(r, commit)
+		p.line(&observe.Line{Record: *r, Commit: commit})
 		return
 	}
 	select {
@@ -79,104 +83,28 @@ func (p *eventPrinter) close() error {
 	return p.out.Close()
 }
 
-func (p *eventPrinter) line(r *observe.Record, commit string) {
+func (p *eventPrinter) line(l *observe.Line) {
 	if p.json {
-		p.out.JSON(jsonOf(r, commit))
+		p.out.Write(sink.JSON(l, p.text.Vendors)) // an error stays in out
 		return
 	}
-	p.text(r, commit)
+	p.out.Printf("%s\n", p.text.Line(l))
 }
 
-// jsonEvent is an event for programs. VLAN is a number, 0 when untagged, or for
-// two tags a string: "100.5".
-type jsonEvent struct {
-	TS      time.Time `json:"ts"`
-	Type    string    `json:"type"`
-	IP      string    `json:"ip"`
-	VLAN    any       `json:"vlan"`
-	MAC     string    `json:"mac"`
-	OldMAC  string    `json:"old_mac"`
-	Vendor  string    `json:"vendor"`
-	Iface   string    `json:"iface"`
-	Commit  string    `json:"commit"`
-	Domain  string    `json:"domain"`
-	Kind    string    `json:"kind,omitempty"`
-	Phase   string    `json:"phase"`
-	Episode string    `json:"episode,omitempty"`
-	Count   uint64    `json:"count"`
-	Detail  string    `json:"detail,omitempty"`
-}
-
-func jsonOf(r *observe.Record, commit string) jsonEvent {
-	e := jsonEvent{
-		TS: r.Time.UTC(), Type: r.Type.String(), VLAN: r.Key.VLAN.Inner, MAC: macText(r.MAC), OldMAC: macText(r.Old),
-		Iface: r.Iface, Commit: commit, Domain: r.Key.Domain,
-		Phase: r.Phase.String(), Episode: r.Episode.String(), Count: r.Count, Detail: cli.Clean(r.Detail, false),
+// paint shows the parts of a line in their colours.
+func (p *eventPrinter) paint(part sink.Part, s observe.Severity, text string) string {
+	style := cli.Plain
+	switch part {
+	case sink.PartType:
+		style = severityStyle(s)
+	case sink.PartAddr:
+		style = cli.Heading
+	case sink.PartTime, sink.PartVendor, sink.PartIface:
+		style = cli.Faint
+	case sink.PartCommit:
+		style = cli.ID
 	}
-	if r.Kind != observe.KindUnknown {
-		e.Kind = r.Kind.String()
-	}
-	if r.Key.VLAN.Outer != 0 {
-		e.VLAN = r.Key.VLAN.String()
-	}
-	if r.Key.Addr.IsValid() {
-		e.IP = r.Key.Addr.String()
-	}
-	return e
-}
-
-func macText(a ethernet.Addr) string {
-	if a.IsZero() {
-		return ""
-	}
-	return a.String()
-}
-
-// Columns of a line for people, in characters.
-const (
-	widthType = 15
-	widthIP   = 18
-)
-
-// text prints an event for people: time, type, address, MAC, the one before,
-// detail, interface and commit.
-func (p *eventPrinter) text(r *observe.Record, commit string) {
-	var b strings.Builder
-	b.WriteString(p.out.Paint(cli.Faint, r.Time.Local().Format("2006-01-02 15:04:05.000")))
-	b.WriteString("  ")
-	column(&b, p.out, severityStyle(r.Type.Info().Severity), r.Type.String(), widthType)
-	ip := "-"
-	if r.Key.Addr.IsValid() {
-		ip = r.Key.Addr.String()
-	}
-	if !r.Key.VLAN.IsZero() {
-		ip = "vlan " + r.Key.VLAN.String() + " " + ip
-	}
-	column(&b, p.out, cli.Heading, ip, widthIP)
-	mac := "-"
-	if !r.MAC.IsZero() {
-		mac = r.MAC.String()
-	}
-	b.WriteString(mac)
-	if !r.Old.IsZero() {
-		b.WriteString(" was " + r.Old.String())
-	}
-	if r.Detail != "" {
-		b.WriteString("  " + cli.Clean(r.Detail, false))
-	}
-	if r.Iface != "" {
-		b.WriteString("  " + p.out.Paint(cli.Faint, r.Iface))
-	}
-	if len(commit) >= 7 {
-		b.WriteString("  " + p.out.Paint(cli.ID, commit[:7]))
-	}
-	p.out.Printf("%s\n", b.String())
-}
-
-// column writes a text, padded, and two spaces.
-func column(b *strings.Builder, o *cli.Output, st cli.Style, s string, width int) {
-	b.WriteString(o.Paint(st, s))
-	b.WriteString(strings.Repeat(" ", max(width-len(s), 0)+2))
+	return p.out.Paint(style, text)
 }
 
 func severityStyle(s observe.Severity) cli.Style {

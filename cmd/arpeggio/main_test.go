@@ -50,7 +50,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("BIN", bin)
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"mkcapture": mkcapture, "truncated": truncated},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"mkcapture": mkcapture, "truncated": truncated, "listen": listenFor, "got": got},
 	})
 }
 

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"arpeggio/arp/observe"
+	"arpeggio/arp/vendors"
 	"arpeggio/arp/versioned"
 	"arpeggio/internal/observer"
 	"arpeggio/internal/openrepo"
@@ -36,6 +37,7 @@ type observeFlags struct {
 	Quiet   bool              `short:"q" help:"Print no events and no summary."`
 	Verbose bool              `short:"v" help:"Log more."`
 
+	sinkFlags
 	keepFlags
 }
 
@@ -48,6 +50,7 @@ type observation struct {
 	close   func() error // of the store
 	rec     *recording
 	print   *eventPrinter
+	sinks   *sinks
 	log     *slog.Logger
 }
 
@@ -93,6 +96,10 @@ func (f *observeFlags) start(ctx context.Context, rec *recording, live bool) (_ 
 			}
 		}
 	}()
+	names := &vendors.Table{}
+	if o.sinks, err = f.sinkFlags.open(ctx, live, names, o.log); err != nil {
+		return nil, err
+	}
 	if err := o.openStore(ctx); err != nil {
 		return nil, err
 	}
@@ -117,8 +124,11 @@ func (f *observeFlags) start(ctx context.Context, rec *recording, live bool) (_ 
 		cfg.Record = rec.writer
 	}
 	if !f.Quiet {
-		o.print = newEventPrinter(f, live)
-		cfg.Tell = o.print.event
+		o.print = newEventPrinter(f, live, names)
+	}
+	cfg.Tell = func(r *observe.Record, commit string) {
+		o.print.event(r, commit)
+		o.sinks.Tell(r, commit)
 	}
 	o.Observer = observer.New(cfg)
 	return o, nil
@@ -200,6 +210,7 @@ func (o *observation) finish(ctx context.Context, err error, lost uint64) error 
 	if e := o.print.close(); err == nil {
 		err = e
 	}
+	o.sinks.close(o.flags.Quiet)
 	head := o.journal.Head()
 	st := o.Stats()
 	o.rec.close()
