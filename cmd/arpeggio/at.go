@@ -11,18 +11,14 @@ import (
 	"arpeggio/stack/ethernet"
 )
 
-// networkFlags select broadcast domains, and say what a dispute is.
+// networkFlags select broadcast domains.
 type networkFlags struct {
-	VLAN   string        `placeholder:"N|O.I" help:"The VLAN: 0 for untagged, a number, or outer.inner."`
-	Domain string        `placeholder:"NAME" help:"The broadcast domain."`
-	Window time.Duration `default:"60s" help:"How far around the time claims count as a dispute (${default})."`
+	VLAN   string `placeholder:"N|O.I" help:"The VLAN: 0 for untagged, a number, or outer.inner."`
+	Domain string `placeholder:"NAME" help:"The broadcast domain."`
 }
 
 func (f *networkFlags) networks() (in history.Networks, err error) {
 	in.Domain = f.Domain
-	if f.Window < 0 {
-		return in, usagef("--window %v: want a duration that is not negative, such as 60s", f.Window)
-	}
 	if f.VLAN != "" {
 		v, err := ethernet.ParseVLAN(f.VLAN)
 		if err != nil {
@@ -37,10 +33,11 @@ type atCmd struct {
 	repoFlags
 	printFlags
 	networkFlags
-	Branch string   `placeholder:"NAME" help:"The branch to ask (HEAD's)."`
-	Stdin  bool     `help:"Many questions from standard input, TIME ADDRESS a line; the same as - for the time."`
-	Time   string   `arg:"" optional:"" name:"time" help:"A time such as 12:03, 12:03:00.25, yesterday 12:03, 5m ago or RFC 3339; also a revision."`
-	Args   []string `arg:"" optional:"" name:"address|path" help:"The addresses to ask about, or files to show (the table)."`
+	Window time.Duration `default:"60s" help:"How far around the time claims count as a dispute (${default})."`
+	Branch string        `placeholder:"NAME" help:"The branch to ask (HEAD's)."`
+	Stdin  bool          `help:"Many questions from standard input, TIME ADDRESS a line; the same as - for the time."`
+	Time   string        `arg:"" optional:"" name:"time" help:"A time such as 12:03, 12:03:00.25, yesterday 12:03, 5m ago or RFC 3339; also a revision."`
+	Args   []string      `arg:"" optional:"" name:"address|path" help:"The addresses to ask about, or files to show (the table)."`
 }
 
 func (*atCmd) Help() string {
@@ -71,6 +68,8 @@ func (c *atCmd) Run(ctx context.Context) (err error) {
 	}
 	many := c.Stdin || c.Time == "-"
 	switch {
+	case c.Window < 0:
+		return usagef("--window %v: want a duration that is not negative, such as 60s", c.Window)
 	case many && (len(c.Args) > 0 || c.Stdin && c.Time != ""):
 		return usagef("the questions come from standard input: give no time and no address")
 	case !many && c.Time == "":

@@ -39,6 +39,9 @@ type historyCmds struct {
 	Branch      branchCmd      `cmd:"" group:"History:" help:"List, make or delete branches."`
 	Merge       mergeCmd       `cmd:"" group:"History:" help:"Merge a branch into another."`
 	Revert      revertCmd      `cmd:"" group:"History:" help:"Undo what a commit changed."`
+	Pin         pinCmd         `cmd:"" group:"History:" help:"Bind an address to a MAC address for good."`
+	Unpin       unpinCmd       `cmd:"" group:"History:" help:"Let packets move a pinned address again."`
+	Who         whoCmd         `cmd:"" group:"History:" help:"Add MAC addresses to flow records, by time."`
 	Fetch       fetchCmd       `cmd:"" group:"History:" help:"Get what another repository has."`
 	Push        pushCmd        `cmd:"" group:"History:" help:"Send branches to another repository."`
 	Pull        pullCmd        `cmd:"" group:"History:" help:"Get a branch of another repository and merge it."`
