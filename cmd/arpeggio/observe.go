@@ -19,12 +19,13 @@ import (
 	"arpeggio/internal/openrepo"
 	"arpeggio/vcs"
 	"arpeggio/vcs/badger"
+	"arpeggio/vcs/gitremote"
 	"arpeggio/vcs/mem"
 )
 
 // observeFlags are common to watch and read.
 type observeFlags struct {
-	Repo    string            `placeholder:"DIR" help:"Keep the history in this directory, made when missing; a bare Git directory will do. Default: in memory, until the end."`
+	Repo    string            `placeholder:"DIR" help:"Keep the history in this directory, made when missing: a bare Git directory, which stock git reads as it is, when the name ends in .git or it is one already; else a store, which is much faster to write and is read with this program or cloned from git-serve. Default: in memory, until the end."`
 	Network []netip.Prefix    `placeholder:"CIDR" help:"A local network; addresses outside of all of them are bogons. Default: the interface's own."`
 	Domain  map[string]string `placeholder:"IFACE=NAME" help:"Broadcast domain of an interface. Default: lan for a single one, else each its name."`
 	Node    string            `default:"observer" placeholder:"NAME" help:"Author of the commits (${default})."`
@@ -152,7 +153,19 @@ func (o *observation) openStore(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if f.Repo != "" && !isNew(f.Repo) {
+	fresh := f.Repo != "" && isNew(f.Repo)
+	if fresh && strings.HasSuffix(f.Repo, ".git") {
+		// As the name says: slower to write, and stock git reads it as it is.
+		d, err := gitremote.CreateDir(f.Repo, vcs.BranchRef(f.Branch))
+		if err != nil {
+			return unreachable(err, f.Repo)
+		}
+		if err := d.Close(); err != nil {
+			return err
+		}
+		fresh = false
+	}
+	if f.Repo != "" && !fresh {
 		r, err := openrepo.Open(ctx, f.Repo, openrepo.Options{Write: true, Retention: keep, Logger: o.log})
 		if errors.Is(err, badger.ErrLocked) {
 			return withHint(err, "another program writes there: stop it, or choose another --repo")
@@ -258,6 +271,10 @@ func (o *observation) summary(st observer.Stats, head vcs.ID, lost uint64) {
 	}
 	if o.flags.Repo != "" && !head.IsZero() {
 		repo := filepath.Clean(o.flags.Repo)
-		note("next: arpeggio table --repo %s, arpeggio log --repo %s, arpeggio git-serve --repo %s", repo, repo, repo)
+		git := "arpeggio git-serve --repo " + repo
+		if strings.HasSuffix(repo, ".git") {
+			git = "git -C " + repo + " log --all --graph --oneline"
+		}
+		note("next: arpeggio table --repo %s, arpeggio log --repo %s, %s", repo, repo, git)
 	}
 }
