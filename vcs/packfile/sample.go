@@ -14,7 +14,7 @@ type sample struct {
 
 const (
 	// minSample is the length from which it is worth it.
-	minSample = 128
+	minSample = 64
 	// maxSample bounds what is kept, and so what a delta is compared with.
 	maxSample = 8 << 10
 	// sampleUses is after how many deltas the next object is written in full and
