@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -9,6 +10,7 @@ import (
 
 	"arpeggio/internal/cli"
 	"arpeggio/internal/history"
+	"arpeggio/stack/ethernet"
 	"arpeggio/vcs"
 )
 
@@ -22,23 +24,32 @@ type logCmd struct {
 	Since    string   `placeholder:"TIME" help:"Not before this time."`
 	Until    string   `placeholder:"TIME" help:"Not after this time."`
 	Mentions bool     `help:"Also commits that only speak of the addresses: refused claims, failed queries."`
+	MAC      []string `name:"mac" placeholder:"MAC" help:"Only commits that name this MAC address: every address that it claimed, held or lost."`
+	Type     []string `placeholder:"TYPE" help:"Only commits with this type of event (new-station, spoof, …) or cause (learned, moved, expired, refused, …)."`
 	Rev      string   `arg:"" optional:"" name:"rev" help:"A revision, a time or a range A..B (HEAD)."`
 	Paths    []string `arg:"" optional:"" name:"path|address" help:"The files or addresses to look at (all); write -- before the first one where it could be a revision."`
 }
 
 func (*logCmd) Help() string {
-	return `Commits, newest first. Exit codes: 0 ok, 1 failure, 2 usage.
+	return `Commits, newest first. With --mac or --type also those that change no entry:
+refused claims, events. Of several of each any will do. Exit codes: 0 ok,
+1 failure, 2 usage.
 
 Examples:
 
   arpeggio log --repo arp.git --graph --all
   arpeggio log --repo http://127.0.0.1:8081/arp.git -v 10.9.0.20
-  arpeggio log --repo arp.git --since "10m ago" --json`
+  arpeggio log --repo arp.git --since "10m ago" --json
+  arpeggio log --repo arp.git --mac 02:50:00:00:00:66 --type spoof,dup-ip --since yesterday`
 }
 
 func (c *logCmd) Run(ctx context.Context, k *kong.Context) (err error) {
 	if c.Max < 0 {
 		return usagef("-n %d: want a positive number", c.Max)
+	}
+	macs, err := c.filter()
+	if err != nil {
+		return err
 	}
 	s, err := c.open(ctx, c.printFlags)
 	if err != nil {
@@ -53,6 +64,7 @@ func (c *logCmd) Run(ctx context.Context, k *kong.Context) (err error) {
 	if opt.From, opt.Not, err = s.span(rev, c.All); err != nil {
 		return err
 	}
+	opt.MACs, opt.Types = macs, c.Type
 	if opt.Since, err = s.flagTime("--since", c.Since); err != nil {
 		return err
 	}
@@ -61,7 +73,7 @@ func (c *logCmd) Run(ctx context.Context, k *kong.Context) (err error) {
 	}
 	s.out.Page()
 	n, err := c.print(ctx, s, opt)
-	if err != nil || n > 0 || len(specs) == 0 || len(opt.From) == 0 || c.Since+c.Until != "" {
+	if err != nil || n > 0 || len(specs) == 0 || len(opt.From) == 0 || c.Since+c.Until != "" || len(c.MAC)+len(c.Type) > 0 {
 		return err
 	}
 	start, err := s.Store.ReadCommit(opt.From[0])
@@ -70,6 +82,24 @@ func (c *logCmd) Run(ctx context.Context, k *kong.Context) (err error) {
 	}
 	_, err = history.Require(s.Store, start, specs) // nothing: say what there is
 	return err
+}
+
+// filter reads what the flags select.
+func (c *logCmd) filter() (macs []ethernet.Addr, err error) {
+	for _, m := range c.MAC {
+		a, err := ethernet.ParseAddr(m)
+		if err != nil {
+			return nil, usagef("--mac %s: want a MAC address such as 02:50:00:00:00:66", m)
+		}
+		macs = append(macs, a)
+	}
+	known := history.RecordTypes()
+	for _, t := range c.Type {
+		if !slices.Contains(known, t) {
+			return nil, usagef("--type %s: want one of %s", t, strings.Join(known, ", "))
+		}
+	}
+	return macs, nil
 }
 
 // span returns where a log starts and what it leaves out.

@@ -87,6 +87,7 @@ func observations() []versioned.Observation {
 	all[1].Events, all[1].LastSeen, all[1].Frames = []string{"changed"}, at(118), 31
 	all[2].Events, all[2].LastSeen, all[2].Frames = []string{"changed"}, at(178), 12
 	all[9].Frame = nil
+	all[11].Events = []string{"spoof"}
 	return all
 }
 

@@ -19,6 +19,7 @@ type commitJSON struct {
 	Body     string            `json:"body,omitempty"`
 	Trailers map[string]string `json:"trailers,omitempty"` // the first of each name
 	Refs     []string          `json:"refs,omitempty"`
+	Evidence *evidenceJSON     `json:"evidence,omitempty"` // of show
 }
 
 func toJSON(c *vcs.Commit, refs []string) commitJSON {

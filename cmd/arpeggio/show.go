@@ -17,8 +17,9 @@ type showCmd struct {
 }
 
 func (*showCmd) Help() string {
-	return `A commit with what it changed against its first parent, or a file or folder
-as it is in a commit. Exit codes: 0 ok, 1 failure, 2 usage.
+	return `A commit with what it changed against its first parent, and the frame that it
+rests on in words; or a file or folder as it is in a commit. Exit codes: 0 ok,
+1 failure, 2 usage.
 
 Examples:
 
@@ -50,11 +51,16 @@ func (c *showCmd) Run(ctx context.Context) (err error) {
 	}
 	d := differ{session: s, old: old, now: r.Commit, patch: true}
 	if c.JSON {
-		s.out.JSON(toJSON(r.Commit, s.heads()[r.Commit.ID]))
+		j := toJSON(r.Commit, s.heads()[r.Commit.ID])
+		j.Evidence = evidenceOf(r.Commit).json()
+		s.out.JSON(j)
 		_, err := d.print(nil)
 		return err
 	}
 	s.out.Printf("%s\n", strings.Join(s.full(r.Commit, s.heads()[r.Commit.ID]), "\n"))
+	if e := evidenceOf(r.Commit); e != nil {
+		s.out.Printf("%s\n", strings.Join(e.words(), "\n"))
+	}
 	_, err = d.print(nil)
 	return err
 }

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"arpeggio/arp/versioned"
+	"arpeggio/stack/ethernet"
 	"arpeggio/vcs"
 )
 
@@ -23,6 +23,12 @@ type LogOptions struct {
 	// trailer and change no entry: refused claims, failed queries. All parents
 	// are followed then.
 	Mentions bool
+	// MACs selects commits that name one of these MAC addresses, as the one that
+	// claims or that holds an address, or that wrote it into an entry; Types
+	// those with such an event or cause. None selects all. Either counts Mentions
+	// in.
+	MACs  []ethernet.Addr
+	Types []string
 	// Since and Until bound commit times, inclusively; zero is no bound.
 	Since, Until time.Time
 	// Max bounds the number of commits; 0 is no bound.
@@ -47,7 +53,8 @@ func Log(s *vcs.Store, opt LogOptions) iter.Seq2[Logged, error] {
 			yield(Logged{}, err)
 			return
 		}
-		if len(opt.Specs) > 0 && !opt.Mentions {
+		w.opt.Mentions = opt.Mentions || len(opt.MACs)+len(opt.Types) > 0
+		if len(opt.Specs) > 0 {
 			w.index = newIndex(s, opt.Specs)
 		}
 		if opt.Graph {
@@ -111,7 +118,7 @@ func (w *walker) walk() iter.Seq2[step, error] {
 		var q byTime
 		add := func(ids []vcs.ID) error {
 			for _, id := range ids {
-				if len(ids) == 1 && len(q.items) == 0 && !w.opt.Graph { // else it would change the order
+				if len(ids) == 1 && len(q.items) == 0 && !w.opt.Graph && !w.opt.Mentions { // else it would change the order
 					var err error
 					if id, err = w.index.skip(id); err != nil {
 						return err
@@ -142,6 +149,11 @@ func (w *walker) walk() iter.Seq2[step, error] {
 			if !w.opt.Until.IsZero() && st.c.Time().After(w.opt.Until) {
 				st.show = false
 			}
+			if st.show {
+				if st.show, err = w.told(st.c); err != nil {
+					break
+				}
+			}
 			if !yield(st, nil) {
 				return
 			}
@@ -159,6 +171,9 @@ func (w *walker) visit(c *vcs.Commit) (show bool, next []vcs.ID, err error) {
 		return true, c.Parents, nil
 	}
 	if may, err := w.index.mayChange(c); err != nil || !may {
+		if w.opt.Mentions && err == nil {
+			return w.mentioned(c), c.Parents, nil
+		}
 		return false, c.Parents[:min(len(c.Parents), 1)], err
 	}
 	mine, err := w.state(c.Tree)
@@ -201,21 +216,6 @@ func (w *walker) state(tree vcs.ID) (string, error) {
 		b.Write(m.Entry.ID[:])
 	}
 	return b.String(), nil
-}
-
-// mentioned reports whether a commit's trailer names one of the addresses.
-func (w *walker) mentioned(c *vcs.Commit) bool {
-	key := c.Trailer(versioned.TrailerAddress)
-	if key == "" {
-		return false
-	}
-	addr := key[strings.LastIndexByte(key, '/')+1:]
-	for _, s := range w.opt.Specs {
-		if s.Addr.IsValid() && s.Addr.String() == addr {
-			return true
-		}
-	}
-	return false
 }
 
 // byTime is a heap: newest commit first, equal times in the order of arrival.
