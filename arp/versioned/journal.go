@@ -219,10 +219,13 @@ func (j *Journal) commit(ctx context.Context, at time.Time, prepare func() (mess
 			return id, nil
 		case errors.Is(err, vcs.ErrRefMoved):
 			keep := j.changes // they were made on what the other has not seen
+			was := j.head
 			if err := j.takeOver(ctx); err != nil {
 				return vcs.ID{}, err
 			}
-			j.stats.Foreign++
+			if !j.repo.Store().StandsFor(j.head, was) { // no epoch has begun
+				j.stats.Foreign++
+			}
 			for i := range keep {
 				c := &keep[i]
 				if have, ok := j.live.get(c.Key); ok {

@@ -280,6 +280,35 @@ func TestJournalTakesOver(t *testing.T) {
 	finish(t, j, s)
 }
 
+// Epochs begin under a journal, and it goes on at their roots.
+func TestJournalOverEpochs(t *testing.T) {
+	b := mem.New()
+	s, err := vcs.OpenStore(t.Context(), b, vcs.StoreConfig{Retention: vcs.Retention{MaxCommits: 200, Epochs: 2}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	j, err := OpenJournal(t.Context(), s, JournalConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 1000 {
+		write(t, j, sighted(time.Duration(i)*time.Second, fmt.Sprintf("10.9.%d.%d", i/250, i%250), mac(i), ethernet.Addr{}))
+		if i%100 == 99 {
+			if err := s.Sync(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if n := len(s.Epochs()); n < 3 {
+		t.Errorf("%d epochs", n)
+	}
+	if st := j.Stats(); st.Commits != 1000 || st.Entries != 1000 || st.Foreign != 0 {
+		t.Errorf("%+v", st)
+	}
+	sameAsStore(t, j)
+	finish(t, j, s)
+}
+
 // A file that is no entry is counted, and overwritten when its address is seen.
 func TestJournalDamagedEntry(t *testing.T) {
 	b := mem.New()
