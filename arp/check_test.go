@@ -25,7 +25,8 @@ func TestCheck(t *testing.T) {
 		{"another probe", func(l *lab) { l.frame(ethernet.Broadcast, request(aMAC, netip.IPv4Unspecified(), aIP)) }, false},
 	} {
 		l := newLab(t, Config{})
-		if !l.e.Check(l.now, aIP) || !l.e.Check(l.now, aIP) {
+		first, again := l.e.Check(l.now, aIP), l.e.Check(l.now, aIP)
+		if !first || !again {
 			t.Fatal("no check")
 		}
 		l.wait(1500 * time.Millisecond)

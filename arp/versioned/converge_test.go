@@ -100,6 +100,7 @@ func TestNodesConverge(t *testing.T) {
 				t.Errorf("seed %d: node %d holds another tree", seed, n)
 			}
 		}
+		leave(t, "all", s)
 		for k, want := range best {
 			if got, _, err := first.Get(k); err != nil || got != want {
 				t.Errorf("seed %d: %v\n got %+v\nwant %+v (%v)", seed, k, got, want, err)

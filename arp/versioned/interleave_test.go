@@ -152,6 +152,9 @@ func TestWritersLoseNothing(t *testing.T) {
 				}
 			}
 			sameAsHead(t, tab)
+			if seed%4 == 0 {
+				checkHistory(t, tab)
+			}
 			st := tab.Stats()
 			if int(st.Commits) != len(made) || st.Foreign != 0 {
 				t.Errorf("seed %d: %d changes, stats %+v", seed, len(made), st)
@@ -215,6 +218,9 @@ func TestReplyAndExpiryAtOnce(t *testing.T) {
 				t.Errorf("seed %d: %+v, %v; the reply was lost", seed, b, ok)
 			}
 			sameAsHead(t, tab)
+			if n := checkHistory(t, tab); uint64(n) != tab.Stats().Merges {
+				t.Errorf("seed %d: %d merges in the history, %d counted", seed, n, tab.Stats().Merges)
+			}
 			merges += tab.Stats().Merges
 			closeBoth(t, tab, s)
 			store = s

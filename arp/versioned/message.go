@@ -70,7 +70,7 @@ func (t *Table) message(it *item) string {
 	}
 	c := &it.change
 	var b strings.Builder
-	b.WriteString(subject(c))
+	b.WriteString(t.cfg.Wording.subject(c))
 	b.WriteString("\n\n")
 	add := func(key, value string) { fmt.Fprintf(&b, "%s: %s\n", key, value) }
 	add(TrailerCause, c.Op.String())
@@ -112,9 +112,9 @@ func (t *Table) trailers(c *arp.Change, add func(key, value string)) {
 }
 
 // mergeMessage returns the text of a merge commit.
-func (t *Table) mergeMessage(what, branch string) string {
-	return fmt.Sprintf("arp: merge %s\n\n%s: merge\n%s: %s\n%s: %s\n",
-		what, TrailerCause, TrailerBranch, branch, TrailerNode, t.cfg.Node)
+func (t *Table) mergeMessage(kind, what, branch string) string {
+	return fmt.Sprintf("%s\n\n%s: merge\n%s: %s\n%s: %s\n",
+		t.cfg.Wording.merge(kind, what), TrailerCause, TrailerBranch, branch, TrailerNode, t.cfg.Node)
 }
 
 // info describes a commit of this node; the zero time is now.

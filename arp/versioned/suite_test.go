@@ -35,6 +35,7 @@ var backends = map[string]func(t *testing.T) vcs.Backend{
 func TestTableConformance(t *testing.T) {
 	for name, backend := range backends {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel() // they wait for the disk
 			arptest.TestTable(t, func(t *testing.T) arp.Table { return openOn(t, backend(t), Config{}) })
 		})
 	}
@@ -61,6 +62,7 @@ func (r *recorder) Close() error {
 func TestServiceOnARepository(t *testing.T) {
 	for name, backend := range backends {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel() // they wait for the disk
 			arptest.TestResolver(t, func(t *testing.T, cfg arp.Config) arptest.Resolver {
 				s, err := vcs.OpenStore(context.Background(), backend(t), vcs.StoreConfig{})
 				if err != nil {

@@ -45,6 +45,8 @@ type Config struct {
 	FoldRefused time.Duration
 	// Noise bounds what others can make the Table write.
 	Noise Noise
+	// Wording chooses the subjects of commits.
+	Wording Wording
 	// SkipDamaged makes Open skip files that are no entries, with a warning,
 	// instead of failing.
 	SkipDamaged bool
@@ -188,7 +190,7 @@ func open(ctx context.Context, s *vcs.Store, cfg Config, pause func(string)) (*T
 func (t *Table) load(ctx context.Context) error {
 	head, err := t.repo.Head(t.cfg.Branch)
 	if errors.Is(err, vcs.ErrNotFound) {
-		_, err = t.repo.Commit(ctx, t.cfg.Branch, vcs.ID{}, nil, t.info("arp: initial empty cache", time.Time{}, true))
+		_, err = t.repo.Commit(ctx, t.cfg.Branch, vcs.ID{}, nil, t.info(t.cfg.Wording.initial(), time.Time{}, true))
 		return err
 	}
 	if err != nil {

@@ -24,6 +24,7 @@ func openOn(t *testing.T, b vcs.Backend, cfg Config) *Table {
 
 func openStore(t testing.TB, b vcs.Backend, cfg Config) (*Table, *vcs.Store) {
 	t.Helper()
+	watch(t)
 	s, err := vcs.OpenStore(context.Background(), b, vcs.StoreConfig{})
 	if err != nil {
 		t.Fatal(err)
@@ -36,11 +37,14 @@ func openStore(t testing.TB, b vcs.Backend, cfg Config) (*Table, *vcs.Store) {
 	return tab, s
 }
 
+// closeBoth closes a Table and its store and leaves the repository to browse.
 func closeBoth(t testing.TB, tab *Table, s *vcs.Store) {
 	t.Helper()
+	watch(t)
 	if err := tab.Close(); err != nil {
 		t.Error(err)
 	}
+	leave(t, tab.cfg.Node, s)
 	if err := s.Close(); err != nil {
 		t.Error(err)
 	}

@@ -35,6 +35,7 @@ type unit struct {
 	kind   string
 	key    arp.Key
 	branch string
+	began  time.Time
 	base   vcs.ID
 	in     chan item // the changes that come of the work; closed at its end
 }
@@ -60,7 +61,7 @@ func (t *Table) open(kind string, key arp.Key, at time.Time) (*unit, error) {
 		name = strings.ReplaceAll(name, ":", "_")
 	}
 	name += at.UTC().Format("20060102T150405.000Z")
-	u := &unit{t: t, kind: kind, key: key, base: head, branch: name, in: make(chan item, 8)}
+	u := &unit{t: t, kind: kind, key: key, began: at, base: head, branch: name, in: make(chan item, 8)}
 	for i := 2; ; i++ {
 		err := t.repo.CreateBranch(t.ctx, u.branch, head)
 		if err == nil {
@@ -79,6 +80,15 @@ func (u *unit) run() {
 	t, head := u.t, u.base
 	var gens []uint64
 	var at time.Time
+	if subject := t.cfg.Wording.launched(u.key); subject != "" && u.kind == kindQuery {
+		at = u.began
+		if id, err := t.repo.Commit(t.ctx, u.branch, head, nil, t.info(subject+"\n\n"+TrailerCause+": query\n", at, true)); err == nil {
+			t.count(&t.stats.Commits)
+			head = id
+		} else {
+			t.failed(subject, err)
+		}
+	}
 	for it := range u.in {
 		gens = append(gens, it.gen)
 		at = it.change.Time
@@ -106,7 +116,7 @@ func (u *unit) run() {
 		if err := t.deleteBranch(u.branch, head); err != nil {
 			t.failed("delete "+u.branch, err)
 		}
-	case t.merge(u.branch, u.base, head, u.what(), at):
+	case t.merge(u.kind, u.branch, u.base, head, u.what(), at):
 		t.prune.add(t, u.branch, head)
 	}
 	t.settle(gens...)
@@ -181,7 +191,7 @@ func (t *Table) recover(ctx context.Context, head vcs.ID) (vcs.ID, error) {
 		if !short && b.Name != t.branchName(Learn) {
 			continue
 		}
-		opt := vcs.MergeOptions{CommitInfo: t.info(t.mergeMessage("unfinished "+b.Name, b.Name), time.Time{}, true)}
+		opt := vcs.MergeOptions{CommitInfo: t.info(t.mergeMessage("", "unfinished "+b.Name, b.Name), time.Time{}, true)}
 		res, err := t.repo.Merge(ctx, t.cfg.Branch, b.Head, opt)
 		if err != nil {
 			return head, fmt.Errorf("merge unfinished %s: %w", b.Name, err)

@@ -149,7 +149,7 @@ func (t *Table) learner(in <-chan item) {
 			if len(gens) == 1 && it.kind != itemFlood {
 				what = "what was learned about " + Clean(it.change.Key.String())
 			}
-			t.merge(name, base, head, what, it.change.Time)
+			t.merge(Learn, name, base, head, what, it.change.Time)
 		}
 		t.settle(gens...)
 	}
@@ -216,10 +216,10 @@ func (t *Table) commit(branch string, head vcs.ID, it *item) (vcs.ID, error) {
 	}
 }
 
-// merge brings a branch, opened at base, into the primary one: by moving that
-// when nobody else has, else by a three-way merge.
-func (t *Table) merge(branch string, base, head vcs.ID, what string, at time.Time) bool {
-	opt := vcs.MergeOptions{CommitInfo: t.info(t.mergeMessage(what, branch), at, true)}
+// merge brings a branch of that kind, opened at base, into the primary one: by
+// moving that when nobody else has, else by a three-way merge.
+func (t *Table) merge(kind, branch string, base, head vcs.ID, what string, at time.Time) bool {
+	opt := vcs.MergeOptions{CommitInfo: t.info(t.mergeMessage(kind, what, branch), at, true)}
 	t.pause("merge")
 	if t.repo.SetBranch(t.ctx, t.cfg.Branch, base, head) == nil {
 		t.count(&t.stats.Forward)

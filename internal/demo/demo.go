@@ -39,10 +39,11 @@ const (
 
 // Config describes a run. Out is required.
 type Config struct {
-	Out      string        // receives a bare Git directory for each host; made when missing
-	Backend  Backend       // Memory when empty
-	Duration time.Duration // 15 s when zero, 10 s at least: long enough for an entry to expire
-	Seed     uint64        // of the switch
+	Out      string            // receives a bare Git directory for each host; made when missing
+	Backend  Backend           // Memory when empty
+	Duration time.Duration     // 15 s when zero, 10 s at least: long enough for an entry to expire
+	Seed     uint64            // of the switch
+	Wording  versioned.Wording // of the commits
 	Logger   *slog.Logger
 }
 
@@ -166,7 +167,7 @@ func start(ctx context.Context, sw *vnet.Switch, i int, p peer, cfg Config) (*ho
 	if h.store, err = vcs.OpenStore(ctx, backend, vcs.StoreConfig{Logger: cfg.Logger}); err != nil {
 		return nil, err
 	}
-	if h.table, err = versioned.Open(ctx, h.store, versioned.Config{Node: p.name, Domain: "demo", Logger: cfg.Logger}); err != nil {
+	if h.table, err = versioned.Open(ctx, h.store, versioned.Config{Node: p.name, Domain: "demo", Wording: cfg.Wording, Logger: cfg.Logger}); err != nil {
 		h.close()
 		return nil, err
 	}
