@@ -111,6 +111,7 @@ func (c *cache) schedule(n *entry, due time.Time) {
 
 // drop forgets n.
 func (e *Engine) drop(n *entry) {
+	e.dismiss(n)
 	e.schedule(n, time.Time{})
 	if n.class != nil {
 		n.class.remove(n)

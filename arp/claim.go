@@ -141,6 +141,9 @@ func (e *Engine) bind(n *entry, mac ethernet.Addr, ev *Evidence, rule string, no
 // §7.2.3), and about to be probed if packets were waiting for it.
 func (e *Engine) take(n *entry, mac ethernet.Addr, solicited bool, now time.Time) {
 	waited := n.state == StateIncomplete
+	if n.claim != nil && n.claim.mac != mac {
+		e.dismiss(n)
+	}
 	n.mac, n.updated, n.heard, n.claim = mac, now, now, nil
 	n.confirmed, n.reachUntil = time.Time{}, time.Time{}
 	n.outstanding, n.expiring, n.tries = false, false, 0
@@ -194,7 +197,7 @@ func (e *Engine) contest(n *entry, mac ethernet.Addr, ev *Evidence, solicited bo
 	case e.cfg.Move == MoveStrict:
 		e.refuse(n, mac, ev, "strict", now)
 	case n.claim == nil:
-		n.claim = &claim{mac: mac, ev: *ev, next: now}
+		n.claim = &claim{mac: mac, ev: *ev, at: now, next: now}
 		if n.state == StateProbe || n.state == StateDelay { // the verification does their work
 			e.finish(n, OutcomeDropped)
 			n.state, n.expiring, n.tries = StateStale, false, 0
@@ -234,6 +237,14 @@ func (e *Engine) move(n *entry, mac ethernet.Addr, ev *Evidence, rule string, no
 	if used && n.state == StateStale {
 		n.state, n.next = StateDelay, now.Add(e.cfg.DelayTime)
 		e.reschedule(n)
+	}
+}
+
+// dismiss records the claim on n, if any, that can no longer be verified.
+func (e *Engine) dismiss(n *entry) {
+	if c := n.claim; c != nil {
+		e.refuse(n, c.mac, &c.ev, "verify: not decided", c.at)
+		n.claim = nil
 	}
 }
 

@@ -127,6 +127,25 @@ func TestSecondAnswerIsVerified(t *testing.T) {
 	}
 }
 
+// A claim whose entry goes before it is decided is in the record all the same.
+func TestUndecidedClaimIsRecorded(t *testing.T) {
+	for name, end := range map[string]func(l *lab){
+		"flushed": func(l *lab) { l.e.Flush() },
+		"pinned":  func(l *lab) { l.e.Pin(l.now, aIP, bMAC) },
+		"own":     func(l *lab) { l.e.AddAddress(l.now, netip.PrefixFrom(aIP, 24)) },
+		"foreign": func(l *lab) { l.e.Foreign(l.now, aIP, Binding{MAC: bMAC}, true) },
+	} {
+		l := newLab(t, Config{})
+		l.known()
+		l.frame(ethernet.Broadcast, announcement(xMAC, aIP))
+		end(l)
+		r := pick(l.take(), ActRecord)
+		if len(r) != 1 || r[0].Change.Op != OpRefused || r[0].Change.MAC != xMAC || r[0].Change.Old != aMAC || r[0].Change.Evidence.Kind != KindAnnouncement {
+			t.Errorf("%s: %+v", name, r)
+		}
+	}
+}
+
 // A transport that hears from the old owner refutes the claim too.
 func TestConfirmationRefutesAClaim(t *testing.T) {
 	l := newLab(t, Config{})

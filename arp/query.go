@@ -106,7 +106,8 @@ func (e *Engine) retry(n *entry, now time.Time) {
 
 // fail remembers that n's address does not answer.
 func (e *Engine) fail(n *entry, now time.Time) {
-	n.state, n.mac, n.claim = StateFailed, ethernet.Addr{}, nil
+	e.dismiss(n)
+	n.state, n.mac = StateFailed, ethernet.Addr{}
 	n.outstanding, n.expiring, n.tries = false, false, 0
 	n.next = now.Add(e.cfg.FailedTime)
 	e.classify(n)

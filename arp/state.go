@@ -79,6 +79,7 @@ type entry struct {
 type claim struct {
 	mac   ethernet.Addr
 	ev    Evidence
+	at    time.Time
 	next  time.Time
 	asked bool
 }

@@ -63,8 +63,9 @@ func sameAsHead(t *testing.T, tab *Table) {
 	}
 }
 
-// script plays a random history with queries, expiries and hearsay that overlap
-// and often concern the same address, and returns the changes that made it.
+// script plays a random history with queries, expiries, an operator's pins and
+// hearsay that overlap and often concern the same address, and returns the
+// changes that made it.
 func script(seed uint64, tab *Table) (made []arp.Change) {
 	r := rand.New(rand.NewPCG(seed, 2))
 	var works []arp.Work
@@ -79,7 +80,13 @@ func script(seed uint64, tab *Table) (made []arp.Change) {
 	for range 60 {
 		k := key(fmt.Sprintf("10.9.0.%d", 1+r.IntN(4)))
 		old, bound := tab.Get(k)
-		switch r.IntN(4) {
+		switch r.IntN(5) {
+		case 4:
+			if m := mac(); old.Static && r.IntN(2) == 0 {
+				tab.Put(note(arp.Change{Op: arp.OpUnpinned, Key: k, MAC: old.MAC, Old: old.MAC}))
+			} else if !old.Static || old.MAC != m {
+				tab.Put(note(arp.Change{Op: arp.OpPinned, Key: k, MAC: m, Old: old.MAC}))
+			}
 		case 0, 1:
 			if m := mac(); !bound || old.MAC != m {
 				tab.Put(note(arp.Change{Op: arp.OpMoved, Key: k, MAC: m, Old: old.MAC}))

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -22,6 +23,9 @@ import (
 	"arpeggio/vcs"
 	"arpeggio/vcs/mem"
 )
+
+// kernels numbers the namespaces.
+var kernels atomic.Int32
 
 // kernel is a Linux network stack in a namespace of its own, on the other end
 // of a TAP.
@@ -44,7 +48,7 @@ func newKernel(t *testing.T, setup ...string) *kernel {
 	if _, err := os.Stat("/dev/net/tun"); err != nil {
 		t.Skip("needs /dev/net/tun (modprobe tun)")
 	}
-	k := &kernel{T: t, ns: fmt.Sprintf("arpeggio-arp-%d", os.Getpid())}
+	k := &kernel{T: t, ns: fmt.Sprintf("arpeggio-arp-%d-%d", os.Getpid(), kernels.Add(1))}
 	if out, err := exec.Command("ip", "netns", "add", k.ns).CombinedOutput(); err != nil {
 		t.Skipf("cannot make a network namespace: %v: %s", err, out)
 	}
