@@ -78,7 +78,7 @@ func static(b *bench) {
 		b.Fatal(err)
 	}
 	b.cached(aIP, aMAC)
-	b.wait(24 * time.Hour)
+	b.wait(2 * time.Hour)
 	b.cached(aIP, aMAC)
 	b.a.Say(meMAC, request(bMAC, bIP, aIP))
 	b.silent() // static is not published
