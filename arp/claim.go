@@ -185,6 +185,7 @@ func (e *Engine) refresh(n *entry, now time.Time, solicited bool) {
 
 // contest is somebody else claiming the address of a live binding.
 func (e *Engine) contest(n *entry, mac ethernet.Addr, ev *Evidence, solicited bool, now time.Time) {
+	e.gather(n, now) // what was confirmed before the claim says nothing about it
 	switch {
 	case !solicited && e.cfg.Learn == LearnNever:
 		e.stats.Dropped[DropPolicy]++

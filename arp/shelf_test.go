@@ -194,6 +194,34 @@ func TestHitsCountAsUse(t *testing.T) {
 	})
 }
 
+// What a transport heard before a claim does not refute it; what it hears from
+// then on does.
+func TestOnlyLaterConfirmationsRefuteAClaim(t *testing.T) {
+	for _, later := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			s := knownService(t, Config{}, 1)
+			defer s.Close()
+			time.Sleep(2 * time.Second)
+			s.Resolve(ipOf(0), nil)
+			s.Confirm(ipOf(0))
+			time.Sleep(100 * time.Millisecond)
+			p := announcement(xMAC, ipOf(0))
+			s.HandleFrame(ethernet.Header{Dst: ethernet.Broadcast, Src: xMAC, Type: ethernet.TypeARP}, p.AppendTo(nil), time.Time{})
+			if later {
+				s.Confirm(ipOf(0))
+			}
+			time.Sleep(1500 * time.Millisecond)
+			want := xMAC
+			if later {
+				want = aMAC
+			}
+			if mac, ok := s.Resolve(ipOf(0), nil); !ok || mac != want {
+				t.Errorf("confirmed later %v: the address is at %v, want %v", later, mac, want)
+			}
+		})
+	}
+}
+
 // A shelf finds what was put there and not what was removed, whatever shares
 // its slots.
 func TestShelf(t *testing.T) {
