@@ -64,7 +64,8 @@ func (e Entry) Encode() ([]byte, error) {
 	if err := e.check(); err != nil {
 		return nil, err
 	}
-	b := make([]byte, 0, 256)
+	var room [256]byte
+	b := room[:0]
 	field := func(name, value string) {
 		b = append(b, name...)
 		b = append(b, ' ')
@@ -88,7 +89,7 @@ func (e Entry) Encode() ([]byte, error) {
 		field("deadline", stamp(e.Deadline))
 	}
 	field("clock", strconv.FormatInt(e.Clock, 10))
-	return b, nil
+	return bytes.Clone(b), nil // a store keeps it, and no more than it
 }
 
 // check reports what cannot be written so that it reads back the same.
