@@ -43,7 +43,7 @@ type Observation struct {
 
 // binds reports whether the observation is to change an entry.
 func (o *Observation) binds() bool {
-	return o.Op == arp.OpLearned || o.Op == arp.OpMoved || o.Op == arp.OpExpired
+	return o.Op == arp.OpLearned || o.Op == arp.OpMoved || o.Op == arp.OpExpired || o.Op == arp.OpPinned
 }
 
 // JournalConfig configures a Journal. The zero value works.
@@ -68,7 +68,9 @@ type JournalConfig struct {
 // become one commit, which holds all their entries, counts them, and has the
 // first one's frame as evidence. It is made when a later second begins.
 //
-// An entry that the operator pinned stays; claims on it are only told.
+// An entry that the operator pinned stays; claims on it are only told. Pins come
+// from Pin, or with the bindings of another tool, as observations with
+// arp.OpPinned.
 //
 // A Journal is for one goroutine. Others may move the branch: what they did is
 // taken over by the next Write.
@@ -180,7 +182,7 @@ func (j *Journal) apply(o *Observation) bool {
 		return false
 	}
 	have, _ := j.live.get(o.Key)
-	if have.State == Static {
+	if have.State == Static && o.Op != arp.OpPinned {
 		return false
 	}
 	c := arp.Change{Op: o.Op, Key: o.Key, MAC: o.MAC, Old: o.Old, Time: o.Time, Interface: o.Interface}

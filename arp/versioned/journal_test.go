@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -344,5 +345,32 @@ func BenchmarkJournalWrite(b *testing.B) {
 		o := sighted(time.Duration(i)*time.Second, fmt.Sprintf("10.%d.%d.%d", i>>16&255, i>>8&255, i&255), mac(i), ethernet.Addr{})
 		write(b, j, o)
 		i++
+	}
+}
+
+// A pin replaces what was there, another pin included; a claim does not.
+func TestJournalPins(t *testing.T) {
+	j, s := openJournal(t, mem.New(), JournalConfig{})
+	k := arp.Key{Domain: arp.DefaultDomain, Addr: netip.MustParseAddr("10.9.0.1")}
+	write := func(op arp.ChangeOp, n byte, want byte, state State) {
+		t.Helper()
+		o := Observation{Op: op, Key: k, MAC: ethernet.Addr{2, 0, 0, 0, 0, n}, Time: time.Unix(1_772_366_400, 0), Learned: "operator"}
+		if _, err := j.Write(t.Context(), &o); err != nil {
+			t.Fatal(err)
+		}
+		if e, _ := j.Get(k); e.MAC[5] != want || e.State != state {
+			t.Errorf("%v of %d: %v %v", op, n, e.State, e.MAC)
+		}
+	}
+	write(arp.OpLearned, 9, 9, Dynamic)
+	write(arp.OpPinned, 1, 1, Static)
+	write(arp.OpMoved, 9, 1, Static)
+	write(arp.OpPinned, 2, 2, Static)
+	c, err := s.ReadCommit(j.Head())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Subject() != "arp: 10.9.0.1 pinned to 02:00:00:00:00:02" || c.Trailer(TrailerCause) != "pinned" {
+		t.Errorf("the commit says %q", c.Message)
 	}
 }

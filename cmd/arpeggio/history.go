@@ -47,6 +47,8 @@ type historyCmds struct {
 	Pull        pullCmd        `cmd:"" group:"History:" help:"Get a branch of another repository and merge it."`
 	Bundle      bundleCmd      `cmd:"" group:"History:" help:"Write a history as a Git bundle."`
 	GC          gcCmd          `cmd:"" group:"History:" name:"gc" help:"Bound a history, archive what leaves it, list its epochs."`
+	Import      importCmd      `cmd:"" group:"History:" help:"Write what another tool knows into a history."`
+	Export      exportCmd      `cmd:"" group:"History:" help:"Print the table in the format of another tool."`
 	Verify      verifyCmd      `cmd:"" group:"History:" help:"Check that a history is whole."`
 	MergeDriver mergeDriverCmd `cmd:"" group:"History:" name:"merge-driver" help:"Merge entries of a table for stock git."`
 }

@@ -153,51 +153,65 @@ func (o *observation) openStore(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	fresh := f.Repo != "" && isNew(f.Repo)
-	if fresh && strings.HasSuffix(f.Repo, ".git") {
+	if f.Repo == "" {
+		if o.store, err = vcs.OpenStore(ctx, mem.New(), vcs.StoreConfig{CacheBytes: storeCache, Logger: o.log, Retention: keep}); err == nil {
+			o.close = o.store.Close
+		}
+		return err
+	}
+	o.store, o.close, err = openWritable(ctx, f.Repo, f.Branch, keep, o.log)
+	return err
+}
+
+// storeCache is how many octets of objects a store keeps in memory.
+const storeCache = 32 << 20
+
+// openWritable opens a local repository, and makes it if need be: a store, or a
+// bare Git directory where the name ends in .git. It returns how to close it.
+func openWritable(ctx context.Context, dir, branch string, keep vcs.Retention, log *slog.Logger) (*vcs.Store, func() error, error) {
+	fresh := isNew(dir)
+	if fresh && strings.HasSuffix(dir, ".git") {
 		// As the name says: slower to write, and stock git reads it as it is.
-		d, err := gitremote.CreateDir(f.Repo, vcs.BranchRef(f.Branch))
+		d, err := gitremote.CreateDir(dir, vcs.BranchRef(branch))
 		if err != nil {
-			return unreachable(err, f.Repo)
+			return nil, nil, unreachable(err, dir)
 		}
 		if err := d.Close(); err != nil {
-			return err
+			return nil, nil, err
 		}
 		fresh = false
 	}
-	if f.Repo != "" && !fresh {
-		r, err := openrepo.Open(ctx, f.Repo, openrepo.Options{Write: true, Retention: keep, Logger: o.log})
+	if !fresh {
+		r, err := openrepo.Open(ctx, dir, openrepo.Options{Write: true, Retention: keep, Logger: log})
 		if errors.Is(err, badger.ErrLocked) {
-			return withHint(err, "another program writes there: stop it, or choose another --repo")
+			return nil, nil, withHint(err, "another program writes there: stop it, or choose another --repo")
 		}
 		if err != nil {
-			return unreachable(err, f.Repo)
+			return nil, nil, unreachable(err, dir)
 		}
-		o.store, o.close = r.Store, r.Close
-		return r.Writable()
-	}
-	var b vcs.Backend = mem.New()
-	if f.Repo != "" {
-		if b, err = badger.Open(ctx, f.Repo, badger.Config{Logger: o.log}); err != nil {
-			return unreachable(err, f.Repo)
+		if err := r.Writable(); err != nil {
+			r.Close()
+			return nil, nil, err
 		}
+		return r.Store, r.Close, nil
 	}
-	if o.store, err = vcs.OpenStore(ctx, b, vcs.StoreConfig{CacheBytes: 32 << 20, Logger: o.log, Retention: keep}); err != nil {
-		return err
+	b, err := badger.Open(ctx, dir, badger.Config{Logger: log})
+	if err != nil {
+		return nil, nil, unreachable(err, dir)
 	}
-	o.close = o.store.Close
-	if f.Repo != "" {
-		stop, err := openrepo.ServeLive(f.Repo, o.store)
-		if err != nil {
-			o.log.Warn("other programs cannot read the store while this one runs", "err", err)
-			return nil
-		}
-		o.close = func() error {
-			stop()
-			return o.store.Close()
-		}
+	store, err := vcs.OpenStore(ctx, b, vcs.StoreConfig{CacheBytes: storeCache, Logger: log, Retention: keep})
+	if err != nil {
+		return nil, nil, err
 	}
-	return nil
+	stop, err := openrepo.ServeLive(dir, store)
+	if err != nil {
+		log.Warn("other programs cannot read the store while this one runs", "err", err)
+		return store, store.Close, nil
+	}
+	return store, func() error {
+		stop()
+		return store.Close()
+	}, nil
 }
 
 // unreachable adds the usual remedy to an error about a directory that the user

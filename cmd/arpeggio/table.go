@@ -52,27 +52,34 @@ func (c *tableCmd) Run(ctx context.Context) (err error) {
 
 // table prints the entries of a commit.
 func (s *session) table(c *vcs.Commit, expired bool) error {
+	rows, err := s.entryRows(c, expired)
+	if err == nil {
+		s.rows(rows)
+	}
+	return err
+}
+
+// entryRows returns the entries of a commit.
+func (s *session) entryRows(c *vcs.Commit, expired bool) (rows []versioned.Row, err error) {
 	repo, err := versioned.NewRepo(s.Store)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	snap, err := repo.AtCommit(c.ID)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	var rows []versioned.Row
 	for e, err := range snap.All("") {
 		switch {
 		case errors.Is(err, vcs.ErrDecode):
 			note("%s: %v; skipped", e.Key, err)
 		case err != nil:
-			return err
+			return nil, err
 		case expired || e.Value.State != versioned.Expired:
 			rows = append(rows, versioned.Row{Key: e.Key, Entry: e.Value})
 		}
 	}
-	s.rows(rows)
-	return nil
+	return rows, nil
 }
 
 // rows prints entries.
