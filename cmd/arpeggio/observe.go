@@ -151,7 +151,7 @@ func (o *observation) openStore(ctx context.Context) error {
 	}
 	keep, err := retention(policy, f.Node, o.log)
 	if err != nil {
-		return err
+		return unreachable(err, f.Repo)
 	}
 	if f.Repo == "" {
 		if o.store, err = vcs.OpenStore(ctx, mem.New(), vcs.StoreConfig{CacheBytes: storeCache, Logger: o.log, Retention: keep}); err == nil {
