@@ -146,7 +146,7 @@ func NewLive(cfg LiveConfig) *Live {
 	l.mux.HandleFunc("GET /api/commits", l.serveCommits)
 	l.mux.HandleFunc("GET /api/status", l.serveStatus)
 	l.mux.HandleFunc("GET /healthz", l.serveHealth)
-	l.mux.Handle("GET /metrics", l.metricsHandler())
+	l.mux.Handle("GET /metrics", metricsHandler(&l.cfg))
 	if cfg.History != nil {
 		l.mux.Handle("/arp.git/", http.StripPrefix("/arp.git", cfg.History))
 	}

@@ -18,7 +18,9 @@ import (
 // Keys of the maps become label values: they are few and chosen by the program,
 // never an address. Nil maps and zero histograms are left out.
 type Metrics struct {
-	EntriesMax        int                  // capacity of the neighbour table, entries
+	EntriesMax        int                  // capacity of the neighbour table, entries; 0 leaves it out
+	Observed          *Observed            // what an observer knows; nil when there is none
+	Deliveries        map[string]uint64    // events that receivers were told of, by result
 	Events            map[string]uint64    // by type
 	Frames            map[string]uint64    // ARP frames by operation
 	FramesDropped     map[string]uint64    // by reason
@@ -33,6 +35,13 @@ type Metrics struct {
 	LastSync          map[string]time.Time // by remote's name
 }
 
+// Observed is how much an observer of a network knows.
+type Observed struct {
+	Addresses int // entries, all states
+	Stations  int // MAC addresses
+	Episodes  int // under way
+}
+
 // Histogram is a distribution of durations in seconds.
 type Histogram struct {
 	Count   uint64
@@ -40,16 +49,25 @@ type Histogram struct {
 	Buckets map[float64]uint64 // by upper bound in seconds: how many took no longer
 }
 
+// NewMetrics returns a handler of Prometheus metrics alone, those that Live has
+// under /metrics. Of cfg it uses Started, Neighbors, Metrics and Counters.
+func NewMetrics(cfg LiveConfig) http.Handler {
+	if cfg.Started.IsZero() {
+		cfg.Started = time.Now()
+	}
+	return metricsHandler(&cfg)
+}
+
 // metricsHandler serves a registry of its own: what other packages of the
 // program register globally is not shown.
-func (l *Live) metricsHandler() http.Handler {
+func metricsHandler(cfg *LiveConfig) http.Handler {
 	reg := prometheus.NewRegistry()
-	reg.MustRegister(collectors.NewGoCollector(), &collector{l: l})
+	reg.MustRegister(collectors.NewGoCollector(), &collector{cfg})
 	return promhttp.HandlerFor(reg, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError, MaxRequestsInFlight: 4})
 }
 
 // collector turns one snapshot into metrics at each scrape.
-type collector struct{ l *Live }
+type collector struct{ cfg *LiveConfig }
 
 // Describe names nothing, which makes the collector unchecked: which label
 // values and which counters there are is only known at the scrape.
@@ -57,14 +75,23 @@ func (c *collector) Describe(chan<- *prometheus.Desc) {}
 
 func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	e := &exposition{ch: ch, seen: make(map[string]bool)}
-	cfg := &c.l.cfg
+	cfg := c.cfg
 	e.gauge("start_time_seconds", "When the node started, in seconds since 1970.", float64(cfg.Started.UnixMilli())/1000)
 	if cfg.Neighbors != nil {
 		e.neighbors(cfg.Neighbors())
 	}
 	if cfg.Metrics != nil {
 		m := cfg.Metrics()
-		e.gauge("neighbor_entries_max", "How many entries the neighbour table can hold.", float64(m.EntriesMax))
+		if m.EntriesMax > 0 {
+			e.gauge("neighbor_entries_max", "How many entries the neighbour table can hold.", float64(m.EntriesMax))
+		}
+		if o := m.Observed; o != nil {
+			// No VLAN: whoever sends tagged frames could make any number of series.
+			e.send("neighbor_entries", neighborEntries, prometheus.GaugeValue, float64(o.Addresses), []string{"family", "state", "vlan"}, "", "observed", "")
+			e.gauge("stations", "MAC addresses that are known.", float64(o.Stations))
+			e.gauge("episodes", "Episodes under way, such as a duplicate address.", float64(o.Episodes))
+		}
+		e.counters("deliveries_total", "Events for syslog, a webhook or a command.", "result", m.Deliveries)
 		e.counters("events_total", "Changes seen on the network.", "type", m.Events)
 		e.counters("frames_total", "ARP frames received.", "op", m.Frames)
 		e.counters("frames_dropped_total", "Frames that were not used.", "reason", m.FramesDropped)
@@ -93,6 +120,8 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	}
 }
 
+const neighborEntries = "Entries of the neighbour table."
+
 // exposition writes metrics named arpeggio_…, each series once.
 type exposition struct {
 	ch   chan<- prometheus.Metric
@@ -110,7 +139,7 @@ func (e *exposition) neighbors(ns []Neighbor) {
 		count[key{family, n.State, n.VLAN}]++
 	}
 	for k, n := range count {
-		e.send("neighbor_entries", "Entries of the neighbour table.", prometheus.GaugeValue, float64(n),
+		e.send("neighbor_entries", neighborEntries, prometheus.GaugeValue, float64(n),
 			[]string{"family", "state", "vlan"}, k.family, k.state, k.vlan)
 	}
 }

@@ -49,6 +49,9 @@ func ParsePolicy(name string) (Policy, error) {
 	return Compat, fmt.Errorf("observe: unknown policy %.40q (want compat, verify, strict or first)", name)
 }
 
+// DefaultMaxEntries is how many addresses an Engine knows at most.
+const DefaultMaxEntries = 1_000_000
+
 // Config holds every number and choice of an Engine. The zero value works and
 // stands for the defaults named at each field. A negative number or duration
 // switches the event off that it belongs to (never for NewActivity, Expire); of
@@ -85,7 +88,7 @@ type Config struct {
 	// ether-*, ip-broadcast, malformed.
 	OddGap time.Duration
 
-	MaxEntries   int           // 1,000,000 addresses
+	MaxEntries   int           // DefaultMaxEntries addresses
 	MaxPerMAC    int           // a quarter of MaxEntries
 	MaxMACs      int           // 16 MACs that are remembered for one address, 3 to 255
 	MaxEpisodes  int           // 10,000 episodes under way
@@ -140,7 +143,7 @@ func (c Config) withDefaults() Config {
 	dur(&c.EpisodeGap, 5*time.Minute)
 	dur(&c.OddGap, time.Hour)
 	dur(&c.ConfirmAfter, time.Minute)
-	limit(&c.MaxEntries, 1_000_000)
+	limit(&c.MaxEntries, DefaultMaxEntries)
 	limit(&c.MaxPerMAC, max(c.MaxEntries/4, 1))
 	limit(&c.MaxMACs, 16)
 	limit(&c.MaxEpisodes, 10_000)

@@ -14,6 +14,7 @@ type watchCmd struct {
 	Interfaces  []string `arg:"" name:"iface" help:"Interfaces to watch."`
 	Promiscuous bool     `short:"p" help:"Ask the cards for frames to other stations, too."`
 	User        string   `placeholder:"NAME" help:"Run as this user once everything is open. Default, as root: the owner of --repo, or nobody; root keeps all privileges."`
+	Metrics     string   `placeholder:"HOST:PORT" help:"Serve Prometheus metrics at http://HOST:PORT/metrics."`
 
 	observeFlags
 }
@@ -56,6 +57,12 @@ func (c *watchCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	metrics, err := listenMetrics(c.Metrics)
+	if err != nil {
+		rec.close()
+		return err
+	}
+	defer metrics.close()
 	if err := who.drop(&c.observeFlags); err != nil {
 		rec.close()
 		return err
@@ -63,6 +70,10 @@ func (c *watchCmd) Run(ctx context.Context) error {
 	o, err := c.start(ctx, rec, true)
 	if err != nil {
 		return err
+	}
+	metrics.serve(o)
+	if metrics != nil && !c.Quiet {
+		note("metrics at http://%v/metrics", metrics.listener.Addr())
 	}
 	if !c.Quiet {
 		note("watching %s%s; Ctrl-C ends, or kill -TERM %d", strings.Join(c.Interfaces, ", "), who.as(), syscall.Getpid())

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"arpeggio/arp"
@@ -66,6 +67,7 @@ type Observer struct {
 	events   []string
 	index    *index
 	stats    Stats
+	latest   atomic.Pointer[Stats] // for other goroutines
 }
 
 // source is an interface that frames come from.
@@ -225,7 +227,18 @@ func (o *Observer) Idle() error {
 		o.tell(o.holder.Take(time.Now()))
 	}
 	o.index.save(o, false)
+	st := o.Stats()
+	o.latest.Store(&st)
 	return nil
+}
+
+// Latest returns the counts as of the last call of Idle, zero before it. It may
+// be called from any goroutine.
+func (o *Observer) Latest() Stats {
+	if st := o.latest.Load(); st != nil {
+		return *st
+	}
+	return Stats{}
 }
 
 // Close ends what is under way at the time of the last frame, and makes
