@@ -36,6 +36,7 @@ func (s *Store) EndEpoch(ctx context.Context) (Epoch, error) {
 // endEpoch is EndEpoch without the wait for the backend; s.keeping is held. It
 // reports whether there was something to end.
 func (s *Store) endEpoch(ctx context.Context) (bool, error) {
+	s.dropStrays()
 	filter := (*treeFilter)(nil)
 	if keep := s.cfg.Retention.Keep; keep != nil {
 		filter = &treeFilter{keep: keep, work: newScratch(s), memo: make(map[filterKey]ID)}

@@ -11,3 +11,6 @@ func DropEpoch(s *Store, number int, reason string) error {
 	}
 	return s.Sync(context.Background())
 }
+
+// WorkTrees returns at how many commits a store is ready to go on.
+func WorkTrees(s *Store) int { return len(s.work.all()) }

@@ -220,6 +220,34 @@ func (s *Store) collect(changed int) {
 	}
 }
 
+// dropStrays lets go of trees at commits that no ref names: a writer that met the
+// beginning of an epoch leaves one behind, with a whole state of its own.
+func (s *Store) dropStrays() {
+	for _, w := range s.work.all() {
+		if !w.mu.TryLock() {
+			continue // somebody goes on there
+		}
+		if !s.named(w.head) {
+			w.dead = true
+			s.freeze(w)
+			s.work.drop(w)
+		}
+		w.mu.Unlock()
+	}
+}
+
+// named reports whether a ref points to a commit.
+func (s *Store) named(id ID) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, target := range s.refs {
+		if target == id {
+			return true
+		}
+	}
+	return false
+}
+
 // rootOf returns the state of a commit.
 func (s *Store) rootOf(id ID) (*node, error) {
 	if id.IsZero() {
