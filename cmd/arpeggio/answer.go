@@ -26,12 +26,19 @@ type answerJSON struct {
 	MACs      []string       `json:"macs"` // the holder first
 	Claimants []claimantJSON `json:"claimants"`
 	Before    *claimantJSON  `json:"before,omitempty"` // who had it last, and who had it next
-	After     *claimantJSON  `json:"after,omitempty"`
+	After     *nextJSON      `json:"after,omitempty"`
 }
 
 type intervalJSON struct {
 	From  time.Time  `json:"from"`
 	Until *time.Time `json:"until"` // null: nothing has ended it
+}
+
+// nextJSON is who took the address.
+type nextJSON struct {
+	MAC    string    `json:"mac"`
+	From   time.Time `json:"from"`
+	Commit string    `json:"commit"`
 }
 
 // claimantJSON is a stretch of time in which a MAC held the address.
@@ -87,7 +94,10 @@ func claimants(ans *versioned.Answer) []versioned.Holding {
 
 func toAnswerJSON(k arp.Key, at time.Time, ans *versioned.Answer) answerJSON {
 	j := answerJSON{IP: k.Addr.String(), VLAN: vlanJSON(k.VLAN), Domain: k.Domain, Time: at.UTC(), Disputed: ans.Disputed(),
-		MACs: []string{}, Claimants: []claimantJSON{}, Before: toClaimantJSON(ans.Before), After: toClaimantJSON(ans.After)}
+		MACs: []string{}, Claimants: []claimantJSON{}, Before: toClaimantJSON(ans.Before)}
+	if h := ans.After; h != nil {
+		j.After = &nextJSON{h.MAC.String(), h.From.UTC(), h.Commit.String()}
+	}
 	if h := toClaimantJSON(ans.Holder); h != nil {
 		j.Holder, j.Interval = &h.MAC, &intervalJSON{h.From, h.Until}
 		j.FirstSeen, j.LastSeen, j.Commit = &h.FirstSeen, h.LastSeen, &h.Commit

@@ -2,6 +2,7 @@ package history
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"net/netip"
@@ -110,7 +111,7 @@ func (a *Asker) Keys(ctx context.Context, addr netip.Addr, in Networks) ([]arp.K
 	}
 	if len(known) == 0 { // what an epoch has dropped is in no tree any more
 		for _, k := range all {
-			for range a.holdings(ctx, k) {
+			for range a.holdings(ctx, k, 1) {
 				known = append(known, k)
 				break
 			}
@@ -185,7 +186,14 @@ func placeNames(places []arp.Key) string {
 // At answers who held an address at a time. What no commit says about the last
 // sight of one that holds it still is from the seen index.
 func (a *Asker) At(ctx context.Context, k arp.Key, at time.Time) (versioned.Answer, error) {
-	ans, err := versioned.AnswerAt(a.holdings(ctx, k), at, a.window)
+	budget := -1
+	if a.repo.Store().Logged() {
+		budget = maxNewReads
+	}
+	ans, err := versioned.AnswerAt(a.holdings(ctx, k, budget), at, a.window)
+	if errors.Is(err, errFar) {
+		ans, err = a.far(ctx, k, at)
+	}
 	if err != nil {
 		return ans, err
 	}
@@ -200,6 +208,55 @@ func (a *Asker) At(ctx context.Context, k arp.Key, at time.Time) (versioned.Answ
 		}
 	}
 	return ans, nil
+}
+
+// maxNewReads is how many stretches a question reads from the newest one on before
+// it looks for the time first.
+const maxNewReads = 6
+
+// errFar: the answer lies further back.
+var errFar = errors.New("history: further back")
+
+// maxLater ends the search of far for a time at which something was known.
+const maxLater = 200 * 365 * 24 * time.Hour
+
+// far answers by what was known some time after the question's: so much later
+// that the address had changed hands by then, and no later than needed.
+func (a *Asker) far(ctx context.Context, k arp.Key, at time.Time) (versioned.Answer, error) {
+	end := at.Add(a.window)
+	for later := a.window + time.Minute; ; later = 8 * min(later, maxLater/8) {
+		start, ok, err := a.head.ID, true, error(nil)
+		if later < maxLater {
+			start, ok, err = a.repo.Store().HeldAt(a.head.ID, at.Add(later))
+		}
+		if err != nil {
+			return versioned.Answer{}, err
+		}
+		if !ok {
+			continue // nothing was recorded yet
+		}
+		if start != a.head.ID {
+			// One commit is read sooner than a stretch.
+			c, err := a.repo.LastModified(k, start)
+			if errors.Is(err, vcs.ErrNotFound) || err == nil && !c.Time().After(end) {
+				continue
+			}
+			if err != nil {
+				return versioned.Answer{}, err
+			}
+		}
+		changed := start == a.head.ID
+		ans, err := versioned.AnswerAt(func(yield func(versioned.Holding, error) bool) {
+			for h, err := range versioned.Holdings(ctx, a.repo, k, start) {
+				if changed = changed || err != nil || h.From.After(end); !changed || !yield(h, err) {
+					return
+				}
+			}
+		}, at, a.window)
+		if err != nil || changed {
+			return ans, err
+		}
+	}
 }
 
 // lastSeen completes a stretch that nothing has ended.
@@ -229,8 +286,10 @@ type reading struct {
 	done bool
 }
 
-// holdings is versioned.Holdings, which reads nothing twice.
-func (a *Asker) holdings(ctx context.Context, k arp.Key) iter.Seq2[versioned.Holding, error] {
+// holdings is versioned.Holdings, which reads nothing twice. When it would have to
+// read more stretches than the budget allows, its error is errFar; a negative one
+// allows all.
+func (a *Asker) holdings(ctx context.Context, k arp.Key, budget int) iter.Seq2[versioned.Holding, error] {
 	return func(yield func(versioned.Holding, error) bool) {
 		r := a.known[k]
 		if r == nil {
@@ -243,7 +302,12 @@ func (a *Asker) holdings(ctx context.Context, k arp.Key) iter.Seq2[versioned.Hol
 		}
 		for i := 0; ; i++ {
 			if i == len(r.have) {
+				if !r.done && budget == 0 {
+					yield(versioned.Holding{}, errFar)
+					return
+				}
 				if !r.done {
+					budget--
 					h, err, ok := r.next()
 					if !ok || err != nil {
 						r.done, r.err = true, err

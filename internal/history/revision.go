@@ -259,18 +259,16 @@ func (r *Resolver) describe(ids []vcs.ID) string {
 // at returns the commit that a branch was at, going back from a commit along
 // first parents: where the branch was before each commit.
 func (r *Resolver) at(from vcs.ID, m Moment) (Revision, error) {
-	var c *vcs.Commit
-	for id := from; ; id = c.Parents[0] {
-		var err error
-		if c, err = r.Store.ReadCommit(id); err != nil {
-			return Revision{}, err
-		}
-		if !c.Time().After(m.Time) {
-			return Revision{Commit: c, At: m}, nil
-		}
-		if len(c.Parents) == 0 {
-			break
-		}
+	id, ok, err := r.Store.HeldAt(from, m.Time)
+	if err != nil {
+		return Revision{}, err
+	}
+	c, err := r.Store.ReadCommit(id)
+	if err != nil {
+		return Revision{}, err
+	}
+	if ok {
+		return Revision{Commit: c, At: m}, nil
 	}
 	return Revision{}, fmt.Errorf("%w time: nothing was recorded before %s; the first commit, %s, is of %s", ErrUnknown,
 		Stamp(m.Time), c.ID.Short(), Stamp(c.Time().In(m.Time.Location())))

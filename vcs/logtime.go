@@ -1,0 +1,97 @@
+package vcs
+
+import (
+	"errors"
+	"time"
+)
+
+// HeldAt returns the commit that a branch was at: it goes back from a commit
+// along first parents, over epochs too, to the newest one whose time is not after
+// at. Ok is false when all are later; then it is the oldest one that is here.
+// Times must not go backwards along the branch, else some that would do may be
+// passed over. On an operation log it looks at few commits, on other backends at
+// all that are later.
+func (s *Store) HeldAt(from ID, at time.Time) (id ID, ok bool, err error) {
+	p := s.Pin()
+	defer p.Release()
+	var logs []*oplog
+	if s.log != nil {
+		logs = p.logs()
+	}
+	t := at.Unix()
+	for id = from; ; {
+		for _, l := range logs {
+			to, found, err := l.backTo(id, t)
+			if err != nil {
+				return ID{}, false, err
+			}
+			if found {
+				id = to
+				break
+			}
+		}
+		c, err := p.ReadJoined(id)
+		if err != nil {
+			return ID{}, false, err
+		}
+		if c.Committer.When.Unix() <= t {
+			return id, true, nil
+		}
+		if len(c.Parents) == 0 {
+			return id, false, nil
+		}
+		if _, err := p.ReadJoined(c.Parents[0]); errors.Is(err, ErrNotFound) {
+			return id, false, nil // its epoch has left
+		}
+		id = c.Parents[0]
+	}
+}
+
+// Logged reports whether the backend keeps an operation log, on which HeldAt is
+// quick.
+func (s *Store) Logged() bool { return s.log != nil }
+
+// backTo goes back along first parents to the newest commit that is not after t,
+// or to where the log ends. Found is false when the commit is not in the log.
+func (l *oplog) backTo(id ID, t int64) (to ID, found bool, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	num, ok, err := l.find(id)
+	if err != nil || !ok {
+		return id, ok, err
+	}
+	start := num
+	for {
+		s, ok := l.segmentOf(num)
+		if ok && s.first > 0 && s.base > t && s.isLinear() {
+			num = s.first - 1 // all of it came later
+			continue
+		}
+		v, i, err := l.at(num)
+		if err != nil {
+			return ID{}, true, err
+		}
+		rec := &v.recs[i]
+		if rec.time <= t || rec.parent == noParent || rec.based {
+			if num == start {
+				return id, true, nil
+			}
+			to, err = l.idOf(v, i)
+			if err == nil {
+				l.remember(to, num)
+			}
+			return to, true, err
+		}
+		num = rec.parent
+	}
+}
+
+// isLinear reports whether each commit's only parent is the one before it.
+func (s *segment) isLinear() bool {
+	for _, flags := range s.raw[s.flags:s.keys] {
+		if flags&parentsMask != parentsPrev {
+			return false
+		}
+	}
+	return true
+}

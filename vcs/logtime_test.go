@@ -1,0 +1,87 @@
+package vcs_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"arpeggio/vcs"
+	"arpeggio/vcs/mem"
+)
+
+// TestHeldAt compares it with going back one commit at a time, on a branch with
+// merges and a long straight part.
+func TestHeldAt(t *testing.T) {
+	s, err := vcs.OpenStore(t.Context(), mem.New(), vcs.StoreConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	repo, err := vcs.New(s, vcs.Config[string, []byte]{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	base := time.Unix(1_700_000_000, 0)
+	set := func(branch string, i int) vcs.ID {
+		id, err := repo.Set(t.Context(), branch, fmt.Sprintf("d/k%d", i%7), []byte(fmt.Sprint(i)), vcs.CommitInfo{Message: "m", Time: base.Add(time.Duration(i/2) * time.Second)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return id
+	}
+	n := 0
+	for ; n < 9_000; n++ {
+		head := set("primary", n)
+		if n%500 != 250 || n > 1000 {
+			continue
+		}
+		if err := repo.CreateBranch(t.Context(), "side", head); err != nil {
+			t.Fatal(err)
+		}
+		side := set("side", n+1)
+		set("primary", n+2)
+		if _, err := repo.Merge(t.Context(), "primary", side, vcs.MergeOptions{CommitInfo: vcs.CommitInfo{Message: "merge", Time: base.Add(time.Duration(n/2+2) * time.Second)}}); err != nil {
+			t.Fatal(err)
+		}
+		if err := repo.DeleteBranch(t.Context(), "side", side); err != nil {
+			t.Fatal(err)
+		}
+	}
+	head, err := repo.Head("primary")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := repo.Sync(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	type step struct {
+		id   vcs.ID
+		time int64
+	}
+	var line []step // newest first
+	for id := head; ; {
+		c, err := s.ReadJoined(id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		line = append(line, step{id, c.Committer.When.Unix()})
+		if len(c.Parents) == 0 {
+			break
+		}
+		id = c.Parents[0]
+	}
+	for _, sec := range []int{-5, 0, 1, 124, 125, 126, 127, 128, 600, 1000, 2000, 3000, 4000, n/2 - 1, n / 2, n} {
+		at := base.Add(time.Duration(sec)*time.Second + time.Millisecond)
+		want, found := line[len(line)-1].id, false
+		for _, l := range line {
+			if l.time <= at.Unix() {
+				want, found = l.id, true
+				break
+			}
+		}
+		got, ok, err := s.HeldAt(head, at)
+		if err != nil || got != want || ok != found {
+			t.Errorf("after %d s: %v, %v, %v; want %v, %v", sec, got.Short(), ok, err, want.Short(), found)
+		}
+	}
+}
