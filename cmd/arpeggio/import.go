@@ -31,7 +31,8 @@ func (*importCmd) Help() string {
 	return `Write what another tool knows into a history: a commit for each address that is
 new or has moved, in the order of the times that the file has, now for what has
 none. Permanent bindings become pins. A file that is imported again makes no commit.
-Host names are not kept. Exit codes: 0 ok, 1 failure, 2 usage.
+Host names stand in the commits and are not exported again. Exit codes: 0 ok,
+1 failure, 2 usage.
 
 Examples:
 

@@ -168,3 +168,28 @@ func TestWatchSurvivesAKill(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// A command that hangs and a web server that is not there delay neither the
+// record nor, for more than the grace, the end.
+func TestWatchWithDeadReceivers(t *testing.T) {
+	w := startWatch(t, "--exec", "sleep 60", "--webhook", "http://192.0.2.1/", "--syslog", "tcp:192.0.2.1:514")
+	const n = 50
+	for i := range n {
+		w.send(i + 1)
+	}
+	var kept int
+	for end := time.Now().Add(2 * time.Second); kept < n && time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+		kept = strings.Count(w.arpeggio("table", "--json"), `"address":"10.9.`)
+	}
+	if kept != n {
+		t.Errorf("%d stations of %d are in the history", kept, n)
+	}
+	start := time.Now()
+	w.cmd.Process.Signal(syscall.SIGTERM)
+	if err := w.cmd.Wait(); err != nil {
+		t.Error(err)
+	}
+	if d := time.Since(start); d > 3*sinkGrace {
+		t.Errorf("it took %v to end", d)
+	}
+}

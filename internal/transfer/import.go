@@ -153,6 +153,9 @@ func (im *Import) row(ctx context.Context, r *exchange.Row, clock int64, st *Imp
 		Key: r.Key, MAC: r.MAC, Time: r.First, Interface: r.Interface,
 		Learned: "imported", Rule: "import " + im.Format, Detail: r.Kind,
 	}
+	if r.Host != "" {
+		o.Detail = "host " + r.Host
+	}
 	switch {
 	case r.State == exchange.Static:
 		o.Op, o.Learned = arp.OpPinned, "operator"
