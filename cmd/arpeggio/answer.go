@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"arpeggio/arp"
+	"arpeggio/arp/vendors"
 	"arpeggio/arp/versioned"
 	"arpeggio/internal/cli"
 	"arpeggio/stack/ethernet"
@@ -44,6 +45,7 @@ type nextJSON struct {
 // claimantJSON is a stretch of time in which a MAC held the address.
 type claimantJSON struct {
 	MAC       string     `json:"mac"`
+	Vendor    string     `json:"vendor,omitempty"`
 	From      time.Time  `json:"from"`
 	Until     *time.Time `json:"until"`
 	FirstSeen time.Time  `json:"first_seen"`
@@ -64,11 +66,11 @@ func timeOrNull(t time.Time) *time.Time {
 	return &t
 }
 
-func toClaimantJSON(h *versioned.Holding) *claimantJSON {
+func toClaimantJSON(h *versioned.Holding, names *vendors.Table) *claimantJSON {
 	if h == nil {
 		return nil
 	}
-	return &claimantJSON{MAC: h.MAC.String(), From: h.From.UTC(), Until: timeOrNull(h.Until), FirstSeen: h.From.UTC(), LastSeen: timeOrNull(h.Seen),
+	return &claimantJSON{MAC: h.MAC.String(), Vendor: names.Name(h.MAC), From: h.From.UTC(), Until: timeOrNull(h.Until), FirstSeen: h.From.UTC(), LastSeen: timeOrNull(h.Seen),
 		Frames: h.Frames, Learned: h.Learned, Interface: h.Interface, Node: h.Node, Commit: h.Commit.String()}
 }
 
@@ -92,13 +94,13 @@ func claimants(ans *versioned.Answer) []versioned.Holding {
 	return nil
 }
 
-func toAnswerJSON(k arp.Key, at time.Time, ans *versioned.Answer) answerJSON {
+func toAnswerJSON(k arp.Key, at time.Time, ans *versioned.Answer, names *vendors.Table) answerJSON {
 	j := answerJSON{IP: k.Addr.String(), VLAN: vlanJSON(k.VLAN), Domain: k.Domain, Time: at.UTC(), Disputed: ans.Disputed(),
-		MACs: []string{}, Claimants: []claimantJSON{}, Before: toClaimantJSON(ans.Before)}
+		MACs: []string{}, Claimants: []claimantJSON{}, Before: toClaimantJSON(ans.Before, names)}
 	if h := ans.After; h != nil {
 		j.After = &nextJSON{h.MAC.String(), h.From.UTC(), h.Commit.String()}
 	}
-	if h := toClaimantJSON(ans.Holder); h != nil {
+	if h := toClaimantJSON(ans.Holder, names); h != nil {
 		j.Holder, j.Interval = &h.MAC, &intervalJSON{h.From, h.Until}
 		j.FirstSeen, j.LastSeen, j.Commit = &h.FirstSeen, h.LastSeen, &h.Commit
 	}
@@ -106,7 +108,7 @@ func toAnswerJSON(k arp.Key, at time.Time, ans *versioned.Answer) answerJSON {
 		j.MACs = append(j.MACs, m.String())
 	}
 	for _, h := range claimants(ans) {
-		j.Claimants = append(j.Claimants, *toClaimantJSON(&h))
+		j.Claimants = append(j.Claimants, *toClaimantJSON(&h, names))
 	}
 	return j
 }
@@ -115,7 +117,7 @@ func toAnswerJSON(k arp.Key, at time.Time, ans *versioned.Answer) answerJSON {
 // dispute below it.
 func (s *session) answer(k arp.Key, at time.Time, ans *versioned.Answer, all bool) {
 	if s.out.IsJSON() {
-		s.out.JSON(toAnswerJSON(k, at, ans))
+		s.out.JSON(toAnswerJSON(k, at, ans, &s.vendors))
 		return
 	}
 	p := teller{s, at}
@@ -169,7 +171,11 @@ func (p teller) clock(t time.Time) string {
 func (p teller) holder(ans *versioned.Answer) string {
 	h, o := ans.Holder, p.s.out
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s since %s", o.Paint(cli.Ref, h.MAC.String()), p.clock(h.From))
+	b.WriteString(o.Paint(cli.Ref, h.MAC.String()))
+	if name := p.s.vendors.Name(h.MAC); name != "" {
+		fmt.Fprintf(&b, " (%s)", name)
+	}
+	fmt.Fprintf(&b, " since %s", p.clock(h.From))
 	var how []string
 	for _, part := range []string{h.Learned, h.Interface} {
 		if part != "" {

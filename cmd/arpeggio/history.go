@@ -11,6 +11,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"arpeggio/arp/vendors"
 	"arpeggio/internal/cli"
 	"arpeggio/internal/history"
 	"arpeggio/internal/openrepo"
@@ -72,8 +73,9 @@ type printFlags struct {
 // session is an open repository and where to print.
 type session struct {
 	*history.Resolver
-	repo *openrepo.Repo
-	out  *cli.Output
+	repo    *openrepo.Repo
+	out     *cli.Output
+	vendors vendors.Table
 }
 
 // open opens the repository. Whoever opens closes.

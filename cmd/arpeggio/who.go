@@ -24,9 +24,9 @@ type whoCmd struct {
 }
 
 func (*whoCmd) Help() string {
-	return `Add to each flow the MAC addresses that held its two addresses at its time, in
-the columns src_mac and dst_mac at the end of the row. What was there stays as it
-was; what nobody held stays empty. The columns are found by the names that usual
+	return `Add to each flow the MAC addresses that held its two addresses at its time, and
+who made them, in the columns src_mac, src_vendor, dst_mac and dst_vendor at the
+end of the row. What was there stays as it was; what nobody held stays empty. The columns are found by the names that usual
 tools give them. Times are those of the person where they name no zone, or seconds
 (milliseconds, …) since 1970. Exit codes: 0 ok, 1 failure, 2 usage.
 
@@ -63,7 +63,7 @@ func (c *whoCmd) Run(ctx context.Context) (err error) {
 	ambiguous := 0
 	res, err := flows.Join(s.out, r, flows.Config{
 		Columns: flows.Columns{Time: c.TimeCol, Source: c.SrcCol, Destination: c.DstCol, VLAN: c.VlanCol},
-		Names:   []string{"mac"}, Zone: s.Now.Location(),
+		Names:   []string{"mac", "vendor"}, Zone: s.Now.Location(),
 		Answer: func(q flows.Question) ([]string, error) {
 			ans, err := whoHeld(ctx, a, in, q)
 			switch {
@@ -75,7 +75,7 @@ func (c *whoCmd) Run(ctx context.Context) (err error) {
 			case err != nil:
 				return nil, err
 			}
-			return []string{ans.Holder.MAC.String()}, nil
+			return []string{ans.Holder.MAC.String(), s.vendors.Name(ans.Holder.MAC)}, nil
 		},
 	})
 	if errors.Is(err, flows.ErrColumn) {
