@@ -28,7 +28,7 @@ help:
 	@echo 'make test    everything: format, vet, staticcheck, import policy, all tests with the race detector'
 	@echo 'make demo    ten nodes on one switch in one process; leaves ten repositories in demo_results/'
 	@echo 'make cover   coverage by package'
-	@echo 'make bench   the store beside go-git and stock git, with the bars it has to reach: about ten minutes;'
+	@echo 'make bench   the store beside go-git and stock git, the observer beside arpwatch, with the bars they have to reach;'
 	@echo '             ONLY=REGEXP some figures, BENCH=full longer ones; also as JSON in $(BUILD)/bench.json'
 	@echo 'make gobench the benchmarks of all packages'
 	@echo 'make fuzz    each fuzz target for FUZZTIME=$(FUZZTIME)'
