@@ -61,6 +61,7 @@ func (l *oplog) backTo(id ID, t int64) (to ID, found bool, err error) {
 		return id, ok, err
 	}
 	start := num
+	l.remember(id, num) // many questions begin at one head
 	for {
 		s, ok := l.segmentOf(num)
 		if ok && s.first > 0 && s.base > t && s.isLinear() {
