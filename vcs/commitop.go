@@ -37,6 +37,10 @@ func (r *Repo[K, V]) Commit(ctx context.Context, branch string, head ID, changes
 		return ID{}, fmt.Errorf("%w: %s is at %v, not at %v", ErrRefMoved, ref, have, head)
 	}
 	d, err := r.prepare(ctx, head, ref, changes, &info)
+	if r.s.leftBehind(err, ref, head) {
+		have, _ = r.s.Ref(ref)
+		return ID{}, fmt.Errorf("%w: %s is at %v, not at %v", ErrRefMoved, ref, have, head)
+	}
 	if err != nil || d.id == head {
 		return d.id, err
 	}

@@ -91,6 +91,9 @@ func (r *Repo[K, V]) retryMerge(ctx context.Context, branch string, opt MergeOpt
 			res, w, err = merge(head)
 			return err
 		})
+		if r.s.leftBehind(err, ref, head) && try < retries(opt.Retries) {
+			continue
+		}
 		if err != nil || res.Head == head {
 			return res, err
 		}

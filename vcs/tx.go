@@ -125,14 +125,23 @@ func (r *Repo[K, V]) try(ctx context.Context, branch string, opt TxOptions, fn f
 	head, _ := r.s.Ref(ref)
 	base, err := r.AtCommit(head)
 	if err != nil {
+		if r.s.leftBehind(err, ref, head) {
+			err = errTryAgain
+		}
 		return ID{}, err
 	}
 	info := opt.CommitInfo
 	tx := &Tx[K, V]{r: r, base: base, info: &info}
 	if err := fn(tx); err != nil {
+		if r.s.leftBehind(err, ref, head) {
+			err = errTryAgain
+		}
 		return ID{}, err
 	}
 	id, err := r.commitTx(ctx, ref, head, tx.changes, &info, opt.OnMove == Merge)
+	if r.s.leftBehind(err, ref, head) {
+		return ID{}, errTryAgain
+	}
 	if !errors.Is(err, ErrRefMoved) {
 		return id, err
 	}
@@ -146,6 +155,17 @@ func (r *Repo[K, V]) try(ctx context.Context, branch string, opt TxOptions, fn f
 	}
 	res, err := r.Merge(ctx, branch, id, MergeOptions{CommitInfo: mi, Retries: opt.Retries})
 	return res.Head, err
+}
+
+// leftBehind reports whether a commit or what it holds was not found because its
+// epoch ended, and was dropped, while somebody was at work there: the ref has
+// moved to the root of another.
+func (s *Store) leftBehind(err error, ref string, head ID) bool {
+	if !errors.Is(err, ErrNotFound) || ref == "" {
+		return false
+	}
+	have, _ := s.Ref(ref)
+	return have != head
 }
 
 // commitTx commits changes and moves the branch there. When it has moved away
