@@ -13,18 +13,16 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"arpeggio/arp"
+	"arpeggio/internal/netns"
 	"arpeggio/stack"
 	"arpeggio/stack/link"
 	"arpeggio/tuntap"
-
-	"golang.org/x/sys/unix"
 )
 
 // The peer of these tests is the Linux kernel's own stack, in network
@@ -56,8 +54,8 @@ func run(t *testing.T, command string, args ...string) string {
 	return string(out)
 }
 
-// netns makes a network namespace and returns its name.
-func netns(t *testing.T) string {
+// newNamespace makes a network namespace and returns its name.
+func newNamespace(t *testing.T) string {
 	t.Helper()
 	name := fmt.Sprintf("arpeggio-st-%d-%d", os.Getpid(), kernelSpaces.Add(1))
 	if out, err := exec.Command("ip", "netns", "add", name).CombinedOutput(); err != nil {
@@ -78,21 +76,10 @@ func in(t *testing.T, ns string, args ...string) string {
 // stays there.
 func inside[D any](t *testing.T, ns string, open func() (D, error)) (dev D) {
 	t.Helper()
-	var err error
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
-		var fd int
-		if fd, err = unix.Open("/run/netns/"+ns, unix.O_RDONLY|unix.O_CLOEXEC, 0); err != nil {
-			return
-		}
-		defer unix.Close(fd)
-		if err = unix.Setns(fd, unix.CLONE_NEWNET); err == nil {
-			dev, err = open()
-		}
-	}()
-	<-done
+	err := (&netns.Namespace{Name: ns}).Do(func() (err error) {
+		dev, err = open()
+		return err
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,14 +92,14 @@ func inside[D any](t *testing.T, ns string, open func() (D, error)) (dev D) {
 func onTAP(t *testing.T, offload, bridged bool) (s *stack.Stack, ns, wire string) {
 	t.Helper()
 	needTools(t)
-	wire = netns(t)
+	wire = newNamespace(t)
 	tap := inside(t, wire, func() (*tuntap.TAP, error) {
 		return tuntap.OpenTAP(tuntap.TAPConfig{Name: "tap0", Offload: offload, Up: true})
 	})
 	ns = wire
 	dev := "tap0"
 	if bridged {
-		ns, dev = netns(t), "va"
+		ns, dev = newNamespace(t), "va"
 		for _, c := range []string{
 			"-n " + wire + " link add br0 type bridge",
 			"-n " + wire + " link set br0 up",
@@ -267,7 +254,7 @@ func TestKernelLoss(t *testing.T) {
 func TestKernelPacket(t *testing.T) {
 	needTools(t, "curl", "ping")
 	const n = 16 << 20
-	wire, ns := netns(t), netns(t)
+	wire, ns := newNamespace(t), newNamespace(t)
 	run(t, "ip", "-n", wire, "link", "add", "vb", "type", "veth", "peer", "name", "va", "netns", ns)
 	run(t, "ip", "-n", wire, "link", "set", "vb", "up")
 	run(t, "ip", "-n", ns, "link", "set", "va", "up")

@@ -4,12 +4,11 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
 
-	"golang.org/x/sys/unix"
+	"arpeggio/internal/netns"
 )
 
 var namespaces atomic.Int32
@@ -56,23 +55,12 @@ func (n *namespace) ip(args ...string) {
 // there.
 func (n *namespace) do(fn func()) {
 	n.t.Helper()
-	var err error
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
-		var fd int
-		if fd, err = unix.Open("/run/netns/"+n.name, unix.O_RDONLY|unix.O_CLOEXEC, 0); err != nil {
-			return
-		}
-		defer unix.Close(fd)
-		if err = unix.Setns(fd, unix.CLONE_NEWNET); err == nil {
-			fn()
-		}
-	}()
-	<-done
+	err := (&netns.Namespace{Name: n.name}).Do(func() error {
+		fn()
+		return nil
+	})
 	if err != nil {
-		n.t.Fatalf("entering %s: %v", n.name, err)
+		n.t.Fatal(err)
 	}
 }
 

@@ -8,15 +8,13 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
-	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"arpeggio/arp"
+	"arpeggio/internal/netns"
 	"arpeggio/stack/ethernet"
 	"arpeggio/stack/link"
 	"arpeggio/tuntap"
@@ -53,20 +51,11 @@ func newKernel(t *testing.T, setup ...string) *kernel {
 		t.Skipf("cannot make a network namespace: %v: %s", err, out)
 	}
 	t.Cleanup(func() { exec.Command("ip", "netns", "delete", k.ns).Run() })
-	opened := make(chan error)
-	go func() {
-		runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
-		fd, err := unix.Open("/run/netns/"+k.ns, unix.O_RDONLY|unix.O_CLOEXEC, 0)
-		if err == nil {
-			err = unix.Setns(fd, unix.CLONE_NEWNET)
-			unix.Close(fd)
-		}
-		if err == nil {
-			k.dev, err = tuntap.OpenTAP(tuntap.TAPConfig{Name: "tap0", Up: true})
-		}
-		opened <- err
-	}()
-	if err := <-opened; err != nil {
+	err := (&netns.Namespace{Name: k.ns}).Do(func() (err error) {
+		k.dev, err = tuntap.OpenTAP(tuntap.TAPConfig{Name: "tap0", Up: true})
+		return err
+	})
+	if err != nil {
 		t.Skipf("cannot open a TAP: %v", err)
 	}
 	t.Cleanup(func() { k.dev.Close() })

@@ -8,7 +8,6 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
-	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -19,6 +18,7 @@ import (
 
 	"arpeggio/arp"
 	"arpeggio/arp/arptest"
+	"arpeggio/internal/netns"
 	"arpeggio/site"
 	"arpeggio/stack"
 	"arpeggio/stack/ethernet"
@@ -79,21 +79,10 @@ func newWire(t *testing.T) *wire {
 // inside runs f on a thread that is inside the namespace.
 func inside[D any](t *testing.T, ns string, f func() (D, error)) (d D) {
 	t.Helper()
-	var err error
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
-		var fd int
-		if fd, err = unix.Open("/run/netns/"+ns, unix.O_RDONLY|unix.O_CLOEXEC, 0); err != nil {
-			return
-		}
-		defer unix.Close(fd)
-		if err = unix.Setns(fd, unix.CLONE_NEWNET); err == nil {
-			d, err = f()
-		}
-	}()
-	<-done
+	err := (&netns.Namespace{Name: ns}).Do(func() (err error) {
+		d, err = f()
+		return err
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

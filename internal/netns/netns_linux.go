@@ -79,23 +79,26 @@ func (n *Namespace) Command(name string, args ...string) *exec.Cmd {
 	return exec.Command("ip", append([]string{"netns", "exec", n.Name, name}, args...)...)
 }
 
-// Do runs fn on a thread that is in the namespace. What fn opens stays there.
-func (n *Namespace) Do(fn func() error) error {
-	done := make(chan error)
+// Do runs fn on a thread that is in the namespace. What fn opens stays there. It
+// returns also when fn ends its goroutine, as a failing test does.
+func (n *Namespace) Do(fn func() error) (err error) {
+	done := make(chan struct{})
 	go func() {
+		defer close(done)
 		runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
-		fd, err := unix.Open("/run/netns/"+n.Name, unix.O_RDONLY|unix.O_CLOEXEC, 0)
-		if err == nil {
+		var fd int
+		if fd, err = unix.Open("/run/netns/"+n.Name, unix.O_RDONLY|unix.O_CLOEXEC, 0); err == nil {
 			err = unix.Setns(fd, unix.CLONE_NEWNET)
 			unix.Close(fd)
 		}
 		if err != nil {
-			done <- fmt.Errorf("enter namespace %s: %w", n.Name, err)
+			err = fmt.Errorf("enter namespace %s: %w", n.Name, err)
 			return
 		}
-		done <- fn()
+		err = fn()
 	}()
-	return <-done
+	<-done
+	return err
 }
 
 // Close removes the namespace and its interfaces.
