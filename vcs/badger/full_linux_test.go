@@ -44,19 +44,6 @@ func TestFullDisk(t *testing.T) {
 	t.Logf("%s", out)
 }
 
-// rest waits until compactions have come to rest: a stranger who takes the last
-// block from under one ends the process.
-func rest(dir string) {
-	last, same := "", 0
-	for deadline := time.Now().Add(time.Minute); same < 10 && time.Now().Before(deadline); same++ {
-		time.Sleep(250 * time.Millisecond)
-		files, _ := filepath.Glob(filepath.Join(dir, "*.sst"))
-		if now := strings.Join(files, " "); now != last {
-			last, same = now, -1
-		}
-	}
-}
-
 func fillDisk(dir string) error {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return fmt.Errorf("cannot mount: %w", err)
@@ -111,8 +98,13 @@ func fillDisk(dir string) error {
 		}
 		return nil
 	}
+	// A stranger who takes the last block from under a compaction ends the
+	// process.
+	rest := func() error { return badger.AtRest(b, time.Minute) }
 	for range 2 {
-		rest(store)
+		if err := rest(); err != nil {
+			return err
+		}
 		// Somebody else takes what is left, while the store is open and while it
 		// is opened.
 		if err := fill(ballast); err != nil {
@@ -153,8 +145,7 @@ func fillDisk(dir string) error {
 			return fmt.Errorf("after a drop: %w", err)
 		}
 	}
-	rest(store) // the drop makes for compactions
-	if err := fill(ballast); err != nil {
+	if err := errors.Join(rest(), fill(ballast)); err != nil { // the drop makes for compactions
 		return err
 	}
 	if err := b.Close(); !errors.Is(err, badger.ErrNoSpace) {

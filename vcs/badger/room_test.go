@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"arpeggio/vcs"
+	"arpeggio/vcs/badger"
 )
 
 // TestRoom moves a window of 16 MB over a log, 4 MB at a time: the directory
@@ -61,17 +62,18 @@ func TestRoom(t *testing.T) {
 			b = open(t, dir)
 		}
 	}
-	for wait := time.Now(); diskUse(dir) > rest && time.Since(wait) < 20*time.Second; {
-		time.Sleep(10 * time.Millisecond) // until compactions have caught up
+	if err := badger.AtRest(b, 20*time.Second); err != nil {
+		t.Error(err)
 	}
+	atRest := diskUse(dir)
 	close(stop)
 	<-done
-	t.Logf("live %d bytes, on disk %d, at most %d", live*record, diskUse(dir), most.Load())
+	t.Logf("live %d bytes, on disk %d, at most %d", live*record, atRest, most.Load())
 	if n := most.Load(); n > peak {
 		t.Errorf("the directory took %d bytes, more than %d", n, peak)
 	}
-	if n := diskUse(dir); n > rest {
-		t.Errorf("the directory takes %d bytes, more than %d", n, rest)
+	if atRest > rest {
+		t.Errorf("the directory takes %d bytes, more than %d", atRest, rest)
 	}
 	if err := b.Close(); err != nil {
 		t.Fatal(err)
