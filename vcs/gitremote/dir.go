@@ -25,8 +25,9 @@ type Dir struct {
 	path string
 
 	mu      sync.Mutex
+	packs   *packSet // read first; nil until then
 	store   *filesystem.Storage
-	packsAt time.Time // modification time of objects/pack when store was made
+	packsAt time.Time // modification time of objects/pack when these were opened
 	// unmergeable are packs that are damaged and stay as they are.
 	unmergeable map[string]bool
 	racy        bool   // packs may have been added since without changing that
@@ -38,7 +39,8 @@ type Dir struct {
 // clockTick bounds how coarse a file system's modification times are.
 const clockTick = 2 * time.Second
 
-// cacheBytes bounds the object cache of one Dir.
+// cacheBytes bounds the contents that one Dir keeps of packed objects, and again
+// those of other ones.
 const cacheBytes = 8 << 20
 
 // OpenDir opens an existing bare Git directory. The error wraps ErrNotRepository
@@ -77,6 +79,7 @@ func (d *Dir) reopen() {
 	if d.store != nil {
 		d.store.Close() // closes descriptors of files that were only read
 	}
+	d.closePacks()
 	d.packsAt = d.packsTime()
 	d.racy = time.Since(d.packsAt) < clockTick
 	d.store = filesystem.NewStorageWithOptions(completePacks{osfs.New(d.path)},
@@ -105,6 +108,10 @@ func (d *Dir) ReadObject(id vcs.ID) (vcs.Kind, []byte, error) {
 	if d.closed {
 		return 0, nil, fmt.Errorf("%w: %s", vcs.ErrClosed, d.path)
 	}
+	if kind, content, ok := d.packed(id); ok {
+		return kind, content, nil
+	}
+	// It is loose or borrowed, its pack has come since or is damaged.
 	o, err := d.store.EncodedObject(plumbing.AnyObject, plumbing.Hash(id))
 	if err != nil && (d.racy || !d.packsAt.Equal(d.packsTime())) {
 		// Somebody added packs, or merged some into one.
@@ -118,6 +125,21 @@ func (d *Dir) ReadObject(id vcs.ID) (vcs.Kind, []byte, error) {
 		return 0, nil, fmt.Errorf("%w: %s in %s: %w", vcs.ErrCorrupt, id, d.path, err)
 	}
 	return decode(id, o)
+}
+
+// packed reads an object from the packs. The lock is held.
+func (d *Dir) packed(id vcs.ID) (vcs.Kind, []byte, bool) {
+	if d.packs == nil {
+		d.packs = openPacks(filepath.Join(d.path, filepath.FromSlash(packDir)))
+	}
+	return d.packs.read(id)
+}
+
+func (d *Dir) closePacks() {
+	if d.packs != nil {
+		d.packs.close()
+		d.packs = nil
+	}
 }
 
 // decode takes an object out of go-git's hands and checks that it is the one of
@@ -177,6 +199,7 @@ func (d *Dir) Close() error {
 	}
 	d.closed = true
 	d.graph.close()
+	d.closePacks()
 	if d.unlock != nil {
 		d.unlock()
 	}

@@ -117,6 +117,55 @@ func TestDamagedObject(t *testing.T) {
 	}
 }
 
+// TestDamagedPack: what is whole elsewhere is read, what is not is reported.
+func TestDamagedPack(t *testing.T) {
+	r := newStore(t)
+	dir := t.TempDir()
+	id := write(t, r, "primary", 0, 30)
+	snapshot(t, dir, r.Store())
+	pack, err := filepath.Glob(filepath.Join(dir, "objects/pack/*.pack"))
+	if err != nil || len(pack) != 1 {
+		t.Fatal(pack, err)
+	}
+	b, err := os.ReadFile(pack[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := 12; i < len(b)-20; i++ {
+		b[i] ^= 0x55
+	}
+	if err := os.Chmod(pack[0], 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(pack[0], b, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := openDir(t, dir).ReadObject(id); !errors.Is(err, vcs.ErrCorrupt) {
+		t.Errorf("from a damaged pack: %v", err)
+	}
+	write(t, r, "primary", 30, 1) // another pack, with other content
+	other := t.TempDir()
+	snapshot(t, other, r.Store())
+	whole, err := filepath.Glob(filepath.Join(other, "objects/pack/pack-*"))
+	if err != nil || len(whole) != 2 {
+		t.Fatal(whole, err)
+	}
+	for _, name := range whole {
+		if err := os.Rename(name, filepath.Join(dir, "objects/pack", filepath.Base(name))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d := openDir(t, dir)
+	for c, err := range r.Log(id) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := d.ReadObject(c.ID); err != nil {
+			t.Errorf("from a pack beside it: %v", err)
+		}
+	}
+}
+
 func TestOpenDirRefusals(t *testing.T) {
 	if _, err := OpenDir(filepath.Join(t.TempDir(), "no")); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("missing: %v", err)

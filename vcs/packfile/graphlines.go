@@ -19,10 +19,10 @@ const maxLined = 1 << 20
 // A line begins at a commit that is nobody's first parent, or nobody's here, and
 // goes on to where an earlier line has been.
 type graphLines struct {
-	place   []uint32 // of each commit of the chain
-	commits []uint32 // in lines; lineEnd marks the last of each
-	ends    []uint32 // where filters end in bits; an empty one is none
-	bits    []byte
+	place   []uint32          // of each commit of the chain
+	commits []uint32          // in lines; lineEnd marks the last of each
+	ends    []uint32          // where filters end in bits; an empty one is none
+	bits    []byte            // the filters, and maxMasked bytes more
 	parents map[uint32]uint32 // places of the first parents of the lines' ends
 	hashes  uint32
 }
@@ -106,6 +106,7 @@ func (c *GraphChain) lineUp() (*graphLines, error) {
 	if int64(len(l.commits)) != c.n {
 		return nil, fmt.Errorf("%w: a commit is its own ancestor", ErrGraph)
 	}
+	l.bits = append(l.bits, make([]byte, maxMasked)...)
 	return l, nil
 }
 
@@ -150,6 +151,7 @@ func (c *GraphChain) firstParents() ([]uint32, error) {
 
 // skip is Skip for a chain that is lined up.
 func (w *PathWalk) skip(l *graphLines, start int64) (at int64) {
+	masks := w.masksOf(l.hashes)
 	pos := l.place[start]
 	from := uint32(0)
 	if pos > 0 {
@@ -157,7 +159,13 @@ func (w *PathWalk) skip(l *graphLines, start int64) (at int64) {
 	}
 	for {
 		end := l.ends[pos]
-		if from == end || w.holds(l.bits[from:end], l.hashes) {
+		n := end - from
+		maybe := true
+		if n <= maxMasked {
+			m, b := &masks[n], l.bits[from:from+maxMasked]
+			maybe = binary.LittleEndian.Uint64(b)&m[0] == m[0] && binary.LittleEndian.Uint64(b[8:])&m[1] == m[1]
+		}
+		if maybe && (n == 0 || w.holds(l.bits[from:end], l.hashes)) {
 			break
 		}
 		if l.commits[pos]&lineEnd == 0 {
@@ -173,6 +181,36 @@ func (w *PathWalk) skip(l *graphLines, start int64) (at int64) {
 		}
 	}
 	return int64(l.commits[pos] &^ lineEnd)
+}
+
+// maxMasked bounds the length of filters that are looked at as two words, in
+// bytes: those of commits that change up to 12 paths, or one with the folders
+// above it.
+const maxMasked = 16
+
+// masks are, by the length of a filter in bytes, bits that it has if it holds any
+// of the paths. Bit i of the filter is bit i of the words.
+type masks [maxMasked + 1][2]uint64
+
+// masksOf returns the masks: what all the paths have set.
+func (w *PathWalk) masksOf(hashes uint32) *masks {
+	if w.masked != nil {
+		return w.masked
+	}
+	w.masked = new(masks)
+	for n := 1; n <= maxMasked && !w.any; n++ {
+		for i, probes := range w.probesOf(n, hashes) {
+			var m [2]uint64
+			for _, p := range probes {
+				m[p.byte/8] |= uint64(p.bit) << (p.byte % 8 * 8)
+			}
+			if i > 0 {
+				m[0], m[1] = m[0]&w.masked[n][0], m[1]&w.masked[n][1]
+			}
+			w.masked[n] = m
+		}
+	}
+	return w.masked
 }
 
 // probe is a bit of a filter that a path has set.

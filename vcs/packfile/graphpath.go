@@ -81,6 +81,7 @@ type PathWalk struct {
 
 	probes [maxProbed + 1][][]probe // by length of filters
 	hashes uint32                   // that probes are for
+	masked *masks                   // for a chain that is lined up
 }
 
 // bloomKey is a path as a filter knows it.

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 
@@ -89,6 +91,29 @@ func TestPathWalk(t *testing.T) {
 	// Commits of very many changes say of everything that they may have.
 	if total := len(paths) * len(d.commits); wrong > total/8 || right == 0 {
 		t.Errorf("%d of %d answers are wrong, %d are right", wrong, total, right)
+	}
+	// Of several paths any one will do.
+	names := slices.Sorted(maps.Keys(paths))
+	for len(names) >= 3 {
+		w := c.Walk(names[:3]...)
+		for i, id := range d.commits {
+			at := i
+			for {
+				may, err := w.MayChange(d.commits[at])
+				if err != nil {
+					t.Fatal(err)
+				}
+				p := d.firstParent(t, at)
+				if may || p < 0 {
+					break
+				}
+				at = p
+			}
+			if got, err := w.Skip(id); err != nil || got != d.commits[at] {
+				t.Fatalf("%q: skip from %d: %v, %v, want %v", names[:3], i, got, err, d.commits[at])
+			}
+		}
+		names = names[max(3, len(names)/4):]
 	}
 	unknown := vcs.ID{1}
 	if got, err := c.Walk("x").Skip(unknown); err != nil || got != unknown {
