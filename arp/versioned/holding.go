@@ -24,7 +24,8 @@ type Holding struct {
 	Interface string
 	Node      string
 	// From is when it began, Until when the next change ended it; a zero Until
-	// says that nothing has.
+	// says that nothing has. Until is never before From: where the clocks of two
+	// observers disagree, the later change ends what came before it.
 	From, Until time.Time
 	// Seen is when the holder was last seen with the address, and Frames in how
 	// many frames it was: what the commit says that ended the stretch. Seen is
@@ -38,6 +39,15 @@ type Holding struct {
 // Holds reports whether the stretch covers a time.
 func (h *Holding) Holds(at time.Time) bool {
 	return !at.Before(h.From) && (h.Until.IsZero() || at.Before(h.Until))
+}
+
+// sound returns the stretch with a last sight that is within it: a clock that was
+// set back may have said otherwise.
+func (h Holding) sound() Holding {
+	if !h.Seen.IsZero() && h.Seen.Before(h.From) {
+		h.Seen = h.From
+	}
+	return h
 }
 
 // Holdings yields who held an address according to some commits and their
@@ -65,11 +75,14 @@ func Holdings(ctx context.Context, repo *Repo, k arp.Key, from ...vcs.ID) iter.S
 					return
 				}
 			}
+			if !next.IsZero() && at.After(next) {
+				at = next
+			}
 			held := e.State != Expired
 			if open && held && e.MAC == h.MAC {
 				h.From, h.Commit, h.Learned = at, c.ID, e.Learned
 			} else {
-				if open && !yield(h, nil) {
+				if open && !yield(h.sound(), nil) {
 					return
 				}
 				if open = held; open {
@@ -84,7 +97,7 @@ func Holdings(ctx context.Context, repo *Repo, k arp.Key, from ...vcs.ID) iter.S
 			next, after = at, c
 		}
 		if open {
-			yield(h, nil)
+			yield(h.sound(), nil)
 		}
 	}
 }

@@ -218,3 +218,31 @@ func BenchmarkHolderAt(b *testing.B) {
 		}
 	}
 }
+
+// Two observers whose clocks disagree: no stretch ends before it begins, and none
+// is without an end that has a successor.
+func TestHoldingsOfClocksThatDisagree(t *testing.T) {
+	j, s := openJournal(t, mem.New(), JournalConfig{})
+	defer finish(t, j, s)
+	a, b, c := mac(1), mac(2), mac(3)
+	write(t, j, sighted(time.Hour, "10.9.0.7", a, ethernet.Addr{}))
+	moved := sighted(0, "10.9.0.7", b, a) // an hour behind
+	moved.LastSeen = moved.Time.Add(-time.Hour)
+	write(t, j, moved)
+	write(t, j, sighted(2*time.Hour, "10.9.0.7", c, b))
+	var next time.Time
+	var macs []ethernet.Addr
+	for h, err := range Holdings(t.Context(), j.Repo(), key("10.9.0.7"), j.Head()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !h.Until.Equal(next) || !next.IsZero() && h.From.After(h.Until) || !h.Seen.IsZero() && h.Seen.Before(h.From) {
+			t.Errorf("%v from %v until %v, last seen %v", h.MAC, h.From, h.Until, h.Seen)
+		}
+		next = h.From
+		macs = append(macs, h.MAC)
+	}
+	if fmt.Sprint(macs) != fmt.Sprint([]ethernet.Addr{c, b, a}) {
+		t.Errorf("held by %v", macs)
+	}
+}

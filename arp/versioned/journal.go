@@ -22,8 +22,10 @@ type Observation struct {
 	Key      arp.Key       // invalid when it is about no address
 	MAC, Old ethernet.Addr // who is seen; who held the address until then
 	// Time is that of the frame. Commits have whole seconds, and a trailer the
-	// rest.
+	// rest. Stamp is for frames of a clock that has gone back: what it said; Time
+	// is then the latest time before. Zero when the two are the same.
 	Time      time.Time
+	Stamp     time.Time
 	Interface string
 	Learned   string   // how the entry was learned: the kind of the frame
 	Events    []string // types of events, for the trailers Arp-Event
@@ -79,6 +81,7 @@ type Journal struct {
 	repo    *Repo
 	who     vcs.Signature
 	head    vcs.ID
+	latest  time.Time // of the latest observation that was committed
 	live    liveTable
 	fold    foldedSecond
 	text    []byte // room for messages
@@ -111,7 +114,11 @@ func OpenJournal(ctx context.Context, s *vcs.Store, cfg JournalConfig) (*Journal
 	j := &Journal{repo: repo, live: newLiveTable(), who: vcs.Signature{Name: c.Node, Email: c.Node + "@" + c.Domain}}
 	j.cfg = JournalConfig{Node: c.Node, Domain: c.Domain, Branch: c.Branch, Logger: c.Logger}
 	j.fold.reset()
-	if err := j.takeOver(ctx); err != nil {
+	err = j.takeOver(ctx)
+	if err == nil {
+		j.latest, err = j.findLatest()
+	}
+	if err != nil {
 		return nil, fmt.Errorf("versioned: open the journal on %s: %w", c.Branch, err)
 	}
 	return j, nil
@@ -154,7 +161,7 @@ func (j *Journal) takeOver(ctx context.Context) error {
 // store takes no more, Write waits; it gives up when ctx ends. A write of
 // another process is taken over first.
 func (j *Journal) Write(ctx context.Context, o *Observation) (vcs.ID, error) {
-	if _, err := j.Advance(ctx, o.Time); err != nil {
+	if _, err := j.Advance(ctx, o.own()); err != nil {
 		return vcs.ID{}, err
 	}
 	if o.Folded {
@@ -215,7 +222,7 @@ func (j *Journal) commit(ctx context.Context, at time.Time, prepare func() (mess
 		id, err := j.repo.Commit(ctx, j.cfg.Branch, j.head, j.changes, info)
 		switch {
 		case err == nil:
-			j.head = id
+			j.head, j.latest = id, at
 			j.changes = j.changes[:0]
 			j.stats.Commits++
 			return id, nil

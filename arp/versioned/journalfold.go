@@ -15,7 +15,7 @@ const maxLeft = 1000
 
 // foldedSecond is what a flood brought within one second.
 type foldedSecond struct {
-	second  int64 // Unix
+	second  int64 // Unix, by the frames' own clock
 	first   Observation
 	last    time.Time
 	events  []string
@@ -49,7 +49,7 @@ func (f *foldedSecond) has(k arp.Key) bool {
 func (j *Journal) add(o *Observation) {
 	f := &j.fold
 	if !f.pending {
-		f.pending, f.second, f.first = true, o.Time.Unix(), *o
+		f.pending, f.second, f.first = true, o.own().Unix(), *o
 		f.first.Frame = append([]byte(nil), o.Frame...)
 	}
 	changed := j.apply(o)
@@ -92,7 +92,8 @@ func (f *foldedSecond) event(e string) {
 
 // Advance says that everything before a time was written: folded observations of
 // an earlier second are committed. The id is zero when there are none. Write
-// does the same, with the time of its observation.
+// does the same, with the time of its observation. Where a clock has gone back it
+// is what that clock says, as Observation.Stamp, and Flush comes first.
 func (j *Journal) Advance(ctx context.Context, now time.Time) (vcs.ID, error) {
 	if !j.fold.pending || now.Unix() <= j.fold.second {
 		return vcs.ID{}, nil
@@ -154,6 +155,7 @@ func (j *Journal) summary() string {
 	b = trailer(b, TrailerCount, strconv.Itoa(f.count))
 	b = j.evidence(b, &f.first)
 	b = appendTime(b, TrailerTime, f.last)
+	b = appendTime(b, TrailerStamp, f.first.Stamp)
 	b = append(b, f.left...)
 	if more := f.lefts - maxLeft; more > 0 {
 		b = trailer(b, TrailerLeftMore, strconv.Itoa(more))

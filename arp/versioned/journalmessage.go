@@ -13,6 +13,7 @@ const (
 	TrailerEvent    = "Arp-Event"     // a type of event; several are possible
 	TrailerCount    = "Arp-Count"     // what the commit stands for: frames, stations or times
 	TrailerDetail   = "Arp-Detail"    // in words
+	TrailerStamp    = "Arp-Stamp"     // what the frame's clock said, when it had gone back
 	TrailerLastSeen = "Arp-Last-Seen" // when Arp-Old was last seen with the address, RFC 3339
 	TrailerFrames   = "Arp-Frames"    // in how many frames it was seen with it
 	// TrailerLeft stands in the summary of a flood, once for each owner that
@@ -20,6 +21,12 @@ const (
 	// beyond a thousand.
 	TrailerLeft     = "Arp-Left"
 	TrailerLeftMore = "Arp-Left-More"
+)
+
+// Values of TrailerEvent that concern the observer and not the network.
+const (
+	EventLoss  = "loss"  // frames were lost
+	EventClock = "clock" // the timestamps of an interface went back
 )
 
 // trailer appends one line, unless the value is empty.
@@ -80,6 +87,7 @@ func (j *Journal) message(o *Observation, changed bool) string {
 	}
 	b = j.evidence(b, o)
 	b = appendTime(b, TrailerTime, o.Time)
+	b = appendTime(b, TrailerStamp, o.Stamp)
 	j.text = b
 	return string(b)
 }

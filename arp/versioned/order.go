@@ -98,7 +98,7 @@ func orderMessage(c *arp.Change, node string) string {
 	if !c.Old.IsZero() {
 		b = trailer(b, TrailerOld, c.Old.String())
 	}
-	b = trailer(b, TrailerRule, "operator")
+	b = trailer(b, TrailerRule, ruleOperator)
 	b = trailer(b, TrailerNode, Clean(node))
 	b = trailer(b, TrailerInterface, Clean(c.Interface))
 	return string(appendTime(b, TrailerTime, c.Time))

@@ -113,7 +113,7 @@ func (f *observeFlags) start(ctx context.Context, rec *recording, live bool) (_ 
 	}
 	cfg := observer.Config{
 		Engine: observe.Config{Policy: policy, Expire: f.Expire}, Networks: f.Network, Domains: f.Domain,
-		Journal: o.journal, Logger: o.log,
+		Journal: o.journal, Logger: o.log, Note: func(s string) { note("%s", s) },
 	}
 	if live {
 		cfg.Patience = patience

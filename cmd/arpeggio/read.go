@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"os"
 
 	"arpeggio/internal/observer"
@@ -17,8 +18,9 @@ func (*readCmd) Help() string {
 	return `Read captures and write what they say about ARP and IPv6 neighbour discovery
 into a history, as watch does for an interface. What is committed depends on the
 frames and their timestamps only: a recording of watch --pcap gives the commits of
-that run. Files are read one after the other, in the order given. Exit codes: 0 ok,
-1 a file could not be read to its end, 2 usage.
+that run. Files are read one after the other, in the order given: a file that begins
+before what the branch has of its interface is left out. Exit codes: 0 ok, 1 a file
+was left out or could not be read to its end, 2 usage.
 
 Examples:
 
@@ -46,5 +48,8 @@ func (c *readCmd) Run(ctx context.Context) error {
 		note("stopped early: what was read is recorded")
 		err = nil
 	}
-	return o.finish(context.WithoutCancel(ctx), err, 0)
+	if err = o.finish(context.WithoutCancel(ctx), err, 0); errors.Is(err, observer.ErrOlder) {
+		return withHint(err, "read captures in the order of their times (mergecap joins those that overlap), or keep this one apart with --branch NAME or a --repo of its own; a what-if branch begins before it: arpeggio branch NAME TIME")
+	}
+	return err
 }

@@ -29,7 +29,7 @@ func RecordTypes() (names []string) {
 	for op := arp.OpLearned; op <= arp.OpQueryFailed; op++ {
 		names = append(names, op.String())
 	}
-	names = append(names, CauseFlood, CauseMerge, CauseObserved)
+	names = append(names, CauseFlood, CauseMerge, CauseObserved, versioned.EventLoss, versioned.EventClock)
 	slices.Sort(names)
 	return slices.Compact(names)
 }

@@ -21,6 +21,8 @@ type Warning struct {
 // ReadFiles reads capture files, pcap and pcapng, also compressed with gzip, in
 // the order given; "-" is standard input. What is damaged is skipped and counted
 // (Stats.Blocks); a file that ends early gives a warning and keeps what was read.
+// Of a file that begins before what was recorded of its interface nothing is
+// read: its error wraps ErrOlder.
 // The error is the first file's that could not be read at all or where damage
 // hid the rest, once all files were read, or one that makes going on pointless.
 func (o *Observer) ReadFiles(ctx context.Context, warn func(Warning), stdin io.Reader, names ...string) error {
@@ -68,6 +70,9 @@ func (o *Observer) readFile(ctx context.Context, warn func(Warning), stdin io.Re
 	if st.Truncated {
 		warn(Warning{shown, fmt.Sprintf("it is cut off after %d packets; they were read", st.Packets)})
 	}
+	if errors.Is(err, ErrOlder) {
+		return fmt.Errorf("%s %w: %w", shown, errFile, err)
+	}
 	if errors.Is(err, capture.ErrFormat) {
 		return fmt.Errorf("%s %w beyond packet %d, those before it were: %w", shown, errFile, st.Packets, err)
 	}
@@ -77,7 +82,7 @@ func (o *Observer) readFile(ctx context.Context, warn func(Warning), stdin io.Re
 // readPackets observes the packets of one file.
 func (o *Observer) readPackets(ctx context.Context, r *capture.Reader) error {
 	var numbers []int // of the file's interfaces
-	alone := false
+	alone, begun := false, false
 	var p capture.Packet
 	for n := 0; ; n++ {
 		if n%1024 == 0 && ctx.Err() != nil {
@@ -107,6 +112,12 @@ func (o *Observer) readPackets(ctx context.Context, r *capture.Reader) error {
 		if p.LinkType != capture.LinkTypeEthernet {
 			o.stats.Foreign++
 			continue
+		}
+		if !begun {
+			if err := o.inOrder(numbers[p.Interface], p.Time); err != nil {
+				return err
+			}
+			begun = true
 		}
 		if err := o.Frame(ctx, numbers[p.Interface], &p); err != nil {
 			return err

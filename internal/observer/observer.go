@@ -36,6 +36,9 @@ type Config struct {
 	// Patience is how long, in a live run, an event waits for another one that
 	// says more; 0 is for captures, where time passes with the frames.
 	Patience time.Duration
+	// Note gets what people should know about the sources, such as a clock that
+	// was set back; nil discards.
+	Note func(string)
 	// Logger hears of what does not concern the network; nil discards.
 	Logger *slog.Logger
 }
@@ -46,6 +49,7 @@ type Stats struct {
 	Lost    uint64 // by the kernel or the interface, as the captures say
 	Foreign uint64 // packets of captures that are not of Ethernet
 	Times   uint64 // frames without a usable time, which count as their predecessors'
+	Behind  uint64 // frames whose clock had gone back
 	Told    uint64 // events that were handed to Tell
 	Engine  observe.Stats
 	Journal versioned.JournalStats
@@ -61,7 +65,9 @@ type Observer struct {
 	ifaces []source
 	// unseeded is what the branch holds of domains without an interface, so far.
 	unseeded map[string][]observe.Known
+	recorded time.Time // how far the history goes, at the start
 	now      time.Time // of the latest frame, never going back
+	last     int       // the source of the last frame
 	s        observe.Sighting
 	o        versioned.Observation
 	events   []string
@@ -77,6 +83,9 @@ type source struct {
 	record int    // of the recording
 	lost   uint64 // frames whose loss is not written down yet
 	since  int64  // second in which loss was written down last
+
+	latest time.Time // of its frames, and of the history before them
+	behind bool      // its clock has gone back and not caught up yet
 }
 
 // is reports whether an interface is the same one.
@@ -92,6 +101,9 @@ func New(cfg Config) *Observer {
 	}
 	if cfg.Tell == nil {
 		cfg.Tell = func(*observe.Record, string) {}
+	}
+	if cfg.Note == nil {
+		cfg.Note = func(string) {}
 	}
 	o := &Observer{cfg: cfg, engine: observe.New(cfg.Engine), holder: observe.Holder{Patience: cfg.Patience}}
 	o.load()
@@ -124,7 +136,7 @@ func (o *Observer) AddInterface(i capture.Interface, alone bool) (int, error) {
 		return 0, err
 	}
 	o.seed(domain)
-	s := source{Interface: in, number: n}
+	s := source{Interface: in, number: n, latest: o.recorded}
 	if o.cfg.Record != nil {
 		if s.record, err = o.cfg.Record.AddInterface(i); err != nil {
 			return 0, fmt.Errorf("the recording: %w", err)
@@ -143,7 +155,7 @@ const maxUnix = 1 << 33 // the year 2242
 func (o *Observer) Frame(ctx context.Context, iface int, p *capture.Packet) error {
 	src := &o.ifaces[iface]
 	at := p.Time
-	if s := at.Unix(); s <= 0 || s > maxUnix {
+	if !usable(at) {
 		o.stats.Times++
 		at = o.now
 	}
@@ -159,6 +171,10 @@ func (o *Observer) Frame(ctx context.Context, iface int, p *capture.Packet) erro
 		}
 	}
 	if _, err := o.cfg.Journal.Advance(ctx, at); err != nil {
+		return err
+	}
+	o.last = iface
+	if err := o.clock(ctx, src, at); err != nil {
 		return err
 	}
 	if p.Dropped > 0 {
@@ -181,10 +197,12 @@ func (o *Observer) Frame(ctx context.Context, iface int, p *capture.Packet) erro
 
 // loss writes down that frames were lost, at most once a second.
 func (o *Observer) loss(ctx context.Context, src *source, at time.Time) error {
-	_, err := o.cfg.Journal.Write(ctx, &versioned.Observation{
-		Time: at, Interface: src.Name, Events: []string{"loss"}, Count: int(src.lost),
+	ob := versioned.Observation{
+		Time: at, Interface: src.Name, Events: []string{versioned.EventLoss}, Count: int(src.lost),
 		Subject: fmt.Sprintf("arp: %d frames were lost on %s", src.lost, src.Name),
-	})
+	}
+	src.date(&ob)
+	_, err := o.cfg.Journal.Write(ctx, &ob)
 	src.lost, src.since = 0, at.Unix()
 	return err
 }
@@ -194,6 +212,9 @@ func (o *Observer) write(ctx context.Context, records []observe.Record) error {
 	for i := range records {
 		r := &records[i]
 		o.observation(r)
+		if len(o.ifaces) > 0 {
+			o.ifaces[o.last].date(&o.o)
+		}
 		id, err := o.cfg.Journal.Write(ctx, &o.o)
 		if err != nil {
 			return err

@@ -18,6 +18,7 @@ const maxSeenRows = 2_000_000
 // load reads what the branch holds, with the times and counts of the seen index
 // where it has them.
 func (o *Observer) load() {
+	o.recorded = o.cfg.Journal.Latest()
 	var seen map[arp.Key][]versioned.SeenOwner
 	if o.cfg.Index != "" {
 		var err error
