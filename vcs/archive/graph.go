@@ -14,7 +14,9 @@ import (
 )
 
 // The commit-graph is a chain of files, as git writes them with --split: one for
-// each epoch, the oldest ones together when there are many.
+// each epoch, the oldest ones together when there are many. Commits of several
+// epochs, such as those of a branch that goes on, are in the lowest file that
+// needs them, and in no other: git's verify takes a second one for damage.
 const (
 	graphDir  = "objects/info/commit-graphs"
 	chainName = graphDir + "/commit-graph-chain"
@@ -48,17 +50,20 @@ func (s *snapshot) graph(ctx context.Context, stale bool) error {
 		return s.removeGraph(nil)
 	}
 	var sums []vcs.ID
-	below := 0
+	done := new(packfile.GraphChain)
 	for i, l := range made.list {
-		g := l.chain.Layer(l.at)
-		sum := vcs.ID{}
-		if l.chain == old && l.at == i && len(sums) == i && s.same(i, sums) {
-			sum = s.sums[i]
-		} else if sum, err = made.name(ctx, l, sums, below); err != nil {
+		if l.chain == old && l.at == i && s.same(i, sums) {
+			if err := made.grow(done, s.sums[i]); err != nil {
+				return err
+			}
+			sums = append(sums, s.sums[i])
+			continue
+		}
+		sum, err := made.name(ctx, l, done)
+		if err != nil {
 			return err
 		}
 		sums = append(sums, sum)
-		below += g.Len()
 	}
 	if !slices.Equal(sums, s.sums) || s.unnamed {
 		var text strings.Builder
@@ -76,7 +81,9 @@ func (s *snapshot) graph(ctx context.Context, stale bool) error {
 }
 
 // same reports whether the first files of a new chain are those of the old one.
-func (s *snapshot) same(n int, sums []vcs.ID) bool { return slices.Equal(sums[:n], s.sums[:n]) }
+func (s *snapshot) same(n int, sums []vcs.ID) bool {
+	return len(sums) == n && slices.Equal(sums, s.sums[:n])
+}
 
 // layers finds or makes the files of all epochs.
 func (s *snapshot) layers(ctx context.Context, old *packfile.GraphChain, made *layers, stale bool) error {

@@ -3,8 +3,10 @@ package archive
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -65,20 +67,49 @@ func TestGraphFromTheLog(t *testing.T) {
 	}
 }
 
-// The files of many epochs become fewer, and those of epochs that leave leave
-// nothing behind.
+// The files of many epochs become fewer, those of epochs that leave leave nothing
+// behind, and commits that many epochs have are in one file of whichever are left.
 func TestManyEpochs(t *testing.T) {
 	p := newPast(t)
 	d := openDir(t, memoryDir(t), Config{})
-	n := maxLayers + 3
+	const n = maxLayers + 3
+	var shared []vcs.ID
 	for i := range n {
-		p.archive(d, p.live(uint64(i), 2))
+		if i > 0 { // a branch of the first epoch is known to be old
+			shared = p.more(shared)
+		}
+		ids := vcstest.RandomHistory(t, p.repo, vcstest.HistoryConfig{Seed: uint64(i), Steps: 1})
+		for _, r := range p.roots {
+			ids = append(ids, r.Root)
+		}
+		p.archive(d, p.end(append(ids, shared...)))
 	}
 	if got, want := len(layerFiles(t, d)), n-maxLayers/2+1; got != want {
 		t.Errorf("%d files of the commit-graph, want %d", got, want)
 	}
-	verify := func() {
+	check := func(left map[int]bool) {
 		t.Helper()
+		seen := map[vcs.ID]string{}
+		var all []vcs.ID
+		for _, path := range layerFiles(t, d) {
+			for _, id := range graphIDs(t, path) {
+				if seen[id] != "" {
+					t.Errorf("%v is in %s and %s", id, filepath.Base(seen[id]), filepath.Base(path))
+				}
+				seen[id] = path
+				all = append(all, id)
+			}
+		}
+		var want []vcs.ID
+		for e := range left {
+			want = append(want, p.acked[e-1]...)
+		}
+		for _, list := range [][]vcs.ID{all, want} {
+			slices.SortFunc(list, func(a, b vcs.ID) int { return bytes.Compare(a[:], b[:]) })
+		}
+		if want = slices.Compact(want); !slices.Equal(all, want) {
+			t.Errorf("the commit-graph has %d commits, the epochs have %d", len(all), len(want))
+		}
 		vcstest.Git(t, d.path, "--no-replace-objects", "commit-graph", "verify")
 		vcstest.Git(t, d.path, "log", "--format=%H", "--glob=refs/epochs*")
 		list, err := d.List()
@@ -91,11 +122,46 @@ func TestManyEpochs(t *testing.T) {
 			}
 		}
 	}
-	verify()
-	for _, gone := range []int{1, 2, maxLayers/2 + 4, n} { // in the first file, behind it, and the last one
+	left := map[int]bool{}
+	for e := range n {
+		left[e+1] = true
+	}
+	check(left)
+	for _, gone := range []int{1, maxLayers/2 + 4, 2, n} { // in the first file, behind it, and the last one
 		if err := d.removeEpoch(t.Context(), gone); err != nil {
 			t.Fatal(err)
 		}
-		verify()
+		delete(left, gone)
+		check(left)
 	}
+	for e := range n {
+		if left[e+1] && len(left) > 2 {
+			if err := d.removeEpoch(t.Context(), e+1); err != nil {
+				t.Fatal(err)
+			}
+			delete(left, e+1)
+		}
+	}
+	check(left)
+}
+
+// graphIDs returns the commits of one file of a commit-graph.
+func graphIDs(t *testing.T, path string) (ids []vcs.ID) {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := func(chunk string) int {
+		e := b[8:] // the table of chunks
+		for string(e[:4]) != chunk {
+			e = e[12:]
+		}
+		return int(binary.BigEndian.Uint64(e[4:]))
+	}
+	n := int(binary.BigEndian.Uint32(b[at("OIDF")+255*4:]))
+	for names := b[at("OIDL"):]; len(ids) < n; names = names[20:] {
+		ids = append(ids, vcs.ID(names[:20]))
+	}
+	return ids
 }

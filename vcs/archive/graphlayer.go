@@ -38,7 +38,7 @@ type layer struct {
 }
 
 // layers are the files of the next commit-graph. Those that are new lie in
-// scratch files, each without another one below it.
+// scratch files, each without another one below it, until they have a name.
 type layers struct {
 	d     *Dir
 	list  []layer
@@ -86,7 +86,7 @@ func (m *layers) graph(ctx context.Context, l layer) (*packfile.CommitGraph, err
 		if err != nil {
 			return nil, err
 		}
-		if err := l.chain.CopyLayer(ctx, f, l.at, nil, 0); err != nil {
+		if err := l.chain.CopyLayer(ctx, f, l.at, new(packfile.GraphChain)); err != nil {
 			return nil, err
 		}
 		if l, err = alone(f); err != nil {
@@ -135,8 +135,8 @@ func (m *layers) fold(ctx context.Context) error {
 	return nil
 }
 
-// name gives a layer its place on others and its name.
-func (m *layers) name(ctx context.Context, l layer, bases []vcs.ID, below int) (sum vcs.ID, err error) {
+// name gives a layer its place on others and its name, and puts it there.
+func (m *layers) name(ctx context.Context, l layer, on *packfile.GraphChain) (sum vcs.ID, err error) {
 	if err := m.d.files.mkdir(m.d.at(graphDir)); err != nil {
 		return sum, fmt.Errorf("archive: %w", err)
 	}
@@ -145,7 +145,7 @@ func (m *layers) name(ctx context.Context, l layer, bases []vcs.ID, below int) (
 		return sum, err
 	}
 	defer w.discard()
-	if err := l.chain.CopyLayer(ctx, w, l.at, bases, below); err != nil {
+	if err := l.chain.CopyLayer(ctx, w, l.at, on); err != nil {
 		return sum, err
 	}
 	if _, err := w.tmp.ReadAt(sum[:], w.n-int64(len(sum))); err != nil {
@@ -154,7 +154,24 @@ func (m *layers) name(ctx context.Context, l layer, bases []vcs.ID, below int) (
 	m.d.trust(sum)
 	path := m.d.at(layerName(sum))
 	m.d.files.used -= fileSize(path)
-	return sum, w.name(path)
+	if err := w.name(path); err != nil {
+		return sum, err
+	}
+	return sum, m.grow(on, sum)
+}
+
+// grow puts a file that has its name on top of a chain.
+func (m *layers) grow(chain *packfile.GraphChain, sum vcs.ID) error {
+	f, err := os.Open(m.d.at(layerName(sum)))
+	if err != nil {
+		return fmt.Errorf("archive: %w", err)
+	}
+	m.files = append(m.files, f)
+	fi, err := f.Stat()
+	if err != nil {
+		return fmt.Errorf("archive: %w", err)
+	}
+	return chain.Grow(f, fi.Size())
 }
 
 // epochGraph makes the commit-graph of an epoch from its pack, in a scratch file.

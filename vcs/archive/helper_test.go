@@ -43,6 +43,33 @@ func (p *past) live(seed uint64, steps int) vcs.Epoch {
 	return p.end(ids)
 }
 
+// goesOn is a branch that no epoch ends: its commits are in many of them.
+const goesOn = "goes-on"
+
+// more adds a commit to the branch that goes on and returns all it has, those of
+// earlier calls being before.
+func (p *past) more(before []vcs.ID) []vcs.ID {
+	p.t.Helper()
+	c := vcs.Commit{Author: vcs.Signature{Name: "n", Email: "n@example.com", When: time.Unix(p.now, 0)}, Message: fmt.Sprintf("more %d\n", len(before))}
+	c.Committer = c.Author
+	var old vcs.ID
+	if len(before) > 0 {
+		old = before[len(before)-1]
+		c.Parents = []vcs.ID{old}
+	}
+	c.Tree = vcs.HashObject(vcs.KindTree, nil)
+	content := c.Encode(nil)
+	id := vcs.HashObject(vcs.KindCommit, content)
+	err := p.repo.Store().AddObjects(context.Background(), []vcs.Object{{ID: c.Tree, Kind: vcs.KindTree}, {ID: id, Kind: vcs.KindCommit, Content: content}})
+	if err == nil {
+		err = p.repo.SetBranch(context.Background(), goesOn, old, id)
+	}
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return append(before, id)
+}
+
 // end ends the epoch that has these commits and begins the next one.
 func (p *past) end(ids []vcs.ID) vcs.Epoch {
 	p.t.Helper()
@@ -60,7 +87,7 @@ func (p *past) end(ids []vcs.ID) vcs.Epoch {
 	p.epochs, p.acked, p.roots = append(p.epochs, e), append(p.acked, ids), nil
 	for _, r := range refs {
 		branch, ok := strings.CutPrefix(r.Name, vcs.BranchRef(""))
-		if !ok {
+		if !ok || branch == goesOn {
 			continue
 		}
 		c, err := p.repo.Store().ReadCommit(r.Target)

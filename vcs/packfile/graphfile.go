@@ -1,12 +1,17 @@
 package packfile
 
-import "io"
+import (
+	"io"
+
+	"arpeggio/vcs"
+)
 
 // graphColumns is what a commit-graph file is written of: each function writes
 // its chunk's content.
 type graphColumns struct {
 	n, edges, far int
 	filters       uint64 // bytes of the changed-path filters
+	bases         []vcs.ID
 
 	fanout                                    [256]uint32
 	ids, data, late, overflow, octopus, index func(*hashed) error
@@ -27,12 +32,20 @@ type graphChunk struct {
 	write func(*hashed) error
 }
 
-// writeGraph writes a file that builds on some others: header, table of chunks,
-// chunks, checksum.
-func writeGraph(w io.Writer, bases int, chunks []graphChunk) error {
+// writeGraph writes a file that builds on some others, of checksums bases: header,
+// table of chunks, chunks, checksum.
+func writeGraph(w io.Writer, bases []vcs.ID, chunks []graphChunk) error {
+	if len(bases) > 0 {
+		chunks = append(chunks, graphChunk{"BASE", uint64(20 * len(bases)), func(out *hashed) error {
+			for _, sum := range bases {
+				out.Write(sum[:])
+			}
+			return nil
+		}})
+	}
 	out := newHashed(w)
 	out.WriteString("CGPH")
-	out.Write([]byte{1, 1, byte(len(chunks)), byte(bases)}) // version, SHA-1
+	out.Write([]byte{1, 1, byte(len(chunks)), byte(len(bases))}) // version, SHA-1
 	at := uint64(graphHeader + (len(chunks)+1)*chunkEntry)
 	for _, k := range chunks {
 		out.WriteString(k.id)
@@ -75,7 +88,7 @@ func (c *graphColumns) write(w io.Writer) error {
 		out.u32(bloomBits)
 		return c.bloom(out)
 	}})
-	return writeGraph(w, 0, chunks)
+	return writeGraph(w, c.bases, chunks)
 }
 
 // write writes the file of the nodes.

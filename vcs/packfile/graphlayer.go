@@ -18,23 +18,33 @@ func (c *GraphChain) Layer(i int) *CommitGraph { return c.layers[i] }
 // Layers returns the number of files.
 func (c *GraphChain) Layers() int { return len(c.layers) }
 
-// CopyLayer writes a file of a chain as it has to be in another one, whose files
-// below it have some checksums and so many commits together. The file must hold
-// the parents of its commits, too: then nothing in it changes but their places,
-// and the copy takes no memory to speak of. The error wraps ErrGraph when a
-// parent is elsewhere, or the file is broken; ErrLimit when there are too many
-// files or commits.
-func (c *GraphChain) CopyLayer(ctx context.Context, w io.Writer, layer int, bases []vcs.ID, below int) error {
+// CopyLayer writes a file of a chain as it has to be on top of another one:
+// without the commits that are there already, and with the ancestors that lay
+// below it in its own chain and are not. On an empty chain it has all of them.
+// A file that neither lacks nor has too much is copied as it is but for the
+// places of parents, which takes no memory to speak of; of another one, 40 bytes
+// are held for each commit. The error wraps ErrGraph when a file is broken;
+// ErrLimit when there are too many files or commits.
+func (c *GraphChain) CopyLayer(ctx context.Context, w io.Writer, layer int, base *GraphChain) error {
 	g, first := c.layers[layer], c.first[layer]
-	if len(bases) > MaxGraphBases || int64(below)+g.n > graphMax {
-		return fmt.Errorf("%w: a commit-graph of %d files and %d commits", ErrLimit, len(bases)+1, int64(below)+g.n)
+	if len(base.layers) > MaxGraphBases || base.n+g.n > graphMax {
+		return fmt.Errorf("%w: a commit-graph of %d files and %d commits", ErrLimit, len(base.layers)+1, base.n+g.n)
+	}
+	bases, err := base.sums()
+	if err != nil {
+		return err
+	}
+	if apart, err := c.apart(ctx, layer, base); err != nil {
+		return err
+	} else if !apart {
+		return c.copyOnto(ctx, w, layer, base, bases)
 	}
 	move := func(at uint32) (uint32, error) {
 		own := int64(at) - first
 		if own < 0 || own >= g.n {
 			return 0, fmt.Errorf("%w: commit %d is in another file", ErrGraph, at)
 		}
-		return uint32(own + int64(below)), nil
+		return uint32(own + base.n), nil
 	}
 	var chunks []graphChunk
 	for _, id := range []string{"OIDF", "OIDL", "CDAT", "GDA2", "GDO2", "EDGE", "BIDX", "BDAT"} {
@@ -63,15 +73,41 @@ func (c *GraphChain) CopyLayer(ctx context.Context, w io.Writer, layer int, base
 		}
 		chunks = append(chunks, k)
 	}
-	if len(bases) > 0 {
-		chunks = append(chunks, graphChunk{"BASE", uint64(20 * len(bases)), func(out *hashed) error {
-			for _, sum := range bases {
-				out.Write(sum[:])
+	return writeGraph(w, bases, chunks)
+}
+
+// apart reports whether a file has all ancestors of its commits and none of the
+// commits of base. As both hold whole histories, it is enough to look at roots.
+func (c *GraphChain) apart(ctx context.Context, layer int, base *GraphChain) (bool, error) {
+	g, first := c.layers[layer], uint32(c.first[layer])
+	names, at, apart := g.column("OIDL", 20), int64(0), true
+	err := g.rows(ctx, "CDAT", graphDataLen, func(row []byte) error {
+		one, two := binary.BigEndian.Uint32(row[20:]), binary.BigEndian.Uint32(row[24:])
+		switch {
+		case one != graphNone:
+			apart = apart && one >= first && two >= first // graphNone and graphMore are beyond all places
+		case base.n > 0 && apart:
+			name, err := names.row(at)
+			if err != nil {
+				return err
 			}
-			return nil
-		}})
+			_, has, err := base.find(vcs.ID(name))
+			apart = !has
+			if err != nil {
+				return err
+			}
+		}
+		at++
+		return nil
+	})
+	if err != nil || !apart || first == 0 {
+		return apart, err
 	}
-	return writeGraph(w, len(bases), chunks)
+	err = g.rows(ctx, "EDGE", 4, func(row []byte) error {
+		apart = apart && binary.BigEndian.Uint32(row)&^graphMore >= first
+		return nil
+	})
+	return apart, err
 }
 
 // rows visits the rows of a chunk.
@@ -123,6 +159,18 @@ func (r contextReader) Read(p []byte) (int, error) {
 		return 0, err
 	}
 	return r.r.Read(p)
+}
+
+// sums returns the names of the files.
+func (c *GraphChain) sums() (sums []vcs.ID, err error) {
+	for _, g := range c.layers {
+		sum, err := g.Sum()
+		if err != nil {
+			return nil, err
+		}
+		sums = append(sums, sum)
+	}
+	return sums, nil
 }
 
 // Sum returns the file's checksum, which is its name in a chain.

@@ -30,18 +30,27 @@ type GraphChain struct {
 func OpenGraphChain(files []io.ReaderAt, sizes []int64) (*GraphChain, error) {
 	c := new(GraphChain)
 	for i, f := range files {
-		g, err := openGraph(f, sizes[i])
-		if err != nil {
+		if err := c.Grow(f, sizes[i]); err != nil {
 			return nil, err
 		}
-		if g.bases != i {
-			return nil, fmt.Errorf("%w: file %d of a chain builds on %d", ErrGraph, i+1, g.bases)
-		}
-		c.layers = append(c.layers, g)
-		c.first = append(c.first, c.n)
-		c.n += g.n
 	}
 	return c, nil
+}
+
+// Grow puts a file on top of the chain, which nobody else uses meanwhile. Errors
+// as with OpenGraphChain.
+func (c *GraphChain) Grow(file io.ReaderAt, size int64) error {
+	g, err := openGraph(file, size)
+	if err != nil {
+		return err
+	}
+	if g.bases != len(c.layers) {
+		return fmt.Errorf("%w: file %d of a chain builds on %d", ErrGraph, len(c.layers)+1, g.bases)
+	}
+	c.layers = append(c.layers, g)
+	c.first = append(c.first, c.n)
+	c.n += g.n
+	return nil
 }
 
 // Len returns the number of commits.

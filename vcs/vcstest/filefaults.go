@@ -21,7 +21,8 @@ import (
 // FileFaults is a test of what somebody who keeps files in a directory makes of
 // calls to the operating system that fail: each call that opens, writes, syncs,
 // renames or removes a file fails in turn, once or from then on, with an I/O
-// error, with a full disk, or after half of what was to be written.
+// error, with a full disk (which can still be read), or after half of what was
+// to be written.
 //
 // It runs on Linux, in a process of its own, since what fails there fails for
 // all of it: the test's binary is started again for this test alone. Elsewhere

@@ -1,0 +1,249 @@
+package packfile
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"slices"
+
+	"arpeggio/vcs"
+)
+
+// copyOnto is CopyLayer for a file that shares commits with base or needs some
+// from below it.
+func (c *GraphChain) copyOnto(ctx context.Context, w io.Writer, layer int, base *GraphChain, bases []vcs.ID) error {
+	t := &graphTransfer{ctx: ctx, from: c, layer: layer, base: base, lower: map[uint32]uint32{}}
+	if err := t.load(); err != nil {
+		return err
+	}
+	if err := t.number(); err != nil {
+		return err
+	}
+	rows := &graphRows{graphs: c.layers[:layer+1], kept: t.kept, parent: t.parent}
+	return rows.write(w, bases)
+}
+
+// graphTransfer brings a file of one chain, and what that needs, to another one.
+type graphTransfer struct {
+	ctx   context.Context
+	from  *GraphChain
+	layer int
+	base  *GraphChain
+
+	parents [][2]uint32 // of the file's commits, places in from
+	edges   []uint32    // the file's EDGE chunk
+	own     []uint32    // for each of the file's commits its place in the new chain, or one of the two below
+	lower   map[uint32]uint32
+	nodes   []transferred
+}
+
+// transferred is a commit that is written.
+type transferred struct {
+	id    vcs.ID
+	layer int
+	at    uint32
+}
+
+const (
+	placeUnknown = ^uint32(0)     // it has not been looked at
+	placeNew     = ^uint32(0) - 1 // it will be written
+)
+
+// load reads the parents of the file's commits.
+func (t *graphTransfer) load() error {
+	g := t.from.layers[t.layer]
+	t.parents = make([][2]uint32, 0, g.n)
+	err := g.rows(t.ctx, "CDAT", graphDataLen, func(row []byte) error {
+		t.parents = append(t.parents, [2]uint32{binary.BigEndian.Uint32(row[20:]), binary.BigEndian.Uint32(row[24:])})
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return g.rows(t.ctx, "EDGE", 4, func(row []byte) error {
+		t.edges = append(t.edges, binary.BigEndian.Uint32(row))
+		return nil
+	})
+}
+
+// number decides which commits are written and where.
+func (t *graphTransfer) number() error {
+	t.own = slices.Repeat([]uint32{placeUnknown}, len(t.parents))
+	for i := range t.own {
+		if err := t.settle(uint32(t.from.first[t.layer]) + uint32(i)); err != nil {
+			return err
+		}
+	}
+	slices.SortFunc(t.nodes, func(a, b transferred) int { return bytes.Compare(a.id[:], b.id[:]) })
+	if t.base.n+int64(len(t.nodes)) > graphMax {
+		return fmt.Errorf("%w: more than %d commits in a commit-graph", ErrLimit, graphMax)
+	}
+	for i, n := range t.nodes {
+		if i > 0 && n.id == t.nodes[i-1].id {
+			return fmt.Errorf("%w: %v is there twice", ErrGraph, n.id)
+		}
+		t.set(uint32(t.from.first[n.layer])+n.at, uint32(t.base.n)+uint32(i))
+	}
+	return nil
+}
+
+// place returns where a commit, at a place of from, will be.
+func (t *graphTransfer) place(at uint32) uint32 {
+	if own := int64(at) - t.from.first[t.layer]; own >= 0 && own < int64(len(t.own)) {
+		return t.own[own]
+	}
+	if to, ok := t.lower[at]; ok {
+		return to
+	}
+	return placeUnknown
+}
+
+func (t *graphTransfer) set(at, to uint32) {
+	if own := int64(at) - t.from.first[t.layer]; own >= 0 {
+		t.own[own] = to
+	} else {
+		t.lower[at] = to
+	}
+}
+
+// settle decides about a commit and all its ancestors, these first. Base has
+// whole histories: a commit is there only if all its parents are.
+func (t *graphTransfer) settle(at uint32) error {
+	type frame struct {
+		at, next uint32 // next parent
+		fresh    bool   // a parent is not in base
+	}
+	if t.place(at) != placeUnknown {
+		return nil
+	}
+	stack := []frame{{at: at}}
+	for steps := 0; len(stack) > 0; steps++ {
+		if steps%1024 == 0 {
+			if err := t.ctx.Err(); err != nil {
+				return err
+			}
+		}
+		f := &stack[len(stack)-1]
+		p, ok, err := t.parentAt(f.at, f.next)
+		if err != nil {
+			return err
+		}
+		if ok {
+			if len(stack) > int(t.from.n) {
+				return fmt.Errorf("%w: a commit is its own ancestor", ErrGraph)
+			}
+			switch t.place(p) {
+			case placeUnknown:
+				stack = append(stack, frame{at: p})
+			case placeNew:
+				f.fresh = true
+				f.next++
+			default:
+				f.next++
+			}
+			continue
+		}
+		if err := t.decide(f.at, f.fresh); err != nil {
+			return err
+		}
+		stack = stack[:len(stack)-1]
+	}
+	return nil
+}
+
+// decide is settle for a commit whose parents are decided.
+func (t *graphTransfer) decide(at uint32, fresh bool) error {
+	layer := t.layer
+	for t.from.first[layer] > int64(at) {
+		layer--
+	}
+	g, in := t.from.layers[layer], int64(at)-t.from.first[layer]
+	n := transferred{layer: layer, at: uint32(in)}
+	if err := readAt(g.r, n.id[:], g.chunks["OIDL"].at+in*20); err != nil {
+		return fmt.Errorf("%w: %w", ErrGraph, err)
+	}
+	if !fresh && t.base.n > 0 {
+		if to, ok, err := t.base.find(n.id); ok || err != nil {
+			t.set(at, uint32(to))
+			return err
+		}
+	}
+	t.set(at, placeNew)
+	t.nodes = append(t.nodes, n)
+	return nil
+}
+
+// parentAt returns a commit's parent of a number, from 0 on, if it has as many.
+func (t *graphTransfer) parentAt(at, k uint32) (p uint32, ok bool, err error) {
+	two := [2]uint32{}
+	g, in, edge := (*CommitGraph)(nil), int64(0), func(i int64) (uint32, error) {
+		if i >= int64(len(t.edges)) {
+			return 0, fmt.Errorf("%w: parent %d of %d", ErrGraph, i, len(t.edges))
+		}
+		return t.edges[i], nil
+	}
+	if own := int64(at) - t.from.first[t.layer]; own >= 0 && own < int64(len(t.parents)) {
+		two = t.parents[own]
+	} else {
+		if g, in, err = t.from.layer(int64(at)); err != nil {
+			return 0, false, err
+		}
+		row, err := g.column("CDAT", graphDataLen).row(in)
+		if err != nil {
+			return 0, false, err
+		}
+		two = [2]uint32{binary.BigEndian.Uint32(row[20:]), binary.BigEndian.Uint32(row[24:])}
+		edge = g.column("EDGE", 4).u32
+	}
+	switch {
+	case k == 0:
+		p, ok = two[0], two[0] != graphNone
+	case two[1] == graphNone:
+	case two[1]&graphMore == 0:
+		p, ok = two[1], k == 1
+	default:
+		for i := uint32(1); ; i++ {
+			e, err := edge(int64(two[1]&^graphMore) + int64(i) - 1)
+			if err != nil {
+				return 0, false, err
+			}
+			if i == k {
+				p, ok = e&^graphMore, true
+				break
+			}
+			if e&graphMore != 0 {
+				break
+			}
+		}
+	}
+	if ok && int64(p) >= t.from.first[t.layer]+int64(len(t.parents)) {
+		return 0, false, fmt.Errorf("%w: a parent beyond the last commit", ErrGraph)
+	}
+	return p, ok, nil
+}
+
+// kept visits the commits that are written.
+func (t *graphTransfer) kept(visit func(id vcs.ID, graph int, at int64) error) error {
+	for i := range t.nodes {
+		if i%1024 == 0 {
+			if err := t.ctx.Err(); err != nil {
+				return err
+			}
+		}
+		if err := visit(t.nodes[i].id, t.nodes[i].layer, int64(t.nodes[i].at)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// parent returns the place of a parent in the new chain.
+func (t *graphTransfer) parent(id vcs.ID, _ int, at uint32) (uint32, error) {
+	to := t.place(at)
+	if to >= placeNew {
+		return 0, fmt.Errorf("%w: a parent of %v at place %d", ErrGraph, id, at)
+	}
+	return to, nil
+}
