@@ -68,6 +68,12 @@ func Export(t testing.TB, src Source) string {
 func ExportTo(t testing.TB, dir string, src Source) {
 	t.Helper()
 	Git(t, dir, "init", "-q", "--bare", ".")
+	var read vcs.ObjectReader = src
+	if p, ok := src.(vcs.Pinner); ok { // an epoch may leave meanwhile
+		pin := p.Pin()
+		defer pin.Release()
+		read = pin
+	}
 	refs, err := src.Refs()
 	if err != nil {
 		t.Fatal(err)
@@ -78,7 +84,7 @@ func ExportTo(t testing.TB, dir string, src Source) {
 		sel.Wants = append(sel.Wants, r.Target)
 		fmt.Fprintf(&updates, "create %s %v\n", r.Name, r.Target)
 	}
-	set, err := packfile.Select(context.Background(), src, sel)
+	set, err := packfile.Select(context.Background(), read, sel)
 	if err != nil {
 		t.Fatal(err)
 	}
