@@ -94,8 +94,8 @@ func Open(ctx context.Context, dir string, cfg Config) (*Backend, error) {
 	} else if err := b.roomFor(2 * cfg.memTable); err != nil {
 		return nil, err
 	}
-	if b.db, err = badger.Open(cfg.options(dir, b.readOnly)); err != nil {
-		return nil, openError(dir, err)
+	if b.db, err = cfg.openFiles(dir, b.readOnly); err != nil {
+		return nil, err
 	}
 	if err := b.recover(ctx, found); err != nil {
 		return nil, errors.Join(err, b.db.Close())
@@ -106,6 +106,20 @@ func Open(ctx context.Context, dir string, cfg Config) (*Backend, error) {
 		}
 	}
 	return b, nil
+}
+
+// openFiles opens a directory's files.
+func (cfg *Config) openFiles(dir string, readOnly bool) (*badger.DB, error) {
+	if !readOnly { // or badger makes nothing
+		if err := prepare(dir); err != nil {
+			return nil, err
+		}
+	}
+	db, err := badger.Open(cfg.options(dir, readOnly))
+	if err != nil {
+		return nil, openError(dir, err)
+	}
+	return db, nil
 }
 
 // options are badger's, for small machines.
@@ -165,12 +179,14 @@ func (b *Backend) writable() error {
 	b.rw.Lock()
 	defer b.rw.Unlock()
 	err := b.db.Close()
-	if err == nil {
-		b.db, err = badger.Open(b.cfg.options(b.dir, false))
+	if err != nil {
+		err = openError(b.dir, err)
+	} else {
+		b.db, err = b.cfg.openFiles(b.dir, false)
 	}
 	if err != nil {
 		b.closed = true
-		return openError(b.dir, err)
+		return err
 	}
 	b.readOnly = false
 	return nil

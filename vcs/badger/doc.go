@@ -26,9 +26,10 @@
 // hashed on every read.
 //
 // An I/O error of a write, a sync or an open comes out of the call that needed
-// it, and nothing that was acknowledged is lost. Two end the process instead,
-// both within Open: badger does so when it cannot open its file DISCARD or sync
-// the directory. A flush that fails is tried again until it works.
+// it, and nothing that was acknowledged is lost. Where badger ends the process
+// instead, when it cannot open its file DISCARD or list the directory, Open does
+// so first and returns the error; only one that strikes in between still ends it.
+// A flush that fails is tried again until it works.
 //
 // Records that a batch drops are deleted right after it, and their room comes
 // back with the compactions that follow the next 8 MiB of writes. A log of L

@@ -78,7 +78,7 @@ func inspect(dir string) error {
 	f, err := os.Open(filepath.Join(dir, "MANIFEST"))
 	if errors.Is(err, os.ErrNotExist) {
 		for _, e := range names {
-			if !ours[e.Name()] && !strings.HasPrefix(e.Name(), "MANIFEST") {
+			if !ours[e.Name()] && !strings.HasPrefix(e.Name(), "MANIFEST") && !(e.Name() == discardName && leftDiscard(dir)) {
 				return fmt.Errorf("%w: %s has %q and no MANIFEST; choose an empty directory, or empty this one", ErrForeign, dir, e.Name())
 			}
 		}

@@ -122,7 +122,7 @@ func (r *repair) remove(name string) error {
 func (r *repair) small() error {
 	clean := map[string]func([]byte) bool{
 		"KEYREGISTRY": func(b []byte) bool { return len(b) == 28 && string(b[16:]) == "Hello Badger" },
-		"DISCARD":     func(b []byte) bool { return len(b) == 1<<20 && len(bytes.TrimRight(b, "\x00")) == 0 },
+		discardName:   emptyDiscard,
 	}
 	logs, err := r.files(".vlog")
 	if err != nil {
