@@ -14,7 +14,9 @@
 // fast writers move them meanwhile. Smart HTTP is stateless, so the want lines
 // of a later request name tips of an earlier snapshot; the server therefore
 // gives any object that the repository holds to a client that can name it, as
-// stock git does in protocol v2. Do not rely on deleting a ref to hide what it
+// stock git does in protocol v2. What leaves a repository with an epoch stays
+// readable for a short time (Config.Grace) for those who were told of it; later
+// they are told to run their command again. Do not rely on deleting a ref to hide what it
 // led to.
 //
 // # Pushes

@@ -30,6 +30,10 @@ func (f *fetch) start() (*negotiation, error) {
 		// Not a tip now, but perhaps when the client saw it; and a client of a
 		// partial clone asks for blobs and trees by name.
 		_, _, err := f.graph.objects.ReadObject(id)
+		if errors.Is(err, vcs.ErrNotFound) && f.epochs != nil {
+			return nil, refuse(reasonWant, "upload-pack: not our ref %s: it was never here, or has left with an old epoch"+
+				" since you were told of it; then run the same command again", id)
+		}
 		if errors.Is(err, vcs.ErrNotFound) {
 			return nil, refuse(reasonWant, "upload-pack: not our ref %s", id)
 		}

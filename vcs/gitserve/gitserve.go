@@ -44,6 +44,11 @@ type Config struct {
 	// default one minute. It replaces the http.Server's WriteTimeout, which
 	// would limit a whole clone.
 	WriteTimeout time.Duration
+	// Grace is how long what a list of refs named stays readable for the client
+	// that got it, should an epoch leave the repository before its next request.
+	// Default one minute; negative: not at all. What is held for that is bounded
+	// (see vcs.Pin).
+	Grace time.Duration
 	// Push lets clients write. Nil, or one without Writer or Authorize: the
 	// repository is read-only here.
 	Push *PushConfig
@@ -71,6 +76,9 @@ func (c Config) withDefaults() Config {
 	if c.WriteTimeout <= 0 {
 		c.WriteTimeout = time.Minute
 	}
+	if c.Grace == 0 {
+		c.Grace = time.Minute
+	}
 	if c.Push != nil && (c.Push.Writer == nil || c.Push.Authorize == nil) {
 		c.Push = nil
 	}
@@ -85,6 +93,8 @@ type Handler struct {
 	cfg   Config
 	slots chan struct{} // one element for each pack being made
 	takes chan struct{} // one element for each push being taken in
+
+	leases leases
 
 	mu    sync.Mutex
 	stats Stats
@@ -116,6 +126,8 @@ func New(cfg Config) *Handler {
 		cfg:   cfg,
 		slots: make(chan struct{}, cfg.MaxConcurrent),
 		stats: Stats{Refused: map[string]uint64{}},
+
+		leases: leases{grace: cfg.Grace},
 	}
 	if cfg.Push != nil {
 		h.takes = make(chan struct{}, cfg.Push.MaxConcurrent)

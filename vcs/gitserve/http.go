@@ -77,6 +77,10 @@ func (h *Handler) infoRefs(w http.ResponseWriter, r *http.Request) {
 		h.reject(w, http.StatusForbidden, reasonService, fmt.Sprintf("Unsupported service: %.40q", service))
 		return
 	}
+	version := protocolVersion(r)
+	if !push && version < 2 {
+		h.leases.give(h.cfg.Repository)
+	}
 	repo, release := h.pin()
 	defer release()
 	s, err := takeSnapshot(h.cfg.Repository)
@@ -84,7 +88,6 @@ func (h *Handler) infoRefs(w http.ResponseWriter, r *http.Request) {
 		h.fail(w, err)
 		return
 	}
-	version := protocolVersion(r)
 	out := newPktWriter(h.timed(w))
 	switch {
 	case push:

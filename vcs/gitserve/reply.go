@@ -60,6 +60,30 @@ func (h *Handler) pin() (repo vcs.ObjectReader, release func()) {
 	return h.cfg.Repository, func() {}
 }
 
+// withPin runs a fetch, when there is a slot for it, over a pin of the repository
+// or, where what the client wants has left since it was told of it, over an
+// earlier one.
+func (h *Handler) withPin(ctx context.Context, f *fetch, now vcs.ObjectReader, run func() error) error {
+	return withSlot(ctx, h.slots, func() error {
+		repo := now
+		for _, id := range f.args.wants {
+			if f.refs.byID[id] {
+				continue
+			}
+			if _, _, err := now.ReadObject(id); !errors.Is(err, vcs.ErrNotFound) {
+				continue
+			}
+			if earlier, release := h.leases.find(f.args.wants); earlier != nil {
+				defer release()
+				repo = earlier
+			}
+			break
+		}
+		f.graph, f.epochs = newGraph(&cancelReader{ctx, repo}), newEpochs(h.cfg.Repository)
+		return run()
+	})
+}
+
 // answerV2 runs one command of protocol v2.
 func (h *Handler) answerV2(w http.ResponseWriter, r *http.Request, cmd v2Command) {
 	startReply(w, typeResult)
@@ -68,6 +92,9 @@ func (h *Handler) answerV2(w http.ResponseWriter, r *http.Request, cmd v2Command
 	}
 	t := h.timed(w)
 	out := newPktWriter(t)
+	if cmd.lsRefs != nil {
+		h.leases.give(h.cfg.Repository)
+	}
 	repo, release := h.pin()
 	defer release()
 	objects := &cancelReader{r.Context(), repo}
@@ -79,10 +106,8 @@ func (h *Handler) answerV2(w http.ResponseWriter, r *http.Request, cmd v2Command
 			h.count(func(s *Stats) { s.LsRefs++ })
 		}
 	default:
-		err = withSlot(r.Context(), h.slots, func() error {
-			f := &fetch{args: cmd.fetch, graph: newGraph(objects), refs: s, out: out, flusher: t, sideband: maxPayload - 1, epochs: newEpochs(h.cfg.Repository)}
-			return h.fetchV2(r.Context(), f)
-		})
+		f := &fetch{args: cmd.fetch, refs: s, out: out, flusher: t, sideband: maxPayload - 1}
+		err = h.withPin(r.Context(), f, repo, func() error { return h.fetchV2(r.Context(), f) })
 	}
 	h.finish(r.Context(), out, err)
 }
@@ -99,11 +124,8 @@ func (h *Handler) answerV0(w http.ResponseWriter, r *http.Request, args *fetchAr
 	defer release()
 	s, err := takeSnapshot(h.cfg.Repository)
 	if err == nil {
-		err = withSlot(r.Context(), h.slots, func() error {
-			objects := &cancelReader{r.Context(), repo}
-			f := &fetch{args: args, graph: newGraph(objects), refs: s, out: out, flusher: t, sideband: caps.sideband, epochs: newEpochs(h.cfg.Repository)}
-			return h.fetchV0(r.Context(), f, caps)
-		})
+		f := &fetch{args: args, refs: s, out: out, flusher: t, sideband: caps.sideband}
+		err = h.withPin(r.Context(), f, repo, func() error { return h.fetchV0(r.Context(), f, caps) })
 	}
 	h.finish(r.Context(), out, err)
 }
