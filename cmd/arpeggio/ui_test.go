@@ -36,7 +36,7 @@ func TestSecondInterrupt(t *testing.T) {
 func TestStopSignals(t *testing.T) {
 	defer signal.Reset(syscall.SIGHUP)
 	for _, nohup := range []bool{false, true} {
-		signal.Reset(syscall.SIGHUP)
+		signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP) // not ignored, even when the tests run under nohup
 		if nohup {
 			signal.Ignore(syscall.SIGHUP)
 		}
