@@ -24,10 +24,13 @@ func (e *Engine) Pin(now time.Time, addr netip.Addr, mac ethernet.Addr) error {
 	if n == nil {
 		n = e.add(addr)
 	}
-	old, waited := n.mac, n.state == StateIncomplete
+	old, seen, waited := n.mac, n.seen, n.state == StateIncomplete
 	same := n.state == StatePermanent && old == mac
 	e.finish(n, OutcomeDropped)
 	e.take(n, mac, false, now)
+	if old == mac {
+		n.seen, seen = seen, time.Time{}
+	}
 	n.state = StatePermanent
 	e.classify(n)
 	e.reschedule(n)
@@ -35,7 +38,7 @@ func (e *Engine) Pin(now time.Time, addr netip.Addr, mac ethernet.Addr) error {
 		e.out = append(e.out, Action{Kind: ActResolved, Addr: addr, MAC: mac})
 	}
 	if !same {
-		e.change(ActPut, Change{Op: OpPinned, Key: e.key(addr), MAC: mac, Old: old, Rule: "operator"}, now)
+		e.change(ActPut, Change{Op: OpPinned, Key: e.key(addr), MAC: mac, Old: old, LastSeen: seen, Rule: "operator"}, now)
 	}
 	return nil
 }
@@ -124,7 +127,7 @@ func (e *Engine) Flush() {
 func (e *Engine) abandon(n *entry, now time.Time) {
 	switch {
 	case n.bound():
-		e.change(ActExpire, Change{Op: OpExpired, Key: e.key(n.addr), Old: n.mac, Rule: "the address is ours now"}, now)
+		e.change(ActExpire, Change{Op: OpExpired, Key: e.key(n.addr), Old: n.mac, LastSeen: n.seen, Rule: "the address is ours now"}, now)
 	case n.state == StateIncomplete && e.cfg.Probe:
 		e.out = append(e.out, Action{Kind: ActFailed, Addr: n.addr, Err: ErrAbandoned})
 	case n.state == StateIncomplete:

@@ -76,7 +76,7 @@ func (e *Engine) learn(now time.Time, h *ethernet.Header, payload []byte, p *Pac
 		if n.mac != p.SenderMAC {
 			e.refuse(n, p.SenderMAC, e.proof(h, payload, kind, false), "static", now)
 		} else {
-			n.heard = now
+			n.heard, n.seen = now, now
 		}
 	case n != nil && n.bound() && n.mac == p.SenderMAC:
 		e.refresh(n, now, solicited)
@@ -128,6 +128,7 @@ func (e *Engine) bind(n *entry, mac ethernet.Addr, ev *Evidence, rule string, no
 	waited := n.state == StateIncomplete
 	e.stats.Learned++
 	e.take(n, mac, ev.Solicited, now)
+	n.seen = now
 	e.change(ActPut, Change{Op: OpLearned, Key: e.key(n.addr), MAC: mac, Rule: rule,
 		Evidence: *ev, Deadline: e.expiresAt(n), Work: n.work.ID}, now)
 	if waited {
@@ -145,7 +146,7 @@ func (e *Engine) take(n *entry, mac ethernet.Addr, solicited bool, now time.Time
 		e.dismiss(n)
 	}
 	n.mac, n.updated, n.heard, n.claim = mac, now, now, nil
-	n.confirmed, n.reachUntil = time.Time{}, time.Time{}
+	n.confirmed, n.reachUntil, n.seen = time.Time{}, time.Time{}, time.Time{}
 	n.outstanding, n.expiring, n.tries = false, false, 0
 	switch {
 	case solicited:
@@ -171,7 +172,7 @@ func (e *Engine) refresh(n *entry, now time.Time, solicited bool) {
 	if e.cfg.Learn == LearnNever {
 		return
 	}
-	n.heard = now
+	n.heard, n.seen = now, now
 	if n.claim != nil {
 		e.refuse(n, n.claim.mac, &n.claim.ev, "verify: the owner is still there", now)
 		n.claim = nil
@@ -216,6 +217,7 @@ func (e *Engine) verify(n *entry, now time.Time) {
 	c := n.claim
 	if c.asked {
 		e.move(n, c.mac, &c.ev, "verify: the old owner is silent", now)
+		n.seen = c.at
 		return
 	}
 	if t := e.mayAsk(n, now); now.Before(t) {
@@ -229,11 +231,12 @@ func (e *Engine) verify(n *entry, now time.Time) {
 
 // move gives the address of n to mac.
 func (e *Engine) move(n *entry, mac ethernet.Addr, ev *Evidence, rule string, now time.Time) {
-	old, used := n.mac, n.state == StateDelay || n.state == StateProbe && !n.expiring
+	old, seen, used := n.mac, n.seen, n.state == StateDelay || n.state == StateProbe && !n.expiring
 	e.stats.Moved++
 	e.take(n, mac, ev.Solicited, now)
+	n.seen = now
 	e.change(ActPut, Change{Op: OpMoved, Key: e.key(n.addr), MAC: mac, Old: old, Rule: rule,
-		Evidence: *ev, Deadline: e.expiresAt(n), Work: n.work.ID}, now)
+		Evidence: *ev, LastSeen: seen, Deadline: e.expiresAt(n), Work: n.work.ID}, now)
 	e.finish(n, OutcomeAnswered)
 	if used && n.state == StateStale {
 		n.state, n.next = StateDelay, now.Add(e.cfg.DelayTime)

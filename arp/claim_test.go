@@ -231,3 +231,51 @@ func TestDropsAreCountedByReason(t *testing.T) {
 		}
 	}
 }
+
+// Whoever loses an address was last seen when it last spoke or a transport heard
+// from it: not when the claim came, and never before it was seen at all.
+func TestLosersWereLastSeen(t *testing.T) {
+	for name, c := range map[string]struct {
+		see  func(l *lab) // after a second
+		want time.Duration
+	}{
+		"silent":    {func(*lab) {}, 0},
+		"announced": {func(l *lab) { l.frame(ethernet.Broadcast, announcement(aMAC, aIP)) }, time.Second},
+		"confirmed": {func(l *lab) { l.e.Confirm(l.now, aIP) }, time.Second},
+		"seeded": {func(l *lab) {
+			l.e.Flush()
+			l.e.Seed(l.now, aIP, Binding{MAC: aMAC})
+		}, -1},
+	} {
+		for _, policy := range []MovePolicy{MoveCompat, MoveVerify} {
+			l := newLab(t, Config{Move: policy, Learn: LearnAlways})
+			l.known()
+			begin := l.now
+			l.wait(time.Second)
+			c.see(l)
+			l.wait(10 * time.Second)
+			l.take()
+			l.frame(ethernet.Broadcast, announcement(xMAC, aIP))
+			l.wait(30 * time.Second)
+			put := pick(l.take(), ActPut)
+			if len(put) != 1 || put[0].Change.Op != OpMoved {
+				t.Fatalf("%s, %v: %+v", name, policy, put)
+			}
+			want := begin.Add(c.want)
+			if c.want < 0 {
+				want = time.Time{}
+			}
+			if got := put[0].Change.LastSeen; !got.Equal(want) {
+				t.Errorf("%s, %v: last seen %v, want %v", name, policy, got, want)
+			}
+		}
+	}
+	l := newLab(t, Config{Learn: LearnAlways})
+	l.known()
+	begin := l.now
+	l.wait(time.Hour)
+	gone := pick(l.take(), ActExpire)
+	if len(gone) != 1 || !gone[0].Change.LastSeen.Equal(begin) {
+		t.Errorf("expired: %+v", gone)
+	}
+}

@@ -149,7 +149,7 @@ func (e *Engine) reprobe(n *entry, now time.Time) {
 // expire ends the binding of n.
 func (e *Engine) expire(n *entry, now time.Time, rule string) {
 	e.stats.Expired++
-	e.change(ActExpire, Change{Op: OpExpired, Key: e.key(n.addr), Old: n.mac, Rule: rule, Work: n.work.ID}, now)
+	e.change(ActExpire, Change{Op: OpExpired, Key: e.key(n.addr), Old: n.mac, LastSeen: n.seen, Rule: rule, Work: n.work.ID}, now)
 	e.finish(n, OutcomeFailed)
 	if n.expiring { // nobody needs it: no reason to remember the failure
 		e.drop(n)
@@ -176,7 +176,7 @@ func (e *Engine) reachable(n *entry, now time.Time) {
 	}
 	e.finish(n, OutcomeAnswered)
 	was := n.state
-	n.state, n.heard, n.confirmed = StateReachable, later(n.heard, now), later(n.confirmed, now)
+	n.state, n.heard, n.confirmed, n.seen = StateReachable, later(n.heard, now), later(n.confirmed, now), later(n.seen, now)
 	n.outstanding, n.expiring, n.tries = false, false, 0
 	if now.Add(e.cfg.ReachableTime / 2).After(n.reachUntil) {
 		// RFC 4861 §6.3.2: uniformly between 0.5 and 1.5 times the base. While

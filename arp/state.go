@@ -55,6 +55,7 @@ type entry struct {
 
 	updated, confirmed, heard, used time.Time
 	reachUntil                      time.Time // of StateReachable, which ends without a timer
+	seen                            time.Time // when the owner was last heard or confirmed; zero: never, as after Seed
 
 	next        time.Time // when Incomplete, Delay, Probe and Failed want attention
 	tries       int       // requests sent in this state

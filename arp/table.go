@@ -1,9 +1,11 @@
 package arp
 
 import (
+	"fmt"
 	"iter"
 	"net/netip"
 	"strconv"
+	"strings"
 	"time"
 
 	"arpeggio/stack/ethernet"
@@ -31,6 +33,28 @@ func (k Key) String() string {
 		s = k.Domain + "/" + s
 	}
 	return s
+}
+
+// ParseKey reads what String writes. The key has always a domain.
+func ParseKey(s string) (Key, error) {
+	k := Key{Domain: DefaultDomain}
+	place, addr := "", s
+	if i := strings.LastIndexByte(s, '/'); i >= 0 {
+		place, addr = s[:i], s[i+1:]
+	}
+	var err error
+	if k.Addr, err = netip.ParseAddr(addr); err != nil {
+		return Key{}, fmt.Errorf("arp: key %.80q: want DOMAIN/vlan-N/ADDRESS, DOMAIN/ADDRESS or ADDRESS", s)
+	}
+	if i := strings.LastIndexByte(place, '/') + 1; strings.HasPrefix(place[i:], "vlan-") {
+		if v, err := ethernet.ParseVLAN(place[i+len("vlan-"):]); err == nil {
+			k.VLAN, place = v, place[:max(i-1, 0)]
+		}
+	}
+	if place != "" {
+		k.Domain = place
+	}
+	return k, nil
 }
 
 // Binding is what a Table knows about a Key.
@@ -140,6 +164,9 @@ type Change struct {
 	// "verify: old owner is silent" or "deadline".
 	Rule     string
 	Evidence Evidence
+	// LastSeen is when Old, which loses the address, was last heard or confirmed
+	// as its owner; zero when that was never.
+	LastSeen time.Time
 	// Deadline is when the binding ends unless something confirms it; zero
 	// when it does not end by itself.
 	Deadline time.Time

@@ -42,6 +42,7 @@ type more struct {
 	doubted int64 // when somebody first asked for the address after that
 	second  int64 // of the latest moves, Unix seconds
 	moves   int   // in it
+	refused []refusal
 }
 
 func (en *entry) extra() *more {

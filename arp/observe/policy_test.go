@@ -59,3 +59,50 @@ func TestRefusedClaim(t *testing.T) {
 		t.Errorf("known: %+v", k)
 	}
 }
+
+// While a claim that is refused goes on, the record says so once a minute, with
+// how many there were, and nothing is printed again. Many at once share a commit.
+func TestRefusedClaimGoesOn(t *testing.T) {
+	l := newLab(t, Config{Policy: First, DupWindow: -1})
+	l.says(mac(1), ip(7))
+	l.wait(time.Hour)
+	for range 10 * 60 {
+		l.says(mac(1), ip(7))
+		l.says(mac(2), ip(7))
+		l.says(mac(3), ip(7))
+		l.wait(time.Second)
+	}
+	count := map[int]uint64{}
+	records := map[int]int{}
+	for i := range l.all {
+		if r := &l.all[i]; r.Op == arp.OpRefused {
+			n := int(r.MAC[5])
+			if records[n]++; records[n] > 1 && (r.Alert || r.Type != TypeNone || r.Count != 60 || r.Folded) {
+				t.Errorf("%+v", r)
+			}
+			count[n] += r.Count
+		}
+	}
+	if records[2] != 10 || records[3] != 10 || count[2] != 541 || count[3] != 541 {
+		t.Errorf("records %v of claims %v", records, count)
+	}
+	for n := range 150 { // a claimant of everything
+		l.says(mac(1000+n), ip(1000+n))
+	}
+	l.wait(time.Hour)
+	for range 61 {
+		for n := range 150 {
+			l.says(mac(4), ip(1000+n))
+		}
+		l.wait(time.Second)
+	}
+	alone := 0
+	for i := range l.all {
+		if r := &l.all[i]; r.Op == arp.OpRefused && r.Type == TypeNone && r.MAC == mac(4) && !r.Folded {
+			alone++
+		}
+	}
+	if alone != 100 {
+		t.Errorf("%d of 150 claims have commits of their own", alone)
+	}
+}

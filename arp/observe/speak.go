@@ -70,16 +70,24 @@ func (e *Engine) settle(t *turn, v verdict, folded bool) (told bool) {
 	if en.holder != nil {
 		op, rule = e.decide(t.s, en, solicited)
 	}
-	again := t.typ == TypeNone || e.within(t.spoke, int64(e.cfg.EpisodeGap))
-	if op == arp.OpRefused && again && v != disputeBegins {
-		return false // it was recorded when it began to claim
+	typ, claims := t.typ, uint64(1)
+	if op == arp.OpRefused {
+		again := t.typ == TypeNone || e.within(t.spoke, int64(e.cfg.EpisodeGap))
+		news := !again || v == disputeBegins
+		if claims = en.extra().refuse(t.s.MAC, e.now, news); claims == 0 {
+			return false // it was recorded when it began to claim
+		}
+		if !news {
+			typ, folded = TypeNone, folded || e.insistent(en)
+		}
 	}
-	alert := t.typ != TypeNone && v == noVerdict && !folded
+	alert := typ != TypeNone && v == noVerdict && !folded
 	if alert && e.crowded(t) {
 		alert, folded = false, true
 	}
-	r := e.event(t.s, t.typ, en.key)
+	r := e.event(t.s, typ, en.key)
 	r.Op, r.Rule, r.Solicited, r.Folded, r.newcomer = op, rule, solicited, folded, t.fresh
+	r.Count = claims
 	e.interval(r, t)
 	if c := en.contestOf(); c != nil && len(c.episodes) > 0 {
 		r.Episode = c.episodes[0].id
@@ -100,6 +108,14 @@ func (e *Engine) settle(t *turn, v verdict, folded bool) (told bool) {
 	}
 	e.watch(en)
 	return true
+}
+
+// insistent counts a claim that is recorded again, and reports whether there are
+// so many of them in the domain that they belong into a summary.
+func (e *Engine) insistent(en *entry) bool {
+	n := e.cfg.FloodCount
+	_, many := e.domains[en.key.seg>>32].limits[TypeNone].add(e.now, n+1, int64(e.cfg.FloodWindow))
+	return many && n > 0
 }
 
 // crowded counts a move that is to be told. From FloodCount moves in a domain

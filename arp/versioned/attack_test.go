@@ -86,6 +86,25 @@ func (a attack) recorded(t *testing.T, tab *Table, gw netip.Addr, frame []byte) 
 	if told != a.times {
 		t.Errorf("%s: the history tells of %d attempts, want %d", a.name, told, a.times)
 	}
+	head, err := tab.Repo().Head(Primary)
+	if err != nil {
+		t.Fatal(err)
+	}
+	claimed := 0
+	for c, err := range Claims(t.Context(), tab.Repo(), time.Time{}, time.Now().Add(time.Hour), head) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c.Key.Addr == gw {
+			claimed += c.Count
+			if c.MAC != attackerMAC || c.Against != gatewayMAC || c.Op != arp.OpRefused || c.Rule == "" || c.Node == "" {
+				t.Errorf("%s: %+v", a.name, c)
+			}
+		}
+	}
+	if claimed != a.times {
+		t.Errorf("%s: %d claims, want %d", a.name, claimed, a.times)
+	}
 }
 
 // Frames on which Linux gives its gateway entry away, or did: ours stays, and

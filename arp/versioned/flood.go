@@ -179,7 +179,7 @@ func (t *Table) floodMessage(it *item) string {
 	var b strings.Builder
 	add := func(key, value string) { fmt.Fprintf(&b, "%s: %s\n", key, value) }
 	fmt.Fprintf(&b, "%s\n\n", subject)
-	add(TrailerCause, "flood")
+	add(TrailerCause, CauseFlood)
 	for _, op := range ops {
 		add(TrailerCounted, fmt.Sprintf("%d %v", f.count[op], op))
 	}

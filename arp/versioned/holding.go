@@ -27,6 +27,9 @@ type Holding struct {
 	// says that nothing has. Until is never before From: where the clocks of two
 	// observers disagree, the later change ends what came before it.
 	From, Until time.Time
+	// First is when MAC was first seen with the address, in this stretch or
+	// before it; zero when nobody has looked (see FirstHeld).
+	First time.Time
 	// Seen is when the holder was last seen with the address, and Frames in how
 	// many frames it was: what the commit says that ended the stretch. Seen is
 	// zero and Frames 0 when no commit says so.

@@ -2,6 +2,7 @@ package versioned
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -244,5 +245,83 @@ func TestHoldingsOfClocksThatDisagree(t *testing.T) {
 	}
 	if fmt.Sprint(macs) != fmt.Sprint([]ethernet.Addr{c, b, a}) {
 		t.Errorf("held by %v", macs)
+	}
+}
+
+// FirstHeld finds the first stretch of the same MAC address, over others and a
+// time at which nobody had the address, and gives up after some changes.
+func TestFirstHeld(t *testing.T) {
+	j, s := openJournal(t, mem.New(), JournalConfig{})
+	defer finish(t, j, s)
+	a, b, c := mac(1), mac(2), mac(3)
+	at := time.Duration(0)
+	move := func(ip string, who, old ethernet.Addr) {
+		at += time.Second
+		o := sighted(at, ip, who, old)
+		if who.IsZero() {
+			o.Op = arp.OpExpired
+		}
+		write(t, j, o)
+	}
+	for _, m := range [][2]ethernet.Addr{{a, {}}, {b, a}, {c, b}, {{}, c}, {a, {}}, {c, a}, {a, c}} {
+		move("10.9.0.7", m[0], m[1])
+	}
+	move("10.9.0.8", a, ethernet.Addr{})
+	for range 100 {
+		move("10.9.0.8", b, a)
+		move("10.9.0.8", a, b)
+	}
+	first := func(ip string) (first []time.Duration) {
+		for h, err := range Holdings(t.Context(), j.Repo(), key(ip), j.Head()) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := FirstHeld(t.Context(), j.Repo(), &h)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if first = append(first, got.Sub(journalStart)); len(first) == 10 {
+				break
+			}
+		}
+		return first
+	}
+	// newest first: a, c, a, (nobody,) c, b, a
+	want := []time.Duration{1, 3, 1, 3, 2, 1}
+	for i := range want {
+		want[i] *= time.Second
+	}
+	if got := first("10.9.0.7"); !slices.Equal(got, want) {
+		t.Errorf("first held %v, want %v", got, want)
+	}
+	if got := first("10.9.0.8"); got[0] != at-maxFirstHeld*time.Second {
+		t.Errorf("after 200 changes: %v, want %v", got[0], at-maxFirstHeld*time.Second)
+	}
+}
+
+// A live table's moves and expiries say when the loser was last seen.
+func TestTableTellsLastSight(t *testing.T) {
+	tab, s := openStore(t, mem.New(), Config{})
+	defer closeBoth(t, tab, s)
+	k, at := key("10.9.0.7"), journalStart.Truncate(time.Millisecond)
+	tab.Put(arp.Change{Op: arp.OpLearned, Key: k, MAC: mac(1), Time: at})
+	tab.Put(arp.Change{Op: arp.OpMoved, Key: k, MAC: mac(2), Old: mac(1), Time: at.Add(time.Minute), LastSeen: at.Add(9 * time.Second)})
+	tab.Expire(arp.Change{Op: arp.OpExpired, Key: k, Old: mac(2), Time: at.Add(time.Hour), LastSeen: at.Add(50 * time.Minute)})
+	if err := tab.Sync(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	head, err := tab.Repo().Head(Primary)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var seen []time.Duration
+	for h, err := range Holdings(t.Context(), tab.Repo(), k, head) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen = append(seen, h.Seen.Sub(at))
+	}
+	if !slices.Equal(seen, []time.Duration{50 * time.Minute, 9 * time.Second}) {
+		t.Errorf("last seen %v", seen)
 	}
 }

@@ -156,8 +156,8 @@ func (j *Journal) takeOver(ctx context.Context) error {
 }
 
 // Write commits an observation and returns the commit. The id is zero when
-// there is nothing to say, which is so when the entry holds already and no event
-// is named, and when the observation is folded into a commit to come. While the
+// there is nothing to say, which is so when the entry holds already, or nothing is
+// said to have become of it, and no event is named, and when the observation is folded into a commit to come. While the
 // store takes no more, Write waits; it gives up when ctx ends. A write of
 // another process is taken over first.
 func (j *Journal) Write(ctx context.Context, o *Observation) (vcs.ID, error) {
@@ -170,7 +170,7 @@ func (j *Journal) Write(ctx context.Context, o *Observation) (vcs.ID, error) {
 	}
 	return j.commit(ctx, o.Time, func() (string, bool) {
 		changed := j.apply(o)
-		if !changed && len(o.Events) == 0 && o.Subject == "" {
+		if !changed && len(o.Events) == 0 && o.Subject == "" && (o.binds() || o.Op == arp.OpNone) {
 			j.stats.Unchanged++
 			return "", false
 		}

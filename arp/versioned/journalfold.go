@@ -148,7 +148,7 @@ func (j *Journal) summary() string {
 	part(f.expired, "expiry", "expiries")
 	part(f.told, "claim", "claims")
 	b = append(b, '\n', '\n')
-	b = trailer(b, TrailerCause, "flood")
+	b = trailer(b, TrailerCause, CauseFlood)
 	for _, e := range f.events {
 		b = trailer(b, TrailerEvent, e)
 	}

@@ -61,7 +61,7 @@ func (j *Journal) message(o *Observation, changed bool) string {
 	b = append(b, '\n', '\n')
 	cause := o.Op.String()
 	if !changed && (o.binds() || o.Op == arp.OpNone) {
-		cause = "observed" // no entry changed
+		cause = CauseObserved // no entry changed
 	}
 	b = trailer(b, TrailerCause, cause)
 	for _, e := range o.Events {

@@ -33,6 +33,13 @@ const (
 	TrailerBranch    = "Arp-Branch"      // of a merge: what was merged
 )
 
+// Causes of commits that are no change of a single entry.
+const (
+	CauseFlood    = "flood"    // many changes in one commit
+	CauseMerge    = "merge"    // of two branches
+	CauseObserved = "observed" // an observer's event, which changes no entry
+)
+
 // subject returns the first line of a change's commit.
 func subject(c *arp.Change) string {
 	k := Clean(c.Key.String())
@@ -97,6 +104,9 @@ func (t *Table) trailers(c *arp.Change, add func(key, value string)) {
 	}
 	if !c.Old.IsZero() {
 		add(TrailerOld, c.Old.String())
+		if !c.LastSeen.IsZero() {
+			add(TrailerLastSeen, c.LastSeen.UTC().Format(time.RFC3339Nano))
+		}
 	}
 	if r := Clean(c.Rule); r != "" {
 		add(TrailerRule, r)
@@ -113,8 +123,8 @@ func (t *Table) trailers(c *arp.Change, add func(key, value string)) {
 
 // mergeMessage returns the text of a merge commit.
 func (t *Table) mergeMessage(kind, what, branch string) string {
-	return fmt.Sprintf("%s\n\n%s: merge\n%s: %s\n%s: %s\n",
-		t.cfg.Wording.merge(kind, what), TrailerCause, TrailerBranch, branch, TrailerNode, t.cfg.Node)
+	return fmt.Sprintf("%s\n\n%s: %s\n%s: %s\n%s: %s\n",
+		t.cfg.Wording.merge(kind, what), TrailerCause, CauseMerge, TrailerBranch, branch, TrailerNode, t.cfg.Node)
 }
 
 // info describes a commit of this node; the zero time is now.

@@ -81,7 +81,7 @@ func order(ctx context.Context, repo *Repo, branch string, k arp.Key, info vcs.C
 		return vcs.ID{}, false, errors.Join(err, repo.DeleteBranch(ctx, own, base))
 	}
 	merge := info
-	merge.Message = fmt.Sprintf("arp: merge order about %s\n\n%s: merge\n%s: %s\n", Clean(k.String()), TrailerCause, TrailerBranch, own)
+	merge.Message = fmt.Sprintf("arp: merge order about %s\n\n%s: %s\n%s: %s\n", Clean(k.String()), TrailerCause, CauseMerge, TrailerBranch, own)
 	res, err := repo.Merge(ctx, branch, id, vcs.MergeOptions{CommitInfo: merge})
 	if err != nil {
 		return vcs.ID{}, false, fmt.Errorf("versioned: %s holds the order and could not be merged: %w", own, err)

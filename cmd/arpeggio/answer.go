@@ -24,8 +24,8 @@ type answerJSON struct {
 	LastSeen  *time.Time     `json:"last_seen"`
 	Commit    *string        `json:"commit"`
 	Disputed  bool           `json:"disputed"`
-	MACs      []string       `json:"macs"` // the holder first
-	Claimants []claimantJSON `json:"claimants"`
+	MACs      []string       `json:"macs"`             // the holder first
+	Claimants []claimantJSON `json:"claimants"`        // who held it, and who claimed it in vain (refused)
 	Before    *claimantJSON  `json:"before,omitempty"` // who had it last, and who had it next
 	After     *nextJSON      `json:"after,omitempty"`
 }
@@ -42,7 +42,8 @@ type nextJSON struct {
 	Commit string    `json:"commit"`
 }
 
-// claimantJSON is a stretch of time in which a MAC held the address.
+// claimantJSON is a stretch of time in which a MAC held the address, or a claim
+// that was not believed, at its time.
 type claimantJSON struct {
 	MAC       string     `json:"mac"`
 	Vendor    string     `json:"vendor,omitempty"`
@@ -55,6 +56,8 @@ type claimantJSON struct {
 	Interface string     `json:"iface,omitempty"`
 	Node      string     `json:"node,omitempty"`
 	Commit    string     `json:"commit"`
+	Refused   string     `json:"refused,omitempty"` // the rule that kept the address from it
+	Claims    int        `json:"claims,omitempty"`  // how many claims that were
 }
 
 // timeOrNull is nil for the zero time.
@@ -70,8 +73,22 @@ func toClaimantJSON(h *versioned.Holding, names *vendors.Table) *claimantJSON {
 	if h == nil {
 		return nil
 	}
-	return &claimantJSON{MAC: h.MAC.String(), Vendor: names.Name(h.MAC), From: h.From.UTC(), Until: timeOrNull(h.Until), FirstSeen: h.From.UTC(), LastSeen: timeOrNull(h.Seen),
+	return &claimantJSON{MAC: h.MAC.String(), Vendor: names.Name(h.MAC), From: h.From.UTC(), Until: timeOrNull(h.Until), FirstSeen: firstSeen(h), LastSeen: timeOrNull(h.Seen),
 		Frames: h.Frames, Learned: h.Learned, Interface: h.Interface, Node: h.Node, Commit: h.Commit.String()}
+}
+
+// firstSeen is when the holder was first seen with the address.
+func firstSeen(h *versioned.Holding) time.Time {
+	if h.First.IsZero() {
+		return h.From.UTC()
+	}
+	return h.First.UTC()
+}
+
+func toRefusedJSON(c *versioned.Claim, names *vendors.Table) claimantJSON {
+	at := c.Time.UTC()
+	return claimantJSON{MAC: c.MAC.String(), Vendor: names.Name(c.MAC), From: at, Until: &at, FirstSeen: at, LastSeen: &at,
+		Learned: c.Learned, Interface: c.Interface, Node: c.Node, Commit: c.Commit.String(), Refused: c.Reason(), Claims: c.Count}
 }
 
 // vlanJSON is a VLAN as programs read it.
@@ -110,6 +127,9 @@ func toAnswerJSON(k arp.Key, at time.Time, ans *versioned.Answer, names *vendors
 	for _, h := range claimants(ans) {
 		j.Claimants = append(j.Claimants, *toClaimantJSON(&h, names))
 	}
+	for _, c := range ans.Claims {
+		j.Claimants = append(j.Claimants, toRefusedJSON(&c, names))
+	}
 	return j
 }
 
@@ -123,7 +143,7 @@ func (s *session) answer(k arp.Key, at time.Time, ans *versioned.Answer, all boo
 	p := teller{s, at}
 	head := s.out.Paint(cli.Heading, k.String()) + " at " + p.full(at) + ": "
 	if ans.Holder == nil {
-		s.out.Printf("%snobody; %s\n", head, p.around(ans))
+		s.out.Printf("%snobody%s; %s\n", head, p.claimed(ans), p.around(ans))
 	} else {
 		s.out.Printf("%s%s\n", head, p.holder(ans))
 	}
@@ -144,6 +164,10 @@ func (s *session) answer(k arp.Key, at time.Time, ans *versioned.Answer, all boo
 		}
 		t.Row(cli.Cell{Text: " " + h.MAC.String()}, cli.Cell{Text: "since " + p.clock(h.From)}, cli.Cell{Text: until}, cli.Cell{Text: seen},
 			cli.Cell{Text: frames}, cli.Cell{Text: h.Commit.Short(), Style: cli.ID})
+	}
+	for _, c := range ans.Claims {
+		t.Row(cli.Cell{Text: " " + c.MAC.String()}, cli.Cell{Text: "refused " + p.clock(c.Time)}, cli.Cell{Text: cli.Clean(c.Reason(), false)}, cli.Cell{},
+			cli.Cell{Text: count(c.Count, "claim")}, cli.Cell{Text: c.Commit.Short(), Style: cli.ID})
 	}
 	t.Print(s.out)
 }
@@ -176,6 +200,9 @@ func (p teller) holder(ans *versioned.Answer) string {
 		fmt.Fprintf(&b, " (%s)", name)
 	}
 	fmt.Fprintf(&b, " since %s", p.clock(h.From))
+	if first := firstSeen(h); first.Before(h.From) {
+		fmt.Fprintf(&b, ", first seen %s", p.clock(first))
+	}
 	var how []string
 	for _, part := range []string{h.Learned, h.Interface} {
 		if part != "" {
@@ -209,6 +236,19 @@ func (p teller) holder(ans *versioned.Answer) string {
 		}
 	}
 	return b.String() + "; commit " + o.Paint(cli.ID, h.Commit.Short())
+}
+
+// claimed names who claimed in vain what nobody held: an address of the node's
+// own is no entry.
+func (p teller) claimed(ans *versioned.Answer) string {
+	var b strings.Builder
+	for _, c := range ans.Claims {
+		fmt.Fprintf(&b, "; %v claimed it, refused", c.MAC)
+		if !c.Against.IsZero() {
+			fmt.Fprintf(&b, " for %v", c.Against)
+		}
+	}
+	return b.String()
 }
 
 func (p teller) seen(h *versioned.Holding) string {

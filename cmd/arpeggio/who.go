@@ -104,5 +104,5 @@ func whoHeld(ctx context.Context, a *history.Asker, in history.Networks, q flows
 	if err != nil {
 		return versioned.Answer{}, err
 	}
-	return a.At(ctx, k, q.Time)
+	return a.Held(ctx, k, q.Time)
 }

@@ -37,6 +37,7 @@ type Asker struct {
 	places []arp.Key // the domains and VLANs of the table, without address
 	known  map[arp.Key]*reading
 	held   int // stretches in known
+	told   claimCache
 }
 
 // maxHeld bounds the stretches that an Asker remembers.
@@ -50,7 +51,7 @@ func NewAsker(s *vcs.Store, head *vcs.Commit, window time.Duration, seen func() 
 	if err != nil {
 		return nil, err
 	}
-	a := &Asker{repo: repo, head: head, window: window, known: make(map[arp.Key]*reading)}
+	a := &Asker{repo: repo, head: head, window: window, known: make(map[arp.Key]*reading), told: make(claimCache)}
 	index := map[arp.Key][]versioned.SeenOwner{}
 	a.seen = func() (map[arp.Key][]versioned.SeenOwner, error) {
 		var err error
@@ -183,31 +184,41 @@ func placeNames(places []arp.Key) string {
 	return strings.Join(names, ", ")
 }
 
-// At answers who held an address at a time. What no commit says about the last
-// sight of one that holds it still is from the seen index.
+// At answers who held an address at a time, and who claimed it. What no commit
+// says about the last sight of one that holds it still is from the seen index.
 func (a *Asker) At(ctx context.Context, k arp.Key, at time.Time) (versioned.Answer, error) {
+	ans, err := a.Held(ctx, k, at)
+	if err != nil {
+		return ans, err
+	}
+	if err := a.claims(ctx, &ans, k, at); err != nil {
+		return ans, err
+	}
+	for _, h := range []*versioned.Holding{ans.Holder, ans.Before} {
+		if err := a.complete(ctx, h); err != nil {
+			return ans, err
+		}
+	}
+	for i := range ans.Claimants {
+		if err := a.complete(ctx, &ans.Claimants[i]); err != nil {
+			return ans, err
+		}
+	}
+	return ans, nil
+}
+
+// Held answers who held an address at a time, and says nothing of claims in vain,
+// nor when a holder was seen that lost the address to nobody.
+func (a *Asker) Held(ctx context.Context, k arp.Key, at time.Time) (versioned.Answer, error) {
 	budget := -1
 	if a.repo.Store().Logged() {
 		budget = maxNewReads
 	}
 	ans, err := versioned.AnswerAt(a.holdings(ctx, k, budget), at, a.window)
 	if errors.Is(err, errFar) {
-		ans, err = a.far(ctx, k, at)
+		return a.far(ctx, k, at)
 	}
-	if err != nil {
-		return ans, err
-	}
-	for _, h := range []*versioned.Holding{ans.Holder, ans.Before} {
-		if err := a.lastSeen(h); err != nil {
-			return ans, err
-		}
-	}
-	for i := range ans.Claimants {
-		if err := a.lastSeen(&ans.Claimants[i]); err != nil {
-			return ans, err
-		}
-	}
-	return ans, nil
+	return ans, err
 }
 
 // maxNewReads is how many stretches a question reads from the newest one on before
@@ -259,9 +270,11 @@ func (a *Asker) far(ctx context.Context, k arp.Key, at time.Time) (versioned.Ans
 	}
 }
 
-// lastSeen completes a stretch that nothing has ended.
-func (a *Asker) lastSeen(h *versioned.Holding) error {
-	if h == nil || !h.Until.IsZero() || !h.Seen.IsZero() {
+// complete adds to a stretch what the seen index knows: the last sight, when
+// nothing has ended the stretch, and when its MAC address was first seen there,
+// which else is read from the history.
+func (a *Asker) complete(ctx context.Context, h *versioned.Holding) error {
+	if h == nil || !h.First.IsZero() {
 		return nil
 	}
 	index, err := a.seen()
@@ -269,12 +282,20 @@ func (a *Asker) lastSeen(h *versioned.Holding) error {
 		return err
 	}
 	for _, o := range index[h.Key] {
-		if o.MAC == h.MAC && !o.Last.Before(h.From) {
+		if o.MAC != h.MAC {
+			continue
+		}
+		if h.Until.IsZero() && h.Seen.IsZero() && !o.Last.Before(h.From) {
 			h.Seen, h.Frames = o.Last, o.Frames
-			return nil
+		}
+		if o.First.Before(h.From) {
+			h.First = o.First.UTC()
 		}
 	}
-	return nil
+	if h.First.IsZero() {
+		h.First, err = versioned.FirstHeld(ctx, a.repo, h)
+	}
+	return err
 }
 
 // reading is what has been read of the holdings of a key so far.

@@ -41,7 +41,11 @@ func TestAskerFar(t *testing.T) {
 		if rng.IntN(10) == 0 {
 			o.Op, o.MAC = arp.OpExpired, ethernet.Addr{}
 		}
-		owner[host] = o.MAC
+		if rng.IntN(10) == 0 {
+			o.Op, o.MAC, o.Rule = arp.OpRefused, ethernet.Addr{2, 0, 0, 0, 1, byte(rng.IntN(3))}, "first"
+		} else {
+			owner[host] = o.MAC
+		}
 		if _, err := j.Write(t.Context(), &o); err != nil {
 			t.Fatal(err)
 		}
@@ -64,6 +68,7 @@ func TestAskerFar(t *testing.T) {
 		}
 		return h.Commit
 	}
+	claims := 0
 	for range 150 {
 		q := start.Add(time.Duration(rng.Int64N(int64(at.Sub(start)))) - time.Minute)
 		k, _, err := a.Key(t.Context(), netip.AddrFrom4([4]byte{10, 9, 0, 1 + byte(rng.IntN(4))}), Networks{})
@@ -78,10 +83,20 @@ func TestAskerFar(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		for i := range got.Claimants {
+			if first := got.Claimants[i].First; first.IsZero() || first.After(got.Claimants[i].From) {
+				t.Errorf("%v: first seen %v", k, first)
+			}
+			got.Claimants[i].First = time.Time{} // HolderAt does not look
+		}
+		claims += len(got.Claims)
 		if commit(got.Holder) != commit(want.Holder) || got.Holder != nil && got.Holder.Until != want.Holder.Until ||
 			commit(got.Before) != commit(want.Before) || commit(got.After) != commit(want.After) ||
-			!slices.Equal(got.Claimants, want.Claimants) {
+			!slices.Equal(got.Claimants, want.Claimants) || !slices.Equal(got.Claims, want.Claims) {
 			t.Fatalf("%v at %v:\n%+v\nwant\n%+v", k, q, got, want)
 		}
+	}
+	if claims == 0 {
+		t.Error("no claim was found")
 	}
 }

@@ -12,14 +12,6 @@ import (
 	"arpeggio/vcs"
 )
 
-// CauseFlood and the others are causes of commits that are no change of a
-// single entry.
-const (
-	CauseFlood    = "flood"
-	CauseMerge    = "merge"
-	CauseObserved = "observed"
-)
-
 // RecordTypes returns what LogOptions.Types may name: the types of events, and
 // the causes of commits.
 func RecordTypes() (names []string) {
@@ -29,7 +21,7 @@ func RecordTypes() (names []string) {
 	for op := arp.OpLearned; op <= arp.OpQueryFailed; op++ {
 		names = append(names, op.String())
 	}
-	names = append(names, CauseFlood, CauseMerge, CauseObserved, versioned.EventLoss, versioned.EventClock)
+	names = append(names, versioned.CauseFlood, versioned.CauseMerge, versioned.CauseObserved, versioned.EventLoss, versioned.EventClock)
 	slices.Sort(names)
 	return slices.Compact(names)
 }
@@ -85,7 +77,7 @@ func (w *walker) told(c *vcs.Commit) (bool, error) {
 			mac = leftMAC(mac)
 		case versioned.TrailerMAC, versioned.TrailerOld:
 		case versioned.TrailerCause:
-			folded = mac == CauseFlood
+			folded = mac == versioned.CauseFlood
 			continue
 		default:
 			continue
