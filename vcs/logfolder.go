@@ -49,17 +49,26 @@ func (f *folder) kid(i int, load loader) (*node, error) {
 
 // find finds a name whichever kind it has; folder says which is likely.
 func (f *folder) find(name string, folder bool) (int, bool) {
+	if i, ok := f.entry(name, folder); ok {
+		return i, true
+	}
+	other := ModeDir
+	if folder {
+		other = ModeFile
+	}
+	return f.searchString(name, other)
+}
+
+// entry finds a name of one sort.
+func (f *folder) entry(name string, folder bool) (int, bool) {
 	if i, ok := f.scan(name, folder); ok {
 		return i, true
 	}
-	first, second := ModeFile, ModeDir
+	mode := ModeFile
 	if folder {
-		first, second = second, first
+		mode = ModeDir
 	}
-	if i, ok := f.searchString(name, first); ok {
-		return i, true
-	}
-	return f.searchString(name, second)
+	return f.searchString(name, mode)
 }
 
 // maxScanned bounds the folders that are gone through entry by entry: while they
@@ -227,6 +236,12 @@ func (f *folder) sum(o *owner, one bool) ID {
 		m = new(sha1Marks)
 		f.marks.Store(m)
 	}
+	return m.sum(f.message())
+}
+
+// message returns the object as it is hashed, with its header and its padding,
+// which lies behind the content.
+func (f *folder) message() []byte {
 	size := len(f.buf) - f.head
 	end := f.head + sha1Padded(size)
 	if end > cap(f.buf) {
@@ -238,7 +253,7 @@ func (f *folder) sum(o *owner, one bool) ID {
 		sha1Pad(p, size)
 		f.padded = true
 	}
-	return m.sum(p)
+	return p
 }
 
 // put puts a node with a known id in the place of one of the same mode.

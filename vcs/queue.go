@@ -18,7 +18,8 @@ type QueueConfig[K comparable, V any] struct {
 	// waiting, it never waits for more. Default 1.
 	Batch int
 	// Describe describes the commit of some changes; it is called by one
-	// goroutine at a time, and must not keep Changes. A zero CommitInfo.Time is
+	// goroutine at a time, once for each commit and in their order, perhaps before
+	// earlier ones are made, and must not keep Changes. A zero CommitInfo.Time is
 	// that of the newest change. Nil: "set PATH" or "remove PATH", or how many
 	// changes there are, and a trailer Folded when there is something to say.
 	Describe func(Queued[K, V]) CommitInfo

@@ -11,19 +11,19 @@ type queueRun[K comparable, V any] struct {
 	*Queue[K, V]
 	changes []Change[K, V]
 	head    ID // of the branch, as it was last
+	series  series
 }
 
 // commit commits changes, at most batch in one commit.
 func (b *queueRun[K, V]) commit(slots []queueSlot[K, V], batch int) {
 	for len(slots) > 0 {
-		n := min(len(slots), batch)
-		c := Queued[K, V]{Changes: b.changes[:0], Time: time.Unix(0, slots[n-1].when)}
-		for i := range slots[:n] {
-			c.Changes = append(c.Changes, slots[i].change)
-			c.Folded += slots[i].folded
+		if batch == 1 {
+			slots = slots[b.each(slots[:min(len(slots), maxSeries)]):]
+			continue
 		}
-		b.changes = c.Changes[:0]
-		made, err := b.one(c)
+		n := min(len(slots), batch)
+		c := b.gather(slots[:n])
+		made, err := b.one(c, b.info(c))
 		if err != nil && n > 1 {
 			b.commit(slots[:n], 1) // the others are not to suffer
 		} else {
@@ -32,6 +32,68 @@ func (b *queueRun[K, V]) commit(slots []queueSlot[K, V], batch int) {
 		slots = slots[n:]
 	}
 	clear(b.changes[:cap(b.changes)])
+}
+
+// each commits changes, at most maxSeries, in a commit each, and returns how many
+// there were.
+func (b *queueRun[K, V]) each(slots []queueSlot[K, V]) int {
+	steps := b.series.steps[:len(slots)]
+	for i := range slots {
+		b.step(&steps[i], slots[i:i+1])
+	}
+	for i := 0; i < len(slots); {
+		if len(slots)-i > 1 {
+			head, done, made := b.r.commitSeries(b.ctx, &b.series, b.branch, b.head, steps[i:])
+			if done > 0 {
+				b.head = head
+				b.mu.Lock()
+				b.stats.Changes += uint64(done)
+				b.stats.Commits += uint64(made)
+				b.mu.Unlock()
+				i += done
+				continue
+			}
+		}
+		c := b.gather(slots[i : i+1])
+		made, err := b.one(c, steps[i].info)
+		b.count(c, made, err)
+		i++
+	}
+	clear(steps)
+	return len(slots)
+}
+
+// step describes the commit of one change.
+func (b *queueRun[K, V]) step(x *step, slot []queueSlot[K, V]) {
+	x.info = b.info(b.gather(slot))
+	change := &slot[0].change
+	if !change.Value.Present || x.info.AllowEmpty {
+		return
+	}
+	x.path, x.mode = b.r.cfg.Layout.Path(change.Key), ModeFile
+	var err error
+	x.content, err = b.r.encode(x.path, change.Value.Value)
+	x.fit = err == nil // a Commit will say what is wrong
+}
+
+// gather returns what is committed at once.
+func (b *queueRun[K, V]) gather(slots []queueSlot[K, V]) Queued[K, V] {
+	c := Queued[K, V]{Changes: b.changes[:0], Time: time.Unix(0, slots[len(slots)-1].when)}
+	for i := range slots {
+		c.Changes = append(c.Changes, slots[i].change)
+		c.Folded += slots[i].folded
+	}
+	b.changes = c.Changes[:0]
+	return c
+}
+
+// info describes a commit.
+func (b *queueRun[K, V]) info(c Queued[K, V]) CommitInfo {
+	info := b.cfg.Describe(c)
+	if info.Time.IsZero() {
+		info.Time = c.Time
+	}
+	return info
 }
 
 // count counts changes that are done with.
@@ -57,11 +119,7 @@ func (b *queueRun[K, V]) count(c Queued[K, V], made bool, err error) {
 }
 
 // one makes one commit. While the store takes no more it waits.
-func (b *queueRun[K, V]) one(c Queued[K, V]) (made bool, err error) {
-	info := b.cfg.Describe(c)
-	if info.Time.IsZero() {
-		info.Time = c.Time
-	}
+func (b *queueRun[K, V]) one(c Queued[K, V], info CommitInfo) (made bool, err error) {
 	for {
 		id, err := b.r.Commit(b.ctx, b.branch, b.head, c.Changes, info)
 		switch {

@@ -163,6 +163,39 @@ func (s *Store) publish(ctx context.Context, objs []Object, n *note, updates []R
 	return nil
 }
 
+// publishSeries adds notes, each on top of the one before, and moves a ref from
+// head to the last of them. Whoever made them has waited for room. The error
+// wraps ErrRefMoved when the ref is not at head.
+func (s *Store) publishSeries(ref string, head ID, notes []note) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch have := s.refs[ref]; {
+	case s.closed:
+		return ErrClosed
+	case reserved(ref) && s.keepsEpochs():
+		return fmt.Errorf("%w: %s", ErrReserved, ref)
+	case have != head:
+		return fmt.Errorf("%w: %s is at %v, not at %v", ErrRefMoved, ref, have, head)
+	}
+	var g *group
+	for i := range notes {
+		g = s.openGroup()
+		s.pending += g.addNote(&notes[i])
+		u := RefUpdate{ref, head, notes[i].id}
+		g.update(u)
+		for w := range s.watchers {
+			w.push(Event{Ref: u.Name, Old: u.Old, New: u.New})
+		}
+		head = u.New
+	}
+	s.refs[ref] = head
+	if g.bytes >= groupBytes {
+		signal(s.urgent)
+	}
+	signal(s.wake)
+	return nil
+}
+
 // moveRef moves a ref and tells the watchers. The lock is held.
 func (s *Store) moveRef(g *group, u RefUpdate) {
 	if u.Old == u.New {

@@ -29,10 +29,19 @@ func sha1Blocks(h *sha1State, p *byte, blocks int, keep *sha1State) {
 	}
 }
 
+// haveLanes says that it has what sha1Blocks16 needs.
+var haveLanes = haveSHA1 && cpu.X86.HasAVX512F && cpu.X86.HasAVX512BW
+
 //go:noescape
 func sha1BlocksNI(h *sha1State, p *byte, blocks int, keep *sha1State)
 
 //go:noescape
 func sha1BlocksVL(h *sha1State, p *byte, blocks int, keep *sha1State)
+
+// sha1Blocks16 takes blocks into sixteen states at once, of messages that begin
+// at these places behind base.
+//
+//go:noescape
+func sha1Blocks16(h *sha1LaneStates, base *byte, at *[sha1LaneCount]int, blocks int)
 
 func cpuid(leaf, sub uint32) (a, b, c, d uint32)

@@ -1,0 +1,220 @@
+package vcs
+
+import (
+	"context"
+	"strings"
+)
+
+// A series is commits on top of each other of which each gives one file new
+// content, as nearly all of a busy branch do. Made together they are hashed level
+// by level: first all contents, then the folders around those as each commit
+// leaves them, and so on up to the roots. The messages of one level do not depend
+// on each other; only the commits do, which come last.
+
+// maxSeries bounds the commits of a series.
+const maxSeries = 64
+
+// step is one commit of a series.
+type step struct {
+	edit
+	info CommitInfo
+	fit  bool // for a series, as far as can be seen without the branch
+
+	depth   int // folders on the path
+	folders [maxReplace]*node
+	at      [maxReplace]int32 // where in them the path goes on
+	again   uint32            // a bit for each of them that has changed since the last freeze
+	now     ID                // of what lies below the folder that is hashed next
+	made    bool              // the content is new, so there is a commit
+}
+
+// series is room to make series in. It is for one goroutine.
+type series struct {
+	steps [maxSeries]step
+	notes []note
+	lanes sha1Lanes
+	which []*step // whose folders are in the lanes
+}
+
+// commitSeries makes the commits of the first steps, as many as can be, on top of
+// a branch that is at head, and publishes them in one go. It returns the new head,
+// how many steps are done with, and how many commits there are. No step is done
+// with when the first is not for a series, or when something is in the way, which
+// a Commit will find out.
+func (r *Repo[K, V]) commitSeries(ctx context.Context, c *series, branch string, head ID, steps []step) (at ID, done, made int) {
+	ref := r.branchRef(branch)
+	if have, _ := r.s.Ref(ref); have != head || head.IsZero() || r.s.log == nil {
+		return head, 0, 0
+	}
+	if err := r.s.awaitRoom(ctx); err != nil {
+		return head, 0, 0
+	}
+	w, err := r.s.workAt(head, ref)
+	if err != nil {
+		return head, 0, 0
+	}
+	defer r.s.keep(w)
+	for done < len(steps) && steps[done].fit && w.locate(&steps[done]) {
+		done++
+	}
+	steps = steps[:done]
+	c.contents(steps)
+	changes := make([]leafChange, 0, done)
+	for i := range steps {
+		changes = w.place(&steps[i], changes)
+	}
+	if len(changes) == 0 {
+		return head, done, 0
+	}
+	c.folders(steps)
+	at, err = r.noteSeries(c, w, steps, changes)
+	if err == nil {
+		err = r.s.publishSeries(ref, head, c.notes)
+	}
+	if err != nil {
+		w.undo(changes)
+		at, done, made = head, 0, 0
+	} else {
+		made = len(c.notes)
+		last := &c.notes[made-1]
+		w.head, w.time, w.seq = last.id, last.time, last.seq
+	}
+	clear(c.notes)
+	c.notes = c.notes[:0]
+	return at, done, made
+}
+
+// noteSeries makes the commits of hashed steps. Each has one of the changes.
+func (r *Repo[K, V]) noteSeries(c *series, w *workTree, steps []step, changes []leafChange) (head ID, err error) {
+	head, after := w.head, w.time
+	for i := range steps {
+		x := &steps[i]
+		if !x.made {
+			continue
+		}
+		k := len(c.notes)
+		c.notes = append(c.notes, note{tree: x.now, parents: room(&w.parents, 1, 16), changes: changes[k : k+1 : k+1]})
+		n := &c.notes[k]
+		n.parents[0] = head
+		if _, err := r.writeNote(n, after, &x.info, &w.room); err != nil {
+			return head, err
+		}
+		head, after = n.id, n.time
+	}
+	return head, nil
+}
+
+// contents hashes what the steps put into files.
+func (c *series) contents(steps []step) {
+	for i := range steps {
+		x := &steps[i]
+		if !c.inLanes(len(steps), sha1Padded(len(x.content)+headRoom)) {
+			x.id = HashObject(KindBlob, x.content)
+			continue
+		}
+		c.lanes.object(KindBlob, x.content)
+		c.which = append(c.which, x)
+	}
+	c.sum(func(x *step, id ID) { x.id = id })
+}
+
+// inLanes reports whether a message of a level is to be collected.
+func (c *series) inLanes(level, padded int) bool {
+	return haveLanes && level >= minLanes && padded <= maxLane
+}
+
+// folders hashes the folders around what has changed, inmost first, each as
+// every step leaves it.
+func (c *series) folders(steps []step) {
+	made, depth := 0, 0
+	for i := range steps {
+		if x := &steps[i]; x.made {
+			made++
+			depth = max(depth, x.depth)
+			x.now = x.id
+		}
+	}
+	for d := depth - 1; d >= 0; d-- {
+		for i := range steps {
+			x := &steps[i]
+			if !x.made || x.depth <= d {
+				continue
+			}
+			n := x.folders[d]
+			n.dir.setID(int(x.at[d]), x.now)
+			if size := sha1Padded(len(n.dir.buf) - n.dir.head); !c.inLanes(made, size) {
+				x.now = n.dir.sum(n.owner, x.again>>d&1 != 0)
+				n.id, n.known = x.now, true
+				continue
+			}
+			c.lanes.padded(n.dir.message())
+			c.which = append(c.which, x)
+		}
+		c.sum(func(x *step, id ID) {
+			n := x.folders[d]
+			x.now, n.id, n.known = id, id, true
+		})
+	}
+}
+
+// sum hashes what is in the lanes.
+func (c *series) sum(take func(x *step, id ID)) {
+	if len(c.which) == 0 {
+		return
+	}
+	for i, m := range c.lanes.sum() {
+		take(c.which[i], m.id)
+	}
+	c.which = c.which[:0]
+}
+
+// locate finds a step's file. It reports false when there is none, or none for
+// replacing.
+func (w *workTree) locate(x *step) bool {
+	n, rest := w.root, x.path
+	x.depth = 0
+	for more := true; more; x.depth++ {
+		var name string
+		if name, rest, more = strings.Cut(rest, "/"); x.depth == maxReplace {
+			return false
+		}
+		i, ok := n.dir.entry(name, more)
+		if !ok || n.dir.kids[i] == nil {
+			return false
+		}
+		x.at[x.depth] = int32(i)
+		n = n.dir.kids[i]
+	}
+	return n.mode == x.mode
+}
+
+// place puts a step's content into its file, which was located, and adds the
+// change to some. The ids of the folders around it are to be made.
+func (w *workTree) place(x *step, changes []leafChange) []leafChange {
+	old := w.root
+	for _, i := range x.at[:x.depth] {
+		old = old.dir.kids[i]
+	}
+	if x.made = old.id != x.id; !x.made {
+		return changes
+	}
+	x.again = 0
+	n := w.root
+	for d, i := range x.at[:x.depth] {
+		if n.owner == w.own {
+			x.again |= 1 << d
+		}
+		n = n.own(w.own)
+		x.folders[d] = n
+		if d == 0 {
+			w.root = n
+		} else {
+			x.folders[d-1].dir.kids[x.at[d-1]] = n
+		}
+		n = n.dir.kids[i]
+	}
+	now := newFile(x.mode, x.content, w.own)
+	now.id, now.known = x.id, true
+	x.folders[x.depth-1].dir.kids[x.at[x.depth-1]] = now
+	return append(changes, leafChange{x.path, valueOf(old), valueOf(now)})
+}

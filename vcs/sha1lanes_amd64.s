@@ -1,0 +1,228 @@
+//go:build !purego
+
+#include "textflag.h"
+
+// The shuffle reverses the bytes of each word: messages are big-endian.
+DATA sha1Swap<>+0(SB)/8, $0x0405060700010203
+DATA sha1Swap<>+8(SB)/8, $0x0c0d0e0f08090a0b
+DATA sha1Swap<>+16(SB)/8, $0x0405060700010203
+DATA sha1Swap<>+24(SB)/8, $0x0c0d0e0f08090a0b
+DATA sha1Swap<>+32(SB)/8, $0x0405060700010203
+DATA sha1Swap<>+40(SB)/8, $0x0c0d0e0f08090a0b
+DATA sha1Swap<>+48(SB)/8, $0x0405060700010203
+DATA sha1Swap<>+56(SB)/8, $0x0c0d0e0f08090a0b
+GLOBL sha1Swap<>(SB), RODATA|NOPTR, $64
+
+DATA sha1K<>+0(SB)/4, $0x5a827999
+DATA sha1K<>+4(SB)/4, $0x6ed9eba1
+DATA sha1K<>+8(SB)/4, $0x8f1bbcdc
+DATA sha1K<>+12(SB)/4, $0xca62c1d6
+GLOBL sha1K<>(SB), RODATA|NOPTR, $16
+
+// Registers: Z0 to Z15 are sixteen words of the schedule, each of sixteen
+// messages; Z16 to Z20 are a to e; Z21 and Z22 are for a round's own use; Z23 to
+// Z26 are the constants of the four kinds of rounds.
+
+// A round, FIPS 180-4 section 6.1.2: f is a truth table of b, c and d.
+#define ROUND(f, k, a, b, c, d, e, w) \
+	VPADDD w, e, e \
+	VMOVDQA32 b, Z21 \
+	VPADDD k, e, e \
+	VPTERNLOGD $f, d, c, Z21 \
+	VPROLD $5, a, Z22 \
+	VPADDD Z21, e, e \
+	VPROLD $30, b, b \
+	VPADDD Z22, e, e
+
+// The same with the next word of the schedule in the place of that sixteen
+// before: w, and those fourteen, eight and three before.
+#define STEP(f, k, a, b, c, d, e, w, w14, w8, w3) \
+	VPTERNLOGD $0x96, w14, w8, w \
+	VPXORD w3, w, w \
+	VPROLD $1, w, w \
+	ROUND(f, k, a, b, c, d, e, w)
+
+#define CH 0xca
+#define PARITY 0x96
+#define MAJ 0xe8
+
+// Sixteen words of the i-th message.
+#define LOAD(i, z) \
+	MOVQ (8*i)(R8), AX \
+	VMOVDQU32 (SI)(AX*1), z \
+	VPSHUFB Z16, z, z
+
+// Four messages of sixteen words become four registers, of which the i-th holds
+// the words i, i+4, i+8 and i+12, each of the four messages.
+#define FOUR(r0, r1, r2, r3, t0, t1, t2, t3) \
+	VPUNPCKLDQ r1, r0, t0 \
+	VPUNPCKHDQ r1, r0, t1 \
+	VPUNPCKLDQ r3, r2, t2 \
+	VPUNPCKHDQ r3, r2, t3 \
+	VPUNPCKLQDQ t2, t0, r0 \
+	VPUNPCKHQDQ t2, t0, r1 \
+	VPUNPCKLQDQ t3, t1, r2 \
+	VPUNPCKHQDQ t3, t1, r3
+
+// Of four such registers, of four times four messages, w0 becomes the first of
+// the words, w4, w8 and w12 the others.
+#define SPREAD(w0, w4, w8, w12) \
+	VSHUFI32X4 $0x88, w4, w0, Z16 \
+	VSHUFI32X4 $0xdd, w4, w0, Z17 \
+	VSHUFI32X4 $0x88, w12, w8, Z18 \
+	VSHUFI32X4 $0xdd, w12, w8, Z19 \
+	VSHUFI32X4 $0x88, Z18, Z16, w0 \
+	VSHUFI32X4 $0xdd, Z18, Z16, w8 \
+	VSHUFI32X4 $0x88, Z19, Z17, w4 \
+	VSHUFI32X4 $0xdd, Z19, Z17, w12
+
+#define ADD(at, z) \
+	VPADDD at(DI), z, z \
+	VMOVDQU32 z, at(DI)
+
+// func sha1Blocks16(h *[5][16]uint32, base *byte, at *[16]int, blocks int)
+// Requires: AVX512F, AVX512BW
+TEXT ·sha1Blocks16(SB), NOSPLIT, $0-32
+	MOVQ h+0(FP), DI
+	MOVQ base+8(FP), SI
+	MOVQ at+16(FP), R8
+	MOVQ blocks+24(FP), CX
+	TESTQ CX, CX
+	JZ done
+
+block:
+	VMOVDQU32 sha1Swap<>(SB), Z16
+	LOAD(0, Z0)
+	LOAD(1, Z1)
+	LOAD(2, Z2)
+	LOAD(3, Z3)
+	LOAD(4, Z4)
+	LOAD(5, Z5)
+	LOAD(6, Z6)
+	LOAD(7, Z7)
+	LOAD(8, Z8)
+	LOAD(9, Z9)
+	LOAD(10, Z10)
+	LOAD(11, Z11)
+	LOAD(12, Z12)
+	LOAD(13, Z13)
+	LOAD(14, Z14)
+	LOAD(15, Z15)
+	FOUR(Z0, Z1, Z2, Z3, Z16, Z17, Z18, Z19)
+	FOUR(Z4, Z5, Z6, Z7, Z20, Z21, Z22, Z23)
+	FOUR(Z8, Z9, Z10, Z11, Z24, Z25, Z26, Z27)
+	FOUR(Z12, Z13, Z14, Z15, Z28, Z29, Z30, Z31)
+	SPREAD(Z0, Z4, Z8, Z12)
+	SPREAD(Z1, Z5, Z9, Z13)
+	SPREAD(Z2, Z6, Z10, Z14)
+	SPREAD(Z3, Z7, Z11, Z15)
+
+	VMOVDQU32 0(DI), Z16
+	VMOVDQU32 64(DI), Z17
+	VMOVDQU32 128(DI), Z18
+	VMOVDQU32 192(DI), Z19
+	VMOVDQU32 256(DI), Z20
+	VPBROADCASTD sha1K<>+0(SB), Z23
+	VPBROADCASTD sha1K<>+4(SB), Z24
+	VPBROADCASTD sha1K<>+8(SB), Z25
+	VPBROADCASTD sha1K<>+12(SB), Z26
+
+	// Rounds from 0 on.
+	ROUND(CH, Z23, Z16, Z17, Z18, Z19, Z20, Z0)
+	ROUND(CH, Z23, Z20, Z16, Z17, Z18, Z19, Z1)
+	ROUND(CH, Z23, Z19, Z20, Z16, Z17, Z18, Z2)
+	ROUND(CH, Z23, Z18, Z19, Z20, Z16, Z17, Z3)
+	ROUND(CH, Z23, Z17, Z18, Z19, Z20, Z16, Z4)
+	ROUND(CH, Z23, Z16, Z17, Z18, Z19, Z20, Z5)
+	ROUND(CH, Z23, Z20, Z16, Z17, Z18, Z19, Z6)
+	ROUND(CH, Z23, Z19, Z20, Z16, Z17, Z18, Z7)
+	ROUND(CH, Z23, Z18, Z19, Z20, Z16, Z17, Z8)
+	ROUND(CH, Z23, Z17, Z18, Z19, Z20, Z16, Z9)
+	ROUND(CH, Z23, Z16, Z17, Z18, Z19, Z20, Z10)
+	ROUND(CH, Z23, Z20, Z16, Z17, Z18, Z19, Z11)
+	ROUND(CH, Z23, Z19, Z20, Z16, Z17, Z18, Z12)
+	ROUND(CH, Z23, Z18, Z19, Z20, Z16, Z17, Z13)
+	ROUND(CH, Z23, Z17, Z18, Z19, Z20, Z16, Z14)
+	ROUND(CH, Z23, Z16, Z17, Z18, Z19, Z20, Z15)
+	// Rounds from 16 on.
+	STEP(CH, Z23, Z20, Z16, Z17, Z18, Z19, Z0, Z2, Z8, Z13)
+	STEP(CH, Z23, Z19, Z20, Z16, Z17, Z18, Z1, Z3, Z9, Z14)
+	STEP(CH, Z23, Z18, Z19, Z20, Z16, Z17, Z2, Z4, Z10, Z15)
+	STEP(CH, Z23, Z17, Z18, Z19, Z20, Z16, Z3, Z5, Z11, Z0)
+	// Rounds from 20 on.
+	STEP(PARITY, Z24, Z16, Z17, Z18, Z19, Z20, Z4, Z6, Z12, Z1)
+	STEP(PARITY, Z24, Z20, Z16, Z17, Z18, Z19, Z5, Z7, Z13, Z2)
+	STEP(PARITY, Z24, Z19, Z20, Z16, Z17, Z18, Z6, Z8, Z14, Z3)
+	STEP(PARITY, Z24, Z18, Z19, Z20, Z16, Z17, Z7, Z9, Z15, Z4)
+	STEP(PARITY, Z24, Z17, Z18, Z19, Z20, Z16, Z8, Z10, Z0, Z5)
+	STEP(PARITY, Z24, Z16, Z17, Z18, Z19, Z20, Z9, Z11, Z1, Z6)
+	STEP(PARITY, Z24, Z20, Z16, Z17, Z18, Z19, Z10, Z12, Z2, Z7)
+	STEP(PARITY, Z24, Z19, Z20, Z16, Z17, Z18, Z11, Z13, Z3, Z8)
+	STEP(PARITY, Z24, Z18, Z19, Z20, Z16, Z17, Z12, Z14, Z4, Z9)
+	STEP(PARITY, Z24, Z17, Z18, Z19, Z20, Z16, Z13, Z15, Z5, Z10)
+	STEP(PARITY, Z24, Z16, Z17, Z18, Z19, Z20, Z14, Z0, Z6, Z11)
+	STEP(PARITY, Z24, Z20, Z16, Z17, Z18, Z19, Z15, Z1, Z7, Z12)
+	STEP(PARITY, Z24, Z19, Z20, Z16, Z17, Z18, Z0, Z2, Z8, Z13)
+	STEP(PARITY, Z24, Z18, Z19, Z20, Z16, Z17, Z1, Z3, Z9, Z14)
+	STEP(PARITY, Z24, Z17, Z18, Z19, Z20, Z16, Z2, Z4, Z10, Z15)
+	STEP(PARITY, Z24, Z16, Z17, Z18, Z19, Z20, Z3, Z5, Z11, Z0)
+	STEP(PARITY, Z24, Z20, Z16, Z17, Z18, Z19, Z4, Z6, Z12, Z1)
+	STEP(PARITY, Z24, Z19, Z20, Z16, Z17, Z18, Z5, Z7, Z13, Z2)
+	STEP(PARITY, Z24, Z18, Z19, Z20, Z16, Z17, Z6, Z8, Z14, Z3)
+	STEP(PARITY, Z24, Z17, Z18, Z19, Z20, Z16, Z7, Z9, Z15, Z4)
+	// Rounds from 40 on.
+	STEP(MAJ, Z25, Z16, Z17, Z18, Z19, Z20, Z8, Z10, Z0, Z5)
+	STEP(MAJ, Z25, Z20, Z16, Z17, Z18, Z19, Z9, Z11, Z1, Z6)
+	STEP(MAJ, Z25, Z19, Z20, Z16, Z17, Z18, Z10, Z12, Z2, Z7)
+	STEP(MAJ, Z25, Z18, Z19, Z20, Z16, Z17, Z11, Z13, Z3, Z8)
+	STEP(MAJ, Z25, Z17, Z18, Z19, Z20, Z16, Z12, Z14, Z4, Z9)
+	STEP(MAJ, Z25, Z16, Z17, Z18, Z19, Z20, Z13, Z15, Z5, Z10)
+	STEP(MAJ, Z25, Z20, Z16, Z17, Z18, Z19, Z14, Z0, Z6, Z11)
+	STEP(MAJ, Z25, Z19, Z20, Z16, Z17, Z18, Z15, Z1, Z7, Z12)
+	STEP(MAJ, Z25, Z18, Z19, Z20, Z16, Z17, Z0, Z2, Z8, Z13)
+	STEP(MAJ, Z25, Z17, Z18, Z19, Z20, Z16, Z1, Z3, Z9, Z14)
+	STEP(MAJ, Z25, Z16, Z17, Z18, Z19, Z20, Z2, Z4, Z10, Z15)
+	STEP(MAJ, Z25, Z20, Z16, Z17, Z18, Z19, Z3, Z5, Z11, Z0)
+	STEP(MAJ, Z25, Z19, Z20, Z16, Z17, Z18, Z4, Z6, Z12, Z1)
+	STEP(MAJ, Z25, Z18, Z19, Z20, Z16, Z17, Z5, Z7, Z13, Z2)
+	STEP(MAJ, Z25, Z17, Z18, Z19, Z20, Z16, Z6, Z8, Z14, Z3)
+	STEP(MAJ, Z25, Z16, Z17, Z18, Z19, Z20, Z7, Z9, Z15, Z4)
+	STEP(MAJ, Z25, Z20, Z16, Z17, Z18, Z19, Z8, Z10, Z0, Z5)
+	STEP(MAJ, Z25, Z19, Z20, Z16, Z17, Z18, Z9, Z11, Z1, Z6)
+	STEP(MAJ, Z25, Z18, Z19, Z20, Z16, Z17, Z10, Z12, Z2, Z7)
+	STEP(MAJ, Z25, Z17, Z18, Z19, Z20, Z16, Z11, Z13, Z3, Z8)
+	// Rounds from 60 on.
+	STEP(PARITY, Z26, Z16, Z17, Z18, Z19, Z20, Z12, Z14, Z4, Z9)
+	STEP(PARITY, Z26, Z20, Z16, Z17, Z18, Z19, Z13, Z15, Z5, Z10)
+	STEP(PARITY, Z26, Z19, Z20, Z16, Z17, Z18, Z14, Z0, Z6, Z11)
+	STEP(PARITY, Z26, Z18, Z19, Z20, Z16, Z17, Z15, Z1, Z7, Z12)
+	STEP(PARITY, Z26, Z17, Z18, Z19, Z20, Z16, Z0, Z2, Z8, Z13)
+	STEP(PARITY, Z26, Z16, Z17, Z18, Z19, Z20, Z1, Z3, Z9, Z14)
+	STEP(PARITY, Z26, Z20, Z16, Z17, Z18, Z19, Z2, Z4, Z10, Z15)
+	STEP(PARITY, Z26, Z19, Z20, Z16, Z17, Z18, Z3, Z5, Z11, Z0)
+	STEP(PARITY, Z26, Z18, Z19, Z20, Z16, Z17, Z4, Z6, Z12, Z1)
+	STEP(PARITY, Z26, Z17, Z18, Z19, Z20, Z16, Z5, Z7, Z13, Z2)
+	STEP(PARITY, Z26, Z16, Z17, Z18, Z19, Z20, Z6, Z8, Z14, Z3)
+	STEP(PARITY, Z26, Z20, Z16, Z17, Z18, Z19, Z7, Z9, Z15, Z4)
+	STEP(PARITY, Z26, Z19, Z20, Z16, Z17, Z18, Z8, Z10, Z0, Z5)
+	STEP(PARITY, Z26, Z18, Z19, Z20, Z16, Z17, Z9, Z11, Z1, Z6)
+	STEP(PARITY, Z26, Z17, Z18, Z19, Z20, Z16, Z10, Z12, Z2, Z7)
+	STEP(PARITY, Z26, Z16, Z17, Z18, Z19, Z20, Z11, Z13, Z3, Z8)
+	STEP(PARITY, Z26, Z20, Z16, Z17, Z18, Z19, Z12, Z14, Z4, Z9)
+	STEP(PARITY, Z26, Z19, Z20, Z16, Z17, Z18, Z13, Z15, Z5, Z10)
+	STEP(PARITY, Z26, Z18, Z19, Z20, Z16, Z17, Z14, Z0, Z6, Z11)
+	STEP(PARITY, Z26, Z17, Z18, Z19, Z20, Z16, Z15, Z1, Z7, Z12)
+
+	ADD(0, Z16)
+	ADD(64, Z17)
+	ADD(128, Z18)
+	ADD(192, Z19)
+	ADD(256, Z20)
+
+	ADDQ $64, SI
+	DECQ CX
+	JNZ block
+	VZEROUPPER
+
+done:
+	RET
