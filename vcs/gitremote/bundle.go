@@ -64,7 +64,8 @@ func ImportBundle(r io.Reader, dir string) (Report, error) {
 	}
 	refs := mergeRefs(old, hdr.refs)
 	return d.apply(old, change{
-		refs: refs,
+		refs:  refs,
+		graph: true,
 		write: func(w io.Writer, _ vcs.ObjectReader, _ []vcs.Ref) error {
 			if _, err := io.Copy(w, in); err != nil {
 				return fmt.Errorf("gitremote: read bundle: %w", err)

@@ -61,12 +61,14 @@ func TestLogPathWithGraph(t *testing.T) {
 		}
 	}
 	info := filepath.Join(dir, "objects", "info")
+	compare(t) // with the graph of the snapshot
 	for _, args := range [][]string{
 		nil,
 		{"--reachable"},
 		{"--reachable", "--changed-paths"},
 	} {
 		t.Run(fmt.Sprint(args), func(t *testing.T) {
+			os.Remove(filepath.Join(info, graphFile))
 			if args != nil {
 				vcstest.Git(t, dir, append([]string{"commit-graph", "write"}, args...)...)
 			}

@@ -26,8 +26,9 @@ func Fetch(ctx context.Context, url, dir string, opts RemoteOptions) (Report, er
 	defer src.close()
 	adv := src.advertisement()
 	return update(dir, change{
-		refs: adv.refs,
-		head: adv.head,
+		refs:  adv.refs,
+		head:  adv.head,
+		graph: true,
 		write: func(w io.Writer, have vcs.ObjectReader, old []vcs.Ref) error {
 			ask := question{}
 			for _, r := range adv.refs {

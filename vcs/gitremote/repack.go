@@ -131,6 +131,7 @@ func (d *Dir) prune(old []string) (int, error) {
 		return 0, err
 	}
 	objects := filepath.Join(d.path, "objects")
+	graph := d.openChain() != nil
 	// These name what will be gone.
 	for _, stale := range []string{"info/commit-graph", "info/commit-graphs", "pack/multi-pack-index"} {
 		if err := os.RemoveAll(filepath.Join(objects, filepath.FromSlash(stale))); err != nil {
@@ -155,7 +156,10 @@ func (d *Dir) prune(old []string) (int, error) {
 		}
 	}
 	d.refresh()
-	return n, syncDir(dir)
+	if err := syncDir(dir); err != nil || !graph {
+		return n, err
+	}
+	return n, d.writeGraph(refs, nil)
 }
 
 // removePack removes a pack. Its index goes first: without it the pack does not

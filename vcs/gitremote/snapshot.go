@@ -18,7 +18,8 @@ type Source interface {
 // this moment: all its refs and what they lead to. dir is created when it is
 // missing and updated when it exists; an update writes one pack with what is new
 // and now and then merges small packs, so that periodic snapshots neither grow
-// without bound nor rewrite everything.
+// without bound nor rewrite everything. So it is with the commit-graph, which
+// makes the log of a path quick, for stock git and here; it is written last.
 //
 // The error wraps ErrNotRepository when dir holds something else,
 // ErrForeignHistory when a ref of dir would be moved off or deleted from history
@@ -47,6 +48,8 @@ func writeSnapshot(dir string, src Source, allow func([]vcs.RefUpdate) error) (R
 		refs:  refs,
 		head:  src.Head(),
 		trust: trustPack,
+		graph: true,
+		tell:  tellGraph(objects, refs),
 		write: func(w io.Writer, have vcs.ObjectReader, old []vcs.Ref) error {
 			return encodeNew(w, objects, have, refs, old)
 		},

@@ -17,6 +17,10 @@ type change struct {
 	// nothing when it lacks nothing; old are the refs before.
 	write func(w io.Writer, have vcs.ObjectReader, old []vcs.Ref) error
 	trust trust
+	// graph keeps the directory's commit-graph up to date, from tell when that is
+	// not nil.
+	graph bool
+	tell  graphTeller
 	// allow, when not nil, may veto the changes before anything is written.
 	allow func([]vcs.RefUpdate) error
 }
@@ -79,8 +83,10 @@ func (d *Dir) apply(old []vcs.Ref, c change) (Report, error) {
 	if report.Head, err = d.setHead(c.head); err != nil {
 		return Report{}, err
 	}
-	report.Packs, err = d.consolidate()
-	return report, err
+	if report.Packs, err = d.consolidate(); err != nil || !c.graph {
+		return report, err
+	}
+	return report, d.writeGraph(c.refs, c.tell)
 }
 
 // addPack stores what the change adds and makes sure that every ref will find
