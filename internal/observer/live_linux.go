@@ -140,7 +140,7 @@ func (l *Live) Watch(ctx context.Context, o *Observer) error {
 	// The work goes on for what was there when ctx ended.
 	work := context.WithoutCancel(ctx)
 	for {
-		ending := ctx.Err() != nil
+		ending, until := ctx.Err() != nil, time.Now()
 		pending, err := l.read(fs, ending)
 		if err == nil {
 			err = l.observe(work, o, ending)
@@ -154,7 +154,10 @@ func (l *Live) Watch(ctx context.Context, o *Observer) error {
 			for _, c := range l.cards {
 				l.look(c)
 			}
-			if err := o.idle(work, now); err != nil {
+			if pending {
+				until = time.Time{}
+			}
+			if err := o.idle(work, until); err != nil {
 				return err
 			}
 		}
@@ -164,11 +167,11 @@ func (l *Live) Watch(ctx context.Context, o *Observer) error {
 		case ending:
 			return nil
 		}
-		until := next
+		wake := next
 		if l.waiting() {
-			until = now.Add(settle / 2)
+			wake = now.Add(settle / 2)
 		}
-		if err := l.wait(until); err != nil {
+		if err := l.wait(wake); err != nil {
 			return err
 		}
 	}

@@ -107,6 +107,14 @@ type run struct {
 
 func (l *lab) watch(ns *netns.Namespace, ifaces ...string) *run {
 	l.t.Helper()
+	r := l.prepare(ns, ifaces...)
+	r.start()
+	return r
+}
+
+// prepare opens interfaces, from which on nothing is lost.
+func (l *lab) prepare(ns *netns.Namespace, ifaces ...string) *run {
+	l.t.Helper()
 	r := &run{l: l, done: make(chan error, 1)}
 	l.must(ns.Do(func() (err error) {
 		r.live, err = OpenLive(LiveConfig{Interfaces: ifaces, Note: l.notes.add})
@@ -116,13 +124,16 @@ func (l *lab) watch(ns *netns.Namespace, ifaces ...string) *run {
 	l.must(err)
 	r.Observer, r.store = newTestObserver(l.t, Config{Record: w, Patience: 10 * time.Millisecond,
 		Tell: func(e *observe.Record, commit string) { r.told = append(r.told, e.Type.String()+" "+commit) }})
+	return r
+}
+
+func (r *run) start() {
 	ctx, cancel := context.WithCancel(context.Background())
 	r.cancel = cancel
 	go func() {
 		err := r.live.Watch(ctx, r.Observer)
 		r.done <- errors.Join(err, r.Close(context.Background()), r.live.Close())
 	}()
-	return r
 }
 
 // stop ends the run, and reads its recording into a repository of its own: the
@@ -252,6 +263,20 @@ func TestLiveBurst(t *testing.T) {
 	t.Logf("%d frames within %v: %d seen, %d lost, %d commits", frames, took, st.Frames, st.Lost, st.Journal.Commits)
 	if st.Frames != frames || st.Lost > 0 || r.live.Lost() > 0 {
 		t.Errorf("%d of %d frames, %d lost", st.Frames, frames, st.Lost)
+	}
+}
+
+// A run that is seconds behind its frames divides no second of a flood.
+func TestLiveBehind(t *testing.T) {
+	l := newLab(t)
+	r := l.prepare(l.here, "va")
+	for i := range 2 * readMost {
+		l.send(who(i, fmt.Sprintf("10.9.%d.%d", i/250, i%250), ethernet.VLAN{}))
+	}
+	time.Sleep(foldedPatience + time.Second)
+	r.start()
+	if st := r.stop(); st.Frames != 2*readMost || st.Journal.Folded == 0 {
+		t.Errorf("%+v", st)
 	}
 }
 
