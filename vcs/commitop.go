@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"unsafe"
 )
 
@@ -204,11 +205,19 @@ func (r *Repo[K, V]) putCommit(w *scratch, tree ID, parents []ID, info CommitInf
 		}
 		after = max(after, pc.Time().Unix())
 	}
+	return r.putCommitAfter(w, tree, parents, info, after)
+}
+
+// putCommitAfter is putCommit where the parents' times are known.
+func (r *Repo[K, V]) putCommitAfter(w *scratch, tree ID, parents []ID, info CommitInfo, after int64) (ID, error) {
 	if tree == EmptyTree {
 		w.putTree(&Tree{})
 	}
+	if !strings.HasSuffix(info.Message, "\n") {
+		info.Message += "\n" // or the room would be for more than one
+	}
 	n := &note{tree: tree, parents: parents}
-	content, err := r.writeNote(n, after, &info, new(noteRoom))
+	content, err := r.writeNote(n, after, &info, &noteRoom{text: make([]byte, 0, 512)})
 	if err != nil {
 		return ID{}, err
 	}
@@ -241,26 +250,14 @@ func (s *Store) publishTree(ctx context.Context, w *scratch, updates []RefUpdate
 	if err := s.awaitRoom(ctx); err != nil {
 		return err
 	}
-	n := w.note
-	var roots []*node
-	for i, p := range n.parents {
-		root, err := s.rootOf(p)
-		if err == nil {
-			roots = append(roots, root)
-		} else if i == 0 {
+	n, now := w.note, w.merged
+	if now.root == nil {
+		var err error
+		if now, err = s.stateOf(w); err != nil {
 			return err
 		}
 	}
-	if len(roots) == 0 {
-		roots = append(roots, newFolder(nil))
-	}
-	d := stateDiff{load: objectSource(w.ReadObject).load, tree: w.ReadTree}
-	root, err := d.folder("", n.tree, roots[0], roots[1:], 0)
-	if err != nil {
-		return err
-	}
-	sortChanges(d.changes)
-	n.changes = d.changes
+	n.changes = now.changes
 	if err := s.publish(ctx, nil, n, updates, false); err != nil {
 		return err
 	}
@@ -279,10 +276,30 @@ func (s *Store) publishTree(ctx context.Context, w *scratch, updates []RefUpdate
 	if t.own != nil {
 		s.freeze(t)
 	}
-	t.head, t.time, t.seq, t.root, t.load = n.id, n.time, n.seq, root, s.log.native.load
-	t.own = &owner{collect: true, marks: true, made: d.made}
+	t.head, t.time, t.seq, t.root, t.load = n.id, n.time, n.seq, now.root, s.log.native.load
+	t.own = now.own
 	s.keep(t)
 	return nil
+}
+
+// stateOf makes the state of a scratch's commit out of those of its parents.
+func (s *Store) stateOf(w *scratch) (mergedState, error) {
+	var roots []*node
+	for i, p := range w.note.parents {
+		root, err := s.rootOf(p)
+		if err == nil {
+			roots = append(roots, root)
+		} else if i == 0 {
+			return mergedState{}, err
+		}
+	}
+	if len(roots) == 0 {
+		roots = append(roots, newFolder(nil))
+	}
+	d := stateDiff{load: objectSource(w.ReadObject).load, tree: w.ReadTree}
+	root, err := d.folder("", w.note.tree, roots[0], roots[1:], 0)
+	sortChanges(d.changes)
+	return mergedState{root, &owner{collect: true, marks: true, made: d.made}, d.changes}, err
 }
 
 // writeNote makes the commit of a note whose tree and parents are set, and

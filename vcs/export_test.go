@@ -32,3 +32,26 @@ func CommitSeries[K comparable, V any](r *Repo[K, V], branch string, head ID, ch
 func MoveRef(s *Store, name string, old, new ID) error {
 	return s.publish(context.Background(), nil, nil, []RefUpdate{{name, old, new}}, false)
 }
+
+// MergeBothWays merges two commits as states and as trees, unpublished. Plain is
+// false when the first cannot be done.
+func MergeBothWays[K comparable, V any](r *Repo[K, V], base, ours, theirs ID) (trees [2]ID, conflicts [2][]Conflict[K, V], plain bool, err error) {
+	m := r.newMerger()
+	trees[0], err = m.mergeStates(base, ours, theirs)
+	conflicts[0] = m.conflicts
+	plain = err == nil
+	if plain && m.w.merged.root.hash() != trees[0] {
+		err = ErrCorrupt
+		return
+	}
+	m = r.newMerger()
+	var c [3]*Commit
+	for i, id := range []ID{base, ours, theirs} {
+		if c[i], err = r.s.ReadCommit(id); err != nil {
+			return
+		}
+	}
+	trees[1], err = m.merge(c[0].Tree, c[1].Tree, c[2].Tree)
+	conflicts[1] = m.conflicts
+	return
+}

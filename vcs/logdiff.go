@@ -200,11 +200,13 @@ func (d *stateDiff) compare(path string, a, b *node) error {
 // entries visits a folder's entries, each with what another folder, or nil, has
 // of that name. Equal ones are left out.
 func (d *stateDiff) entries(path string, n, other *node, visit func(path string, kid, same *node) error) error {
+	near := 0
 	for i := range n.dir.kids {
 		e := n.dir.entryAt(i)
 		var same *node
 		if other != nil {
-			if j, ok := other.dir.lookup(e.name); ok {
+			if j, ok := other.dir.lookupNear(near, e.name); ok {
+				near = j + 1
 				if o := other.dir.entryAt(j); o.id == e.id && o.mode == e.mode {
 					continue
 				}

@@ -135,11 +135,7 @@ func (r *Repo[K, V]) mergeHead(head, from ID, opt MergeOptions) (res MergeResult
 		return res, newScratch(r.s), nil
 	}
 	m := r.newMerger()
-	base, err := m.base(bases)
-	if err != nil {
-		return res, nil, err
-	}
-	tree, err := m.merge(base, ours.Tree, theirs.Tree)
+	tree, err := m.mergeCommits(bases, ours, theirs)
 	if err != nil {
 		return res, nil, err
 	}
@@ -148,8 +144,24 @@ func (r *Repo[K, V]) mergeHead(head, from ID, opt MergeOptions) (res MergeResult
 		return res, nil, conflictError(m.conflicts)
 	}
 	res.Kind = Merged
-	res.Head, err = r.putCommit(m.w, tree, []ID{head, from}, opt.CommitInfo)
+	after := max(ours.Time().Unix(), theirs.Time().Unix())
+	res.Head, err = r.putCommitAfter(m.w, tree, []ID{head, from}, opt.CommitInfo, after)
 	return res, m.w, err
+}
+
+// mergeCommits merges the trees of two commits.
+func (m *keyMerger[K, V]) mergeCommits(bases []ID, ours, theirs *Commit) (ID, error) {
+	if len(bases) == 1 && m.r.s.log != nil {
+		if tree, err := m.mergeStates(bases[0], ours.ID, theirs.ID); err == nil {
+			return tree, nil
+		}
+		m.conflicts = nil
+	}
+	base, err := m.base(bases)
+	if err != nil {
+		return ID{}, err
+	}
+	return m.merge(base, ours.Tree, theirs.Tree)
 }
 
 func conflictError[K comparable, V any](cs []Conflict[K, V]) error {

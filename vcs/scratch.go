@@ -14,6 +14,8 @@ type scratch struct {
 	trees map[ID]*Tree
 	other map[ID]int // index in objs of what is not a tree
 	note  *note      // the commit, when there is one
+	// merged is the state of the commit, where it was merged as one.
+	merged mergedState
 }
 
 func newScratch(base source) *scratch { return &scratch{base: base} }

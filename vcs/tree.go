@@ -274,7 +274,7 @@ func (t *Tree) lookup(name []byte) (int, bool) {
 
 // lookupNear is lookup of a name that is likely at a place.
 func (t *Tree) lookupNear(i int, name []byte) (int, bool) {
-	if i < len(t.off) && bytes.Equal(entryName(t.raw[t.off[i]:t.end(i)]), name) {
+	if i < len(t.off) && bytes.Equal(entryName(t.entryBytes(i)), name) {
 		return i, true
 	}
 	return t.lookup(name)

@@ -19,7 +19,7 @@ func (c *treeCursor) next() {
 	c.i++
 	c.entry = nil
 	if c.i < len(c.t.off) {
-		c.entry = c.t.raw[c.t.off[c.i]:c.t.end(c.i)]
+		c.entry = c.t.entryBytes(c.i)
 	}
 }
 
@@ -41,8 +41,11 @@ func (c *treeCursor) folderAhead(name []byte) []byte {
 	if !ok {
 		return nil
 	}
-	return c.t.raw[c.t.off[i]:c.t.end(i)]
+	return c.t.entryBytes(i)
 }
+
+// entryBytes returns the i-th entry as it stands in the content.
+func (t *Tree) entryBytes(i int) []byte { return t.raw[t.off[i]:t.end(i)] }
 
 // entryIsFolder tells an entry's sort. A folder's mode is the only one that
 // starts with a 4, and that has five digits, not six.
