@@ -88,13 +88,21 @@ func (e *Engine) Seed(now time.Time, addr netip.Addr, b Binding) bool {
 }
 
 // Foreign takes over what somebody else has written into the Table: the binding
-// enters as stale, or (ok false) leaves the cache. Static entries and own
-// addresses stay as they are. No change comes of it.
+// enters as stale, a static one as permanent, or (ok false) it leaves the cache.
+// Own addresses stay as they are. A permanent entry obeys, too: the Table tells
+// of it only what the operator has ordered. No change comes of it.
 func (e *Engine) Foreign(now time.Time, addr netip.Addr, b Binding, ok bool) {
 	n := e.entries[addr]
 	switch {
-	case n != nil && n.state == StatePermanent:
-	case n != nil && n.bound() && (!ok || n.mac != b.MAC):
+	case ok && b.Static:
+		if n != nil && n.state == StatePermanent {
+			if n.mac == b.MAC {
+				return
+			}
+			n.state = StateStale // for Seed
+		}
+		e.Seed(now, addr, b)
+	case n != nil && n.bound() && (!ok || n.mac != b.MAC || n.state == StatePermanent):
 		e.finish(n, OutcomeDropped)
 		if !ok {
 			e.drop(n)
@@ -102,7 +110,7 @@ func (e *Engine) Foreign(now time.Time, addr netip.Addr, b Binding, ok bool) {
 		}
 		e.take(n, b.MAC, false, now)
 	case ok:
-		e.Seed(now, addr, Binding{MAC: b.MAC, Since: b.Since})
+		e.Seed(now, addr, b)
 	}
 }
 

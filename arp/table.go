@@ -105,7 +105,9 @@ type Lister interface {
 }
 
 // Watcher is a Table that others change too. Watch calls changed, without locks
-// held, after a binding came (ok) or went from outside, until stop returns.
+// held, after a binding came (ok) or went from outside, until stop returns. A
+// static one is an order of this node's operator, and so is what it tells about
+// an address that was pinned here.
 type Watcher interface {
 	Watch(changed func(k Key, b Binding, ok bool)) (stop func())
 }

@@ -54,7 +54,7 @@ func (t *Table) take(d vcs.Delta[arp.Key, Entry]) (told arp.Binding, calls []fun
 	if next == have && present == ok {
 		return
 	}
-	if t.pinned(have) && !t.pinned(next) {
+	if t.pinned(have) && !t.pinned(next) && !t.ordered(have, d) {
 		t.insist(d.Key, have, next)
 		return
 	}
@@ -69,12 +69,18 @@ func (t *Table) take(d vcs.Delta[arp.Key, Entry]) (told arp.Binding, calls []fun
 	}
 	if present && next.State != Expired {
 		told = t.binding(next)
-		told.Static = false // the cache takes no orders from elsewhere
 	}
 	for _, f := range t.watchers {
 		calls = append(calls, f)
 	}
 	return told, calls
+}
+
+// ordered reports whether a difference is an order of this node's operator: what
+// it replaces is what holds here, and nobody else writes in this node's name. A
+// pin that was taken back, unpinned or reverted elsewhere, comes so.
+func (t *Table) ordered(have Entry, d vcs.Delta[arp.Key, Entry]) bool {
+	return d.Old.Present && have == d.Old.Value && (!d.New.Present || d.New.Value.Node == t.cfg.Node)
 }
 
 // insist writes a pin of this node again that somebody else has overwritten

@@ -223,3 +223,48 @@ func copyObjects(t *testing.T, from, to *vcs.Store, commits ...vcs.ID) {
 		t.Fatal(err)
 	}
 }
+
+// Orders of this node's operator that come from outside reach the cache: a pin,
+// another pin in its place, and that it is taken back.
+func TestOrdersReachTheTable(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tab, s, heard := foreignBench(t)
+		k := key("10.9.0.8")
+		other, err := NewRepo(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		info := vcs.CommitInfo{Message: "order"}
+		told := func(want seen) {
+			t.Helper()
+			synctest.Wait()
+			if n := len(*heard); n == 0 || (*heard)[n-1].b.MAC != want.b.MAC || (*heard)[n-1].b.Static != want.b.Static || (*heard)[n-1].ok != want.ok {
+				t.Errorf("heard %+v, want %+v", *heard, want)
+			}
+			sameAsHead(t, tab)
+			*heard = nil
+		}
+		for _, mac := range []ethernet.Addr{aMAC, bMAC} {
+			info.Time = time.Now()
+			if _, _, err := Pin(t.Context(), other, Primary, "a", k, mac, info); err != nil {
+				t.Fatal(err)
+			}
+			told(seen{k, arp.Binding{MAC: mac, Static: true}, true})
+			time.Sleep(time.Second)
+		}
+		info.Time = time.Now()
+		if _, err := Unpin(t.Context(), other, Primary, k, info); err != nil {
+			t.Fatal(err)
+		}
+		told(seen{k, arp.Binding{MAC: bMAC}, true})
+		if _, _, err := Pin(t.Context(), other, Primary, "a", k, aMAC, info); err != nil {
+			t.Fatal(err)
+		}
+		told(seen{k, arp.Binding{MAC: aMAC, Static: true}, true})
+		if _, err := other.Remove(t.Context(), Primary, k, info); err != nil {
+			t.Fatal(err)
+		}
+		told(seen{k, arp.Binding{}, false})
+		closeBoth(t, tab, s)
+	})
+}

@@ -52,9 +52,10 @@ func (c *gitServeCmd) Run(ctx context.Context) (err error) {
 		if err := s.repo.Writable(); err != nil {
 			return err
 		}
-		if cfg.Push, err = pushConfig(c.WriteToken, s.Store); err != nil {
+		if cfg.Push, err = pushConfig(c.WriteToken); err != nil {
 			return err
 		}
+		cfg.Push.Writer = s.Store
 		cfg.Repository = s.Store // nobody else writes it meanwhile
 	}
 	ln, err := net.Listen("tcp", c.Listen)
@@ -104,8 +105,9 @@ func (n nowRepository) ReadObject(id vcs.ID) (vcs.Kind, []byte, error) {
 	return n.repo.Store.ReadObject(id)
 }
 
-// pushConfig reads the tokens and lends pushes a temporary file.
-func pushConfig(path string, store *vcs.Store) (*gitserve.PushConfig, error) {
+// pushConfig reads the tokens and lends pushes a temporary file. Who serves
+// supplies the Writer.
+func pushConfig(path string) (*gitserve.PushConfig, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("--write-token: %w", err)
@@ -116,7 +118,7 @@ func pushConfig(path string, store *vcs.Store) (*gitserve.PushConfig, error) {
 		return nil, fmt.Errorf("--write-token %s: %w", path, err)
 	}
 	return &gitserve.PushConfig{
-		Writer: store, Authorize: tokens.Authorize,
+		Authorize: tokens.Authorize,
 		Scratch: func() (packfile.Scratch, func(), error) {
 			f, err := os.CreateTemp("", "arpeggio-push-*")
 			if err != nil {

@@ -22,23 +22,24 @@ import (
 )
 
 type serveCmd struct {
-	TAP       string        `name:"tap" required:"" placeholder:"NAME" help:"TAP device to open; made when it does not exist (needs root or CAP_NET_ADMIN)."`
-	IP        netip.Prefix  `name:"ip" placeholder:"ADDR/LEN" help:"Own address, such as 10.9.0.2/24. Default: by DHCP."`
-	HostIP    netip.Prefix  `name:"host-ip" placeholder:"ADDR/LEN" help:"Give this host's end of the TAP an address, such as 10.9.0.1/24."`
-	Gateway   netip.Addr    `placeholder:"ADDR" help:"Next hop for other networks."`
-	MAC       ethernet.Addr `name:"mac" placeholder:"MAC" help:"Own MAC address. Default: a random local one."`
-	Root      string        `placeholder:"DIR" help:"The site. Default: the built-in one."`
-	Port      uint16        `default:"80" help:"TCP port of the site (${default})."`
-	Manage    uint16        `default:"0" placeholder:"PORT" help:"TCP port of the live page, metrics and history. They tell who is on the network. Default: off."`
-	Repo      string        `placeholder:"DIR" help:"Keep the history in this directory, made when missing. Default: in memory."`
-	Snapshot  string        `placeholder:"DIR" help:"Also write the history as a bare Git directory, every ten minutes and at the end."`
-	Node      string        `placeholder:"NAME" help:"Author of the commits. Default: this host's name."`
-	Expire    time.Duration `default:"20m" help:"Life of an unconfirmed binding (${default})."`
-	Compat    string        `enum:"none,2015" default:"none" help:"Subjects of commits as in 2015: 2015 (${default})."`
-	Pcap      string        `placeholder:"FILE" help:"Record all frames as pcapng."`
-	Sink      string        `placeholder:"PATH" help:"Accept any POST to this path and throw it away (to measure uploads)."`
-	NoOffload bool          `help:"Do without checksum and segmentation offload."`
-	Verbose   bool          `short:"v" help:"Log more."`
+	TAP        string        `name:"tap" required:"" placeholder:"NAME" help:"TAP device to open; made when it does not exist (needs root or CAP_NET_ADMIN)."`
+	IP         netip.Prefix  `name:"ip" placeholder:"ADDR/LEN" help:"Own address, such as 10.9.0.2/24. Default: by DHCP."`
+	HostIP     netip.Prefix  `name:"host-ip" placeholder:"ADDR/LEN" help:"Give this host's end of the TAP an address, such as 10.9.0.1/24."`
+	Gateway    netip.Addr    `placeholder:"ADDR" help:"Next hop for other networks."`
+	MAC        ethernet.Addr `name:"mac" placeholder:"MAC" help:"Own MAC address. Default: a random local one."`
+	Root       string        `placeholder:"DIR" help:"The site. Default: the built-in one."`
+	Port       uint16        `default:"80" help:"TCP port of the site (${default})."`
+	Manage     uint16        `default:"0" placeholder:"PORT" help:"TCP port of the live page, metrics and history. They tell who is on the network. Default: off."`
+	WriteToken string        `placeholder:"FILE" type:"path" help:"Take pushes to the history at --manage from who knows a token of this file; they change the live table. Default: read only."`
+	Repo       string        `placeholder:"DIR" help:"Keep the history in this directory, made when missing. Default: in memory."`
+	Snapshot   string        `placeholder:"DIR" help:"Also write the history as a bare Git directory, every ten minutes and at the end."`
+	Node       string        `placeholder:"NAME" help:"Author of the commits. Default: this host's name."`
+	Expire     time.Duration `default:"20m" help:"Life of an unconfirmed binding (${default})."`
+	Compat     string        `enum:"none,2015" default:"none" help:"Subjects of commits as in 2015: 2015 (${default})."`
+	Pcap       string        `placeholder:"FILE" help:"Record all frames as pcapng."`
+	Sink       string        `placeholder:"PATH" help:"Accept any POST to this path and throw it away (to measure uploads)."`
+	NoOffload  bool          `help:"Do without checksum and segmentation offload."`
+	Verbose    bool          `short:"v" help:"Log more."`
 
 	keepFlags
 }
@@ -67,6 +68,11 @@ func (c *serveCmd) Run(ctx context.Context) error {
 	policy, err := c.policy(storeArchive(c.Repo))
 	if err != nil {
 		return err
+	}
+	if c.WriteToken != "" {
+		if cfg.Push, err = pushConfig(c.WriteToken); err != nil {
+			return err
+		}
 	}
 	surviveClosedOutput()
 	var tree fs.FS // nil is the built-in site
@@ -148,6 +154,9 @@ func (c *serveCmd) check(cfg *appliance.Config) error {
 	if c.Port == 0 || c.Port == c.Manage {
 		return usagef("--port and --manage must be different ports, and --port not 0")
 	}
+	if c.WriteToken != "" && c.Manage == 0 {
+		return usagef("--write-token goes with --manage, where the history is served")
+	}
 	if c.Sink != "" && c.Sink[0] != '/' {
 		return usagef("--sink %s: want a path that starts with /", c.Sink)
 	}
@@ -191,6 +200,9 @@ func (c *serveCmd) announce(a *appliance.Appliance) {
 	if c.Manage != 0 {
 		fmt.Printf("  live     %s\n", urls["management"])
 		fmt.Printf("  history  git clone %s\n", urls["git"])
+		if c.WriteToken != "" {
+			fmt.Printf("  push     git push with a token of %s as the password\n", c.WriteToken)
+		}
 	}
 	fmt.Printf("  stop     Ctrl-C, or kill -TERM %d\n", os.Getpid())
 }

@@ -40,9 +40,12 @@ func TestServe(t *testing.T) {
 	rand.NewChaCha8([32]byte{1}).Read(big)
 	os.WriteFile(filepath.Join(root, "big"), big, 0o644)
 	os.WriteFile(filepath.Join(root, "index.html"), []byte("<!doctype html>hello"), 0o644)
+	const token = "0123456789abcdef"
+	tokens := filepath.Join(dir, "tokens")
+	os.WriteFile(tokens, []byte(token), 0o600)
 	repo, pcap := filepath.Join(dir, "repo"), filepath.Join(dir, "t.pcapng")
 	serve := append(ns, bin, "serve", "--tap", "tap0", "--host-ip", "10.9.0.1/24", "--ip", "10.9.0.2/24",
-		"--mac", "02:50:00:00:00:02", "--root", root, "--manage", "8081", "--repo", repo, "--node", "bench")
+		"--mac", "02:50:00:00:00:02", "--root", root, "--manage", "8081", "--repo", repo, "--node", "bench", "--write-token", tokens)
 	p := spawn(t, append(serve, "--pcap", pcap, "--sink", "/up")...)
 	p.expect(30*time.Second, `^  site +http://10.9.0.2/`)
 
@@ -90,6 +93,27 @@ func TestServe(t *testing.T) {
 		}
 	}
 	must(t, "git", "-C", clone, "fsck", "--strict")
+
+	// An operator's pin, pushed, is an order to the running table; and so is its end.
+	bare, url := filepath.Join(dir, "bare.git"), "http://me:"+token+"@10.9.0.2:8081/arp.git"
+	for _, order := range [][]string{{"pin", "--repo", bare, "10.9.0.1", "02:50:00:00:00:99"}, {"unpin", "--repo", bare, "10.9.0.1"}} {
+		pushed := false
+		for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(100 * time.Millisecond) {
+			if !pushed { // unless the table makes a commit just then
+				os.RemoveAll(bare)
+				in("git", "clone", "-q", "--bare", url, bare)
+				must(t, append([]string{bin}, order...)...)
+				_, err := command(t, append(ns, bin, "push", "--repo", bare, url, "primary")...)
+				pushed = err == nil
+			}
+			out := in("curl", "-sS", "http://10.9.0.2:8081/api/neighbors")
+			if pushed && strings.Contains(out, `"permanent"`) == (order[0] == "pin") {
+				break
+			} else if time.Now().After(deadline) {
+				t.Fatalf("%s does not reach the live table: %s", order[0], out)
+			}
+		}
+	}
 	p.stop(30 * time.Second)
 	if out := must(t, "tcpdump", "-nr", pcap, "arp"); !strings.Contains(out, "10.9.0.2 is-at 02:50:00:00:00:02") {
 		t.Errorf("the recording holds no ARP reply of ours:\n%.2000s", out)

@@ -22,6 +22,7 @@ import (
 	"arpeggio/stack/ethernet"
 	"arpeggio/stack/link"
 	"arpeggio/vcs"
+	"arpeggio/vcs/gitserve"
 	"arpeggio/vcs/mem"
 )
 
@@ -44,6 +45,9 @@ type Config struct {
 	// Manage is the port of the management address; 0 is off, since the page
 	// tells strangers who is on the network.
 	Manage uint16
+	// Push lets clients write the history there, and so change the live table;
+	// nil lets nobody. Its Writer is the appliance's own.
+	Push *gitserve.PushConfig
 
 	Backend vcs.Backend // memory when nil; closed with the appliance
 	// Retention bounds the history; the zero value does not.

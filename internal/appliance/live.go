@@ -12,11 +12,17 @@ import (
 
 // newLive feeds the management pages from this appliance's own parts.
 func (a *Appliance) newLive() *site.Live {
+	git := gitserve.Config{Repository: a.store, Logger: a.log}
+	if a.cfg.Push != nil {
+		push := *a.cfg.Push
+		push.Writer = a.store
+		git.Push = &push
+	}
 	return site.NewLive(site.LiveConfig{
 		Node: a.cfg.Node, Started: a.started, Logger: a.log,
 		Neighbors: a.neighbors, Commits: a.commits, Interfaces: a.interfaces,
 		Counters: a.counters, Metrics: a.metrics, Health: a.health,
-		History: gitserve.New(gitserve.Config{Repository: a.store, Logger: a.log}),
+		History: gitserve.New(git),
 	})
 }
 
