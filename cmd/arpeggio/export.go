@@ -2,7 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"slices"
 	"time"
 
@@ -22,8 +25,9 @@ type exportCmd struct {
 func (*exportCmd) Help() string {
 	return `Print the table in the format of another tool: who holds an address, and in arp.dat
 also who held it. What a format cannot hold (IPv6, VLANs) is left out and counted.
-When a station was last seen is known on the machine that keeps the history. Exit
-codes: 0 ok, 1 failure, 2 usage.
+When a station was last seen, and what imports said about host names and the
+kernel's states, is known on the machine that keeps the history. Exit codes: 0 ok,
+1 failure, 2 usage.
 
 Examples:
 
@@ -52,7 +56,7 @@ func (c *exportCmd) Run(ctx context.Context) (err error) {
 	if !is {
 		return fmt.Errorf("%v in %s holds no ARP table", r.Commit.ID.Short(), s.repo.Location)
 	}
-	x := transfer.Export{Former: c.Format == "arp.dat", Pinned: c.Pinned}
+	x := transfer.Export{Format: c.Format, Former: c.Format == "arp.dat", Pinned: c.Pinned}
 	if c.Format == "csv" {
 		x.Vendors = &vendors.Table{}
 	}
@@ -72,6 +76,9 @@ func (c *exportCmd) Run(ctx context.Context) (err error) {
 	if x.Seen, err = s.seen(history.ShortRef(s.Store.Head())); err != nil {
 		return err
 	}
+	if x.Aside, err = s.aside(history.ShortRef(s.Store.Head())); err != nil {
+		return err
+	}
 	left, err := f.Write(s.out, slices.Values(x.Table()))
 	if err != nil {
 		return err
@@ -80,4 +87,20 @@ func (c *exportCmd) Run(ctx context.Context) (err error) {
 		note("%s left out: %s cannot hold them", count(left, "row"), c.Format)
 	}
 	return nil
+}
+
+// aside reads what imports said beyond the history, beside a local repository, as
+// far as it is whole.
+func (s *session) aside(branch string) (*transfer.Aside, error) {
+	if info, err := os.Stat(s.repo.Location); err != nil || !info.IsDir() {
+		return nil, nil
+	}
+	x, err := transfer.LoadAside(transfer.AsidePath(s.repo.Location, branch), maxSeen)
+	if errors.Is(err, fs.ErrPermission) {
+		return nil, err
+	}
+	if err != nil {
+		note("%v; what imports said beyond the history may be missing", err)
+	}
+	return x, nil
 }

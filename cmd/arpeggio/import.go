@@ -31,8 +31,8 @@ func (*importCmd) Help() string {
 	return `Write what another tool knows into a history: a commit for each address that is
 new or has moved, in the order of the times that the file has, now for what has
 none. Permanent bindings become pins. A file that is imported again makes no commit.
-Host names stand in the commits and are not exported again. Exit codes: 0 ok,
-1 failure, 2 usage.
+What a history does not hold, host names, the kernel's states and ages, stands in a
+file beside it, for export. Exit codes: 0 ok, 1 failure, 2 usage.
 
 Examples:
 
@@ -77,12 +77,17 @@ func (c *importCmd) Run(ctx context.Context) (err error) {
 	} else if err != nil {
 		return err
 	}
-	im := &transfer.Import{Journal: journal, Seen: seen, Format: c.Format, Domains: c.Domain, Now: now}
+	besides := transfer.AsidePath(c.Repo, c.Branch)
+	aside, err := transfer.LoadAside(besides, maxSeen)
+	if err != nil {
+		note("%v; what earlier imports said beyond the history may be missing", err)
+	}
+	im := &transfer.Import{Journal: journal, Seen: seen, Aside: aside, Format: c.Format, Domains: c.Domain, Now: now}
 	st, err := im.Run(ctx, rows)
 	if e := journal.Close(context.WithoutCancel(ctx)); err == nil {
 		err = e
 	}
-	if e := saveSeen(index, im.Seen); err == nil {
+	if e := errors.Join(saveSeen(index, im.Seen), aside.Save(besides)); err == nil {
 		err = e
 	}
 	if err != nil {
@@ -94,7 +99,7 @@ func (c *importCmd) Run(ctx context.Context) (err error) {
 		what string
 	}{
 		{st.Refreshed, "seen later than was known"}, {st.Known, "known already"},
-		{st.Older, "older than the last change of their address, kept as sightings"}, {st.Nameless, "left out, with a name and no address"},
+		{st.Older, "older than the last change of their address, kept as sightings"}, {st.Nameless, "kept for export, with a name and no address"},
 	} {
 		if k.n > 0 {
 			text += fmt.Sprintf(", %d %s", k.n, k.what)

@@ -193,7 +193,7 @@ func (r *Repo) Writable() error {
 	case Disk:
 		remedy = "it is the disk of a machine: take a copy with arpeggio snapshot --disk FILE --out DIR and work on that"
 	case Live:
-		remedy = "another program has it open: stop that first"
+		remedy = "another program has it open: stop that first, or push to it (serve --write-token)"
 	}
 	return fmt.Errorf("%s %w; %s", r.Location, ErrReadOnly, remedy)
 }

@@ -22,6 +22,10 @@ type Export struct {
 	// Seen is the seen index; without one, an entry was last seen when it was
 	// first seen.
 	Seen map[arp.Key][]versioned.SeenOwner
+	// Format names what the rows are for. Aside is what imports said beyond that;
+	// nil for nothing.
+	Format string
+	Aside  *Aside
 	// Former has the stations in it that held an address before, or hold it no
 	// longer: as in arpwatch's file.
 	Former bool
@@ -39,6 +43,9 @@ func (x *Export) Table() []exchange.Row {
 	slices.SortFunc(rows, func(a, b versioned.Row) int { return versioned.CompareKeys(a.Key, b.Key) })
 	for i := range rows {
 		out = append(out, x.address(&rows[i])...)
+	}
+	if x.Aside != nil && x.Format == "ethers" {
+		out = append(out, x.Aside.hosts()...)
 	}
 	return out
 }
@@ -74,6 +81,9 @@ func (x *Export) address(r *versioned.Row) (out []exchange.Row) {
 		}
 		if x.Vendors != nil {
 			row.Vendor = x.Vendors.Name(mac)
+		}
+		if x.Aside != nil {
+			x.Aside.fill(x.Format, &row, x.At.IsZero())
 		}
 		out = append(out, row)
 	}

@@ -49,6 +49,8 @@ type Import struct {
 	Journal *versioned.Journal
 	// Seen holds what the seen index says, and gets what the rows do.
 	Seen map[arp.Key][]versioned.SeenOwner
+	// Aside gets what the rows say beyond that.
+	Aside *Aside
 	// Format names where the rows come from; the rule of a commit names it.
 	Format string
 	// Domains names the broadcast domains of interfaces. An interface that is not
@@ -66,7 +68,7 @@ type Imported struct {
 	Refreshed int // a later sighting than was known
 	Known     int // nothing new in it
 	Older     int // before the last change of its address: only its time of sighting is kept
-	Nameless  int // without an address
+	Nameless  int // without an address: kept beside the history
 }
 
 // Run writes the rows in the order of their times, a commit for each change. A
@@ -103,8 +105,10 @@ func (im *Import) prepare(rows []exchange.Row, st *Imported) []exchange.Row {
 	var out []exchange.Row
 	untimed := make(map[arp.Key]int) // place in out
 	for _, r := range rows {
+		raw := r
 		if !r.Key.Addr.IsValid() {
 			st.Nameless++
+			im.Aside.note(im.Format, &raw, arp.Key{}, im.Now)
 			continue
 		}
 		r.Key.Addr = r.Key.Addr.Unmap()
@@ -117,12 +121,14 @@ func (im *Import) prepare(rows []exchange.Row, st *Imported) []exchange.Row {
 		if r.Seen.IsZero() {
 			r.Seen, r.First = im.Now, im.Now
 			if n, ok := untimed[r.Key]; ok {
+				im.Aside.note(im.Format, &raw, r.Key, r.Seen)
 				out[n] = r
 				st.Known++
 				continue
 			}
 			untimed[r.Key] = len(out)
 		}
+		im.Aside.note(im.Format, &raw, r.Key, r.Seen)
 		if r.First.IsZero() || r.First.After(r.Seen) {
 			r.First = r.Seen
 		}

@@ -36,7 +36,7 @@ func newImport(t *testing.T) *Import {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &Import{Journal: j, Seen: map[arp.Key][]versioned.SeenOwner{}, Format: "test", Now: start.Add(time.Hour)}
+	return &Import{Journal: j, Seen: map[arp.Key][]versioned.SeenOwner{}, Aside: &Aside{}, Format: "test", Now: start.Add(time.Hour)}
 }
 
 func (im *Import) must(t *testing.T, want Imported, rows ...exchange.Row) {
