@@ -133,7 +133,7 @@ func (s *Store) amend(e Epoch, message string) error {
 	if err != nil {
 		return err
 	}
-	return s.enterEpochs(list, w.objs, []RefUpdate{{ledgerRef, old, id}}, nil)
+	return s.enterEpochs(list, w.objs, []RefUpdate{{ledgerRef, old, id}}, nil, nil)
 }
 
 // sure makes sure that an epoch which is about to go is in its archive.

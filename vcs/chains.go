@@ -140,5 +140,5 @@ func (s *Store) extendChain(c Chain, ends []moment) error {
 		return nil
 	}
 	list, _ := s.epochs.snapshot()
-	return s.enterEpochs(list, objs, []RefUpdate{{ref, old, head}}, nil)
+	return s.enterEpochs(list, objs, []RefUpdate{{ref, old, head}}, nil, nil)
 }

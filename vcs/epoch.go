@@ -75,6 +75,8 @@ type EpochRoot struct {
 	Root, Old        ID
 	Replacement      ID
 	ReplacementBytes []byte // the content of that commit
+
+	apart bool // Old has left, although the epoch before is here
 }
 
 // EpochReader is the ability of a repository whose history is cut into epochs;

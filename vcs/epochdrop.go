@@ -3,6 +3,7 @@ package vcs
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -12,6 +13,26 @@ import (
 // needs it, are brought into the current epoch before. State and reason are those
 // of an epoch that no archive has. S.keeping is held.
 func (s *Store) drop(first int, reason string) error {
+	release, err := s.hold()
+	if err != nil {
+		return err
+	}
+	defer release()
+	for {
+		// A writer that was through the gate already may come between.
+		if err := s.dropHeld(first, reason); !errors.Is(err, ErrRefMoved) {
+			return err
+		}
+	}
+}
+
+// dropHeld is drop while writers are held. The error wraps ErrRefMoved when one
+// of them has moved a ref meanwhile.
+func (s *Store) dropHeld(first int, reason string) error {
+	refs, err := s.settledRefs()
+	if err != nil {
+		return err
+	}
 	list, _ := s.epochs.snapshot()
 	i := slices.IndexFunc(list, func(e Epoch) bool { return e.Number == first })
 	if i < 0 || list[i].State != EpochLive {
@@ -19,9 +40,19 @@ func (s *Store) drop(first int, reason string) error {
 	}
 	going := []int{first}
 	if s.log != nil {
-		var err error
 		if going, err = s.log.dependents(first); err != nil {
 			return err
+		}
+		if err := s.log.headsStay(refs, going); err != nil {
+			return err
+		}
+		for k := i + len(going); k < len(list); k++ {
+			if list[k].Heads, err = s.log.headsOutside(list[k].Heads, going); err != nil {
+				return err
+			}
+			if list[k].Roots, err = s.log.rootsApart(list[k].Roots, going); err != nil {
+				return err
+			}
 		}
 	}
 	w := newScratch(s)
@@ -63,7 +94,10 @@ func (s *Store) drop(first int, reason string) error {
 	if s.log == nil {
 		moves = append(moves, s.keptRefs(list)...)
 	}
-	return s.enterEpochs(list, w.objs, moves, func(g *group) { g.drop = len(going) })
+	return s.enterEpochs(list, w.objs, moves, refs, func(g *group) {
+		g.drop = len(going)
+		s.drops.Add(1)
+	})
 }
 
 func dropMessage(gone []*Epoch) string {
@@ -85,12 +119,16 @@ func dropMessage(gone []*Epoch) string {
 
 // enterEpochs makes a table of epochs the store's, in one group with some
 // objects and ref updates. The error wraps ErrRefMoved when a ref has moved
-// meanwhile, or a new branch has come while an epoch is to begin.
-func (s *Store) enterEpochs(list []Epoch, objs []Object, moves []RefUpdate, set func(*group)) error {
+// meanwhile, one of moves or, unless that is nil, of seen, or a new branch has
+// come while an epoch is to begin.
+func (s *Store) enterEpochs(list []Epoch, objs []Object, moves []RefUpdate, seen map[string]ID, set func(*group)) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
 		return ErrClosed
+	}
+	if seen != nil && !maps.Equal(seen, s.refs) {
+		return fmt.Errorf("%w: while an epoch was to leave", ErrRefMoved)
 	}
 	if last := len(list) - 1; last > 0 && list[last].Number > s.epochs.number() {
 		for name := range s.refs {
@@ -173,15 +211,70 @@ func (s *Store) tagsIn(epochs []int) (tags []Ref, err error) {
 		if err != nil {
 			return nil, err
 		}
-		in, err := s.log.epochOf(id)
+		in, err := s.log.leadsInto(id, s.log.oldest(len(epochs)))
 		if err != nil {
 			return nil, err
 		}
-		if slices.Contains(epochs, in) {
+		if in {
 			tags = append(tags, r)
 		}
 	}
 	return tags, nil
+}
+
+// rootsApart marks the roots of an epoch that stand for commits of those which
+// are to go.
+func (ls *logs) rootsApart(roots []EpochRoot, going []int) ([]EpochRoot, error) {
+	some := ls.oldest(len(going))
+	roots = slices.Clone(roots)
+	for i := range roots {
+		in, err := ls.leadsInto(roots[i].Old, some)
+		if err != nil {
+			return nil, err
+		}
+		roots[i].apart = roots[i].apart || in
+	}
+	return roots, nil
+}
+
+// oldest returns the logs of so many epochs, oldest first.
+func (ls *logs) oldest(n int) []*oplog {
+	ls.mu.RLock()
+	defer ls.mu.RUnlock()
+	return slices.Clone(ls.all[:n])
+}
+
+// headsStay returns errNeedsEpoch when a branch is in one of the epochs that are
+// to go, the oldest ones.
+func (ls *logs) headsStay(refs map[string]ID, going []int) error {
+	some := ls.oldest(len(going))
+	for name, id := range refs {
+		if !strings.HasPrefix(name, branchPrefix) || reserved(name) {
+			continue
+		}
+		if in, err := ls.leadsInto(id, some); err != nil {
+			return err
+		} else if in {
+			return errNeedsEpoch
+		}
+	}
+	return nil
+}
+
+// headsOutside returns the refs of an ended epoch that do not lead into those
+// that are to go: somebody had gone back there.
+func (ls *logs) headsOutside(heads []Ref, going []int) (stay []Ref, err error) {
+	some := ls.oldest(len(going))
+	for _, h := range heads {
+		in, err := ls.leadsInto(h.Target, some)
+		if err != nil {
+			return nil, err
+		}
+		if !in {
+			stay = append(stay, h)
+		}
+	}
+	return stay, nil
 }
 
 // epochOf returns the newest epoch whose log has a commit, 0 when none has.
@@ -221,14 +314,13 @@ func (ls *logs) dependents(first int) (going []int, err error) {
 			return nil, err
 		}
 		for _, id := range outside {
-			for j := range n {
-				ok, err := all[j].has(id)
-				if err != nil {
-					return nil, err
-				}
-				if ok {
-					n = max(n, k+1)
-				}
+			in, err := ls.leadsInto(id, all[:n])
+			if err != nil {
+				return nil, err
+			}
+			if in {
+				n = k + 1
+				break
 			}
 		}
 	}

@@ -155,7 +155,7 @@ func (s *Store) beginEpoch(p *rootPlan, refs []Ref, carried *carriedRefs) error 
 		moves = append(moves, s.keptRefs(list)...)
 	}
 	states := s.rootStates(p)
-	return s.enterEpochs(list, objs, moves, func(g *group) {
+	return s.enterEpochs(list, objs, moves, nil, func(g *group) {
 		g.epoch = &epochHead{number: next.Number, began: now}
 		s.work.handOver(p.roots, states, g.seq)
 	})

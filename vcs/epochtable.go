@@ -80,6 +80,9 @@ func (t *epochTable) index(content func(ID) ([]byte, error)) {
 		}
 		for k := range e.Roots {
 			r := &e.Roots[k]
+			if r.apart {
+				continue
+			}
 			g := had[r.Root]
 			if g == nil {
 				raw, err := content(r.Root)

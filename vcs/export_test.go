@@ -55,3 +55,10 @@ func MergeBothWays[K comparable, V any](r *Repo[K, V], base, ours, theirs ID) (t
 	conflicts[1] = m.conflicts
 	return
 }
+
+// LetGo drops an epoch as the policy does when the bound is reached.
+func LetGo(s *Store, number int) error {
+	s.keeping.Lock()
+	defer s.keeping.Unlock()
+	return s.letGo(context.Background(), number, "of a test", new(CollectReport))
+}

@@ -43,6 +43,16 @@ func (s *Store) loadEpochs() {
 			e.State = EpochLive
 		}
 	}
+	for i := range list {
+		if list[i].State > EpochLive || i == 0 || list[i-1].State != EpochLive {
+			continue
+		}
+		for k := range list[i].Roots {
+			r := &list[i].Roots[k]
+			_, err := s.commitContent(r.Old)
+			r.apart = errors.Is(err, ErrNotFound)
+		}
+	}
 	t.list = list
 	t.index(s.commitContent)
 }

@@ -121,17 +121,40 @@ func (s *Store) UpdateRefs(ctx context.Context, updates []RefUpdate) error {
 // publish adds objects, or a note, and moves refs in one step and tells the
 // watchers. Foreign objects are kept even if no commit leads to them.
 func (s *Store) publish(ctx context.Context, objs []Object, n *note, updates []RefUpdate, foreign bool) error {
+	ids := unsure(objs, n, updates)
+	for {
+		drops := s.drops.Load()
+		if err := s.noneLeft(ids); err != nil {
+			return err
+		}
+		if ok, err := s.publishUnless(ctx, drops, len(ids) > 0, objs, n, updates, foreign); ok || err != nil {
+			return err
+		}
+	}
+}
+
+// publishUnless is publish unless epochs were dropped since there were so many
+// drops, where that matters.
+func (s *Store) publishUnless(ctx context.Context, drops int64, matters bool, objs []Object, n *note, updates []RefUpdate, foreign bool) (bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
-		return ErrClosed
+		return false, ErrClosed
 	}
 	if n == nil {
 		// Whoever made a note has waited before, without a work tree in hand.
 		if err := s.waitForRoom(ctx); err != nil {
-			return err
+			return false, err
 		}
 	}
+	if matters && s.drops.Load() != drops {
+		return false, nil
+	}
+	return true, s.publishNow(objs, n, updates, foreign)
+}
+
+// publishNow is publish for whoever holds the lock.
+func (s *Store) publishNow(objs []Object, n *note, updates []RefUpdate, foreign bool) error {
 	for _, u := range updates {
 		if reserved(u.Name) && s.keepsEpochs() {
 			return fmt.Errorf("%w: %s", ErrReserved, u.Name)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -73,7 +74,8 @@ type Store struct {
 	cache   cache
 	work    workTrees // of a log
 	epochs  *epochTable
-	keeping sync.Mutex // an epoch is ended, put away or dropped
+	keeping sync.Mutex   // an epoch is ended, put away or dropped
+	drops   atomic.Int64 // how often epochs were dropped
 
 	mu       sync.RWMutex
 	refs     map[string]ID
@@ -96,7 +98,8 @@ type Store struct {
 	stop   chan struct{}
 	done   chan struct{} // the flusher has ended
 
-	due      chan struct{} // a bound is reached
+	due      chan struct{}   // a bound is reached
+	keepCtx  context.Context // of the keeper
 	stopKeep context.CancelFunc
 	kept     chan struct{} // the keeper has ended
 }
@@ -106,7 +109,7 @@ type Store struct {
 func OpenStore(ctx context.Context, b Backend, cfg StoreConfig) (*Store, error) {
 	s := &Store{cfg: cfg, backend: b}
 	keep, stop := context.WithCancel(context.WithoutCancel(ctx))
-	s.stopKeep = stop
+	s.keepCtx, s.stopKeep = keep, stop
 	if err := s.open(ctx); err != nil {
 		stop()
 		return nil, errors.Join(err, b.Close())

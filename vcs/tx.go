@@ -154,6 +154,12 @@ func (r *Repo[K, V]) try(ctx context.Context, branch string, opt TxOptions, fn f
 		mi.Message = "merge into " + branch
 	}
 	res, err := r.Merge(ctx, branch, id, MergeOptions{CommitInfo: mi, Retries: opt.Retries})
+	if errors.Is(err, ErrNotFound) {
+		// No ref leads to what was kept: it has left, perhaps.
+		if gone, lerr := r.s.left(id); gone && lerr == nil {
+			err = errTryAgain
+		}
+	}
 	return res.Head, err
 }
 
