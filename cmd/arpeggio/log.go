@@ -71,6 +71,11 @@ func (c *logCmd) Run(ctx context.Context, k *kong.Context) (err error) {
 	if opt.Until, err = s.flagTime("--until", c.Until); err != nil {
 		return err
 	}
+	if opt.Searches() {
+		if opt.Index, err = s.index(ctx); err != nil {
+			return err
+		}
+	}
 	s.out.Page()
 	n, err := c.print(ctx, s, opt)
 	if err != nil || n > 0 || len(specs) == 0 || len(opt.From) == 0 || c.Since+c.Until != "" || len(c.MAC)+len(c.Type) > 0 {

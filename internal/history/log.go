@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"arpeggio/arp/versioned"
 	"arpeggio/stack/ethernet"
 	"arpeggio/vcs"
 )
@@ -33,6 +34,11 @@ type LogOptions struct {
 	Since, Until time.Time
 	// Max bounds the number of commits; 0 is no bound.
 	Max int
+	// Index, when not nil, is one of the record of From, or of a branch that From
+	// is on. Where it can tell the answer, not all commits are gone through; that
+	// is so for one commit in From, with none in Not and without Graph. It changes
+	// no answer.
+	Index *versioned.RecordIndex
 	// Graph orders the commits so that lines of history stay together, as git
 	// log --graph does, instead of by time.
 	Graph bool
@@ -54,6 +60,10 @@ func Log(s *vcs.Store, opt LogOptions) iter.Seq2[Logged, error] {
 			return
 		}
 		w.opt.Mentions = opt.Mentions || len(opt.MACs)+len(opt.Types) > 0
+		if found, ok := w.search(); ok {
+			w.found(found, yield)
+			return
+		}
 		if len(opt.Specs) > 0 {
 			w.index = newIndex(s, opt.Specs)
 		}

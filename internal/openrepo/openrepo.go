@@ -198,6 +198,15 @@ func (r *Repo) Writable() error {
 	return fmt.Errorf("%s %w; %s", r.Location, ErrReadOnly, remedy)
 }
 
+// Directory returns where files about the repository can be kept beside it: its
+// own directory, or the one of its mirror.
+func (r *Repo) Directory() string {
+	if r.dir == nil {
+		return r.Location
+	}
+	return r.dir.Path()
+}
+
 // Problems returns what was wrong with a badger store when it was opened.
 func (r *Repo) Problems() []vcs.Problem {
 	if r.badger == nil {

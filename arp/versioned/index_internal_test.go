@@ -1,0 +1,125 @@
+package versioned
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"arpeggio/stack/ethernet"
+	"arpeggio/vcs"
+)
+
+// indexOf has rows with numbers for ids.
+func indexOf(path string, from, to int) *RecordIndex {
+	x := &RecordIndex{path: path}
+	for i := from; i < to; i++ {
+		x.push(numberedRow(i))
+	}
+	return x
+}
+
+func numberedRow(i int) indexRow {
+	return indexRow{id: vcs.ID{byte(i >> 16), byte(i >> 8), byte(i), 1}, time: int64(1000 + i/3), flags: rowCut,
+		types: fmt.Sprint("type-", i%300), macs: []ethernet.Addr{{2, 0, 0, 0, byte(i % 500 >> 8), byte(i % 500)}}, addrs: []uint64{uint64(i % 70)}}
+}
+
+// TestIndexBlocks: rows are found in whatever blocks they are, of which there are
+// few, and those that were cut off are not.
+func TestIndexBlocks(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "arp-index")
+	const n = 200_000
+	x := indexOf(path, 0, n)
+	if err := x.Save(); err != nil {
+		t.Fatal(err)
+	}
+	check := func(x *RecordIndex, n int) {
+		t.Helper()
+		if x.Len() != n {
+			t.Fatalf("%d rows, want %d", x.Len(), n)
+		}
+		head := numberedRow(n - 1)
+		if x.Head() != head.id {
+			t.Fatal("another head")
+		}
+		if len(x.blocks) > 8+n/maxRows {
+			t.Errorf("%d blocks", len(x.blocks))
+		}
+		for _, want := range []int{n - 1, n / 2, 4096, 1, 0} {
+			r := numberedRow(want)
+			b, row, ok := x.place(r.id, r.time)
+			if !ok || b.start+uint64(row) != uint64(want) || b.set(row) != moreSets && b.sets[b.set(row)] != r.types {
+				t.Errorf("row %d: %v", want, ok)
+			}
+		}
+		count := 0
+		for _, b := range x.blocks {
+			count += len(b.find(false, []uint64{macTerm(ethernet.Addr{2, 0, 0, 0, 0, 7})}))
+		}
+		if want := (n - 7 + 499) / 500; count != want {
+			t.Errorf("%d rows have the MAC, want %d", count, want)
+		}
+	}
+	check(x, n)
+	check(OpenRecordIndex(path), n)
+	x.cut(150_001)
+	check(x, 150_001)
+	for i := 150_001; i < 150_100; i++ { // one by one, as commits come
+		x.push(numberedRow(i))
+		if err := x.Save(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	check(x, 150_100)
+	check(OpenRecordIndex(path), 150_100)
+	if info, err := os.Stat(path); err != nil || info.Size() > 3*50*n {
+		t.Errorf("a file of %d octets, %v", info.Size(), err)
+	}
+}
+
+// FuzzOpenRecordIndex: no file makes the index more than what it was, or fail.
+func FuzzOpenRecordIndex(f *testing.F) {
+	path := filepath.Join(f.TempDir(), "arp-index")
+	x := indexOf(path, 0, 40)
+	x.Save()
+	for i := 40; i < 50; i++ {
+		x.push(numberedRow(i))
+		x.Save()
+	}
+	good, err := os.ReadFile(path)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(good)
+	f.Add(good[:len(good)-3])
+	f.Add([]byte(indexMagic))
+	f.Add(x.blocks[0].raw)
+	f.Fuzz(func(t *testing.T, data []byte) {
+		path := filepath.Join(t.TempDir(), "arp-index")
+		if err := os.WriteFile(path, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		x := OpenRecordIndex(path)
+		for i := range 3 {
+			x.push(numberedRow(1000 + i))
+		}
+		n := x.Len()
+		if err := x.Save(); err != nil {
+			t.Fatal(err)
+		}
+		if again := OpenRecordIndex(path); again.Len() != n || again.Head() != x.Head() {
+			t.Fatalf("%d rows, want %d", again.Len(), n)
+		}
+		// Without checksums the parser meets what it never should.
+		if b, err := parseBlock(bytes.Clone(data)); err == nil {
+			y := RecordIndex{}
+			y.add(b)
+			y.cut(b.start + uint64(b.n)/2)
+			y.push(numberedRow(1))
+			y.seal()
+			b.find(true, []uint64{1, 2})
+			b.times()
+		}
+	})
+}

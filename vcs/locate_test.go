@@ -1,0 +1,119 @@
+package vcs_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"arpeggio/vcs"
+	"arpeggio/vcs/mem"
+)
+
+// TestChangedPaths: what the log says that a commit changed is what its tree says,
+// and a store that was told when a commit was made, rightly or wrongly, reads the
+// same.
+func TestChangedPaths(t *testing.T) {
+	back := mem.New()
+	s, err := vcs.OpenStore(t.Context(), back, vcs.StoreConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	repo, err := vcs.New(s, vcs.Config[string, []byte]{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	rng := rand.New(rand.NewPCG(3, 3))
+	base := time.Unix(1_700_000_000, 0)
+	var made []vcs.ID
+	for i := range 6_000 {
+		info := vcs.CommitInfo{Message: fmt.Sprint("m ", i), Time: base.Add(time.Duration(i/5) * time.Second), AllowEmpty: true}
+		head, _ := repo.Head("primary")
+		if i%400 == 399 {
+			if err := repo.CreateBranch(t.Context(), "side", made[i-20]); err != nil {
+				t.Fatal(err)
+			}
+			side, err := repo.Set(t.Context(), "side", "on/the/side", fmt.Append(nil, i), info)
+			if err != nil {
+				t.Fatal(err)
+			}
+			res, err := repo.Merge(t.Context(), "primary", side, vcs.MergeOptions{CommitInfo: info})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := repo.DeleteBranch(t.Context(), "side", side); err != nil {
+				t.Fatal(err)
+			}
+			made = append(made, res.Head)
+			continue
+		}
+		var changes []vcs.Change[string, []byte]
+		for range rng.IntN(3) {
+			c := vcs.Change[string, []byte]{Key: fmt.Sprintf("d%d/k%d", rng.IntN(3), rng.IntN(9)), Value: vcs.Some(fmt.Append(nil, i))}
+			if rng.IntN(4) == 0 {
+				c.Value = vcs.None[[]byte]()
+			}
+			if !slices.ContainsFunc(changes, func(o vcs.Change[string, []byte]) bool { return o.Key == c.Key }) {
+				changes = append(changes, c)
+			}
+		}
+		id, err := repo.Commit(t.Context(), "primary", head, changes, info)
+		if err != nil {
+			t.Fatal(err)
+		}
+		made = append(made, id)
+	}
+	if err := repo.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if s, err = vcs.OpenStore(t.Context(), back, vcs.StoreConfig{}); err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	told := 0
+	for _, i := range rng.Perm(len(made))[:300] {
+		switch rng.IntN(3) {
+		case 0:
+			s.Locate(made[i], base.Add(time.Duration(i/5)*time.Second))
+		case 1:
+			s.Locate(made[i], base.Add(time.Duration(rng.IntN(4000)-1000)*time.Second))
+		}
+		c, err := s.ReadCommit(made[i])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := fmt.Sprintln("m", i); i%400 != 399 && c.Message != want {
+			t.Fatalf("read %q, want %q", c.Message, want)
+		}
+		paths, ok, err := s.ChangedPaths(made[i])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !ok {
+			if len(c.Parents) == 1 {
+				t.Errorf("%v has one parent, and the log cannot tell", c.ID)
+			}
+			continue
+		}
+		told++
+		p, err := s.ReadCommit(c.Parents[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		var want []string
+		for ch, err := range vcs.DiffTrees(s, p.Tree, c.Tree) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			want = append(want, ch.Path)
+		}
+		slices.Sort(paths)
+		if !slices.Equal(paths, want) {
+			t.Fatalf("%v changed %q, want %q", c.ID, paths, want)
+		}
+	}
+	if told < 250 {
+		t.Errorf("the log told of %d", told)
+	}
+}
