@@ -125,7 +125,7 @@ func (e *Engine) welcome(n *entry, now time.Time, h *ethernet.Header, payload []
 
 // bind gives the address of n, which nobody held, to mac.
 func (e *Engine) bind(n *entry, mac ethernet.Addr, ev *Evidence, rule string, now time.Time) {
-	waited := n.state == StateIncomplete
+	waited, asked := n.state == StateIncomplete, n.work.Time
 	e.stats.Learned++
 	e.take(n, mac, ev.Solicited, now)
 	n.seen = now
@@ -133,6 +133,7 @@ func (e *Engine) bind(n *entry, mac ethernet.Addr, ev *Evidence, rule string, no
 		Evidence: *ev, Deadline: e.expiresAt(n), Work: n.work.ID}, now)
 	if waited {
 		e.stats.Answered++
+		e.stats.Waited.Add(now.Sub(asked))
 		e.finish(n, OutcomeAnswered)
 		e.out = append(e.out, Action{Kind: ActResolved, Addr: n.addr, MAC: mac})
 	}

@@ -48,6 +48,7 @@ type Stats struct {
 
 	Hits, Misses                 uint64 // of Resolve
 	Queries, Answered, TimedOut  uint64
+	Waited                       Durations // of the answered queries
 	Learned, Moved, Refused      uint64
 	Refreshed, Verified, Expired uint64
 	Evicted, Conflicts, Defended uint64

@@ -18,21 +18,20 @@ import (
 // Keys of the maps become label values: they are few and chosen by the program,
 // never an address. Nil maps and zero histograms are left out.
 type Metrics struct {
-	EntriesMax        int                  // capacity of the neighbour table, entries; 0 leaves it out
-	Observed          *Observed            // what an observer knows; nil when there is none
-	Deliveries        map[string]uint64    // events that receivers were told of, by result
-	Events            map[string]uint64    // by type
-	Frames            map[string]uint64    // ARP frames by operation
-	FramesDropped     map[string]uint64    // by reason
-	Resolutions       map[string]uint64    // by result
-	ResolutionSeconds Histogram            // from question to answer
-	Evictions         uint64               // entries that made room
-	Commits           uint64               // commits made
-	CommitSeconds     Histogram            // from change to commit
-	StoreBytes        uint64               // octets in the store
-	StoreCommits      uint64               // commits in the store
-	Epochs            map[string]uint64    // epochs of the history by state
-	LastSync          map[string]time.Time // by remote's name
+	EntriesMax        int               // capacity of the neighbour table, entries; 0 leaves it out
+	Observed          *Observed         // what an observer knows; nil when there is none
+	Deliveries        map[string]uint64 // events that receivers were told of, by result
+	Events            map[string]uint64 // by type
+	Frames            map[string]uint64 // ARP frames by operation
+	FramesDropped     map[string]uint64 // by reason
+	Resolutions       map[string]uint64 // by result
+	ResolutionSeconds Histogram         // from question to answer
+	Evictions         uint64            // entries that made room
+	Commits           uint64            // commits made
+	CommitSeconds     Histogram         // from change to commit
+	StoreBytes        uint64            // octets in the store
+	StoreCommits      uint64            // commits in the store
+	Epochs            map[string]uint64 // epochs of the history by state
 }
 
 // Observed is how much an observer of a network knows.
@@ -104,10 +103,6 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 		e.gauge("store_commits", "Commits in the store.", float64(m.StoreCommits))
 		for _, k := range slices.Sorted(maps.Keys(m.Epochs)) {
 			e.send("store_epochs", "Epochs of the history.", prometheus.GaugeValue, float64(m.Epochs[k]), []string{"state"}, k)
-		}
-		for _, k := range slices.Sorted(maps.Keys(m.LastSync)) {
-			e.send("last_sync_timestamp_seconds", "When a remote was last synchronised.", prometheus.GaugeValue,
-				float64(m.LastSync[k].UnixMilli())/1000, []string{"remote"}, k)
 		}
 	}
 	if cfg.Counters != nil {

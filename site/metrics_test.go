@@ -4,7 +4,6 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
-	"time"
 
 	"arpeggio/site"
 )
@@ -29,7 +28,6 @@ func TestMetrics(t *testing.T) {
 				ResolutionSeconds: site.Histogram{Count: 2, Sum: 0.25, Buckets: map[float64]uint64{0.1: 1, 1: 2}},
 				Evictions:         6, Commits: 7, StoreBytes: 8192, StoreCommits: 99, Epochs: map[string]uint64{"here": 3, "lost": 1},
 				CommitSeconds: site.Histogram{Count: 1, Sum: 0.5, Buckets: map[float64]uint64{1: 1}},
-				LastSync:      map[string]time.Time{"origin": time.Unix(1700000000, 0)},
 			}
 		},
 		Counters: func() []site.Counter {
@@ -61,7 +59,6 @@ func TestMetrics(t *testing.T) {
 		"arpeggio_evictions_total 6", "arpeggio_commits_total 7", "arpeggio_store_bytes 8192",
 		"arpeggio_store_commits 99", `arpeggio_store_epochs{state="here"} 3`, `arpeggio_store_epochs{state="lost"} 1`,
 		"arpeggio_commit_seconds_sum 0.5",
-		`arpeggio_last_sync_timestamp_seconds{remote="origin"} 1.7e+09`,
 		"arpeggio_tcp_segments_in_total 9",
 		"# TYPE arpeggio_tcp_segments_in_total counter",
 		"go_goroutines ",

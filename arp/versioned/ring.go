@@ -1,6 +1,10 @@
 package versioned
 
-import "arpeggio/arp"
+import (
+	"time"
+
+	"arpeggio/arp"
+)
 
 // itemKind says what a queued item is.
 type itemKind uint8
@@ -25,6 +29,7 @@ type item struct {
 	batch   []batched
 	flood   *flood
 	gen     uint64 // when it was queued, in calls of Sync
+	queued  time.Time
 }
 
 // batched is one of the entries of a flood.

@@ -134,10 +134,11 @@ type Table struct {
 
 // Stats counts what a Table has done since Open.
 type Stats struct {
-	Commits uint64 // commits with a change or a record
-	Merges  uint64 // merges with two parents
-	Forward uint64 // merges that were fast-forwards
-	Folded  uint64 // changes that share a commit with others, or were only counted by one
+	Commits uint64        // commits with a change or a record
+	Delay   arp.Durations // of these, from the change on
+	Merges  uint64        // merges with two parents
+	Forward uint64        // merges that were fast-forwards
+	Folded  uint64        // changes that share a commit with others, or were only counted by one
 	// TurnedAway counts new addresses that are not in the record, because of
 	// Config.Noise. The commits of a flood tell of them.
 	TurnedAway uint64
@@ -292,7 +293,7 @@ func (t *Table) push(it item) {
 		return
 	}
 	before, lost := t.queue.len(), t.queue.lost
-	it.gen = t.gen
+	it.gen, it.queued = t.gen, time.Now()
 	t.queue.push(it)
 	switch {
 	case t.queue.lost > lost:

@@ -207,7 +207,10 @@ func (t *Table) commit(branch string, head vcs.ID, it *item) (vcs.ID, error) {
 		t.pause("commit")
 		id, err := t.repo.Commit(t.ctx, branch, head, changes, info)
 		if err == nil {
-			t.count(&t.stats.Commits)
+			t.mu.Lock()
+			t.stats.Commits++
+			t.stats.Delay.Add(time.Since(it.queued))
+			t.mu.Unlock()
 			return id, nil
 		}
 		if !errors.Is(err, vcs.ErrBacklog) || !t.later() {

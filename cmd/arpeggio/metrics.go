@@ -60,9 +60,13 @@ func (o *observation) metrics() site.Metrics {
 		FramesDropped: map[string]uint64{"lost": st.Lost},
 		Evictions:     st.Engine.Evicted,
 		Commits:       st.Journal.Commits,
+		CommitSeconds: site.Histogram{Count: st.Delay.Count, Sum: st.Delay.Sum.Seconds(), Buckets: map[float64]uint64{}},
 		StoreBytes:    uint64(max(store.LogBytes, 0)),
 		StoreCommits:  uint64(store.Commits),
 		Epochs:        map[string]uint64{"here": uint64(store.Epochs), "archived": uint64(store.Archived), "lost": uint64(store.Lost)},
+	}
+	for bound, n := range st.Delay.Buckets {
+		m.CommitSeconds.Buckets[bound.Seconds()] = n
 	}
 	for i := range observe.Types() {
 		m.Events[i.Name] = st.Engine.Events[i.Type]

@@ -55,7 +55,7 @@ func TestWatchMetrics(t *testing.T) {
 		`arpeggio_neighbor_entries{family="",state="observed",vlan=""} 1`, `arpeggio_neighbor_entries_max 1e+06`, `arpeggio_stations 1`,
 		`arpeggio_events_total{type="new-station"} 1`, `arpeggio_events_total{type="malformed"} 1`, `arpeggio_events_total{type="spoof"} 0`,
 		`arpeggio_frames_total{op="request"} 2`, `arpeggio_frames_dropped_total{reason="short"} 1`, `arpeggio_frames_dropped_total{reason="lost"} 0`,
-		`arpeggio_commits_total 2`, `arpeggio_deliveries_total{result="failed"} 0`,
+		`arpeggio_commits_total 2`, `arpeggio_commit_seconds_count 2`, `arpeggio_commit_seconds_bucket{le="10"} 2`, `arpeggio_deliveries_total{result="failed"} 0`,
 	} {
 		if !strings.Contains(string(b), want+"\n") {
 			t.Errorf("no %s", want)

@@ -142,7 +142,7 @@ func TestManagement(t *testing.T) {
 		b := newBench(t)
 		a := b.start(Config{Manage: 8081})
 		for path, want := range map[string]string{
-			"": "10.9.0.1", "metrics": "arpeggio_", "api/neighbors": `"10.9.0.1"`, "healthz": "ok",
+			"": "10.9.0.1", "metrics": `arpeggio_commit_seconds_bucket{le="10"} `, "api/neighbors": `"10.9.0.1"`, "healthz": "ok",
 			"arp.git/info/refs?service=git-upload-pack": "refs/heads/primary",
 		} {
 			code, text, err := b.request("GET", a.URLs()["management"]+path, nil)

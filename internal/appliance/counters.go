@@ -47,6 +47,15 @@ func splitWords(name string) string {
 	return b.String()
 }
 
+// histogram converts a distribution.
+func histogram(d *arp.Durations) site.Histogram {
+	h := site.Histogram{Count: d.Count, Sum: d.Sum.Seconds(), Buckets: map[float64]uint64{}}
+	for bound, n := range d.Buckets {
+		h.Buckets[bound.Seconds()] = n
+	}
+	return h
+}
+
 // metrics gives ARP's numbers their Prometheus names.
 func (a *Appliance) metrics() site.Metrics {
 	s, t, h := a.node.ARP.Stats(), a.table.Stats(), a.store.Stats()
@@ -56,14 +65,15 @@ func (a *Appliance) metrics() site.Metrics {
 			"learned": s.Learned, "moved": s.Moved, "refused": s.Refused, "expired": s.Expired,
 			"verified": s.Verified, "conflict": s.Conflicts,
 		},
-		Frames:        map[string]uint64{},
-		FramesDropped: map[string]uint64{},
-		Resolutions:   map[string]uint64{"hit": s.Hits, "answered": s.Answered, "timeout": s.TimedOut},
-		Evictions:     s.Evicted,
-		Commits:       t.Commits + t.Merges,
-		StoreBytes:    uint64(h.LogBytes),
-		StoreCommits:  uint64(h.Commits),
-		Epochs:        map[string]uint64{"here": uint64(h.Epochs), "archived": uint64(h.Archived), "lost": uint64(h.Lost)},
+		Frames:            map[string]uint64{},
+		FramesDropped:     map[string]uint64{},
+		Resolutions:       map[string]uint64{"hit": s.Hits, "answered": s.Answered, "timeout": s.TimedOut},
+		Evictions:         s.Evicted,
+		ResolutionSeconds: histogram(&s.Waited), CommitSeconds: histogram(&t.Delay),
+		Commits:      t.Commits + t.Merges,
+		StoreBytes:   uint64(h.LogBytes),
+		StoreCommits: uint64(h.Commits),
+		Epochs:       map[string]uint64{"here": uint64(h.Epochs), "archived": uint64(h.Archived), "lost": uint64(h.Lost)},
 	}
 	for k, n := range s.Received {
 		m.Frames[arp.Kind(k).String()] = n

@@ -51,6 +51,8 @@ type Stats struct {
 	Times   uint64 // frames without a usable time, which count as their predecessors'
 	Behind  uint64 // frames whose clock had gone back
 	Told    uint64 // events that were handed to Tell
+	// Delay is, of a live run, how long after its frame an event was committed.
+	Delay   arp.Durations
 	Engine  observe.Stats
 	Journal versioned.JournalStats
 	// Blocks are the malformed blocks of capture files, by reason.
@@ -218,6 +220,9 @@ func (o *Observer) write(ctx context.Context, records []observe.Record) error {
 		id, err := o.cfg.Journal.Write(ctx, &o.o)
 		if err != nil {
 			return err
+		}
+		if o.cfg.Patience > 0 && !id.IsZero() {
+			o.stats.Delay.Add(time.Since(r.Time))
 		}
 		commit := ""
 		if r.Alert {
