@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"slices"
 	"sync/atomic"
+	"unsafe"
 )
 
 // folder is the inside of a folder: its object's content, in which a changed
@@ -57,6 +58,16 @@ func (f *folder) find(name string, folder bool) (int, bool) {
 		other = ModeFile
 	}
 	return f.searchString(name, other)
+}
+
+// prefetch asks for what entry and a change of an entry read.
+func (f *folder) prefetch() {
+	prefetch(unsafe.Pointer(unsafe.SliceData(f.off)), len(f.off)/16+1)
+	prefetch(unsafe.Pointer(unsafe.SliceData(f.buf)), min(len(f.buf)/64+1, maxLane/64))
+	prefetch(unsafe.Pointer(unsafe.SliceData(f.kids)), min(len(f.kids)/8+1, maxLane/64))
+	if m := f.marks.Load(); m != nil {
+		prefetch(unsafe.Pointer(m), 1)
+	}
 }
 
 // entry finds a name of one sort.

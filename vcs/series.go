@@ -3,6 +3,7 @@ package vcs
 import (
 	"context"
 	"strings"
+	"unsafe"
 )
 
 // A series is commits on top of each other of which each gives one file new
@@ -20,7 +21,9 @@ type step struct {
 	info CommitInfo
 	fit  bool // for a series, as far as can be seen without the branch
 
-	depth   int // folders on the path
+	here    *node  // what was found of the path so far
+	rest    string // the rest of it
+	depth   int    // folders on the path
 	folders [maxReplace]*node
 	at      [maxReplace]int32 // where in them the path goes on
 	again   uint32            // a bit for each of them that has changed since the last freeze
@@ -54,9 +57,7 @@ func (r *Repo[K, V]) commitSeries(ctx context.Context, c *series, branch string,
 		return head, 0, 0
 	}
 	defer r.s.keep(w)
-	for done < len(steps) && steps[done].fit && w.locate(&steps[done]) {
-		done++
-	}
+	done = w.locate(steps)
 	steps = steps[:done]
 	c.contents(steps)
 	changes := make([]leafChange, 0, done)
@@ -168,30 +169,60 @@ func (c *series) sum(take func(x *step, id ID)) {
 	c.which = c.which[:0]
 }
 
-// locate finds a step's file. It reports false when there is none, or none for
-// replacing.
-func (w *workTree) locate(x *step) bool {
-	n, rest := w.root, x.path
-	x.depth = 0
-	for more := true; more; x.depth++ {
-		var name string
-		if name, rest, more = strings.Cut(rest, "/"); x.depth == maxReplace {
-			return false
-		}
-		i, ok := n.dir.entry(name, more)
-		if !ok || n.dir.kids[i] == nil {
-			return false
-		}
-		x.at[x.depth] = int32(i)
-		n = n.dir.kids[i]
+// locate finds the files of steps and returns how many of the first ones it found;
+// the next one is not there, or not for replacing. It goes down folder by folder
+// with all of them, so that they wait for memory together.
+func (w *workTree) locate(steps []step) (found int) {
+	for found < len(steps) && steps[found].fit {
+		x := &steps[found]
+		x.here, x.rest, x.depth = w.root, x.path, 0
+		found++
 	}
-	return n.mode == x.mode
+	for going := true; going; {
+		going = false
+		for i := range steps[:found] {
+			if x := &steps[i]; x.rest != "" && (i == 0 || x.here != steps[i-1].here) {
+				x.here.dir.prefetch()
+			}
+		}
+		for i := range steps[:found] {
+			x := &steps[i]
+			if x.rest == "" {
+				continue
+			}
+			name, rest, more := strings.Cut(x.rest, "/")
+			if x.depth == maxReplace || more && rest == "" {
+				found = i
+				break
+			}
+			k, ok := x.here.dir.entry(name, more)
+			if !ok || x.here.dir.kids[k] == nil {
+				found = i
+				break
+			}
+			x.at[x.depth] = int32(k)
+			x.here, x.rest = x.here.dir.kids[k], rest
+			x.depth++
+			prefetch(unsafe.Pointer(x.here), nodeLines)
+			going = going || more
+		}
+	}
+	for i := range steps[:found] {
+		if x := &steps[i]; x.here.mode != x.mode || x.depth == 0 {
+			return i
+		}
+	}
+	return found
 }
+
+// nodeLines is how many cache lines a node takes, with the folder behind it.
+const nodeLines = int((unsafe.Sizeof(node{})+unsafe.Sizeof(folder{}))/64) + 1
 
 // place puts a step's content into its file, which was located, and adds the
 // change to some. The ids of the folders around it are to be made.
 func (w *workTree) place(x *step, changes []leafChange) []leafChange {
-	old := w.root
+	n := w.root
+	old := n
 	for _, i := range x.at[:x.depth] {
 		old = old.dir.kids[i]
 	}
@@ -199,7 +230,6 @@ func (w *workTree) place(x *step, changes []leafChange) []leafChange {
 		return changes
 	}
 	x.again = 0
-	n := w.root
 	for d, i := range x.at[:x.depth] {
 		if n.owner == w.own {
 			x.again |= 1 << d

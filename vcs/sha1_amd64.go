@@ -2,7 +2,11 @@
 
 package vcs
 
-import "golang.org/x/sys/cpu"
+import (
+	"unsafe"
+
+	"golang.org/x/sys/cpu"
+)
 
 // haveSHA1 says that this processor has the SHA instructions, and those that
 // bring the words into their order: SSSE3 and SSE4.1.
@@ -43,5 +47,10 @@ func sha1BlocksVL(h *sha1State, p *byte, blocks int, keep *sha1State)
 //
 //go:noescape
 func sha1Blocks16(h *sha1LaneStates, base *byte, at *[sha1LaneCount]int, blocks int)
+
+// prefetch asks for cache lines that will be read soon; it touches nothing.
+//
+//go:noescape
+func prefetch(p unsafe.Pointer, lines int)
 
 func cpuid(leaf, sub uint32) (a, b, c, d uint32)

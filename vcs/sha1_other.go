@@ -2,6 +2,8 @@
 
 package vcs
 
+import "unsafe"
+
 // haveSHA1 says that crypto/sha1 does all the hashing.
 const haveSHA1 = false
 
@@ -13,3 +15,6 @@ func sha1Blocks(*sha1State, *byte, int, *sha1State) { panic("vcs: no sha1Blocks 
 func sha1Blocks16(*sha1LaneStates, *byte, *[sha1LaneCount]int, int) {
 	panic("vcs: no sha1Blocks16 here")
 }
+
+// prefetch leaves it to the processor what to read ahead.
+func prefetch(unsafe.Pointer, int) {}

@@ -74,6 +74,7 @@ func (w *workTree) replace(e *edit) bool {
 		if name, rest, more = strings.Cut(rest, "/"); depth == maxReplace {
 			return false
 		}
+		n.dir.prefetch()
 		i, ok := n.dir.entry(name, more)
 		if !ok || n.dir.kids[i] == nil {
 			return false
