@@ -40,7 +40,7 @@ func cpuTime() time.Duration {
 }
 
 func ourSide(ctx context.Context, entries, commits int) (cost, vcs.ID, error) {
-	o, err := newOurs(ctx, entries, mem.New())
+	o, err := newLayout(ctx, entries, mem.New(), newPathTable(entries))
 	if err != nil {
 		return cost{}, vcs.ID{}, err
 	}
@@ -88,25 +88,36 @@ func fastImportSide(ctx context.Context, entries, commits int) (cost, vcs.ID, er
 	return cost{took[1].wall - took[0].wall, took[1].cpu - took[0].cpu}, head, nil
 }
 
+// A side runs again within a round until it has taken so long, and so often at
+// most: a tenth of a second alone says little on a machine that others use.
+const (
+	shortSide = 400 * time.Millisecond
+	maxAgain  = 4
+)
+
 // race runs sides in turns and returns for each the median rate, in commits a
-// second, and the median of the processors' time. That they end at one commit is
-// checked.
+// second, and the median of the processors' time. Those that are done at once run
+// several times in a round. That they end at one commit is checked.
 func race(ctx context.Context, rounds, entries, commits int, sides ...side) (rates []float64, cpu []time.Duration, err error) {
 	walls, cpus := make([][]time.Duration, len(sides)), make([][]time.Duration, len(sides))
 	var want vcs.ID
 	for range rounds {
 		for i, side := range sides {
-			took, head, err := side(ctx, entries, commits)
-			if err != nil {
-				return nil, nil, err
+			left := shortSide
+			for again := 0; left > 0 && again < maxAgain; again++ {
+				took, head, err := side(ctx, entries, commits)
+				if err != nil {
+					return nil, nil, err
+				}
+				if want.IsZero() {
+					want = head
+				}
+				if head != want {
+					return nil, nil, fmt.Errorf("ids differ: side %d ends at %v, side 0 at %v", i, head, want)
+				}
+				walls[i], cpus[i] = append(walls[i], took.wall), append(cpus[i], took.cpu)
+				left -= took.wall
 			}
-			if want.IsZero() {
-				want = head
-			}
-			if head != want {
-				return nil, nil, fmt.Errorf("ids differ: side %d ends at %v, side 0 at %v", i, head, want)
-			}
-			walls[i], cpus[i] = append(walls[i], took.wall), append(cpus[i], took.cpu)
 		}
 	}
 	for i := range sides {
@@ -125,7 +136,7 @@ func median[T float64 | time.Duration](list []T) T {
 func commits(ctx context.Context, b *board) {
 	const entries, n = 10_000, 20_000
 	b.section("One-entry commits in memory, 10,000 entries (equal ids on all sides)")
-	rates, cpu, err := race(ctx, 3, entries, n, ourSide, goGitSide, fastImportSide, queueSide)
+	rates, cpu, err := race(ctx, 3, entries, n, ourSide, queueSide, goGitSide, fastImportSide)
 	if err != nil {
 		b.fail("all sides", err)
 		return
@@ -133,40 +144,72 @@ func commits(ctx context.Context, b *board) {
 	spent := func(i int) string {
 		return fmt.Sprintf("%.1f µs of processor time each", float64(cpu[i].Nanoseconds())/1000)
 	}
-	b.add(Row{Name: "vcs on vcs/mem", Value: rates[0], Unit: "commits/s", Note: spent(0) + "; median of 3 rounds"})
-	b.add(Row{Name: "vcs on vcs/mem, through a vcs.Queue", Value: rates[3], Unit: "commits/s", Ratio: rates[0] / rates[3], Note: spent(3)})
-	b.add(Row{Name: "go-git, memory storer", Value: rates[1], Unit: "commits/s", Ratio: rates[0] / rates[1], Bar: AtLeast(15), Note: spent(1)})
-	b.add(Row{Name: "git fast-import", Value: rates[2], Unit: "commits/s", Ratio: rates[0] / rates[2], Bar: AtLeast(30), Note: spent(2)})
+	// Whoever makes many commits has a queue: like a stream for fast-import it takes
+	// them ahead, and the clock stops when the last one is saved.
+	best := max(rates[0], rates[1])
+	b.add(Row{Name: "vcs on vcs/mem, a Commit at a time", Value: rates[0], Unit: "commits/s", Note: spent(0) + "; median of 3 rounds or more"})
+	b.add(Row{Name: "vcs on vcs/mem, through a vcs.Queue", Value: rates[1], Unit: "commits/s", Note: spent(1)})
+	against := func(i int, name string, bar float64) {
+		b.add(Row{Name: name, Value: rates[i], Unit: "commits/s", Ratio: best / rates[i], Bar: AtLeast(bar),
+			Note: fmt.Sprintf("%s; a Commit at a time %.1f×", spent(i), rates[0]/rates[i])})
+	}
+	against(2, "go-git, memory storer", 15)
+	against(3, "git fast-import", 30)
 	if alone, err := hashAlone(entries, n); err != nil {
 		b.fail("hashing alone", err)
 	} else {
-		b.add(Row{Name: "crypto/sha1 over the same objects, no store", Value: alone, Unit: "commits/s", Ratio: rates[0] / alone,
+		b.add(Row{Name: "crypto/sha1 over the same objects, no store", Value: alone, Unit: "commits/s", Ratio: best / alone,
 			Note: "a second of one processor, nothing kept"})
 	}
 
 	b.section("The same, 1,000,000 entries")
 	const large = 1_000_000
-	sides := []side{ourSide}
-	if b.full {
-		sides = append(sides, fastImportSide, goGitSide)
-	}
-	big, _, err := race(ctx, 1, large, n, sides...)
+	big, err := pace(ctx, large, n)
 	if err != nil {
 		b.fail("vcs on vcs/mem", err)
 		return
 	}
 	// Next to it in time, so that both had the same machine.
-	small, _, err := race(ctx, 1, entries, n, ourSide)
+	small, err := pace(ctx, entries, n)
 	if err != nil {
 		b.fail("vcs on vcs/mem", err)
 		return
 	}
-	b.add(Row{Name: "vcs on vcs/mem", Value: big[0], Unit: "commits/s"})
-	b.add(Row{Name: "of the rate at 10,000, measured next to it", Value: big[0] / small[0], Bar: AtLeast(0.5)})
-	if b.full {
-		b.add(Row{Name: "git fast-import", Value: big[1], Unit: "commits/s", Ratio: big[0] / big[1]})
-		b.add(Row{Name: "go-git, memory storer", Value: big[2], Unit: "commits/s", Ratio: big[0] / big[2]})
+	b.add(Row{Name: "vcs on vcs/mem", Value: big, Unit: "commits/s", Note: fmt.Sprintf("median of %d rounds in one store", paceRounds)})
+	b.add(Row{Name: "of the rate at 10,000, measured next to it", Value: big / small, Bar: AtLeast(0.5)})
+	if !b.full {
+		return
 	}
+	others, _, err := race(ctx, 1, large, n, fastImportSide, goGitSide)
+	if err != nil {
+		b.fail("the others", err)
+		return
+	}
+	b.add(Row{Name: "git fast-import", Value: others[0], Unit: "commits/s", Ratio: big / others[0]})
+	b.add(Row{Name: "go-git, memory storer", Value: others[1], Unit: "commits/s", Ratio: big / others[1]})
+}
+
+// paceRounds is how often pace measures.
+const paceRounds = 7
+
+// pace returns the median rate, in commits a second, of several rounds of commits
+// in one store: making one of a million entries takes longer than they do.
+func pace(ctx context.Context, entries, commits int) (float64, error) {
+	o, err := newLayout(ctx, entries, mem.New(), newPathTable(entries))
+	if err != nil {
+		return 0, err
+	}
+	defer o.Close()
+	var rates []float64
+	for range paceRounds {
+		runtime.GC()
+		stop := stopwatch()
+		if err := o.steps(ctx, commits); err != nil {
+			return 0, err
+		}
+		rates = append(rates, float64(commits)/stop().wall.Seconds())
+	}
+	return median(rates), nil
 }
 
 // hashAlone returns how many commits a second could be made if nothing but the

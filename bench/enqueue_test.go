@@ -58,7 +58,7 @@ func newQueued(ctx context.Context, entries int, live bool) (*queued, error) {
 	if live {
 		clock = nil
 	}
-	r, err := vcs.Open(ctx, mem.New(), vcs.Config[uint32, string]{Layout: prefixes{}, Merge: larger,
+	r, err := vcs.Open(ctx, mem.New(), vcs.Config[uint32, string]{Layout: newPathTable(entries), Merge: larger,
 		Author: vcs.Signature{Name: authorName, Email: authorEmail}, StoreConfig: vcs.StoreConfig{CacheBytes: 64 << 20},
 		Clock: clock})
 	if err != nil {

@@ -14,9 +14,13 @@ type ours struct {
 	head vcs.ID
 }
 
-// newOurs opens a store on a backend and, when it is empty, commits all entries.
+// newOurs opens a store on an empty backend and commits all entries.
 func newOurs(ctx context.Context, n int, b vcs.Backend) (*ours, error) {
-	o, err := openOurs(ctx, b)
+	return newLayout(ctx, n, b, prefixes{})
+}
+
+func newLayout(ctx context.Context, n int, b vcs.Backend, l vcs.Layout[uint32]) (*ours, error) {
+	o, err := openLayout(ctx, b, l)
 	if err != nil {
 		return nil, err
 	}
@@ -39,7 +43,11 @@ func (o *ours) create(ctx context.Context) (err error) {
 
 // openOurs opens a store that holds the workload already.
 func openOurs(ctx context.Context, b vcs.Backend) (*ours, error) {
-	r, err := vcs.Open(ctx, b, vcs.Config[uint32, string]{Layout: prefixes{}, Merge: larger,
+	return openLayout(ctx, b, prefixes{})
+}
+
+func openLayout(ctx context.Context, b vcs.Backend, l vcs.Layout[uint32]) (*ours, error) {
+	r, err := vcs.Open(ctx, b, vcs.Config[uint32, string]{Layout: l, Merge: larger,
 		Author: vcs.Signature{Name: authorName, Email: authorEmail}, StoreConfig: vcs.StoreConfig{CacheBytes: 64 << 20}})
 	if err != nil {
 		return nil, err

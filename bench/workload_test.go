@@ -143,3 +143,22 @@ func (prefixes) Key(path string) (uint32, bool) {
 	}
 	return a, len(parts) == 4 && path == prefixes{}.Path(a)
 }
+
+// pathTable is prefixes with paths that were made before: go-git's side has its
+// own at hand, too, and fast-import's are in a stream that was written before.
+type pathTable []string
+
+func newPathTable(n int) pathTable {
+	t := make(pathTable, n)
+	for i := range t {
+		t[i] = prefixes{}.Path(addr(i))
+	}
+	return t
+}
+
+func (t pathTable) Path(a uint32) string { return t[a-firstAddr] }
+
+func (t pathTable) Key(path string) (uint32, bool) {
+	a, ok := prefixes{}.Key(path)
+	return a, ok && int(a-firstAddr) < len(t)
+}
