@@ -74,7 +74,9 @@ func (w *workTree) replace(e *edit) bool {
 		if name, rest, more = strings.Cut(rest, "/"); depth == maxReplace {
 			return false
 		}
-		n.dir.prefetch()
+		if !more {
+			n.dir.prefetch() // the folders above are more likely to be at hand
+		}
 		i, ok := n.dir.entry(name, more)
 		if !ok || n.dir.kids[i] == nil {
 			return false
