@@ -47,6 +47,17 @@ func (l *oplog) near(id ID) (Kind, []byte, error) {
 	return l.history(id)
 }
 
+// atHand reads those of some objects that are among the heads'.
+func (l *oplog) atHand(ids []ID, found []Object) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i, id := range ids {
+		if n := l.pooled(id); n != nil {
+			found[i] = Object{id, n.mode.Kind(), n.content()}
+		}
+	}
+}
+
 // tree returns a decoded tree of the heads, nil when it is not at hand.
 func (l *oplog) tree(id ID) *Tree {
 	l.mu.Lock()

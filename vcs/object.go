@@ -87,6 +87,15 @@ type ObjectReader interface {
 	ReadObject(id ID) (Kind, []byte, error)
 }
 
+// BulkReader is the ability of an ObjectReader that finds many objects in less
+// time than one by one.
+type BulkReader interface {
+	// ReadAtHand sets found[i] to the object of ids[i] where that is at hand, and
+	// leaves it as it is where ReadObject has to look. Found is as long as ids; the
+	// contents belong to the store. It is safe for concurrent use.
+	ReadAtHand(ids []ID, found []Object)
+}
+
 // Ref is a name (refs/heads/primary) and the object it points to.
 type Ref struct {
 	Name   string

@@ -25,6 +25,7 @@ type Pinner interface {
 var (
 	_ Pinner         = (*Store)(nil)
 	_ ObjectReader   = (*Pin)(nil)
+	_ BulkReader     = (*Pin)(nil)
 	_ CommitReader   = (*Pin)(nil)
 	_ TreeReader     = (*Pin)(nil)
 	_ AdditionReader = (*Pin)(nil)
@@ -104,6 +105,9 @@ func (p *Pin) ReadObject(id ID) (Kind, []byte, error) {
 	}
 	return 0, nil, err
 }
+
+// ReadAtHand implements BulkReader.
+func (p *Pin) ReadAtHand(ids []ID, found []Object) { p.s.ReadAtHand(ids, found) }
 
 // ReadTree returns the decoded tree.
 func (p *Pin) ReadTree(id ID) (*Tree, error) {

@@ -209,6 +209,13 @@ func (s *Store) ReadObject(id ID) (Kind, []byte, error) {
 	return s.objects.ReadObject(id)
 }
 
+// ReadAtHand implements BulkReader.
+func (s *Store) ReadAtHand(ids []ID, found []Object) {
+	if s.log != nil {
+		s.log.current().atHand(ids, found)
+	}
+}
+
 // queued returns an object that is not saved yet.
 func (s *Store) queued(id ID) (Object, bool) {
 	s.mu.RLock()

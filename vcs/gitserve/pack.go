@@ -24,6 +24,7 @@ var errPackBroken = errors.New("gitserve: pack broke off")
 // sendPack selects, writes and counts the pack that ends a fetch.
 func (h *Handler) sendPack(ctx context.Context, f *fetch, common []vcs.ID) error {
 	p := &packSender{fetch: f, last: time.Now()}
+	p.flush() // the client gets ready for a pack meanwhile
 	sel := packfile.Selection{
 		Wants:     append(f.args.wants[:len(f.args.wants):len(f.args.wants)], f.extra...),
 		Haves:     common,
@@ -41,7 +42,8 @@ func (h *Handler) sendPack(ctx context.Context, f *fetch, common []vcs.ID) error
 	if err == nil {
 		p.progress("Enumerating objects: %d, done.\n", set.Len())
 		p.begun = true
-		_, err = set.Write(p, packfile.Options{RefDeltas: !f.args.ofsDelta, Thin: f.args.thinPack})
+		// Behind a cut are folders without a version before: hardly anything else.
+		_, err = set.Write(p, packfile.Options{RefDeltas: !f.args.ofsDelta, Thin: f.args.thinPack, PlainTrees: len(f.cut) > 0})
 	}
 	if err == nil {
 		p.progress("Total %d, done.\n", set.Len())

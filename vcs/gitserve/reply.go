@@ -42,6 +42,13 @@ func (c *cancelReader) ReadObject(id vcs.ID) (vcs.Kind, []byte, error) {
 	return c.objects.ReadObject(id)
 }
 
+// ReadAtHand implements vcs.BulkReader for repositories that do.
+func (c *cancelReader) ReadAtHand(ids []vcs.ID, found []vcs.Object) {
+	if r, ok := c.objects.(vcs.BulkReader); ok && c.ctx.Err() == nil {
+		r.ReadAtHand(ids, found)
+	}
+}
+
 // Additions implements vcs.AdditionReader for repositories that do.
 func (c *cancelReader) Additions(ctx context.Context, tips, known []vcs.ID, progress func(int)) (*vcs.Additions, error) {
 	if r, ok := c.objects.(vcs.AdditionReader); ok {

@@ -38,15 +38,13 @@ const zlibHead = "\x78\x01"
 
 // deflate returns a stream that is valid until the next call.
 func (d *deflater) deflate(content []byte) ([]byte, error) {
+	if len(content) < storeBelow {
+		return d.store(content), nil
+	}
 	d.buf.Reset()
-	if n := len(content); n < storeBelow || n < smallBelow && d.level == 0 {
+	if n := len(content); n < smallBelow && d.level == 0 {
 		d.buf.Grow(n + 64)
-		b := append(d.buf.AvailableBuffer(), zlibHead...)
-		if n >= storeBelow {
-			b = d.small.deflate(b, content)
-		} else {
-			b = appendStored(b, content)
-		}
+		b := d.small.deflate(append(d.buf.AvailableBuffer(), zlibHead...), content)
 		return binary.BigEndian.AppendUint32(b, adler32.Checksum(content)), nil
 	}
 	if d.z == nil {
@@ -63,6 +61,14 @@ func (d *deflater) deflate(content []byte) ([]byte, error) {
 		return nil, err
 	}
 	return d.buf.Bytes(), nil
+}
+
+// store returns a stream of content, less than 64 KiB, as it is.
+func (d *deflater) store(content []byte) []byte {
+	d.buf.Reset()
+	d.buf.Grow(len(content) + 64)
+	b := appendStored(append(d.buf.AvailableBuffer(), zlibHead...), content)
+	return binary.BigEndian.AppendUint32(b, adler32.Checksum(content))
 }
 
 // appendStored appends one final stored block (RFC 1951 §3.2.4).

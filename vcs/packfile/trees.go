@@ -71,10 +71,10 @@ func (w *walker) tree(id vcs.ID, previous []vcs.ID, depth int) error {
 }
 
 func (w *walker) blob(id vcs.ID, was []vcs.ID) error {
-	if w.set.Has(id) {
-		return nil
-	}
 	if w.sel.OmitBlobs {
+		if w.set.Has(id) {
+			return nil
+		}
 		if w.sel.BlobLimit <= 0 {
 			return nil
 		}

@@ -27,6 +27,11 @@ type Options struct {
 	// tables for objects of less than a kilobyte: a pack that is a few percent
 	// larger, and quicker to write and to read.
 	Level int
+	// PlainTrees leaves trees of less than a kilobyte as they are, at the default
+	// level: their ids do not compress, and of a pack that has hardly anything but
+	// whole trees and short blobs a receiver spends more time on the rest than on
+	// its tenth more of bytes.
+	PlainTrees bool
 }
 
 // Write writes a pack, version 2, of the set's objects, one at a time, and
@@ -80,6 +85,7 @@ func (p *writer) objects(s *Set) error {
 // list writes the items of a set.
 func (p *writer) list(s *Set) error {
 	offsets := make([]int64, len(s.items))
+	ahead := readAhead{r: p.r}
 	for _, k := range packOrder {
 		for i := range s.items {
 			it := &s.items[i]
@@ -87,9 +93,12 @@ func (p *writer) list(s *Set) error {
 				continue
 			}
 			offsets[i] = p.off
-			content, err := p.read(k, it.id)
-			if err != nil {
-				return err
+			content, ok := ahead.read(s.items[i:], k)
+			if !ok {
+				var err error
+				if content, err = p.read(k, it.id); err != nil {
+					return err
+				}
 			}
 			var base vcs.ID
 			back := int64(0)
@@ -101,6 +110,7 @@ func (p *writer) list(s *Set) error {
 			}
 			var was []byte
 			if !base.IsZero() && !p.opt.NoDeltas {
+				var err error
 				if was, err = p.read(k, base); err != nil {
 					return err
 				}
@@ -110,7 +120,7 @@ func (p *writer) list(s *Set) error {
 			if typ == typeRefDelta {
 				p.write(base[:])
 			}
-			packed, err := p.z.deflate(stored)
+			packed, err := p.pack(typ, stored)
 			if p.write(packed); err == nil {
 				err = p.err
 			}
@@ -120,6 +130,14 @@ func (p *writer) list(s *Set) error {
 		}
 	}
 	return p.err
+}
+
+// pack deflates what is stored of an object of a list.
+func (p *writer) pack(typ byte, stored []byte) ([]byte, error) {
+	if typ == byte(vcs.KindTree) && p.opt.PlainTrees && p.opt.Level == 0 && len(stored) < smallBelow {
+		return p.z.store(stored), nil
+	}
+	return p.z.deflate(stored)
 }
 
 // addition writes an object, or puts it into the window. Its mark is its place.
