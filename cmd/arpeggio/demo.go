@@ -16,8 +16,9 @@ type demoCmd struct {
 	Backend string        `enum:"mem,badger,git" default:"mem" help:"Where nodes keep their history while they run: mem, badger, git (${default})."`
 	For     time.Duration `default:"15s" placeholder:"TIME" help:"How long to run (${default})."`
 	Seed    uint64        `default:"2015" help:"Seed of the switch (${default})."`
-	Compat  string        `enum:"none,2015" default:"none" help:"Subjects of commits as in 2015: 2015 (${default})."`
 	Verbose bool          `short:"v" help:"Log more."`
+
+	compatFlags
 }
 
 func (c *demoCmd) Run(ctx context.Context) error {
@@ -27,7 +28,7 @@ func (c *demoCmd) Run(ctx context.Context) error {
 	}
 	note("ten nodes on one switch for %v: two echo servers, four clients, two pairs of gossips", c.For)
 	results, err := demo.Run(ctx, demo.Config{
-		Out: c.Out, Backend: demo.Backend(c.Backend), Duration: c.For, Seed: c.Seed, Wording: wording(c.Compat),
+		Out: c.Out, Backend: demo.Backend(c.Backend), Duration: c.For, Seed: c.Seed, Wording: c.wording(),
 		Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level})),
 	})
 	if err != nil {

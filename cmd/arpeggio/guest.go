@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"arpeggio/arp/versioned"
 	"arpeggio/internal/appliance"
 	"arpeggio/internal/control"
 	"arpeggio/internal/guest"
@@ -48,7 +49,8 @@ type guestConfig struct {
 	Export bool // no site: open the data disk, export it, stop
 	Saved  bool // export the last snapshot and leave the store alone
 	// Keep is what the person asked for; the disk and the memory say the rest.
-	Keep keep.Policy
+	Keep   keep.Policy
+	Record recordFlags
 }
 
 // words returns c for the kernel's command line.
@@ -67,6 +69,7 @@ func (c guestConfig) words() map[string]string {
 		w["saved"] = "1"
 	}
 	c.keepWords(w)
+	c.Record.words(w)
 	return w
 }
 
@@ -77,6 +80,9 @@ func parseGuestConfig(w map[string]string) (c guestConfig, err error) {
 		if c.Expire, err = time.ParseDuration(v); err != nil || c.Expire <= 0 {
 			return c, fmt.Errorf("arpeggio.expire=%s on the kernel's command line is not a positive duration such as 20m", v)
 		}
+	}
+	if err := c.Record.parse(w); err != nil {
+		return c, err
 	}
 	return c, c.parseKeep(w)
 }
@@ -143,7 +149,7 @@ func serveGuest(ctx context.Context, env guest.Env, cfg guestConfig) error {
 	defer dir.Close()
 	ac := appliance.Config{
 		Device: dev, MAC: ethernet.Addr(env.Card.Addr), Address: env.Params.Address, Gateway: env.Params.Gateway,
-		Site: dir, Node: cfg.Node, Expire: cfg.Expire, Logger: env.Logger,
+		Site: dir, Node: cfg.Node, Wording: cfg.Record.wording(), Noise: versioned.Noise(cfg.Record.Noise), Expire: cfg.Expire, Logger: env.Logger,
 	}
 	if cfg.Manage {
 		ac.Manage = managePort

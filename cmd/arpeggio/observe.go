@@ -35,6 +35,7 @@ type observeFlags struct {
 	Pcap    string            `placeholder:"FILE" help:"Record the frames that were looked at, as pcapng."`
 	JSON    bool              `name:"json" help:"One JSON object a line for each event."`
 	Color   string            `enum:"auto,always,never" default:"auto" help:"Colours: auto, always or never (${default}; NO_COLOR is honoured)."`
+	Ends    bool              `help:"Also a line when an episode ends, with its count: of a flood, a scan, a dispute."`
 	Quiet   bool              `short:"q" help:"Print no events and no summary."`
 	Verbose bool              `short:"v" help:"Log more."`
 
@@ -113,7 +114,7 @@ func (f *observeFlags) start(ctx context.Context, rec *recording, live bool) (_ 
 	}
 	cfg := observer.Config{
 		Engine: observe.Config{Policy: policy, Expire: f.Expire}, Networks: f.Network, Domains: f.Domain,
-		Journal: o.journal, Logger: o.log, Note: func(s string) { note("%s", s) },
+		Journal: o.journal, Ends: f.Ends, Logger: o.log, Note: func(s string) { note("%s", s) },
 	}
 	if live {
 		cfg.Patience = patience

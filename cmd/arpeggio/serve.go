@@ -35,21 +35,13 @@ type serveCmd struct {
 	Snapshot   string        `placeholder:"DIR" help:"Also write the history as a bare Git directory, every ten minutes and at the end."`
 	Node       string        `placeholder:"NAME" help:"Author of the commits. Default: this host's name."`
 	Expire     time.Duration `default:"20m" help:"Life of an unconfirmed binding (${default})."`
-	Compat     string        `enum:"none,2015" default:"none" help:"Subjects of commits as in 2015: 2015 (${default})."`
 	Pcap       string        `placeholder:"FILE" help:"Record all frames as pcapng."`
 	Sink       string        `placeholder:"PATH" help:"Accept any POST to this path and throw it away (to measure uploads)."`
 	NoOffload  bool          `help:"Do without checksum and segmentation offload."`
 	Verbose    bool          `short:"v" help:"Log more."`
 
+	recordFlags
 	keepFlags
-}
-
-// wording returns what a value of --compat stands for.
-func wording(compat string) versioned.Wording {
-	if compat == "2015" {
-		return versioned.Wording2015
-	}
-	return versioned.WordingOwn
 }
 
 func (c *serveCmd) Run(ctx context.Context) error {
@@ -60,7 +52,7 @@ func (c *serveCmd) Run(ctx context.Context) error {
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
 	cfg := appliance.Config{
 		Address: c.IP, Gateway: c.Gateway, MAC: c.MAC, Card: c.TAP, Port: c.Port, Manage: c.Manage, Sink: c.Sink,
-		Node: c.Node, Wording: wording(c.Compat), Expire: c.Expire, SnapshotDir: c.Snapshot, Logger: log,
+		Node: c.Node, Wording: c.wording(), Noise: versioned.Noise(c.Noise), Expire: c.Expire, SnapshotDir: c.Snapshot, Logger: log,
 	}
 	if err := c.check(&cfg); err != nil {
 		return err
@@ -159,6 +151,9 @@ func (c *serveCmd) check(cfg *appliance.Config) error {
 	}
 	if c.Sink != "" && c.Sink[0] != '/' {
 		return usagef("--sink %s: want a path that starts with /", c.Sink)
+	}
+	if err := c.recordFlags.check(); err != nil {
+		return err
 	}
 	if c.Expire <= 0 {
 		return usagef("--expire %v: want a positive time such as 20m", c.Expire)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -49,6 +50,8 @@ type vmRunCmd struct {
 	KeepFor     keep.Age  `placeholder:"AGE" help:"Keep no history older than this, such as 90d."`
 	KeepCommits int       `placeholder:"N" help:"Keep no more commits than this."`
 	ArchiveMax  keep.Size `placeholder:"SIZE" help:"Bound of the archive on the data disk; its oldest parts go first. Default: a quarter of the disk."`
+
+	recordFlags
 }
 
 // Boot limits by accelerator: what a slow, busy machine needs, and then some.
@@ -60,7 +63,7 @@ const (
 )
 
 func (c *vmRunCmd) Run(ctx context.Context) error {
-	if err := c.check(); err != nil {
+	if err := cmp.Or(c.check(), c.recordFlags.check()); err != nil {
 		return err
 	}
 	surviveClosedOutput()
@@ -237,7 +240,7 @@ func (c *vmRunCmd) boot(ctx context.Context, im image, w wire, accel qemu.Accele
 	if c.Disk != "" {
 		params.Data = guest.DataRequired
 	}
-	params.Extra = guestConfig{Node: c.Node, Expire: c.Expire, Manage: c.Manage != "off",
+	params.Extra = guestConfig{Node: c.Node, Record: c.recordFlags, Expire: c.Expire, Manage: c.Manage != "off",
 		Keep: keep.Policy{Bytes: c.Keep, Age: c.KeepFor, Commits: c.KeepCommits, ArchiveBytes: c.ArchiveMax}}.words()
 	limit := bootLimitKVM
 	if accel.Kind == qemu.TCG {

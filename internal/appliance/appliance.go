@@ -54,6 +54,7 @@ type Config struct {
 	Retention vcs.Retention
 	Node      string            // author of the commits; "arpeggio" when empty
 	Wording   versioned.Wording // of the commits
+	Noise     versioned.Noise   // how much of a flood is recorded
 	Expire    time.Duration
 	// SnapshotDir receives the history as a bare Git directory every
 	// SnapshotEvery (10 min when 0) and at the end; none when empty.
@@ -165,7 +166,7 @@ func (a *Appliance) openStore(ctx context.Context) error {
 	a.store = store
 	// A machine must come up whatever somebody has pushed or a disk has done:
 	// files that are no entries are skipped, with a warning, and stay.
-	a.table, err = versioned.Open(ctx, store, versioned.Config{Node: a.cfg.Node, Wording: a.cfg.Wording, SkipDamaged: true, Logger: a.log})
+	a.table, err = versioned.Open(ctx, store, versioned.Config{Node: a.cfg.Node, Wording: a.cfg.Wording, Noise: a.cfg.Noise, SkipDamaged: true, Logger: a.log})
 	if err != nil {
 		return fmt.Errorf("open the history: %w", err)
 	}

@@ -2,12 +2,14 @@ package observer
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 	"strings"
 	"testing"
 	"time"
 
 	"arpeggio/arp"
+	"arpeggio/arp/observe"
 	"arpeggio/arp/versioned"
 	"arpeggio/stack/capture"
 	"arpeggio/vcs"
@@ -139,5 +141,38 @@ func TestClockThatGoesBack(t *testing.T) {
 	}
 	if clocks != 1 {
 		t.Errorf("%d commits about the clock", clocks)
+	}
+}
+
+// A flood is one line, and with Ends a second one that says how many there were.
+func TestEndsOfEpisodes(t *testing.T) {
+	var frames []capture.Packet
+	for i := range 500 {
+		at := time.Duration(i) * time.Millisecond
+		frames = append(frames, capture.Packet{Time: begin.Add(at), Data: request(byte(i), netip.AddrFrom4([4]byte{10, 9, byte(1 + i/250), byte(i % 250)}).String())})
+	}
+	in := file(t, []capture.Interface{{Name: "va"}}, frames...)
+	var heads []vcs.ID
+	for _, ends := range []bool{false, true} {
+		var told []string
+		o, _ := newTestObserver(t, Config{Ends: ends, Engine: observe.Config{MaxMACs: 2}, Tell: func(r *observe.Record, commit string) {
+			if r.Type == observe.Flood {
+				told = append(told, fmt.Sprint(r.Phase, " ", r.Count, " ", commit != ""))
+			}
+		}})
+		if _, err := read(t, o, in); err != nil {
+			t.Fatal(err)
+		}
+		want := "began 100 true"
+		if ends {
+			want += "|ended 500 true"
+		}
+		if got := strings.Join(told, "|"); got != want {
+			t.Errorf("told %s, want %s", got, want)
+		}
+		heads = append(heads, o.cfg.Journal.Head())
+	}
+	if heads[0] != heads[1] {
+		t.Error("what is printed changes the history")
 	}
 }

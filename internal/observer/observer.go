@@ -36,6 +36,8 @@ type Config struct {
 	// Patience is how long, in a live run, an event waits for another one that
 	// says more; 0 is for captures, where time passes with the frames.
 	Patience time.Duration
+	// Ends has the ends of episodes told, too.
+	Ends bool
 	// Note gets what people should know about the sources, such as a clock that
 	// was set back; nil discards.
 	Note func(string)
@@ -223,6 +225,9 @@ func (o *Observer) write(ctx context.Context, records []observe.Record) error {
 		}
 		if o.cfg.Patience > 0 && !id.IsZero() {
 			o.stats.Delay.Add(time.Since(r.Time))
+		}
+		if o.cfg.Ends && r.Phase == observe.PhaseEnded && !r.Folded {
+			r.Alert = true
 		}
 		commit := ""
 		if r.Alert {
