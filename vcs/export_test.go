@@ -62,3 +62,6 @@ func LetGo(s *Store, number int) error {
 	defer s.keeping.Unlock()
 	return s.letGo(context.Background(), number, "of a test", new(CollectReport))
 }
+
+// StateAtHand reports whether a commit's state is at hand.
+func StateAtHand(s *Store, id ID) bool { return s.stateAtHand(id) != nil }

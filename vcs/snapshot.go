@@ -239,8 +239,13 @@ func (r *Repo[K, V]) decode(src ObjectReader, path string, blob ID) (V, error) {
 	if err != nil {
 		return zero, fmt.Errorf("%s: %w", path, err)
 	}
+	return r.decodeContent(path, content)
+}
+
+func (r *Repo[K, V]) decodeContent(path string, content []byte) (V, error) {
 	v, err := r.cfg.Codec.Decode(content)
 	if err != nil {
+		var zero V
 		return zero, fmt.Errorf("%s: %w", path, errors.Join(ErrDecode, err))
 	}
 	return v, nil

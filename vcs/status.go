@@ -171,7 +171,7 @@ func (r *Repo[K, V]) Changes(ours, theirs ID) iter.Seq2[Delta[K, V], error] {
 			yield(Delta[K, V]{}, err)
 			return
 		}
-		r.deltas(m.bases, "", base, c.Tree)(yield)
+		r.deltas(m.bases, "", treeAt{id: base}, treeAt{id: c.Tree}, yield)
 	}
 }
 
@@ -180,41 +180,56 @@ func (r *Repo[K, V]) DiffFolder(dir string, a, b ID) iter.Seq2[Delta[K, V], erro
 	return func(yield func(Delta[K, V], error) bool) {
 		p := r.s.Pin()
 		defer p.Release()
-		var trees [2]ID
-		for i, id := range []ID{a, b} {
+		var trees [2]treeAt
+		for i, id := range [2]ID{a, b} {
+			if dir == "" && !id.IsZero() {
+				if root := r.s.stateAtHand(id); root != nil {
+					trees[i] = treeAt{root.id, root}
+					continue
+				}
+			}
 			snap, err := r.AtCommit(id)
 			if err == nil {
-				trees[i], err = snap.Subtree(dir)
+				trees[i].id, err = snap.Subtree(dir)
 			}
 			if err != nil {
 				yield(Delta[K, V]{}, err)
 				return
 			}
 		}
-		r.deltas(p, dir, trees[0], trees[1])(yield)
+		r.deltas(p, dir, trees[0], trees[1], yield)
 	}
 }
 
 // deltas yields the keys that differ between two trees that stand at a path.
-func (r *Repo[K, V]) deltas(src source, dir string, a, b ID) iter.Seq2[Delta[K, V], error] {
-	return func(yield func(Delta[K, V], error) bool) {
-		for ch, err := range DiffTrees(src, a, b) {
-			if err != nil {
-				yield(Delta[K, V]{}, err)
-				return
-			}
-			path := join(dir, ch.Path)
-			k, ok := r.cfg.Layout.Key(path)
-			if !ok {
-				continue
-			}
-			d := Delta[K, V]{Key: k, Path: path}
-			if d.Old, err = r.value(src, path, ch.Old); err == nil {
-				d.New, err = r.value(src, path, ch.New)
-			}
-			if !yield(d, err) {
-				return
-			}
+func (r *Repo[K, V]) deltas(src source, dir string, a, b treeAt, yield func(Delta[K, V], error) bool) {
+	d := differ{r: src, yield: func(ch TreeChange, files [2]*node, err error) bool {
+		if err != nil {
+			yield(Delta[K, V]{}, err)
+			return false
 		}
+		path := join(dir, ch.Path)
+		k, ok := r.cfg.Layout.Key(path)
+		if !ok {
+			return true
+		}
+		d := Delta[K, V]{Key: k, Path: path}
+		if d.Old, err = r.valueAt(src, path, ch.Old, files[0]); err == nil {
+			d.New, err = r.valueAt(src, path, ch.New, files[1])
+		}
+		return yield(d, err)
+	}}
+	d.folders(a, b, 0)
+}
+
+// valueAt is value of a file that may be at hand.
+func (r *Repo[K, V]) valueAt(src ObjectReader, path string, e TreeEntry, n *node) (Opt[V], error) {
+	if n == nil || n.file == nil || e.Mode.Kind() != KindBlob {
+		return r.value(src, path, e)
 	}
+	v, err := r.decodeContent(path, n.file)
+	if err != nil {
+		return None[V](), err
+	}
+	return Some(v), nil
 }

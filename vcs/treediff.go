@@ -24,8 +24,8 @@ type TreeChange struct {
 // with equal ids are not read.
 func DiffTrees(r TreeReader, a, b ID) iter.Seq2[TreeChange, error] {
 	return func(yield func(TreeChange, error) bool) {
-		d := differ{r: r, yield: yield}
-		d.folders(a, b, 0)
+		d := differ{r: r, yield: func(ch TreeChange, _ [2]*node, err error) bool { return yield(ch, err) }}
+		d.folders(treeAt{id: a}, treeAt{id: b}, 0)
 	}
 }
 
@@ -40,12 +40,33 @@ func readTreeOrNone(r TreeReader, id ID) (*Tree, error) {
 // differ compares trees.
 type differ struct {
 	r     TreeReader
-	path  []byte // of the folder at hand, with a slash behind it
-	yield func(TreeChange, error) bool
+	path  []byte                                              // of the folder at hand, with a slash behind it
+	yield func(ch TreeChange, files [2]*node, err error) bool // with the files that are at hand
 }
 
-func (d *differ) folders(a, b ID, depth int) bool {
-	if a == b {
+// treeAt is a tree to be read, or a folder that is at hand.
+type treeAt struct {
+	id   ID
+	node *node // nil: to be read
+}
+
+// kid returns what is at hand of an entry.
+func (t treeAt) kid(i int) *node {
+	if t.node == nil {
+		return nil
+	}
+	return t.node.dir.kids[i]
+}
+
+func (d *differ) read(t treeAt) (*Tree, error) {
+	if t.node != nil {
+		return &t.node.dir.Tree, nil
+	}
+	return readTreeOrNone(d.r, t.id)
+}
+
+func (d *differ) folders(a, b treeAt, depth int) bool {
+	if a.id == b.id {
 		return true
 	}
 	if depth > maxDepth {
@@ -54,9 +75,9 @@ func (d *differ) folders(a, b ID, depth int) bool {
 	var x, y treeCursor
 	for _, side := range []struct {
 		c  *treeCursor
-		id ID
+		at treeAt
 	}{{&x, a}, {&y, b}} {
-		t, err := readTreeOrNone(d.r, side.id)
+		t, err := d.read(side.at)
 		if err != nil {
 			return d.fail(err)
 		}
@@ -77,27 +98,30 @@ func (d *differ) folders(a, b ID, depth int) bool {
 		case c > 0:
 			old = nil
 		}
-		if !d.entries(old, now, depth) {
-			return false
-		}
+		var kids [2]*node
 		if old != nil {
+			kids[0] = a.kid(x.i)
 			x.next()
 		}
 		if now != nil {
+			kids[1] = b.kid(y.i)
 			y.next()
+		}
+		if !d.entries(old, now, kids, depth) {
+			return false
 		}
 	}
 }
 
 func (d *differ) fail(err error) bool {
 	dir := string(bytes.TrimSuffix(d.path, []byte("/")))
-	d.yield(TreeChange{Path: dir}, fmt.Errorf("folder %q: %w", dir, err))
+	d.yield(TreeChange{Path: dir}, [2]*node{}, fmt.Errorf("folder %q: %w", dir, err))
 	return false
 }
 
 // entries compares what two trees have of a name, as files or as folders; nil is
 // nothing.
-func (d *differ) entries(x, y []byte, depth int) bool {
+func (d *differ) entries(x, y []byte, kids [2]*node, depth int) bool {
 	var old, now treeRef
 	var name []byte
 	folder := false
@@ -110,11 +134,11 @@ func (d *differ) entries(x, y []byte, depth int) bool {
 	if folder {
 		n := len(d.path)
 		d.path = append(append(d.path, name...), '/')
-		more := d.folders(old.id, now.id, depth+1)
+		more := d.folders(treeAt{old.id, kids[0]}, treeAt{now.id, kids[1]}, depth+1)
 		d.path = d.path[:n]
 		return more
 	}
 	path := string(d.path) + string(name)
 	leaf := path[len(d.path):]
-	return d.yield(TreeChange{path, old.entry(leaf), now.entry(leaf)}, nil)
+	return d.yield(TreeChange{path, old.entry(leaf), now.entry(leaf)}, kids, nil)
 }

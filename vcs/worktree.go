@@ -258,20 +258,59 @@ func (s *Store) rootOf(id ID) (*node, error) {
 	if root := s.work.frozenAt(id); root != nil {
 		return root, nil
 	}
-	if w := s.work.find(id); w != nil {
-		w.mu.Lock()
-		s.freeze(w)
-		head, root := w.head, w.root
-		w.mu.Unlock()
-		if head == id {
-			return root, nil
-		}
+	if root := s.workRoot(id); root != nil {
+		return root, nil
 	}
 	root, err := s.unsavedRoot(id)
 	if root != nil || err != nil {
 		return root, err
 	}
 	return s.log.root(id)
+}
+
+// stateAtHand returns the state of a commit, nil when it has to be made or the
+// store keeps objects.
+func (s *Store) stateAtHand(id ID) *node {
+	if s.log == nil {
+		return nil
+	}
+	if root := s.work.frozenAt(id); root != nil {
+		return root
+	}
+	if root := s.workRoot(id); root != nil {
+		return root
+	}
+	return s.log.current().rootAtHand(id)
+}
+
+// workRoot returns the state of a commit at which a work tree is.
+func (s *Store) workRoot(id ID) *node {
+	w := s.work.find(id)
+	if w == nil {
+		return nil
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	s.freeze(w)
+	if w.head != id {
+		return nil
+	}
+	return w.root
+}
+
+// rootAtHand returns the state of a commit that was met lately, nil when it is
+// not at hand.
+func (l *oplog) rootAtHand(id ID) *node {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	num, ok := l.met(id)
+	if !ok {
+		return nil
+	}
+	if root := l.states.get(num); root != nil {
+		return root
+	}
+	return l.pooledState(num)
 }
 
 // root returns the state of a commit of the log; errNoState when it is not there.
