@@ -7,7 +7,6 @@ import (
 	"io"
 	"iter"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -72,7 +71,9 @@ func csvRow(names, rec []string) (row Row, err error) {
 		case "domain":
 			row.Key.Domain = v
 		case "vlan":
-			row.Key.VLAN, err = parseVLAN(v)
+			if v != "" {
+				row.Key.VLAN, err = ethernet.ParseVLAN(v)
+			}
 		case "state":
 			switch v {
 			case "", "dynamic":
@@ -116,23 +117,6 @@ func writeCSV(w io.Writer, rows iter.Seq[Row]) (left int, err error) {
 	}
 	out.Flush()
 	return 0, out.Error()
-}
-
-// parseVLAN reads "", "5" or "100.5", as ethernet.VLAN writes it.
-func parseVLAN(s string) (v ethernet.VLAN, err error) {
-	if s == "" || s == "0" {
-		return v, nil
-	}
-	outer, inner, two := strings.Cut(s, ".")
-	if !two {
-		outer, inner = "0", s
-	}
-	o, err1 := strconv.ParseUint(outer, 10, 16)
-	i, err2 := strconv.ParseUint(inner, 10, 16)
-	if err1 != nil || err2 != nil || o > 4095 || i > 4095 {
-		return v, errVLAN
-	}
-	return ethernet.VLAN{Outer: uint16(o), Inner: uint16(i)}, nil
 }
 
 func parseStamp(s string) (time.Time, error) {

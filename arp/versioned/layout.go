@@ -59,7 +59,8 @@ func (l Layout) Key(path string) (arp.Key, bool) {
 		return arp.Key{}, false
 	}
 	if name, _, _ := strings.Cut(rest, "/"); strings.HasPrefix(name, "vlan-") {
-		if k.VLAN, ok = parseVLAN(name[len("vlan-"):]); !ok {
+		var err error
+		if k.VLAN, err = ethernet.ParseVLAN(name[len("vlan-"):]); err != nil {
 			return arp.Key{}, false
 		}
 	}
@@ -69,16 +70,6 @@ func (l Layout) Key(path string) (arp.Key, bool) {
 	}
 	k.Addr = addr
 	return k, l.Path(k) == path
-}
-
-func parseVLAN(s string) (v ethernet.VLAN, ok bool) {
-	outer, inner, two := strings.Cut(s, ".")
-	if !two {
-		outer, inner = "0", s
-	}
-	o, err1 := strconv.ParseUint(outer, 10, 16)
-	i, err2 := strconv.ParseUint(inner, 10, 16)
-	return ethernet.VLAN{Outer: uint16(o), Inner: uint16(i)}, err1 == nil && err2 == nil
 }
 
 // appendDomain writes a domain as one name in a tree: what is not a letter, a

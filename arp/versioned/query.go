@@ -14,27 +14,21 @@ import (
 // time of a commit is in whole seconds: all changes of that second count. The
 // error wraps vcs.ErrNotFound for a time before the first commit.
 func (t *Table) At(ctx context.Context, at time.Time) (*vcs.Snapshot[arp.Key, Entry], error) {
-	id, err := t.repo.Head(t.cfg.Branch)
-	for err == nil && !id.IsZero() {
-		if err = ctx.Err(); err != nil {
-			break
-		}
-		var c *vcs.Commit
-		if c, err = t.repo.Store().ReadJoined(id); err != nil {
-			break
-		}
-		if !c.Time().After(at) {
-			return t.repo.AtCommit(id)
-		}
-		id = vcs.ID{}
-		if len(c.Parents) > 0 {
-			id = c.Parents[0] // where the branch was before
-		}
-	}
+	head, err := t.repo.Head(t.cfg.Branch)
 	if err == nil {
-		err = fmt.Errorf("%w: nothing was recorded before %v", vcs.ErrNotFound, at)
+		err = ctx.Err()
 	}
-	return nil, err
+	if err != nil {
+		return nil, err
+	}
+	id, ok, err := t.repo.Store().HeldAt(head, at)
+	if err != nil {
+		return nil, err
+	}
+	if !ok {
+		return nil, fmt.Errorf("%w: nothing was recorded before %v", vcs.ErrNotFound, at)
+	}
+	return t.repo.AtCommit(id)
 }
 
 // Log yields the commits that changed the entry of k, newest first.

@@ -22,7 +22,7 @@ func (f *networkFlags) networks() (in history.Networks, err error) {
 	if f.VLAN != "" {
 		v, err := ethernet.ParseVLAN(f.VLAN)
 		if err != nil {
-			return in, usagef("--vlan %s: want 0 for untagged, 1 to 4094, or OUTER.INNER", f.VLAN)
+			return in, usagef("--vlan %s: want 0 for untagged, 1 to 4095, or OUTER.INNER", f.VLAN)
 		}
 		in.VLAN = &v
 	}

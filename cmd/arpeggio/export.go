@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"slices"
@@ -45,16 +44,9 @@ func (c *exportCmd) Run(ctx context.Context) (err error) {
 		return err
 	}
 	defer s.close(&err)
-	r, err := s.Resolve(c.Rev)
+	r, err := s.tableAt(c.Rev)
 	if err != nil {
 		return err
-	}
-	is, err := history.IsTable(s.Store, r.Commit)
-	if err != nil {
-		return err
-	}
-	if !is {
-		return fmt.Errorf("%v in %s holds no ARP table", r.Commit.ID.Short(), s.repo.Location)
 	}
 	x := transfer.Export{Format: c.Format, Former: c.Format == "arp.dat", Pinned: c.Pinned}
 	if c.Format == "csv" {

@@ -30,12 +30,8 @@ func (s *session) asker(branch string, window time.Duration) (*history.Asker, *v
 	if err != nil {
 		return nil, nil, err
 	}
-	is, err := history.IsTable(s.Store, c)
-	if err != nil {
+	if err := s.mustBeTable(c); err != nil {
 		return nil, nil, err
-	}
-	if !is {
-		return nil, nil, withHint(fmt.Errorf("%v in %s holds no ARP table", c.ID.Short(), s.repo.Location), "arpeggio show REV:PATH prints files and folders")
 	}
 	if branch == "" && s.Detached.IsZero() {
 		branch = history.ShortRef(s.Store.Head())

@@ -35,19 +35,30 @@ func (c *tableCmd) Run(ctx context.Context) (err error) {
 		return err
 	}
 	defer s.close(&err)
-	r, err := s.Resolve(c.Rev)
+	r, err := s.tableAt(c.Rev)
 	if err != nil {
 		return err
-	}
-	is, err := history.IsTable(s.Store, r.Commit)
-	if err != nil {
-		return err
-	}
-	if !is {
-		return withHint(fmt.Errorf("%v in %s holds no ARP table", r.Commit.ID.Short(), s.repo.Location), "arpeggio show REV:PATH prints files and folders")
 	}
 	s.out.Page()
 	return s.table(r.Commit, c.All)
+}
+
+// tableAt resolves a revision or a time whose commit holds an ARP table.
+func (s *session) tableAt(rev string) (history.Revision, error) {
+	r, err := s.Resolve(rev)
+	if err != nil {
+		return r, err
+	}
+	return r, s.mustBeTable(r.Commit)
+}
+
+// mustBeTable returns an error for a commit that holds something else.
+func (s *session) mustBeTable(c *vcs.Commit) error {
+	is, err := history.IsTable(s.Store, c)
+	if err == nil && !is {
+		err = withHint(fmt.Errorf("%v in %s holds no ARP table", c.ID.Short(), s.repo.Location), "arpeggio show REV:PATH prints files and folders")
+	}
+	return err
 }
 
 // table prints the entries of a commit.

@@ -83,8 +83,9 @@ func (v VLAN) String() string {
 	return fmt.Sprint(v.Inner)
 }
 
-// ParseVLAN reads what String writes. Ids are 1 to 4094, the inner one of two
-// from 0 on.
+// ParseVLAN reads what String writes. Ids are 1 to 4094, and 4095, which is
+// reserved (802.1Q §9.6) and stands in frames all the same; the inner one of two
+// is from 0 on.
 func ParseVLAN(s string) (VLAN, error) {
 	outer, inner, two := strings.Cut(s, ".")
 	if !two {
@@ -93,8 +94,8 @@ func ParseVLAN(s string) (VLAN, error) {
 	o, err1 := strconv.ParseUint(outer, 10, 16)
 	i, err2 := strconv.ParseUint(inner, 10, 16)
 	v := VLAN{Outer: uint16(o), Inner: uint16(i)}
-	if err1 != nil || err2 != nil || o > 4094 || i > 4094 || two && o == 0 {
-		return VLAN{}, fmt.Errorf("ethernet: VLAN %q: want 0 for untagged, 1 to 4094, or OUTER.INNER", s)
+	if err1 != nil || err2 != nil || o > 4095 || i > 4095 || two && o == 0 {
+		return VLAN{}, fmt.Errorf("ethernet: VLAN %q: want 0 for untagged, 1 to 4095, or OUTER.INNER", s)
 	}
 	return v, nil
 }

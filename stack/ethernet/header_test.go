@@ -86,12 +86,12 @@ func FuzzParse(f *testing.F) {
 }
 
 func TestParseVLAN(t *testing.T) {
-	for _, v := range []VLAN{{}, {Inner: 5}, {Inner: 4094}, {Outer: 100, Inner: 5}, {Outer: 4094}} {
+	for _, v := range []VLAN{{}, {Inner: 5}, {Inner: 4094}, {Outer: 100, Inner: 5}, {Outer: 4094}, {Inner: 4095}, {Outer: 4095, Inner: 4095}} {
 		if got, err := ParseVLAN(v.String()); err != nil || got != v {
 			t.Errorf("%v: %v, %v", v, got, err)
 		}
 	}
-	for _, s := range []string{"", "x", "-1", "4095", "100.4095", "0.5", "1.2.3", "1.", ".1", " 5", "65541"} {
+	for _, s := range []string{"", "x", "-1", "4096", "100.4096", "0.5", "1.2.3", "1.", ".1", " 5", "65541"} {
 		if v, err := ParseVLAN(s); err == nil {
 			t.Errorf("%q is %v", s, v)
 		}
