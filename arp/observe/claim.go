@@ -87,10 +87,12 @@ func (e *Engine) discover(s *Sighting, k addrKey) *entry {
 	e.recall(en)
 	e.touch(en)
 	e.watch(en)
+	folded = folded || e.noisy(s, st, NewStation, k)
 	var r *Record
 	if en.bogon {
 		if r = e.strange(s, en); r != nil {
 			r.Under = r.Under.With(NewStation)
+			r.Alert, r.Folded = r.Alert && !folded, r.Folded || folded
 		}
 	}
 	if r == nil {

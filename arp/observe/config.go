@@ -77,6 +77,11 @@ type Config struct {
 	// FloodWindow, 30. Further ones are folded, and told once as a sum. For
 	// moves (changed, flip-flop, reused) it is FloodCount.
 	FoldCount int
+	// StationBurst is how many changes of bindings in a row one MAC may make with
+	// records of their own, 100, and StationPerMinute how many more each minute,
+	// 10. Further ones are folded, and told once. Negative: no such limit.
+	StationBurst     int
+	StationPerMinute int
 	// FlipRate is from how many moves of one address within a second on they
 	// are folded, 10.
 	FlipRate int
@@ -140,6 +145,8 @@ func (c Config) withDefaults() Config {
 	dur(&c.ScanWindow, DefaultScanWindow)
 	num(&c.FoldCount, 30)
 	num(&c.FlipRate, 10)
+	num(&c.StationBurst, 100)
+	limit(&c.StationPerMinute, 10)
 	dur(&c.EpisodeGap, 5*time.Minute)
 	dur(&c.OddGap, time.Hour)
 	dur(&c.ConfirmAfter, time.Minute)

@@ -63,7 +63,7 @@ func TestRefusedClaim(t *testing.T) {
 // While a claim that is refused goes on, the record says so once a minute, with
 // how many there were, and nothing is printed again. Many at once share a commit.
 func TestRefusedClaimGoesOn(t *testing.T) {
-	l := newLab(t, Config{Policy: First, DupWindow: -1})
+	l := newLab(t, Config{Policy: First, DupWindow: -1, StationBurst: -1})
 	l.says(mac(1), ip(7))
 	l.wait(time.Hour)
 	for range 10 * 60 {

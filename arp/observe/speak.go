@@ -45,8 +45,8 @@ func (e *Engine) speak(s *Sighting, en *entry) {
 		d, verdict = e.judge(&t)
 	}
 	folded := e.folds(&t) // a flood that begins is recorded before what is part of it
-	settled := len(e.out)
 	told := e.settle(&t, verdict, folded)
+	settled := len(e.out) - 1 // its record is the last one
 	if verdict == disputeBegins {
 		if ep := e.accuse(s, en, d); ep != nil && told {
 			e.out[settled].Episode = ep.id
@@ -81,6 +81,7 @@ func (e *Engine) settle(t *turn, v verdict, folded bool) (told bool) {
 			typ, folded = TypeNone, folded || e.insistent(en)
 		}
 	}
+	folded = folded || e.noisy(t.s, t.st, Changed, en.key)
 	alert := typ != TypeNone && v == noVerdict && !folded
 	if alert && e.crowded(t) {
 		alert, folded = false, true

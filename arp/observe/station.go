@@ -11,6 +11,7 @@ type station struct {
 	made    uint32             // entries that it is charged with
 	queued  bool               // in Engine.visitors
 	virtual bool
+	quota   quota
 	again   bool // visitors: passed over once
 
 	// What it asked for and answered for last, so that most stations need no
