@@ -1,6 +1,7 @@
 package arp
 
 import (
+	"fmt"
 	"testing"
 	"time"
 )
@@ -34,4 +35,20 @@ func TestAnswersAreTimed(t *testing.T) {
 	if w := l.e.Stats().Waited; w.Count != 1 || w.Sum != 300*time.Millisecond {
 		t.Errorf("%+v", w)
 	}
+}
+
+func ExampleDurations() {
+	var d Durations
+	d.Add(300 * time.Microsecond)
+	d.Add(1500 * time.Millisecond)
+	for bound, n := range d.Buckets {
+		if bound == time.Millisecond || bound == 2*time.Second {
+			fmt.Println(n, "within", bound)
+		}
+	}
+	fmt.Println(d.Count, "in", d.Sum)
+	// Output:
+	// 1 within 1ms
+	// 2 within 2s
+	// 2 in 1.5003s
 }

@@ -1,6 +1,7 @@
 package arp
 
 import (
+	"fmt"
 	"net/netip"
 	"testing"
 
@@ -38,4 +39,11 @@ func FuzzParseKey(f *testing.F) {
 			t.Errorf("%q is %+v, and that is written %q, which is %+v, %v", s, k, k.String(), again, err)
 		}
 	})
+}
+
+func ExampleParseKey() {
+	k, err := ParseKey("office/vlan-5/10.9.0.7")
+	fmt.Println(k.Domain, k.VLAN, k.Addr, err)
+	// Output:
+	// office 5 10.9.0.7 <nil>
 }

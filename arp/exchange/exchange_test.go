@@ -249,3 +249,13 @@ func ExampleLookup() {
 	// Output:
 	// [{"dst":"10.9.0.7","dev":"eth0","lladdr":"02:00:00:00:00:07","state":["STALE"]}]
 }
+
+func ExampleFormats() {
+	for _, f := range exchange.Formats() {
+		if f.Write == nil {
+			fmt.Println(f.Name, "is read only:", f.Meaning)
+		}
+	}
+	// Output:
+	// addrwatch is read only: addrwatch's text output, a sighting a line
+}

@@ -66,3 +66,26 @@ func Example() {
 	// line: new-station 10.9.0.7 02:00:00:00:00:01
 	// line: dup-ip 10.9.0.7 02:00:00:00:00:02
 }
+
+// After a restart the engine goes on with what a history and its seen index know.
+func ExampleEngine_Seed() {
+	engine := observe.New(observe.Config{})
+	iface, err := engine.AddInterface(observe.Interface{Name: "eth0"})
+	if err != nil {
+		panic(err)
+	}
+	old, fresh := ethernet.MustParseAddr("02:00:00:00:00:01"), ethernet.MustParseAddr("02:00:00:00:00:02")
+	key := arp.Key{Domain: "lan", Addr: netip.MustParseAddr("10.9.0.7")}
+	noon := time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
+	if err := engine.Seed(observe.Known{Key: key, Held: true, Owners: []observe.Owner{{MAC: old, First: noon.Add(-time.Hour), Last: noon, Frames: 9}}}); err != nil {
+		panic(err)
+	}
+	h := ethernet.Header{Dst: ethernet.Broadcast, Src: fresh, Type: ethernet.TypeARP}
+	s := observe.Sighting{Time: noon.Add(time.Minute), Interface: iface}
+	observe.Parse(&s, arp.Packet{Op: arp.OpRequest, SenderMAC: fresh, SenderIP: key.Addr, TargetIP: key.Addr}.AppendTo(h.AppendTo(nil)), 0)
+	for _, r := range engine.Input(&s) {
+		fmt.Println(r.Type, r.MAC, "was", r.Old, "last seen", r.Previous.Format("15:04"), "in", r.OldFrames, "frames")
+	}
+	// Output:
+	// changed 02:00:00:00:00:02 was 02:00:00:00:00:01 last seen 12:00 in 9 frames
+}
