@@ -20,24 +20,29 @@ func queueSide(ctx context.Context, entries, commits int) (cost, vcs.ID, error) 
 	defer q.close()
 	runtime.GC()
 	stop := stopwatch()
-	for i := range commits {
-		k := q.w.next()
-		if err := q.Put(addr(k), q.w.value(k)); err != nil {
-			return cost{}, vcs.ID{}, err
-		}
-		// A full queue would fold changes of one key.
-		if i%(queueSize/2) == queueSize/2-1 {
-			if err := q.Flush(ctx); err != nil {
-				return cost{}, vcs.ID{}, err
-			}
-		}
-	}
-	if err := q.Flush(ctx); err != nil {
+	if err := q.steps(ctx, commits); err != nil {
 		return cost{}, vcs.ID{}, err
 	}
 	took := stop()
 	head, err := q.o.Head(branch)
 	return took, head, err
+}
+
+// steps makes commits, which are durable when it returns.
+func (q *queued) steps(ctx context.Context, n int) error {
+	for i := range n {
+		k := q.w.next()
+		if err := q.Put(addr(k), q.w.value(k)); err != nil {
+			return err
+		}
+		// A full queue would fold changes of one key.
+		if i%(queueSize/2) == queueSize/2-1 {
+			if err := q.Flush(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	return q.Flush(ctx)
 }
 
 const queueSize = 16384

@@ -261,18 +261,20 @@ func (s *Store) readLog(id ID) (Kind, []byte, error) {
 }
 
 // A group of many notes leaves the work trees as they are, until they hold many
-// nodes: copies cost more than going through as many records, should somebody
-// look into the past. Whoever reads freezes them anyway.
+// nodes, or as many as a part of the keys: copies cost more than going through as
+// many records, should somebody look into the past. Whoever reads freezes them
+// anyway.
 const (
 	manyNotes = 256
 	manyNodes = 8192
+	manyPart  = 16
 )
 
 // stage turns a group into records of the log.
 func (s *Store) stage(g *group) (*stagedLog, error) {
 	changed := 1
 	if g.epoch == nil && len(g.notes) > manyNotes {
-		changed = manyNodes
+		changed = max(manyNodes, s.log.current().keyCount()/manyPart)
 	}
 	s.collect(changed)
 	src := unsaved{s: s, g: g, frozen: make(map[ID]*node)}

@@ -92,6 +92,13 @@ func (l *oplog) add(s *segment, keys []string, records int) {
 	}
 }
 
+// keyCount returns how many keys the epoch has seen.
+func (l *oplog) keyCount() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.keys)
+}
+
 // segmentOf returns the segment of a commit.
 func (l *oplog) segmentOf(num uint32) (*segment, bool) {
 	i, ok := slices.BinarySearchFunc(l.segs, num, func(s *segment, num uint32) int {
