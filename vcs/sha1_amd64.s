@@ -13,6 +13,38 @@ GLOBL sha1Reverse<>(SB), RODATA|NOPTR, $16
 // as e of these four rounds and what e of the next four is made from. X3 to X6
 // are sixteen words of the schedule.
 
+// What both loops begin and end with. SI and CX are what is left of the message,
+// R8 where the next state is kept, if anywhere.
+#define BEGIN(reverse) \
+	MOVQ h+0(FP), DI \
+	MOVQ p+8(FP), SI \
+	MOVQ blocks+16(FP), CX \
+	MOVQ keep+24(FP), R8 \
+	TESTQ CX, CX \
+	JZ done \
+	MOVOU (DI), X0 \
+	PSHUFD $0x1b, X0, X0 \
+	PXOR X1, X1 \
+	PINSRD $3, 16(DI), X1 \
+	MOVOU sha1Reverse<>(SB), reverse
+
+// Of the state before the block, abcd and e, and that after its rounds.
+#define KEEP(abcd, e, tmp) \
+	SHA1NEXTE e, X1 \
+	PADDD abcd, X0 \
+	ADDQ $64, SI \
+	TESTQ R8, R8 \
+	JZ next \
+	PSHUFD $0x1b, X0, tmp \
+	MOVOU tmp, (R8) \
+	PEXTRD $3, X1, 16(R8) \
+	ADDQ $20, R8
+
+#define END \
+	PSHUFD $0x1b, X0, X0 \
+	MOVOU X0, (DI) \
+	PEXTRD $3, X1, 16(DI)
+
 // Four rounds of the kind k.
 #define ROUNDS(k, cur, e, next) \
 	SHA1NEXTE cur, e \
@@ -32,17 +64,7 @@ GLOBL sha1Reverse<>(SB), RODATA|NOPTR, $16
 
 // func sha1BlocksNI(h *sha1State, p *byte, blocks int, keep *sha1State)
 TEXT ·sha1BlocksNI(SB), NOSPLIT, $0-32
-	MOVQ h+0(FP), DI
-	MOVQ p+8(FP), SI
-	MOVQ blocks+16(FP), CX
-	MOVQ keep+24(FP), R8
-	TESTQ CX, CX
-	JZ done
-	MOVOU (DI), X0
-	PSHUFD $0x1b, X0, X0
-	PXOR X1, X1
-	PINSRD $3, 16(DI), X1
-	MOVOU sha1Reverse<>(SB), X7
+	BEGIN(X7)
 
 block:
 	MOVO X0, X8
@@ -93,24 +115,12 @@ block:
 	SHA1MSG2 X5, X6
 	ROUNDS(3, X6, X2, X1)
 
-	SHA1NEXTE X9, X1
-	PADDD X8, X0
-
-	TESTQ R8, R8
-	JZ next
-	PSHUFD $0x1b, X0, X10
-	MOVOU X10, (R8)
-	PEXTRD $3, X1, 16(R8)
-	ADDQ $20, R8
+	KEEP(X8, X9, X10)
 
 next:
-	ADDQ $64, SI
 	DECQ CX
 	JNZ block
-
-	PSHUFD $0x1b, X0, X0
-	MOVOU X0, (DI)
-	PEXTRD $3, X1, 16(DI)
+	END
 
 done:
 	RET
@@ -152,17 +162,7 @@ done:
 // func sha1BlocksVL(h *sha1State, p *byte, blocks int, keep *sha1State)
 // Requires: SHA, AVX512F, AVX512VL
 TEXT ·sha1BlocksVL(SB), NOSPLIT, $0-32
-	MOVQ h+0(FP), DI
-	MOVQ p+8(FP), SI
-	MOVQ blocks+16(FP), CX
-	MOVQ keep+24(FP), R8
-	TESTQ CX, CX
-	JZ done
-	VMOVDQU (DI), X0
-	VPSHUFD $0x1b, X0, X0
-	VPXOR X1, X1, X1
-	VPINSRD $3, 16(DI), X1, X1
-	VMOVDQU sha1Reverse<>(SB), X14
+	BEGIN(X14)
 
 block:
 	VMOVDQA X0, X11
@@ -213,24 +213,12 @@ block:
 	FAR(X5, X4, X10, X7, X6)
 	ROUNDS(3, X6, X2, X1)
 
-	SHA1NEXTE X12, X1
-	VPADDD X11, X0, X0
-
-	TESTQ R8, R8
-	JZ next
-	VPSHUFD $0x1b, X0, X13
-	VMOVDQU X13, (R8)
-	VPEXTRD $3, X1, 16(R8)
-	ADDQ $20, R8
+	KEEP(X11, X12, X13)
 
 next:
-	ADDQ $64, SI
 	DECQ CX
 	JNZ block
-
-	VPSHUFD $0x1b, X0, X0
-	VMOVDQU X0, (DI)
-	VPEXTRD $3, X1, 16(DI)
+	END
 
 done:
 	RET
