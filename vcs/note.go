@@ -66,7 +66,8 @@ func (r *noteRoom) line(msg string) string {
 // noteIndex finds the objects of a group's notes. It is filled when somebody
 // looks, first with the commits, and with all objects when that is not enough.
 type noteIndex struct {
-	mu      sync.Mutex
+	making  sync.Mutex // whoever makes trees; taken before a log's lock
+	mu      sync.Mutex // of what follows; a log's lock may be held
 	commits map[ID]int
 	made    int // notes whose trees are there
 	roots   map[ID]*node
@@ -92,18 +93,15 @@ func (x *noteIndex) commit(notes []note, id ID) (*note, bool) {
 // make makes the trees of all notes. Before returns the state of a commit that
 // is older than the group.
 func (x *noteIndex) make(notes []note, load loader, before func(ID) (*node, error)) error {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	if x.roots == nil {
-		x.roots, x.nodes = make(map[ID]*node), make(map[ID]*node)
-	}
-	for ; x.made < len(notes); x.made++ {
-		n := &notes[x.made]
+	x.making.Lock()
+	defer x.making.Unlock()
+	for i := x.madeSoFar(); i < len(notes); i++ {
+		n := &notes[i]
 		var parent ID
 		if len(n.parents) > 0 {
 			parent = n.parents[0]
 		}
-		root := x.roots[parent]
+		root := x.root(parent)
 		if root == nil {
 			var err error
 			if root, err = before(parent); err != nil {
@@ -119,15 +117,32 @@ func (x *noteIndex) make(notes []note, load loader, before func(ID) (*node, erro
 		if w.root.hash() != n.tree {
 			return fmt.Errorf("%w: the tree of commit %v hashes to %v, not to %v", ErrCorrupt, n.id, w.root.id, n.tree)
 		}
-		x.roots[n.id] = w.root
-		for _, m := range append(w.own.made, w.root) {
-			if m.known {
-				x.nodes[m.id] = m
-			}
-		}
-		w.own.made = nil
+		x.add(n.id, &w)
 	}
 	return nil
+}
+
+func (x *noteIndex) madeSoFar() int {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.made
+}
+
+// add takes the state of the next note in.
+func (x *noteIndex) add(commit ID, w *workTree) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.roots == nil {
+		x.roots, x.nodes = make(map[ID]*node), make(map[ID]*node)
+	}
+	x.roots[commit] = w.root
+	for _, m := range append(w.own.made, w.root) {
+		if m.known {
+			x.nodes[m.id] = m
+		}
+	}
+	w.own.made = nil
+	x.made++
 }
 
 // unsavedNotes returns the groups that hold notes, oldest first.
