@@ -187,6 +187,16 @@ func (t *epochTable) object(id ID) ([]byte, bool) {
 	return content, ok
 }
 
+// madeCommits returns the commits that are made from the epochs.
+func (t *epochTable) madeCommits() (ids []ID) {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	for id := range t.made {
+		ids = append(ids, id)
+	}
+	return ids
+}
+
 // snapshot returns the epochs and the refs.
 func (t *epochTable) snapshot() ([]Epoch, []Ref) {
 	t.mu.RLock()

@@ -10,9 +10,14 @@ type PrefixFinder interface {
 }
 
 // FindPrefix implements PrefixFinder where the backend stores all objects and
-// has the ability. Objects that are not saved yet are not found.
+// has the ability; then objects that are not saved yet are not found. Of a
+// backend that keeps a log it finds commits alone, all of them, also those that no
+// ref leads to any more.
 func (s *Store) FindPrefix(prefix string) ([]ID, bool, error) {
-	if f, ok := s.objects.(PrefixFinder); ok && s.log == nil {
+	if s.log != nil {
+		return s.findLogged(prefix)
+	}
+	if f, ok := s.objects.(PrefixFinder); ok {
 		return f.FindPrefix(prefix)
 	}
 	return nil, false, nil
