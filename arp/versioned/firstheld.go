@@ -6,18 +6,19 @@ import (
 	"slices"
 	"time"
 
-	"arpeggio/stack/ethernet"
 	"arpeggio/vcs"
 )
 
-// maxFirstHeld bounds how many changes of holder FirstHeld looks back.
-const maxFirstHeld = 64
+// maxFirstHeld bounds how many changes of holder FirstHeld looks back: each may
+// lie far behind the one before.
+const maxFirstHeld = 16
 
 // FirstHeld returns when the holder of a stretch first held the address: when
-// the stretch began, or an earlier one of the same MAC address. It goes back no
-// further than the entries' lists of earlier addresses say that it has to, and
-// over no more than 64 changes of holder: of an address that went to and fro more
-// often it returns the earliest time found.
+// the stretch began, or an earlier one of the same MAC address, as far as the
+// history tells at once: an entry names the last eight MAC addresses before its
+// own, and no more than 16 changes of holder are looked at. Of an address that
+// went to and fro more often it returns the earliest time found. The seen index
+// knows more.
 func FirstHeld(ctx context.Context, repo *Repo, h *Holding) (time.Time, error) {
 	first, commit, changes := h.From, h.Commit, 0
 	for changes < maxFirstHeld {
@@ -52,8 +53,8 @@ func FirstHeld(ctx context.Context, repo *Repo, h *Holding) (time.Time, error) {
 	return first, nil
 }
 
-// knewBefore reports whether the entry that a commit has replaced names a MAC
-// address, or has no room to.
+// knewBefore reports whether the entry that a commit has replaced names the MAC
+// address of a stretch.
 func knewBefore(repo *Repo, c *vcs.Commit, h *Holding) (bool, error) {
 	for _, p := range c.Parents {
 		snap, err := repo.AtCommit(p)
@@ -67,7 +68,7 @@ func knewBefore(repo *Repo, c *vcs.Commit, h *Holding) (bool, error) {
 		if err != nil && !errors.Is(err, vcs.ErrDecode) {
 			return false, err
 		}
-		if ok && err == nil && (e.MAC == h.MAC || slices.Contains(e.Earlier[:], h.MAC) || e.Earlier[MaxEarlier-1] != ethernet.Addr{}) {
+		if ok && err == nil && (e.MAC == h.MAC || slices.Contains(e.Earlier[:], h.MAC)) {
 			return true, nil
 		}
 	}

@@ -204,7 +204,28 @@ func (a *Asker) At(ctx context.Context, k arp.Key, at time.Time) (versioned.Answ
 			return ans, err
 		}
 	}
+	firstOf(&ans)
 	return ans, nil
+}
+
+// firstOf carries the first sight of a MAC address over to its later stretches in
+// an answer.
+func firstOf(ans *versioned.Answer) {
+	first := make(map[ethernet.Addr]time.Time)
+	see := func(h *versioned.Holding) {
+		if h == nil {
+			return
+		}
+		if t, ok := first[h.MAC]; ok && t.Before(h.First) {
+			h.First = t
+		}
+		first[h.MAC] = h.First
+	}
+	see(ans.Before)
+	for i := range slices.Backward(ans.Claimants) {
+		see(&ans.Claimants[i])
+	}
+	see(ans.Holder)
 }
 
 // Held answers who held an address at a time, and says nothing of claims in vain,
@@ -271,8 +292,9 @@ func (a *Asker) far(ctx context.Context, k arp.Key, at time.Time) (versioned.Ans
 }
 
 // complete adds to a stretch what the seen index knows: the last sight, when
-// nothing has ended the stretch, and when its MAC address was first seen there,
-// which else is read from the history.
+// nothing has ended the stretch, and when its MAC address was first seen there.
+// That is else read from the history, where trees are at hand: to make them of
+// an operation log takes longer than the answer.
 func (a *Asker) complete(ctx context.Context, h *versioned.Holding) error {
 	if h == nil || !h.First.IsZero() {
 		return nil
@@ -292,7 +314,11 @@ func (a *Asker) complete(ctx context.Context, h *versioned.Holding) error {
 			h.First = o.First.UTC()
 		}
 	}
-	if h.First.IsZero() {
+	switch {
+	case !h.First.IsZero():
+	case a.repo.Store().Logged():
+		h.First = h.From
+	default:
 		h.First, err = versioned.FirstHeld(ctx, a.repo, h)
 	}
 	return err

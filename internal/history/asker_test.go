@@ -69,7 +69,7 @@ func TestAskerFar(t *testing.T) {
 		return h.Commit
 	}
 	claims := 0
-	for range 150 {
+	for range 60 {
 		q := start.Add(time.Duration(rng.Int64N(int64(at.Sub(start)))) - time.Minute)
 		k, _, err := a.Key(t.Context(), netip.AddrFrom4([4]byte{10, 9, 0, 1 + byte(rng.IntN(4))}), Networks{})
 		if err != nil {
