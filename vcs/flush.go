@@ -187,8 +187,23 @@ func (s *Store) flusher() {
 		if err := s.flush(); err != nil {
 			s.cfg.Logger.Error("vcs: changes are not saved yet", "err", err, "retry", retryDelay)
 			delay = retryDelay
+			s.answered()
 			signal(s.wake)
 		}
+	}
+}
+
+// answered takes back the signal of a Sync that has had its error from a flush
+// already under way when it came: to try again at once would be in nobody's name.
+func (s *Store) answered() {
+	select {
+	case <-s.urgent:
+	default:
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.waiters) > 0 {
+		signal(s.urgent)
 	}
 }
 

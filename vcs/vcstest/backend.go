@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"testing"
+	"time"
 
 	"arpeggio/vcs"
 )
@@ -81,7 +82,14 @@ func TestReopen(t *testing.T, open func(t *testing.T, closed vcs.Backend) vcs.Ba
 
 func openRepo(t testing.TB, b vcs.Backend) *vcs.Repo[string, string] {
 	t.Helper()
-	r, err := vcs.Open(context.Background(), b, vcs.Config[string, string]{Merge: Larger})
+	return openFlushing(t, b, 0)
+}
+
+// openFlushing is openRepo with a delay of group commits, for tests that want
+// nothing saved before they say Sync.
+func openFlushing(t testing.TB, b vcs.Backend, delay time.Duration) *vcs.Repo[string, string] {
+	t.Helper()
+	r, err := vcs.Open(context.Background(), b, vcs.Config[string, string]{Merge: Larger, StoreConfig: vcs.StoreConfig{FlushDelay: delay}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"time"
 
 	"arpeggio/vcs"
 )
@@ -101,7 +102,7 @@ func has(t *testing.T, r *vcs.Repo[string, string], n int) {
 // testFaultyApply lets one Apply fail, before or after it was made durable, and
 // the Load with which the store finds out which of both.
 func testFaultyApply(t *testing.T, f *Faulty, fault Fault, n int) {
-	r := openRepo(t, f)
+	r := openFlushing(t, f, time.Hour)
 	failed := 0
 	f.FailApply(func(k int) Fault {
 		if k == n {
