@@ -67,6 +67,10 @@ type Batch struct {
 	// call it. It may be ranged over more than once. Storing an object whose
 	// batch then fails is harmless.
 	Objects iter.Seq[Object]
+	// Forget names objects that nothing leads to any more; those that are not
+	// there are no error. Only an ObjectLister is asked. They may go even if the
+	// batch fails.
+	Forget []ID
 }
 
 // LogKeeper is the ability of a backend that wants a store's commits as log
@@ -76,6 +80,16 @@ type Batch struct {
 type LogKeeper interface {
 	// KeepsLog reports whether the backend wants that. It is asked once.
 	KeepsLog() bool
+}
+
+// ObjectLister is the ability of a LogKeeper to list the objects that it keeps
+// beside the log, and to delete some of them (Batch.Forget): so what somebody
+// else made leaves the store when its history does.
+type ObjectLister interface {
+	// Objects yields the ids of these objects, in any order. One that is added
+	// or deleted meanwhile may be among them or not. Apply may be called before
+	// the iteration ends.
+	Objects() iter.Seq2[ID, error]
 }
 
 // Limits of one batch.

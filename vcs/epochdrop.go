@@ -205,13 +205,17 @@ func (s *Store) tagsIn(epochs []int) (tags []Ref, err error) {
 			continue
 		}
 		id, err := PeelCommit(s, r.Target)
-		if errors.Is(err, ErrNotFound) || errors.Is(err, ErrWrongKind) {
+		in := false
+		switch {
+		case errors.Is(err, ErrNotFound):
 			continue
+		case errors.Is(err, ErrWrongKind):
+			// Nobody knows in how many epochs a tree is: what is not kept by
+			// itself leaves with the first.
+			in, err = s.natives.lacks(r.Target)
+		case err == nil:
+			in, err = s.log.leadsInto(id, s.log.oldest(len(epochs)))
 		}
-		if err != nil {
-			return nil, err
-		}
-		in, err := s.log.leadsInto(id, s.log.oldest(len(epochs)))
 		if err != nil {
 			return nil, err
 		}

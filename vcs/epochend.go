@@ -164,12 +164,15 @@ func (s *Store) beginEpoch(p *rootPlan, refs []Ref, carried *carriedRefs) error 
 // rootStates returns the states of the roots of a plan that have the trees of
 // the commits that they stand for.
 func (s *Store) rootStates(p *rootPlan) map[ID]*node {
-	states := make(map[ID]*node)
+	states, settled := make(map[ID]*node), make(map[*node]*node)
 	if s.log == nil {
 		return states
 	}
 	for _, r := range p.roots {
 		root, err := s.rootOf(r.Old)
+		if err == nil && s.natives.any.Load() {
+			root, err = root.settled(s.log.native.load, settled)
+		}
 		if err != nil {
 			continue // it is made from objects then
 		}

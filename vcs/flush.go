@@ -39,6 +39,8 @@ type group struct {
 	// many of the oldest epochs go with it.
 	epoch *epochHead
 	drop  int
+	// forget are natively kept objects that go.
+	forget []ID
 }
 
 func newGroup(seq uint64) *group {
@@ -100,7 +102,7 @@ func (g *group) batch() *Batch {
 	if g.log == nil {
 		return &Batch{Refs: refs, Objects: slices.Values(g.objs)}
 	}
-	return &Batch{Refs: refs, Log: g.log.records, Fold: g.log.fold, Objects: slices.Values(g.log.natives)}
+	return &Batch{Refs: refs, Log: g.log.records, Fold: g.log.fold, Objects: slices.Values(g.log.natives), Forget: g.forget}
 }
 
 type waiter struct {
@@ -261,6 +263,9 @@ func (s *Store) apply(g *group, retry bool) error {
 			return fmt.Errorf("vcs: save: %w", err)
 		}
 	}
+	if s.log != nil {
+		s.natives.wrote(g.log.natives)
+	}
 	b := g.batch()
 	if g.drop > 0 && s.log != nil {
 		b.Drop = s.log.recordsOf(g.drop)
@@ -298,6 +303,13 @@ func (s *Store) apply(g *group, retry bool) error {
 func (s *Store) applied(g *group) error {
 	if s.log == nil {
 		return nil
+	}
+	if g.forget != nil {
+		s.natives.forgotten()
+	}
+	s.natives.setWhole(g.log.whole)
+	for _, h := range g.log.holes {
+		s.cfg.Logger.Error("vcs: a commit came without a part of its tree", "commit", h.commit, "object", h.object, "err", h.err)
 	}
 	err := s.log.publish(g)
 	s.work.saved(g.log.states)

@@ -44,11 +44,10 @@ func loadLog(ctx context.Context, st State, native ObjectReader) (*logs, error) 
 	return ls, ctx.Err()
 }
 
-// readFrom makes logs read objects that they do not tell from another reader,
-// which has the same.
-func (ls *logs) readFrom(native ObjectReader) {
-	ls.native = native.ReadObject
+// readFrom makes logs read objects that they do not tell from n.
+func (ls *logs) readFrom(n *natives) {
+	ls.native = n.ReadObject
 	for _, l := range ls.all {
-		l.native = native.ReadObject
+		l.native, l.natives = n.ReadObject, n
 	}
 }

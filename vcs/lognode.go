@@ -229,6 +229,39 @@ func (n *node) each(visit func(*node) (down bool)) {
 	}
 }
 
+// settled returns a node of a known state with all below it loaded: what is not,
+// is kept natively, and may leave before the state does. The memo has folders
+// that were settled before.
+func (n *node) settled(load loader, memo map[*node]*node) (*node, error) {
+	if n.dir == nil {
+		return n, nil
+	}
+	if s := memo[n]; s != nil {
+		return s, nil
+	}
+	s := n
+	for i, k := range n.dir.kids {
+		was := k
+		k, err := n.dir.kid(i, load)
+		if err == nil {
+			k, err = k.settled(load, memo)
+		}
+		if err != nil {
+			return nil, err
+		}
+		if k == was {
+			continue
+		}
+		if s == n {
+			t := n.dir.Tree
+			s = folderOf(&t, n.hash(), slices.Clone(n.dir.kids))
+		}
+		s.dir.kids[i] = k
+	}
+	memo[n] = s
+	return s, nil
+}
+
 // cutPath takes the first name off a path.
 func cutPath(path string) (name, rest string) {
 	name, rest, _ = strings.Cut(path, "/")

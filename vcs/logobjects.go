@@ -109,6 +109,11 @@ func (st *stager) commit(o Object) error {
 		return err
 	}
 	if root := st.stoodFor(c, o.ID); root != nil {
+		if st.natives != nil && st.natives.any.Load() {
+			if root, err = root.settled(st.native.load, st.settled); err != nil {
+				return err
+			}
+		}
 		others = append(others, root)
 	}
 	d := stateDiff{load: objectSource(st.read).load, tree: st.readTree}
@@ -144,28 +149,53 @@ func sortChanges(changes []leafChange) {
 }
 
 // keepNative keeps a commit as objects: itself, and all of its tree that is not
-// kept so already.
+// kept so already. What is neither here nor among what came with it is a hole:
+// it may come later, from the same somebody, or never.
 func (st *stager) keepNative(o Object) error {
 	st.covered[o.ID] = true
 	c, err := ParseCommit(o.Content)
 	if err != nil {
 		return err
 	}
+	if err := st.keepTree(o.ID, c.Tree, KindTree); err != nil {
+		return err
+	}
+	st.out.natives = append(st.out.natives, o)
+	return nil
+}
+
+// hole is an object that a commit which is kept natively leads to, and that
+// could not be had when it was saved.
+type hole struct {
+	commit, object ID
+	err            error
+}
+
+// keepTree keeps an object of a commit's tree natively, with all below it, also
+// below what is kept already: that may have come alone, while the log told the
+// rest.
+func (st *stager) keepTree(commit, root ID, kind Kind) error {
 	seen := make(map[ID]bool)
 	var walk func(id ID, k Kind) error
 	walk = func(id ID, k Kind) error {
-		if seen[id] || id == EmptyTree {
+		if seen[id] || id == EmptyTree || k == KindTree && st.natives != nil && st.natives.isWhole(id) {
 			return nil
 		}
 		seen[id] = true
-		if _, _, err := st.native(id); err == nil {
-			return nil // with all below
+		before := len(st.out.holes)
+		kind, content, err := st.native(id)
+		kept := err == nil
+		if !kept {
+			kind, content, err = st.read(id)
 		}
-		kind, content, err := st.read(id)
-		if errors.Is(err, ErrNotFound) {
-			return nil // an incomplete commit, as somebody gave it to us
+		if err == nil && kind != k {
+			err = fmt.Errorf("%w: %v is a %v, not a %v", ErrWrongKind, id, kind, k)
 		}
-		if err != nil || kind != k {
+		if errors.Is(err, ErrNotFound) || errors.Is(err, ErrCorrupt) || errors.Is(err, ErrWrongKind) {
+			st.out.holes = append(st.out.holes, hole{commit, id, err})
+			return nil
+		}
+		if err != nil {
 			return err
 		}
 		if k == KindTree {
@@ -182,14 +212,15 @@ func (st *stager) keepNative(o Object) error {
 			}
 		}
 		st.covered[id] = true
-		st.out.natives = append(st.out.natives, Object{id, kind, content})
+		if !kept {
+			st.out.natives = append(st.out.natives, Object{id, kind, content})
+		}
+		if k == KindTree && len(st.out.holes) == before {
+			st.out.whole = append(st.out.whole, id)
+		}
 		return nil
 	}
-	if err := walk(c.Tree, KindTree); err != nil {
-		return err
-	}
-	st.out.natives = append(st.out.natives, o)
-	return nil
+	return walk(root, kind)
 }
 
 // stoodFor returns the state that a commit of the store's own has, or nearly has:

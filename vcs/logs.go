@@ -151,7 +151,7 @@ func (ls *logs) stage(g *group, frozen []stagedState, src groupSource) (*stagedL
 	l, older := all[0], all[1:]
 	if g.epoch != nil {
 		l, older = newOplog(ls.native), all
-		l.epoch, l.began = g.epoch.number, g.epoch.began
+		l.epoch, l.began, l.natives = g.epoch.number, g.epoch.began, all[0].natives
 		l.messages, l.values = all[0].messages, all[0].values
 	}
 	st, err := l.stage(g, frozen, src, older)

@@ -8,6 +8,8 @@ type stagedLog struct {
 	records [][]byte // for Batch.Log
 	fold    int      // for Batch.Fold
 	natives []Object // for Batch.Objects
+	holes   []hole   // what natives lead to and could not be had
+	whole   []ID     // trees that are there with all below them, once natives are
 	opens   *oplog   // not nil: the log of the epoch that begins with this
 
 	segs   []stagedSegment // the last ones of the log afterwards
@@ -51,6 +53,7 @@ type stager struct {
 	keyNo   map[string]uint32 // of new keys
 	nums    map[ID]uint32     // of the group's commits; catches up with out.ids
 	covered map[ID]bool
+	settled map[*node]*node
 
 	ctx     textContext // of the text that is being written
 	own     []word      // room for the words of a message that is read back
@@ -68,7 +71,7 @@ func (l *oplog) stage(g *group, frozen []stagedState, src groupSource, older []*
 	defer l.mu.Unlock()
 	st := &stager{oplog: l, older: older, src: src, out: &stagedLog{ids: make([]ID, 0, len(g.notes))},
 		recs:  slices.Grow(l.room.recs[:0], len(g.notes)),
-		roots: make(map[uint32]*node), keyNo: make(map[string]uint32), nums: make(map[ID]uint32), covered: make(map[ID]bool)}
+		roots: make(map[uint32]*node), keyNo: make(map[string]uint32), nums: make(map[ID]uint32), covered: make(map[ID]bool), settled: make(map[*node]*node)}
 	notes := g.notes
 	st.likely = len(notes)
 	for i := range g.objs {

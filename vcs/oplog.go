@@ -12,9 +12,10 @@ import (
 // makes the objects again when somebody reads them. It is safe for concurrent
 // use.
 type oplog struct {
-	native objectSource // objects that are kept as they are
-	epoch  int
-	began  time.Time // zero for the first epoch
+	native  objectSource // objects that are kept as they are
+	natives *natives     // those of a store, which knows more of them; nil for a reader
+	epoch   int
+	began   time.Time // zero for the first epoch
 
 	mu       sync.Mutex
 	records  int // of the backend's log

@@ -145,7 +145,7 @@ func (s *Store) collectNow(ctx context.Context, rep *CollectReport) error {
 		}
 		ended = extent{ended.bytes - size.bytes, ended.commits - size.commits}
 	}
-	return errors.Join(failed, s.checkArchives(ctx, rep))
+	return errors.Join(failed, s.checkArchives(ctx, rep), s.collectNatives(ctx))
 }
 
 // extents returns what the current epoch and the ended ones take, what the

@@ -70,7 +70,8 @@ type Store struct {
 	cfg     StoreConfig
 	backend Backend
 	objects ObjectReader
-	log     *logs // nil when the backend stores all objects; then it is objects too
+	log     *logs    // nil when the backend stores all objects; then it is objects too
+	natives *natives // of a log
 	cache   cache
 	work    workTrees // of a log
 	epochs  *epochTable
@@ -137,13 +138,13 @@ func (s *Store) open(ctx context.Context) error {
 	}
 	s.objects = objects
 	if k, ok := s.backend.(LogKeeper); ok && k.KeepsLog() {
-		if s.log, ok = st.Opened.(*logs); ok {
-			s.log.readFrom(objects)
-		} else {
+		s.natives = newNatives(objects)
+		if s.log, ok = st.Opened.(*logs); !ok {
 			if s.log, err = loadLog(ctx, st, objects); err != nil {
 				return err
 			}
 		}
+		s.log.readFrom(s.natives)
 		if s.log.damage != nil {
 			s.cfg.Logger.Error("vcs: a part of the history is lost", "err", s.log.damage)
 		}

@@ -71,6 +71,11 @@ func (b *Backend) write(w *spill, batch *vcs.Batch) (meta, error) {
 			}
 		}
 	}
+	for _, id := range batch.Forget {
+		if err := w.delete(objectKey(id)); err != nil {
+			return m, err
+		}
+	}
 	if batch.Checkpoint != nil {
 		m.LogStart = m.LogEnd
 		m.Checkpoint++

@@ -6,6 +6,8 @@ package mem
 import (
 	"context"
 	"fmt"
+	"iter"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -81,6 +83,9 @@ func (b *Backend) Apply(ctx context.Context, batch *vcs.Batch) error {
 			b.objects[o.ID] = o
 		}
 	}
+	for _, id := range batch.Forget {
+		delete(b.objects, id)
+	}
 	for _, u := range batch.Refs {
 		if u.New.IsZero() {
 			delete(b.refs, u.Name)
@@ -99,6 +104,20 @@ func (b *Backend) Apply(ctx context.Context, batch *vcs.Batch) error {
 	}
 	b.log = append(b.log, batch.Log...)
 	return nil
+}
+
+// Objects implements vcs.ObjectLister.
+func (b *Backend) Objects() iter.Seq2[vcs.ID, error] {
+	return func(yield func(vcs.ID, error) bool) {
+		b.mu.RLock()
+		ids := slices.Collect(maps.Keys(b.objects))
+		b.mu.RUnlock()
+		for _, id := range ids {
+			if !yield(id, nil) {
+				return
+			}
+		}
+	}
 }
 
 // Close implements vcs.Backend. The content stays for the next store.

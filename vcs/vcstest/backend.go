@@ -50,6 +50,7 @@ func TestReopen(t *testing.T, open func(t *testing.T, closed vcs.Backend) vcs.Ba
 		}
 	})
 	t.Run("Drop", func(t *testing.T) { testDropReopen(t, open) })
+	t.Run("ForgetReopen", func(t *testing.T) { testForgetReopen(t, open) })
 	t.Run("Store", func(t *testing.T) {
 		b := open(t, nil)
 		for seed := range uint64(3) {

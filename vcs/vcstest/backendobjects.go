@@ -104,6 +104,77 @@ func testObjects(t *testing.T, b vcs.Backend) {
 	want(t, b, m)
 }
 
+// testForgetReopen lists objects and lets some go. It concerns backends that list
+// them.
+func testForgetReopen(t *testing.T, open func(t *testing.T, closed vcs.Backend) vcs.Backend) {
+	b := open(t, nil)
+	l, ok := b.(vcs.ObjectLister)
+	if !ok {
+		if err := b.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	const n = 10_000 // more than one look may list
+	there := make(map[vcs.ID]vcs.Object)
+	var objs []vcs.Object
+	for i := range n {
+		o := blob(fmt.Sprint("object ", i))
+		there[o.ID], objs = o, append(objs, o)
+	}
+	check := func() {
+		t.Helper()
+		listed := make(map[vcs.ID]bool)
+		for id, err := range l.Objects() {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, ok := there[id]; !ok || listed[id] {
+				t.Fatalf("%v is listed; it is there: %t", id, ok)
+			}
+			listed[id] = true
+		}
+		if len(listed) != len(there) {
+			t.Fatalf("%d objects are listed of %d", len(listed), len(there))
+		}
+		for range l.Objects() {
+			break
+		}
+		for i, o := range objs {
+			_, want := there[o.ID]
+			if _, _, err := b.(vcs.ObjectReader).ReadObject(o.ID); i%7 == 0 && (err == nil) != want || err != nil && !errors.Is(err, vcs.ErrNotFound) {
+				t.Fatalf("%v: %v, it is there: %t", o.ID, err, want)
+			}
+		}
+	}
+	var m model
+	add := &vcs.Batch{Objects: slices.Values(objs), Refs: []vcs.RefUpdate{{Name: "refs/objects/a", New: objs[1].ID}}}
+	m.apply(t, b, add)
+	check()
+	batch := &vcs.Batch{Log: [][]byte{[]byte("one")}, Forget: []vcs.ID{{7}}} // that was never there
+	for i, o := range objs {
+		if i%3 == 0 {
+			batch.Forget = append(batch.Forget, o.ID)
+			delete(there, o.ID)
+		}
+	}
+	m.apply(t, b, batch)
+	check()
+	m.apply(t, b, &vcs.Batch{Objects: slices.Values(objs[:1])}) // once more
+	there[objs[0].ID] = objs[0]
+	check()
+	if err := b.Close(); err != nil {
+		t.Fatal(err)
+	}
+	b = open(t, b)
+	l = b.(vcs.ObjectLister)
+	check()
+	want(t, b, m)
+	if err := b.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // testStore runs a random history on a store over the backend.
 func testStore(t *testing.T, b vcs.Backend) {
 	if _, ok := b.(vcs.ObjectReader); !ok {
