@@ -15,10 +15,24 @@ import (
 
 // left reports whether a commit has left with an epoch, or is about to.
 func (s *Store) left(id ID) (bool, error) {
-	if s.log == nil || s.drops.Load() == 0 {
-		return false, nil
+	left, err := s.commitLeft(id)
+	if !left || err != nil {
+		return left, err
 	}
-	if _, ok := s.queued(id); ok {
+	if in, err := s.log.epochOf(id); in > 0 || err != nil {
+		return left, err
+	}
+	_, _, err = s.ReadObject(id) // not a commit, perhaps
+	if errors.Is(err, ErrNotFound) {
+		return true, nil
+	}
+	return false, err
+}
+
+// commitLeft is left for what is a commit for certain. It takes no work tree:
+// the caller may have one in hand.
+func (s *Store) commitLeft(id ID) (bool, error) {
+	if s.log == nil || s.drops.Load() == 0 || s.isUnsaved(id) {
 		return false, nil
 	}
 	in, err := s.log.epochOf(id)
@@ -28,7 +42,10 @@ func (s *Store) left(id ID) (bool, error) {
 	if in > 0 {
 		return s.epochs.gone(in), nil
 	}
-	_, _, err = s.ReadObject(id) // it is not saved yet, or kept natively
+	if _, ok := s.epochs.object(id); ok {
+		return false, nil
+	}
+	_, _, err = s.log.known(id) // it is kept natively
 	if errors.Is(err, ErrNotFound) {
 		return true, nil
 	}
@@ -65,11 +82,11 @@ func unsure(objs []Object, n *note, updates []RefUpdate) (ids []ID) {
 	return ids
 }
 
-// noneLeft returns an error that wraps ErrNotFound when one of some commits has
-// left.
-func (s *Store) noneLeft(ids []ID) error {
+// noneLeft returns an error that wraps ErrNotFound when one of some objects has
+// left, as left or commitLeft says.
+func noneLeft(ids []ID, left func(ID) (bool, error)) error {
 	for _, id := range ids {
-		gone, err := s.left(id)
+		gone, err := left(id)
 		if err != nil {
 			return err
 		}

@@ -121,10 +121,13 @@ func (s *Store) UpdateRefs(ctx context.Context, updates []RefUpdate) error {
 // publish adds objects, or a note, and moves refs in one step and tells the
 // watchers. Foreign objects are kept even if no commit leads to them.
 func (s *Store) publish(ctx context.Context, objs []Object, n *note, updates []RefUpdate, foreign bool) error {
-	ids := unsure(objs, n, updates)
+	ids, left := unsure(objs, n, updates), s.left
+	if n != nil {
+		left = s.commitLeft // a work tree may be in the caller's hand
+	}
 	for {
 		drops := s.drops.Load()
-		if err := s.noneLeft(ids); err != nil {
+		if err := noneLeft(ids, left); err != nil {
 			return err
 		}
 		if ok, err := s.publishUnless(ctx, drops, len(ids) > 0, objs, n, updates, foreign); ok || err != nil {
