@@ -39,6 +39,7 @@ var figures = []struct {
 	{"trees", trees},
 	{"clone", clone},
 	{"log", logKey},
+	{"record", record},
 	{"arpwatch", arpwatch},
 }
 

@@ -8,9 +8,10 @@ import (
 
 // Locate tells the store when a commit was made, for a reader that asks for it
 // next. An operation log is in the order of time and finds a commit by that at
-// once, but by its id alone only after a look into several of its parts. What is
-// said is checked, and what is wrong is forgotten.
-func (s *Store) Locate(id ID, at time.Time) {
+// once, but by its id alone only after a look into several of its parts. Parent,
+// which may be zero, is its first parent, whose id else has to be computed. What
+// is said is checked, and what is wrong is forgotten.
+func (s *Store) Locate(id ID, at time.Time, parent ID) {
 	if s.log == nil {
 		return
 	}
@@ -18,7 +19,7 @@ func (s *Store) Locate(id ID, at time.Time) {
 		return
 	}
 	for _, l := range s.log.newestFirst() {
-		if l.locate(id, at.Unix()) {
+		if l.locate(id, at.Unix(), parent) {
 			return
 		}
 	}
@@ -28,7 +29,7 @@ func (s *Store) Locate(id ID, at time.Time) {
 const maxLocated = 4
 
 // locate remembers the number of a commit of a time. It reports whether it is here.
-func (l *oplog) locate(id ID, unix int64) bool {
+func (l *oplog) locate(id ID, unix int64, parent ID) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.segs) == 0 || unix < l.segs[0].base {
@@ -44,7 +45,7 @@ func (l *oplog) locate(id ID, unix int64) bool {
 			return false
 		}
 		if filterHas(s.raw[s.filter:], id) {
-			if i, ok := l.locatedIn(s, id, unix); ok {
+			if i, ok := l.locatedIn(s, id, unix, parent); ok {
 				l.remember(id, s.first+i)
 				return true
 			}
@@ -57,18 +58,39 @@ func (l *oplog) locate(id ID, unix int64) bool {
 }
 
 // locatedIn returns where in a segment a commit of a time is.
-func (l *oplog) locatedIn(s *segment, id ID, unix int64) (uint32, bool) {
-	v, err := l.view(s)
+func (l *oplog) locatedIn(s *segment, id ID, unix int64, parent ID) (uint32, bool) {
+	v, err := l.partView(s)
 	if err != nil {
 		return 0, false // who reads it hears of that
 	}
 	for i := range v.n {
+		if err := v.take(i + 1); err != nil {
+			return 0, false
+		}
 		if v.recs[i].time != unix {
 			continue
+		}
+		if v.ids[i].IsZero() && l.follows(v, i, id, parent) {
+			return i, true
 		}
 		if have, err := l.idOf(v, i); err == nil && have == id {
 			return i, true
 		}
 	}
 	return 0, false
+}
+
+// follows reports whether a commit that follows the one before has an id when that
+// one has the id parent. Then both are what they are said to be, for the one is a
+// hash of the other.
+func (l *oplog) follows(v *segView, i uint32, id, parent ID) bool {
+	if parent.IsZero() || i == 0 || v.recs[i].flags&parentsMask != parentsPrev {
+		return false
+	}
+	content, err := v.appendContent(make([]byte, 0, 512), i, l.keys, []ID{parent})
+	if err != nil || HashObject(KindCommit, content) != id {
+		return false
+	}
+	v.ids[i], v.ids[i-1] = id, parent
+	return true
 }

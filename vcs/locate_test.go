@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -73,11 +74,13 @@ func TestChangedPaths(t *testing.T) {
 	defer s.Close()
 	told := 0
 	for _, i := range rng.Perm(len(made))[:300] {
-		switch rng.IntN(3) {
+		switch rng.IntN(4) {
 		case 0:
-			s.Locate(made[i], base.Add(time.Duration(i/5)*time.Second))
+			s.Locate(made[i], base.Add(time.Duration(i/5)*time.Second), made[max(i-1, 0)])
 		case 1:
-			s.Locate(made[i], base.Add(time.Duration(rng.IntN(4000)-1000)*time.Second))
+			s.Locate(made[i], base.Add(time.Duration(rng.IntN(4000)-1000)*time.Second), vcs.ID{})
+		case 2: // a lie
+			s.Locate(made[i], base.Add(time.Duration(i/5)*time.Second), made[rng.IntN(len(made))])
 		}
 		c, err := s.ReadCommit(made[i])
 		if err != nil {
@@ -85,6 +88,9 @@ func TestChangedPaths(t *testing.T) {
 		}
 		if want := fmt.Sprintln("m", i); i%400 != 399 && c.Message != want {
 			t.Fatalf("read %q, want %q", c.Message, want)
+		}
+		for _, path := range []string{fmt.Sprintf("d%d/k%d", rng.IntN(3), rng.IntN(9)), "on/the/side", "d1", "nobody"} {
+			sameFile(t, s, c, path)
 		}
 		paths, ok, err := s.ChangedPaths(made[i])
 		if err != nil {
@@ -115,5 +121,36 @@ func TestChangedPaths(t *testing.T) {
 	}
 	if told < 250 {
 		t.Errorf("the log told of %d", told)
+	}
+}
+
+// sameFile reads a file as it is in a commit from its own changes and from the
+// trees.
+func sameFile(t *testing.T, s *vcs.Store, c *vcs.Commit, path string) {
+	t.Helper()
+	e, content, err := s.FileAt(c.ID, path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := vcs.TreeEntry{Mode: vcs.ModeDir, ID: c.Tree}
+	for name := range strings.SplitSeq(path, "/") {
+		tree, err := s.ReadTree(want.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var ok bool
+		if want, ok = tree.Find(name); !ok {
+			want = vcs.TreeEntry{}
+			break
+		}
+	}
+	if e != want {
+		t.Fatalf("%s in %v is %v, want %v", path, c.ID.Short(), e, want)
+	}
+	if want.Mode.Kind() != vcs.KindBlob || want.ID.IsZero() {
+		return
+	}
+	if _, text, err := s.ReadObject(want.ID); err != nil || string(text) != string(content) {
+		t.Fatalf("%s in %v holds %q, want %q, %v", path, c.ID.Short(), content, text, err)
 	}
 }

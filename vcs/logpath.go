@@ -2,6 +2,7 @@ package vcs
 
 import (
 	"encoding/binary"
+	"slices"
 	"strings"
 )
 
@@ -10,7 +11,21 @@ type pathIndexes []*pathIndex
 
 func (ls *logs) pathIndex(paths ...string) (out pathIndexes) {
 	for _, l := range ls.newestFirst() {
-		out = append(out, l.pathIndex(paths))
+		out = append(out, l.pathIndex(func(x *pathIndex) { x.addPaths(paths) }))
+	}
+	return out
+}
+
+// pathIndexFunc is pathIndex of all files whose paths match.
+func (ls *logs) pathIndexFunc(match func(path string) bool) (out pathIndexes) {
+	for _, l := range ls.newestFirst() {
+		out = append(out, l.pathIndex(func(x *pathIndex) {
+			for i, k := range l.keys {
+				if match(k) {
+					x.keys[uint32(i)] = true
+				}
+			}
+		}))
 	}
 	return out
 }
@@ -45,31 +60,56 @@ type pathIndex struct {
 	keys    map[uint32]bool
 	touched map[*segment]map[uint32]bool // commits, by their place in the segment
 	linear  map[*segment]bool            // every commit follows the one before it
+	few     bool                         // nums holds all commits that touched one of the keys,
+	nums    []uint32                     // ascending, and these two maps nothing
+	breaks  []uint32                     // then: commits that do not simply follow the one before
 }
 
-func (l *oplog) pathIndex(paths []string) *pathIndex {
+// pathIndex makes an index of the keys that add says. The lock is held meanwhile.
+func (l *oplog) pathIndex(add func(*pathIndex)) *pathIndex {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.wake()
 	x := &pathIndex{l: l, n: l.n, single: -1, keys: make(map[uint32]bool), touched: make(map[*segment]map[uint32]bool), linear: make(map[*segment]bool)}
-	for _, path := range paths {
-		path = strings.Trim(path, "/")
-		if k, ok := l.keyNo[path]; ok {
-			x.keys[k] = true
-		}
-		folder := path + "/"
-		for i, k := range l.keys {
-			if path == "" || strings.HasPrefix(k, folder) {
-				x.keys[uint32(i)] = true
-			}
-		}
-	}
+	add(x)
 	if len(x.keys) == 1 {
 		for k := range x.keys {
 			x.single = int64(k)
 		}
 	}
+	x.few = len(x.keys) <= maxFew
+	if t := &l.touches; x.few {
+		x.breaks = l.touch().breaks
+		for k := range x.keys {
+			if int(k) < len(t.keys) {
+				x.nums = append(x.nums, t.keys[k]...)
+			}
+		}
+		if len(x.keys) > 1 {
+			slices.Sort(x.nums)
+		}
+	}
 	return x
+}
+
+// maxFew is how many keys are few: their changes are looked up, those of more are
+// found as they come.
+const maxFew = 64
+
+// addPaths adds files, and those in folders.
+func (x *pathIndex) addPaths(paths []string) {
+	for _, path := range paths {
+		path = strings.Trim(path, "/")
+		if k, ok := x.l.keyNo[path]; ok {
+			x.keys[k] = true
+		}
+		folder := path + "/"
+		for i, k := range x.l.keys {
+			if path == "" || strings.HasPrefix(k, folder) {
+				x.keys[uint32(i)] = true
+			}
+		}
+	}
 }
 
 // skip goes from a commit along first parents to one that changed the path, or
@@ -84,7 +124,28 @@ func (x *pathIndex) skip(id ID) (to ID, found bool, err error) {
 		return id, ok, err
 	}
 	start := num
-	for {
+	for x.few {
+		touched, ok := atMost(x.nums, num)
+		broken, any := atMost(x.breaks, num)
+		if ok && (!any || touched >= broken) {
+			num = touched
+			break
+		}
+		if !any {
+			num = l.segs[0].first
+			break
+		}
+		num = broken
+		v, i, err := l.at(num)
+		if err != nil {
+			return ID{}, true, err
+		}
+		if v.recs[i].parent == noParent || v.recs[i].based {
+			break
+		}
+		num = v.recs[i].parent
+	}
+	for !x.few {
 		s, ok := l.segmentOf(num)
 		if !ok {
 			break
@@ -191,8 +252,13 @@ func (x *pathIndex) changed(id ID) (yes, known, found bool, err error) {
 	if v.recs[i].based {
 		return false, false, true, nil
 	}
-	x.scan(v.segment)
-	if yes = x.touched[v.segment][i]; !yes {
+	if x.few {
+		_, yes = slices.BinarySearch(x.nums, num)
+	} else {
+		x.scan(v.segment)
+		yes = x.touched[v.segment][i]
+	}
+	if !yes {
 		return false, true, true, nil
 	}
 	return true, v.recs[i].flags&parentsMask != parentsList, true, nil

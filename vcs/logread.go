@@ -84,7 +84,22 @@ func (l *oplog) commitObject(id ID, num uint32) (Kind, []byte, error) {
 		return 0, nil, fmt.Errorf("%w: %v: the log makes another commit of it", ErrCorrupt, id)
 	}
 	l.hint(v.tree(i), num)
-	return KindCommit, content, nil
+	return KindCommit, content, l.expect(v, i)
+}
+
+// expect remembers where the parents of a commit are: who reads it reads them
+// next.
+func (l *oplog) expect(v *segView, i uint32) error {
+	parents, err := v.parentsOf(i)
+	for _, p := range parents {
+		if !p.native && p.num >= v.first {
+			p.id = v.ids[p.num-v.first]
+		}
+		if !p.native && !p.id.IsZero() {
+			l.remember(p.id, p.num)
+		}
+	}
+	return err
 }
 
 // hint remembers where an object is.

@@ -13,6 +13,7 @@ func (l *oplog) sleep() {
 	l.heads, l.pool, l.rest = make(map[string]ID), nodePool{}, nil
 	l.hints, l.scanned = hintTable{}, 0
 	l.views = nil
+	l.touches, l.lastChain = touchIndex{}, fileChain{}
 	l.messages, l.values, l.room = textDict{}, textDict{}, logRoom{}
 }
 

@@ -92,6 +92,8 @@ type segView struct {
 	recs     []viewRecord
 	ids      []ID          // zero where not computed yet
 	index    map[ID]uint32 // where each id is; nil until all are computed and checked
+	taken    uint32        // so many records are taken apart
+	rest     *viewWalk     // takes the others apart
 }
 
 // viewRecord says where the parts of one commit are.
@@ -110,6 +112,18 @@ type viewRecord struct {
 const noParent = ^uint32(0)
 
 func (s *segment) view() (*segView, error) {
+	v, err := s.open()
+	if err == nil {
+		err = v.take(s.n)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return v, nil
+}
+
+// open begins to take a segment apart.
+func (s *segment) open() (*segView, error) {
 	v := &segView{segment: s, recs: make([]viewRecord, s.n), ids: make([]ID, s.n)}
 	r := &byteReader{b: s.raw[s.dicts:s.flags]}
 	for k := r.count(1); k > 0; k-- {
@@ -132,13 +146,21 @@ func (s *segment) view() (*segView, error) {
 	if r.err != nil {
 		return nil, r.err
 	}
-	w := viewWalk{segView: v, last: s.base, ops: byteReader{b: s.raw[s.ops:s.trees]}, keys: byteReader{b: s.raw[s.keys:s.ops]}}
-	for i := range s.n {
-		if err := w.walk(i); err != nil {
-			return nil, err
+	v.rest = &viewWalk{segView: v, last: s.base, ops: byteReader{b: s.raw[s.ops:s.trees]}, keys: byteReader{b: s.raw[s.keys:s.ops]}}
+	return v, nil
+}
+
+// take takes the first n records apart.
+func (v *segView) take(n uint32) error {
+	for ; v.taken < n; v.taken++ {
+		if err := v.rest.walk(v.taken); err != nil {
+			return err
 		}
 	}
-	return v, nil
+	if v.taken == v.n {
+		v.rest = nil
+	}
+	return nil
 }
 
 // viewWalk finds the records' parts.

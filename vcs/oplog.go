@@ -42,6 +42,8 @@ type oplog struct {
 	hints         hintTable     // commits in which objects of history are
 	scanned       uint32        // commits below have been hinted
 	views         []*segView    // last used first
+	touches       touchIndex
+	lastChain     fileChain
 
 	messages, values textDict
 	room             logRoom
@@ -119,6 +121,19 @@ func (l *oplog) segmentOf(num uint32) (*segment, bool) {
 
 // view returns a segment taken apart.
 func (l *oplog) view(s *segment) (*segView, error) {
+	v, err := l.partView(s)
+	if err == nil {
+		err = v.take(s.n)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return v, nil
+}
+
+// partView returns a segment of which the records are taken apart that somebody
+// has needed.
+func (l *oplog) partView(s *segment) (*segView, error) {
 	l.wake()
 	for i, v := range l.views {
 		if v.segment == s {
@@ -127,7 +142,7 @@ func (l *oplog) view(s *segment) (*segView, error) {
 			return v, nil
 		}
 	}
-	v, err := s.view()
+	v, err := s.open()
 	if err != nil {
 		return nil, err
 	}
@@ -136,14 +151,21 @@ func (l *oplog) view(s *segment) (*segView, error) {
 	return v, nil
 }
 
-// at returns where a commit is.
+// at returns where a commit is. Of the view only records up to its own may be
+// used.
 func (l *oplog) at(num uint32) (*segView, uint32, error) {
 	s, ok := l.segmentOf(num)
 	if !ok {
 		return nil, 0, fmt.Errorf("%w: log: commit %d is missing", ErrCorrupt, num)
 	}
-	v, err := l.view(s)
-	return v, num - s.first, err
+	v, err := l.partView(s)
+	if err == nil {
+		err = v.take(num - s.first + 1)
+	}
+	if err != nil {
+		return nil, 0, err
+	}
+	return v, num - s.first, nil
 }
 
 // met returns the number of a commit that is new or was met lately.

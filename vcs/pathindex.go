@@ -35,6 +35,15 @@ func (s *Store) PathIndex(paths ...string) PathIndex {
 	return nil
 }
 
+// PathIndexFunc is PathIndex for all files whose paths match, which an operation
+// log knows, whenever they were there; nil without one.
+func (s *Store) PathIndexFunc(match func(path string) bool) PathIndex {
+	if s.log == nil {
+		return nil
+	}
+	return &logPaths{s, s.log.pathIndexFunc(match)}
+}
+
 // logPaths is the operation log as a PathIndex.
 type logPaths struct {
 	s  *Store

@@ -61,6 +61,16 @@ func (v *Snapshot[K, V]) Tree() ID { return v.tree }
 // ErrDecode when the value is there but the codec refuses it.
 func (v *Snapshot[K, V]) Get(k K) (val V, ok bool, err error) {
 	path := v.r.cfg.Layout.Path(k)
+	if s, ok := v.src.(*Store); ok && !v.commit.IsZero() {
+		f, ok, err := s.loggedFile(v.commit, path)
+		if err != nil || ok && f.mode == 0 {
+			return val, false, err
+		}
+		if ok {
+			val, err = v.r.decodeContent(path, f.content)
+			return val, err == nil, err
+		}
+	}
 	e, ok, err := v.Stat(path)
 	if err != nil || !ok || e.Mode.Kind() != KindBlob {
 		return val, false, err
@@ -242,6 +252,7 @@ func (r *Repo[K, V]) decode(src ObjectReader, path string, blob ID) (V, error) {
 	return r.decodeContent(path, content)
 }
 
+// decodeContent reads the value in a blob's content.
 func (r *Repo[K, V]) decodeContent(path string, content []byte) (V, error) {
 	v, err := r.cfg.Codec.Decode(content)
 	if err != nil {

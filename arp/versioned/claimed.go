@@ -70,7 +70,7 @@ func Claims(ctx context.Context, repo *Repo, since, until time.Time, from ...vcs
 			if c.Time().Unix() < since.Unix() {
 				continue
 			}
-			for _, cl := range claimsOf(c) {
+			for _, cl := range ClaimsOf(c) {
 				if !yield(cl, nil) {
 					return
 				}
@@ -80,9 +80,9 @@ func Claims(ctx context.Context, repo *Repo, since, until time.Time, from ...vcs
 	}
 }
 
-// claimsOf reads the claims of a commit: one, or those that the commit of a
+// ClaimsOf reads the claims of a commit: one, or those that the commit of a
 // flood names as samples, whose trailers are in the order of its counts.
-func claimsOf(c *vcs.Commit) (out []Claim) {
+func ClaimsOf(c *vcs.Commit) (out []Claim) {
 	var all []Claim
 	var ops []string
 	base := Claim{Commit: c.ID, Time: c.Time().UTC(), Recorded: c.Time().UTC(), Count: 1}

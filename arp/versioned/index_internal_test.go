@@ -3,12 +3,16 @@ package versioned
 import (
 	"bytes"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
+	"arpeggio/arp"
 	"arpeggio/stack/ethernet"
 	"arpeggio/vcs"
+	"arpeggio/vcs/mem"
 )
 
 // indexOf has rows with numbers for ids.
@@ -122,4 +126,68 @@ func FuzzOpenRecordIndex(f *testing.F) {
 			b.times()
 		}
 	})
+}
+
+// TestJournalFeedsIndex: what a journal tells the index is what Update reads, and
+// the commit of a flood is left to that.
+func TestJournalFeedsIndex(t *testing.T) {
+	s, err := vcs.OpenStore(t.Context(), mem.New(), vcs.StoreConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	x := OpenRecordIndex("")
+	j, err := OpenJournal(t.Context(), s, JournalConfig{Index: x})
+	if err != nil {
+		t.Fatal(err)
+	}
+	write := func(i int, folded bool) {
+		t.Helper()
+		o := Observation{Op: arp.OpLearned, Key: arp.Key{Domain: "lan", Addr: netip.AddrFrom4([4]byte{10, 0, 0, byte(i % 7)})},
+			MAC: ethernet.Addr{2, 0, 0, 0, 0, byte(i % 5)}, Time: time.Unix(int64(1_700_000_000+i-20*(i%3)), 0), Events: []string{"changed"}, Folded: folded}
+		if i%4 == 0 {
+			o.Op, o.Events = arp.OpRefused, []string{"spoof", "dup-ip"}
+		}
+		if _, err := j.Write(t.Context(), &o); err != nil {
+			t.Fatal(err)
+		}
+	}
+	same := func() {
+		t.Helper()
+		y := OpenRecordIndex("")
+		if err := y.Update(t.Context(), s, j.Head()); err != nil {
+			t.Fatal(err)
+		}
+		whole := func(x *RecordIndex) []byte {
+			x.seal()
+			var w blockBuilder
+			for _, b := range x.blocks {
+				w.addBlock(b, 0)
+			}
+			return w.block().raw
+		}
+		if !bytes.Equal(whole(x), whole(y)) {
+			t.Error("the index that was fed is another one")
+		}
+	}
+	for i := range 60 {
+		write(i, false)
+		if x.Head() != j.Head() {
+			t.Fatalf("commit %d is not in the index", i)
+		}
+	}
+	same()
+	write(100, true)
+	write(200, false)
+	if x.Head() == j.Head() {
+		t.Error("the index knows what only the trees of a flood tell")
+	}
+	if err := x.Update(t.Context(), s, j.Head()); err != nil {
+		t.Fatal(err)
+	}
+	write(201, false)
+	if x.Head() != j.Head() {
+		t.Error("after Update the index learns no more")
+	}
+	same()
 }

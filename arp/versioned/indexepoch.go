@@ -40,7 +40,7 @@ func (x *RecordIndex) check(ctx context.Context, s *vcs.Store) error {
 			if flags&(rowEnd|rowJoint) == 0 {
 				continue
 			}
-			s.Locate(b.id(row), time.Unix(b.time(row), 0))
+			s.Locate(b.id(row), time.Unix(b.time(row), 0), vcs.ID{})
 			c, err := s.ReadJoined(b.id(row))
 			if errors.Is(err, vcs.ErrNotFound) {
 				continue // below a root that is looked at, too

@@ -33,6 +33,11 @@ type Found struct {
 	// Sure is false where the commit itself must be looked at: only candidates are
 	// known.
 	Sure bool
+	// Cut says that every way from the newer commits to the older ones leads
+	// through this one.
+	Cut bool
+	// Parent is its only parent, zero where the index does not say.
+	Parent vcs.ID
 }
 
 // Search yields the commits that a query selects among one of a time and its
@@ -142,7 +147,11 @@ func (s *searcher) row(b *indexBlock, r int, sets *[256]bool, yield func(Found) 
 	for _, a := range s.addrs {
 		sure = sure && a&hashedTerm == 0
 	}
-	return yield(Found{b.id(r), time.Unix(unix, 0), sure})
+	f := Found{ID: b.id(r), Time: time.Unix(unix, 0), Sure: sure, Cut: b.flags(r)&rowCut != 0}
+	if r > 0 && b.flags(r)&(rowCut|rowEnd|rowMore) == rowCut {
+		f.Parent = b.id(r - 1)
+	}
+	return yield(f)
 }
 
 // past reports whether a time is before what is wanted. Without skew all rows

@@ -58,7 +58,7 @@ func eachRow(ctx context.Context, s *vcs.Store, news []fresh, add func(indexRow)
 		c := f.commit
 		if c == nil {
 			var err error
-			s.Locate(f.id, time.Unix(f.unix, 0))
+			s.Locate(f.id, time.Unix(f.unix, 0), vcs.ID{})
 			if c, err = s.ReadJoined(f.id); err != nil {
 				return err
 			}

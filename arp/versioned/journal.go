@@ -56,6 +56,9 @@ type JournalConfig struct {
 	Node, Domain string
 	// Branch is where it writes; Primary when empty.
 	Branch string
+	// Index, when not nil, learns of what is written. It is the caller's to bring
+	// up to date before and now and then, and to save.
+	Index *RecordIndex
 	// Logger hears of files that are no entries; nil discards.
 	Logger *slog.Logger
 }
@@ -112,7 +115,7 @@ func OpenJournal(ctx context.Context, s *vcs.Store, cfg JournalConfig) (*Journal
 		return nil, err
 	}
 	j := &Journal{repo: repo, live: newLiveTable(), who: vcs.Signature{Name: c.Node, Email: c.Node + "@" + c.Domain}}
-	j.cfg = JournalConfig{Node: c.Node, Domain: c.Domain, Branch: c.Branch, Logger: c.Logger}
+	j.cfg = JournalConfig{Node: c.Node, Domain: c.Domain, Branch: c.Branch, Index: cfg.Index, Logger: c.Logger}
 	j.fold.reset()
 	err = j.takeOver(ctx)
 	if err == nil {
@@ -222,6 +225,7 @@ func (j *Journal) commit(ctx context.Context, at time.Time, prepare func() (mess
 		id, err := j.repo.Commit(ctx, j.cfg.Branch, j.head, j.changes, info)
 		switch {
 		case err == nil:
+			j.cfg.Index.note(j.head, id, message, at, j.changes)
 			j.head, j.latest = id, at
 			j.changes = j.changes[:0]
 			j.stats.Commits++

@@ -121,16 +121,14 @@ type changeJSON struct {
 
 // print prints and reports whether anything differs.
 func (d *differ) print(specs []history.Spec) (different bool, err error) {
-	var from vcs.ID
-	if d.old != nil {
-		from = d.old.Tree
-	}
-	table, err := history.IsTable(d.Store, d.now)
-	if err != nil {
-		return false, err
+	table := false
+	if !d.patch && !d.names && !d.out.IsJSON() {
+		if table, err = history.IsTable(d.Store, d.now); err != nil {
+			return false, err
+		}
 	}
 	lines := cli.Columns{}
-	for ch, err := range vcs.DiffTrees(d.Store, from, d.now.Tree) {
+	for ch, err := range history.Changes(d.Store, d.old, d.now) {
 		if err != nil {
 			return different, err
 		}
@@ -146,7 +144,7 @@ func (d *differ) print(specs []history.Spec) (different bool, err error) {
 		case d.names:
 			letter, _ := status(ch)
 			d.out.Printf("%s\t%s\n", letter, history.Quote(ch.Path))
-		case table && !d.patch:
+		case table:
 			err = d.row(&lines, ch)
 		default:
 			err = d.hunks(ch)

@@ -37,7 +37,11 @@ func (s *session) asker(branch string, window time.Duration) (*history.Asker, *v
 		branch = history.ShortRef(s.Store.Head())
 	}
 	a, err := history.NewAsker(s.Store, c, window, func() (map[arp.Key][]versioned.SeenOwner, error) { return s.seen(branch) })
-	return a, c, err
+	if err != nil {
+		return nil, nil, err
+	}
+	a.Index = versioned.OpenRecordIndex(versioned.RecordIndexPath(s.repo.Directory(), branch))
+	return a, c, nil
 }
 
 // maxSeen bounds the addresses of which the last sight is read.

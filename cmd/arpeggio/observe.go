@@ -105,8 +105,15 @@ func (f *observeFlags) start(ctx context.Context, rec *recording, live bool) (_ 
 	if err := o.openStore(ctx); err != nil {
 		return nil, err
 	}
-	if o.journal, err = versioned.OpenJournal(ctx, o.store, versioned.JournalConfig{Node: f.Node, Branch: f.Branch, Logger: o.log}); err != nil {
+	var lookup *versioned.RecordIndex
+	if f.Repo != "" {
+		lookup = versioned.OpenRecordIndex(versioned.RecordIndexPath(f.Repo, f.Branch))
+	}
+	if o.journal, err = versioned.OpenJournal(ctx, o.store, versioned.JournalConfig{Node: f.Node, Branch: f.Branch, Index: lookup, Logger: o.log}); err != nil {
 		return nil, err
+	}
+	if !o.journal.Head().IsZero() && lookup.Len() == 0 {
+		lookup = nil // of a long history it is made when somebody asks
 	}
 	policy, err := observe.ParsePolicy(f.Policy)
 	if err != nil {
@@ -120,7 +127,7 @@ func (f *observeFlags) start(ctx context.Context, rec *recording, live bool) (_ 
 		cfg.Patience = patience
 	}
 	if f.Repo != "" {
-		cfg.Index = versioned.SeenPath(f.Repo, f.Branch)
+		cfg.Index, cfg.Lookup = versioned.SeenPath(f.Repo, f.Branch), lookup
 	}
 	if rec != nil {
 		cfg.Record = rec.writer

@@ -29,6 +29,10 @@ func (n Networks) has(domain string, vlan ethernet.VLAN) bool {
 // Asker answers who held addresses at times, many questions over one open
 // repository: it remembers what it has read. It is for one goroutine.
 type Asker struct {
+	// Index, when not nil, is one of the record of the commit that is asked. It
+	// changes no answer.
+	Index *versioned.RecordIndex
+
 	repo   *versioned.Repo
 	head   *vcs.Commit
 	window time.Duration
@@ -231,6 +235,9 @@ func firstOf(ans *versioned.Answer) {
 // Held answers who held an address at a time, and says nothing of claims in vain,
 // nor when a holder was seen that lost the address to nobody.
 func (a *Asker) Held(ctx context.Context, k arp.Key, at time.Time) (versioned.Answer, error) {
+	if ans, ok, err := a.near(ctx, k, at); ok || err != nil {
+		return ans, err
+	}
 	budget := -1
 	if a.repo.Store().Logged() {
 		budget = maxNewReads
@@ -293,8 +300,7 @@ func (a *Asker) far(ctx context.Context, k arp.Key, at time.Time) (versioned.Ans
 
 // complete adds to a stretch what the seen index knows: the last sight, when
 // nothing has ended the stretch, and when its MAC address was first seen there.
-// That is else read from the history, where trees are at hand: to make them of
-// an operation log takes longer than the answer.
+// That is else read from the history.
 func (a *Asker) complete(ctx context.Context, h *versioned.Holding) error {
 	if h == nil || !h.First.IsZero() {
 		return nil
@@ -316,7 +322,7 @@ func (a *Asker) complete(ctx context.Context, h *versioned.Holding) error {
 	}
 	switch {
 	case !h.First.IsZero():
-	case a.repo.Store().Logged():
+	case a.never(h):
 		h.First = h.From
 	default:
 		h.First, err = versioned.FirstHeld(ctx, a.repo, h)

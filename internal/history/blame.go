@@ -19,25 +19,24 @@ type Line struct {
 // Blame says of each line of a file, as it is in a commit, where it comes from.
 // It follows all parents of merges, as git blame does, and no renames.
 func Blame(ctx context.Context, s *vcs.Store, path string, c *vcs.Commit) ([]Line, error) {
-	b := blamer{s: s, path: path, wait: make(map[vcs.ID][]origin)}
-	e, err := b.entry(c)
+	b := blamer{s: s, path: path, index: s.PathIndex(path), wait: make(map[vcs.ID][]origin)}
+	e, content, err := s.FileAt(c.ID, path)
 	if err != nil {
 		return nil, err
 	}
 	if e.Mode.Kind() != vcs.KindBlob {
 		return nil, fmt.Errorf("%w file %s in %v", ErrUnknown, path, c.ID.Short())
 	}
-	lines, err := b.lines(e)
-	if err != nil {
-		return nil, err
-	}
+	lines := splitLines(content)
 	b.out = make([]Line, len(lines))
 	all := make([]origin, len(lines))
 	for i, l := range lines {
 		b.out[i] = Line{Number: i + 1, Text: strings.TrimSuffix(string(l), "\n")}
 		all[i] = origin{i, i}
 	}
-	b.suspect(c, all)
+	if err := b.suspect(c, all); err != nil {
+		return nil, err
+	}
 	for len(b.q.items) > 0 {
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -53,36 +52,35 @@ func Blame(ctx context.Context, s *vcs.Store, path string, c *vcs.Commit) ([]Lin
 type origin struct{ result, at int }
 
 type blamer struct {
-	s    *vcs.Store
-	path string
-	q    byTime
-	wait map[vcs.ID][]origin // lines for which a queued commit is suspected
-	out  []Line
+	s     *vcs.Store
+	path  string
+	index vcs.PathIndex // nil: there is none
+	q     byTime
+	wait  map[vcs.ID][]origin // lines for which a queued commit is suspected
+	out   []Line
 }
 
-// suspect queues a commit for some lines.
-func (b *blamer) suspect(c *vcs.Commit, lines []origin) {
+// suspect queues a commit for some lines, or rather the one behind it that may
+// have changed the file.
+func (b *blamer) suspect(c *vcs.Commit, lines []origin) error {
 	if len(lines) == 0 {
-		return
+		return nil
+	}
+	if b.index != nil {
+		id, err := b.index.Skip(c.ID)
+		if err == nil && id != c.ID {
+			c, err = b.s.ReadCommit(id)
+		}
+		if err != nil {
+			return err
+		}
 	}
 	if _, queued := b.wait[c.ID]; !queued {
 		b.q.n++
 		heap.Push(&b.q, timed{c, c.Committer.When.Unix(), b.q.n})
 	}
 	b.wait[c.ID] = append(b.wait[c.ID], lines...)
-}
-
-func (b *blamer) entry(c *vcs.Commit) (vcs.TreeEntry, error) {
-	m, err := findPath(b.s, c.Tree, "", b.path, nil)
-	if err != nil || len(m) == 0 {
-		return vcs.TreeEntry{}, err
-	}
-	return m[0].Entry, nil
-}
-
-func (b *blamer) lines(e vcs.TreeEntry) ([][]byte, error) {
-	content, err := blob(b.s, e)
-	return splitLines(content), err
+	return nil
 }
 
 // examine hands the lines of a suspect on to the parents that have them and
@@ -90,38 +88,30 @@ func (b *blamer) lines(e vcs.TreeEntry) ([][]byte, error) {
 func (b *blamer) examine(c *vcs.Commit) error {
 	lines := b.wait[c.ID]
 	delete(b.wait, c.ID)
-	mine, err := b.entry(c)
+	mine, content, err := b.s.FileAt(c.ID, b.path)
 	if err != nil {
 		return err
 	}
 	parents := make([]*vcs.Commit, len(c.Parents))
 	entries := make([]vcs.TreeEntry, len(c.Parents))
+	contents := make([][]byte, len(c.Parents))
 	for i, p := range c.Parents {
 		if parents[i], err = b.s.ReadCommit(p); err != nil {
 			return err
 		}
-		if entries[i], err = b.entry(parents[i]); err != nil {
+		if entries[i], contents[i], err = b.s.FileAt(p, b.path); err != nil {
 			return err
 		}
 		if entries[i].ID == mine.ID {
-			b.suspect(parents[i], lines)
-			return nil
+			return b.suspect(parents[i], lines)
 		}
 	}
-	var file [][]byte
+	file := splitLines(content)
 	for i, p := range parents {
 		if entries[i].ID.IsZero() || entries[i].Mode.Kind() != vcs.KindBlob {
 			continue
 		}
-		if file == nil {
-			if file, err = b.lines(mine); err != nil {
-				return err
-			}
-		}
-		old, err := b.lines(entries[i])
-		if err != nil {
-			return err
-		}
+		old := splitLines(contents[i])
 		from := make(map[int]int)
 		compareLines(old, file).pairs(func(i, j int) { from[j] = i })
 		var handed, kept []origin
@@ -132,7 +122,9 @@ func (b *blamer) examine(c *vcs.Commit) error {
 				kept = append(kept, l)
 			}
 		}
-		b.suspect(p, handed)
+		if err := b.suspect(p, handed); err != nil {
+			return err
+		}
 		lines = kept
 	}
 	for _, l := range lines {

@@ -21,12 +21,28 @@ type index struct {
 	s     *vcs.Store
 	specs []Spec
 	paths []string // that is knows; sorted
+	whole bool     // is knows all files of the specs, whenever they were there
 	is    vcs.PathIndex
 }
 
 // newIndex returns nil when the store has none.
 func newIndex(s *vcs.Store, specs []Spec) *index {
 	x := &index{s: s, specs: specs}
+	var names []func(string) bool
+	for _, sp := range specs {
+		names = append(names, sp.names())
+	}
+	x.is = s.PathIndexFunc(func(path string) bool {
+		for _, is := range names {
+			if is(path) {
+				return true
+			}
+		}
+		return false
+	})
+	if x.whole = x.is != nil; x.whole {
+		return x
+	}
 	for _, sp := range specs {
 		if !sp.Addr.IsValid() {
 			x.paths = append(x.paths, sp.Path)
@@ -43,7 +59,7 @@ func newIndex(s *vcs.Store, specs []Spec) *index {
 // covers makes sure that the index knows the paths of a commit, and reports
 // whether it did.
 func (x *index) covers(id vcs.ID) (bool, error) {
-	if !slices.ContainsFunc(x.specs, func(s Spec) bool { return s.Addr.IsValid() }) {
+	if x.whole || !slices.ContainsFunc(x.specs, func(s Spec) bool { return s.Addr.IsValid() }) {
 		return true, nil
 	}
 	c, err := x.s.ReadCommit(id)

@@ -3,6 +3,7 @@ package history
 import (
 	"container/heap"
 	"iter"
+	"slices"
 	"strings"
 	"time"
 
@@ -185,6 +186,17 @@ func (w *walker) visit(c *vcs.Commit) (show bool, next []vcs.ID, err error) {
 			return w.mentioned(c), c.Parents, nil
 		}
 		return false, c.Parents[:min(len(c.Parents), 1)], err
+	}
+	if len(c.Parents) == 1 {
+		switch paths, ok, err := w.s.ChangedPaths(c.ID); {
+		case err != nil:
+			return false, nil, err
+		case ok:
+			for _, sp := range w.opt.Specs {
+				show = show || slices.ContainsFunc(paths, sp.names())
+			}
+			return show || w.opt.Mentions && w.mentioned(c), c.Parents, nil
+		}
 	}
 	mine, err := w.state(c.Tree)
 	if err != nil {

@@ -46,7 +46,7 @@ func (w *walker) search() (found iter.Seq[versioned.Found], ok bool) {
 func (w *walker) found(found iter.Seq[versioned.Found], yield func(Logged, error) bool) {
 	n := 0
 	for f := range found {
-		w.s.Locate(f.ID, f.Time)
+		w.s.Locate(f.ID, f.Time, f.Parent)
 		c, err := w.commits.ReadCommit(f.ID)
 		if errors.Is(err, vcs.ErrNotFound) {
 			continue // its epoch has left since

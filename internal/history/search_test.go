@@ -28,6 +28,7 @@ type recorder struct {
 	j    *versioned.Journal
 	now  time.Time
 	skew bool
+	fed  *versioned.RecordIndex // by the journal
 }
 
 func newRecorder(t *testing.T, seed uint64, retention vcs.Retention) *recorder {
@@ -42,7 +43,8 @@ func newRecorder(t *testing.T, seed uint64, retention vcs.Retention) *recorder {
 		t.Fatal(err)
 	}
 	r := &recorder{t: t, rng: rand.New(rand.NewPCG(seed, 7)), s: s, repo: repo, now: time.Unix(start, 0)}
-	r.j, err = versioned.OpenJournal(t.Context(), s, versioned.JournalConfig{})
+	r.fed = versioned.OpenRecordIndex(filepath.Join(t.TempDir(), "arp-index"))
+	r.j, err = versioned.OpenJournal(t.Context(), s, versioned.JournalConfig{Index: r.fed})
 	r.must(err)
 	return r
 }
@@ -112,7 +114,7 @@ func (r *recorder) step() {
 		}
 		if _, err := r.j.Write(t.Context(), &o); errors.Is(err, vcs.ErrNotFound) {
 			// Others have been at work for a whole epoch.
-			r.j, err = versioned.OpenJournal(t.Context(), r.s, versioned.JournalConfig{})
+			r.j, err = versioned.OpenJournal(t.Context(), r.s, versioned.JournalConfig{Index: r.fed})
 			r.must(err)
 		} else {
 			r.must(err)
@@ -232,6 +234,9 @@ func TestSearch(t *testing.T) {
 			r.skew = seed%4 == 3
 			path := filepath.Join(t.TempDir(), "arp-index")
 			x := versioned.OpenRecordIndex(path)
+			if seed%2 == 0 {
+				x = r.fed
+			}
 			asked, told := 0, 0
 			for round := range 10 {
 				for range 5 + r.rng.IntN(40) {
@@ -264,6 +269,10 @@ func TestSearch(t *testing.T) {
 					if _, ok := w.search(); ok {
 						told++
 					}
+				}
+				if x == r.fed {
+					r.must(x.Save())
+					continue
 				}
 				switch r.rng.IntN(4) {
 				case 0: // another run, of which the file knows little

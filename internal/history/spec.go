@@ -40,6 +40,25 @@ func (s Spec) String() string {
 	return s.Path
 }
 
+// names returns a function that reports whether a path is one of the spec's files,
+// in whatever domain and VLAN.
+func (s Spec) names() func(path string) bool {
+	if !s.Addr.IsValid() {
+		return func(path string) bool { return s.Path == "" || path == s.Path || strings.HasPrefix(path, s.Path+"/") }
+	}
+	_, own, _ := strings.Cut(versioned.Layout{}.Path(arp.Key{Domain: "lan", Addr: s.Addr}), "/")
+	return func(path string) bool {
+		if !strings.HasSuffix(path, own) {
+			return false
+		}
+		_, rest, _ := strings.Cut(path, "/")
+		if strings.HasPrefix(rest, "vlan-") {
+			_, rest, _ = strings.Cut(rest, "/")
+		}
+		return rest == own
+	}
+}
+
 // Match is a file or folder of a tree.
 type Match struct {
 	Path  string
@@ -129,7 +148,10 @@ func folders(t *vcs.Tree) func(yield func(vcs.TreeEntry) bool) {
 func Require(s *vcs.Store, c *vcs.Commit, specs []Spec) ([]Match, error) {
 	var out []Match
 	for _, sp := range specs {
-		m, err := Find(s, c.Tree, []Spec{sp})
+		m, err := findLogged(s, c, sp)
+		if err == nil && len(m) == 0 {
+			m, err = Find(s, c.Tree, []Spec{sp})
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -137,6 +159,25 @@ func Require(s *vcs.Store, c *vcs.Commit, specs []Spec) ([]Match, error) {
 			return nil, missing(s, c, sp)
 		}
 		out = append(out, m...)
+	}
+	return out, nil
+}
+
+// findLogged finds the files of an address in a commit without its trees, where
+// the store knows which paths there are.
+func findLogged(s *vcs.Store, c *vcs.Commit, sp Spec) (out []Match, err error) {
+	if !sp.Addr.IsValid() {
+		return nil, nil
+	}
+	paths, _ := s.KnownPaths(sp.names())
+	for _, p := range paths {
+		e, _, err := s.FileAt(c.ID, p)
+		if err != nil {
+			return nil, err
+		}
+		if !e.ID.IsZero() {
+			out = append(out, Match{p, e})
+		}
 	}
 	return out, nil
 }

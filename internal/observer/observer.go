@@ -28,6 +28,9 @@ type Config struct {
 	Journal *versioned.Journal
 	// Index is the file of the seen index; empty for none.
 	Index string
+	// Lookup, when not nil, is the journal's index of the record, which is brought
+	// up to date and saved now and then.
+	Lookup *versioned.RecordIndex
 	// Record gets every frame that was looked at; nil records nothing.
 	Record *capture.Writer
 	// Tell gets the events that people should hear of, in order, each with its
@@ -76,6 +79,7 @@ type Observer struct {
 	o        versioned.Observation
 	events   []string
 	index    *index
+	lookup   time.Time // when the index of the record is saved next
 	stats    Stats
 	latest   atomic.Pointer[Stats] // for other goroutines
 }
@@ -258,6 +262,7 @@ func (o *Observer) Idle() error {
 		o.tell(o.holder.Take(time.Now()))
 	}
 	o.index.save(o, false)
+	o.saveLookup(false)
 	st := o.Stats()
 	o.latest.Store(&st)
 	return nil
@@ -294,6 +299,7 @@ func (o *Observer) Close(ctx context.Context) error {
 		}
 	}
 	o.index.close(o)
+	o.saveLookup(true)
 	return err
 }
 
