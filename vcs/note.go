@@ -186,7 +186,22 @@ func (s *Store) isUnsaved(id ID) bool {
 // makeUnsaved makes the trees of all notes, or of those in the groups up to one.
 // That takes some kilobytes for each of them.
 func (s *Store) makeUnsaved(last *group) error {
-	groups := s.unsavedNotes()
+	for groups := s.unsavedNotes(); ; {
+		err := s.makeNotes(groups, last)
+		if !errors.Is(err, errNoState) && !errors.Is(err, ErrNotFound) {
+			return err
+		}
+		// The first of them has been saved meanwhile, perhaps, and what it stands
+		// on has left with its epoch.
+		now := s.unsavedNotes()
+		if len(now) > 0 && len(groups) > 0 && now[0].g == groups[0].g {
+			return err
+		}
+		groups = now
+	}
+}
+
+func (s *Store) makeNotes(groups []noteGroup, last *group) error {
 	for i, x := range groups {
 		if last != nil && x.g.seq > last.seq {
 			break
