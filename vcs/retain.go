@@ -57,12 +57,18 @@ func (r *Retention) share() extent {
 	return extent{r.MaxBytes / int64(r.Epochs), r.MaxCommits / r.Epochs}
 }
 
-// full reports whether an epoch has reached its share. One whose roots alone take
-// much of that gets a quarter of it to grow.
+// limit is how many bytes the current epoch may take: its share. One whose roots
+// take much of that may grow by as much again, within an eighth of the bound, so
+// that roots are not most of what is written and archived.
+func (r *Retention) limit(opened int64) int64 {
+	share := r.share().bytes
+	return max(share, opened+max(share/4, min(opened, r.MaxBytes/8)))
+}
+
+// full reports whether an epoch has reached its limit.
 func (r *Retention) full(now, opened extent, age time.Duration) bool {
-	s := r.share()
-	return r.MaxBytes > 0 && now.bytes >= max(s.bytes, opened.bytes+s.bytes/4) ||
-		r.MaxCommits > 0 && now.commits >= max(s.commits, 1) ||
+	return r.MaxBytes > 0 && now.bytes >= r.limit(opened.bytes) ||
+		r.MaxCommits > 0 && now.commits >= max(r.share().commits, 1) ||
 		r.MaxAge > 0 && age >= r.MaxAge/time.Duration(r.Epochs)
 }
 
@@ -70,7 +76,7 @@ func (r *Retention) full(now, opened extent, age time.Duration) bool {
 // the current one, which may grow until it is full.
 func (r *Retention) over(ended, opened extent) bool {
 	s := r.share()
-	bytes, commits := max(s.bytes, opened.bytes+s.bytes/4), max(s.commits, opened.commits+s.commits/4+1)
+	bytes, commits := r.limit(opened.bytes), max(s.commits, opened.commits+s.commits/4+1)
 	return r.MaxBytes > 0 && ended.bytes > max(0, r.MaxBytes-bytes) || r.MaxCommits > 0 && ended.commits > max(0, r.MaxCommits-commits)
 }
 
