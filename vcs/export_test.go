@@ -65,3 +65,12 @@ func LetGo(s *Store, number int) error {
 
 // StateAtHand reports whether a commit's state is at hand.
 func StateAtHand(s *Store, id ID) bool { return s.stateAtHand(id) != nil }
+
+// LimitScan bounds the commits in which an object of history is looked for.
+func LimitScan(s *Store, most uint32) {
+	for _, l := range s.log.newestFirst() {
+		l.mu.Lock()
+		l.most = most
+		l.mu.Unlock()
+	}
+}

@@ -209,8 +209,8 @@ const maxScan = 150_000
 // commits at most, and remembers what is where. It gives the lock away between
 // segments.
 func (l *oplog) scan(id ID) error {
-	if l.n > maxScan {
-		l.scanned = max(l.scanned, l.n-maxScan)
+	if l.n > l.most {
+		l.scanned = max(l.scanned, l.n-l.most)
 	}
 	for l.scanned < l.n {
 		s, ok := l.segmentOf(l.scanned)

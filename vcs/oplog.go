@@ -23,6 +23,7 @@ type oplog struct {
 	tail     []int       // log records of each segment that is not sealed yet, the newest segments
 	rest     []logRecord // of those segments; nil when nobody has needed them yet
 	n        uint32
+	most     uint32 // newest commits that scan looks at
 	bytes    int64  // of all segments
 	opened   extent // what the roots took, and what was carried over
 	keys     []string
@@ -54,6 +55,7 @@ const maxViews = 6
 
 func newOplog(native objectSource) *oplog {
 	return &oplog{
+		most:   maxScan,
 		native: native,
 		keyNo:  make(map[string]uint32),
 		recent: make(map[ID]uint32),

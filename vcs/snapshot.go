@@ -124,7 +124,12 @@ func (v *Snapshot[K, V]) All(dir string) iter.Seq2[Entry[K, V], error] {
 			if !ok {
 				continue
 			}
-			val, err := v.r.decode(v.src, f.path, f.entry.ID)
+			var val V
+			if f.node != nil && f.node.file != nil {
+				val, err = v.r.decodeContent(f.path, f.node.file)
+			} else {
+				val, err = v.r.decode(v.src, f.path, f.entry.ID)
+			}
 			if !yield(Entry[K, V]{k, val}, err) {
 				return
 			}
@@ -159,10 +164,20 @@ func (v *Snapshot[K, V]) Map() (map[K]V, error) {
 type file struct {
 	path  string
 	entry TreeEntry
+	node  *node // nil: to be read
 }
 
 func (v *Snapshot[K, V]) files(dir string) iter.Seq2[file, error] {
 	return func(yield func(file, error) bool) {
+		root, err := v.state()
+		if err != nil {
+			yield(file{}, err)
+			return
+		}
+		if root != nil && strings.Trim(dir, "/") == "" {
+			walkState(v.src, "", root, 0, yield)
+			return
+		}
 		e, ok, err := v.Stat(dir)
 		if err != nil {
 			yield(file{}, err)
@@ -173,12 +188,51 @@ func (v *Snapshot[K, V]) files(dir string) iter.Seq2[file, error] {
 		}
 		if !e.Mode.IsDir() {
 			if e.Mode.Kind() == KindBlob {
-				yield(file{dir, e}, nil)
+				yield(file{dir, e, nil}, nil)
 			}
 			return
 		}
 		walkFiles(v.src, strings.Trim(dir, "/"), e.ID, 0, yield)
 	}
+}
+
+// state returns the state of the commit, where an operation log has it: to go
+// through a state of long ago folder by folder would be to make it again and
+// again. It is nil where trees are read.
+func (v *Snapshot[K, V]) state() (*node, error) {
+	s, ok := v.src.(*Store)
+	if !ok || s.log == nil || v.commit.IsZero() {
+		return nil, nil
+	}
+	root, err := s.rootOf(v.commit)
+	if errors.Is(err, errNoState) || errors.Is(err, ErrNotFound) {
+		return nil, nil
+	}
+	return root, err
+}
+
+// walkState is walkFiles for what is at hand.
+func walkState(src source, dir string, n *node, depth int, yield func(file, error) bool) bool {
+	if depth > maxDepth {
+		yield(file{}, fmt.Errorf("folder %q: %w: deeper than %d folders", dir, ErrBadPath, maxDepth))
+		return false
+	}
+	for i := range n.dir.Len() {
+		e, kid := n.dir.Entry(i), n.dir.kids[i]
+		path := join(dir, e.Name)
+		switch e.Mode.Kind() {
+		case KindTree:
+			on := kid != nil && kid.dir != nil
+			if on && !walkState(src, path, kid, depth+1, yield) || !on && !walkFiles(src, path, e.ID, depth+1, yield) {
+				return false
+			}
+		case KindBlob:
+			if !yield(file{path, e, kid}, nil) {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // files yields the blobs of a tree, in order.
@@ -205,7 +259,7 @@ func walkFiles(src source, dir string, tree ID, depth int, yield func(file, erro
 				return false
 			}
 		case KindBlob:
-			if !yield(file{path, e}, nil) {
+			if !yield(file{path, e, nil}, nil) {
 				return false
 			}
 		}

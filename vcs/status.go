@@ -182,13 +182,14 @@ func (r *Repo[K, V]) DiffFolder(dir string, a, b ID) iter.Seq2[Delta[K, V], erro
 		defer p.Release()
 		var trees [2]treeAt
 		for i, id := range [2]ID{a, b} {
-			if dir == "" && !id.IsZero() {
-				if root := r.s.stateAtHand(id); root != nil {
+			snap, err := r.AtCommit(id)
+			if err == nil && dir == "" {
+				var root *node
+				if root, err = snap.state(); root != nil {
 					trees[i] = treeAt{root.id, root}
 					continue
 				}
 			}
-			snap, err := r.AtCommit(id)
 			if err == nil {
 				trees[i].id, err = snap.Subtree(dir)
 			}
