@@ -61,6 +61,7 @@ type repoFlags struct {
 	Image   string `default:"build/image" placeholder:"DIR" help:"What image build wrote, to read a data disk with (${default})."`
 
 	retention vcs.Retention // of the store while the command runs
+	tells     bool          // the command itself tells what is wrong with the store
 }
 
 // printFlags say how a command prints.
@@ -100,6 +101,14 @@ func (f *repoFlags) openTo(ctx context.Context, p printFlags, write bool) (*sess
 		return nil, withHint(err, "a program that is running keeps its history there: ask it, with --repo http://…/arp.git, or read what its --snapshot writes")
 	case err != nil:
 		return nil, err
+	}
+	if !f.tells {
+		for _, p := range repo.Problems() {
+			note("%s is damaged: %s", f.Repo, cli.Clean(p.String(), false))
+		}
+	}
+	for _, n := range repo.Notes() {
+		note("%s: %s", f.Repo, cli.Clean(n, false))
 	}
 	return &session{
 		Resolver: &history.Resolver{Store: repo.Store, Now: time.Now(), Detached: repo.Detached},
@@ -230,6 +239,9 @@ func (s *session) isRevision(arg string) (bool, error) {
 		return true, nil
 	case errors.Is(err, history.ErrUnknown) && (isFile || strings.Contains(arg, "/")):
 		return false, nil
+	}
+	if !errors.Is(err, history.ErrUnknown) {
+		return false, err
 	}
 	return false, withHint(err, "for a path that is not there any more write -- before it")
 }

@@ -110,7 +110,7 @@ func copyFile(dst, src string) error {
 
 // loadImage reads what image build wrote and returns it with absolute paths.
 func loadImage(dir string) (image, error) {
-	const hint = "make it with: make image (or arpeggio image build --kernel FILE --out %s)"
+	const hint = "make it with: make image (or arpeggio image build --kernel FILE --out %s); --image DIR names another"
 	b, err := os.ReadFile(filepath.Join(dir, imageFile))
 	if err != nil {
 		return image{}, withHint(fmt.Errorf("no image in %s: %w", dir, err), hint, dir)

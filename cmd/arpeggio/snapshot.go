@@ -21,9 +21,9 @@ import (
 
 type snapshotCmd struct {
 	Disk  string `xor:"source" required:"" placeholder:"FILE" help:"A data disk that no machine is using: a guest is booted that exports it."`
-	Repo  string `xor:"source" required:"" placeholder:"WHERE" help:"A running appliance, such as http://127.0.0.1:8081/arp.git, any Git repository, or a store of serve --repo."`
+	Repo  string `xor:"source" required:"" placeholder:"WHERE" help:"A running appliance, such as http://127.0.0.1:8081/arp.git, any Git repository, a store of serve --repo, or a data disk."`
 	Out   string `required:"" placeholder:"DIR" help:"The bare Git directory to write or update."`
-	Image string `default:"build/image" placeholder:"DIR" help:"What image build wrote, for --disk (${default})."`
+	Image string `default:"build/image" placeholder:"DIR" help:"What image build wrote, for a data disk (${default})."`
 }
 
 func (c *snapshotCmd) Run(ctx context.Context) error {
@@ -35,6 +35,8 @@ func (c *snapshotCmd) Run(ctx context.Context) error {
 	switch {
 	case isStore(c.Repo):
 		report, err = exportFromStore(ctx, c.Repo, c.Out)
+	case isFile(c.Repo):
+		report, err = exportFromDisk(ctx, c.Image, c.Repo, c.Out)
 	case c.Repo != "":
 		report, err = gitremote.Fetch(ctx, c.Repo, c.Out, gitremote.RemoteOptions{})
 		if errors.Is(err, syscall.ECONNREFUSED) {
@@ -62,6 +64,12 @@ func (c *snapshotCmd) Run(ctx context.Context) error {
 func isStore(name string) bool {
 	_, err := os.Stat(filepath.Join(name, "MANIFEST"))
 	return name != "" && err == nil
+}
+
+// isFile tells a data disk from directories and URLs.
+func isFile(name string) bool {
+	info, err := os.Stat(name)
+	return name != "" && err == nil && info.Mode().IsRegular()
 }
 
 // exportFromStore copies a store that no program is using.
@@ -147,7 +155,7 @@ func bootExport(ctx context.Context, image, disk, out string, config guestConfig
 	}, log)
 	if err != nil {
 		if errors.Is(err, qemu.ErrDiskInUse) {
-			err = withHint(err, "a machine is running on that disk: take the snapshot over the network, with --repo http://127.0.0.1:8081/arp.git")
+			err = withHint(err, "a machine is running on that disk: ask it over the network, with --repo http://127.0.0.1:8081/arp.git or what its vm run --manage says")
 		}
 		return none, err
 	}

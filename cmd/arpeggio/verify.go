@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"slices"
 
 	"arpeggio/internal/cli"
 	"arpeggio/vcs"
@@ -14,18 +15,21 @@ type verifyCmd struct {
 
 func (*verifyCmd) Help() string {
 	return `Check that all that branches and tags lead to is there and hashes to its name:
-every commit, and every folder and file of each head. Exit codes: 0 all is well,
-1 problems, which are named, or failure, 2 usage.
+every commit, and every folder and file of each head. In a store also that no
+file of it is damaged: opening one, by whatever command, sets damaged files aside
+in a folder of it, and that folder is a problem until you delete it. Exit codes:
+0 all is well, 1 problems, which are named, or failure, 2 usage.
 
 Example:
 
   arpeggio verify --repo arp.git`
 }
 
-// problemJSON is something missing or damaged, for programs.
+// problemJSON is something missing or damaged, for programs: an object, or a
+// file of a store, which has neither Ref nor Object.
 type problemJSON struct {
-	Ref    string `json:"ref"`
-	Object string `json:"object"`
+	Ref    string `json:"ref,omitempty"`
+	Object string `json:"object,omitempty"`
 	Path   string `json:"path,omitempty"`
 	Error  string `json:"error"`
 }
@@ -41,6 +45,7 @@ type verifyJSON struct {
 }
 
 func (c *verifyCmd) Run(ctx context.Context) (err error) {
+	c.tells = true
 	s, err := c.open(ctx, c.printFlags)
 	if err != nil {
 		return err
@@ -57,9 +62,15 @@ func (c *verifyCmd) Run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	files := slices.DeleteFunc(s.repo.Problems(), func(p vcs.Problem) bool { return !p.ID.IsZero() }) // objects are found again
+	rep.Problems = append(files, rep.Problems...)
 	for _, p := range rep.Problems {
 		if c.JSON {
-			s.out.JSON(problemJSON{p.Ref, p.ID.String(), p.Path, p.Err.Error()})
+			j := problemJSON{Ref: p.Ref, Path: p.Path, Error: p.Err.Error()}
+			if !p.ID.IsZero() {
+				j.Object = p.ID.String()
+			}
+			s.out.JSON(j)
 		} else {
 			s.out.Printf("%s %s\n", s.out.Paint(cli.Removed, "problem"), cli.Clean(p.String(), false))
 		}

@@ -373,7 +373,11 @@ func (c *vmRunCmd) stop(m *machine) error {
 		return nil
 	}
 	note("powered off; the history is on %s", c.Disk)
-	fmt.Printf("browse it: %s snapshot --disk %s --out arp.git && git -C arp.git log --all --graph --oneline\n", os.Args[0], c.Disk)
+	image := ""
+	if c.Image != "build/image" { // the default of snapshot, too
+		image = " --image " + c.Image
+	}
+	fmt.Printf("browse it: %s snapshot --disk %s%s --out arp.git && git -C arp.git log --all --graph --oneline\n", os.Args[0], c.Disk, image)
 	return nil
 }
 

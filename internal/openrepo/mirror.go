@@ -51,6 +51,9 @@ func slug(name string) string {
 // openURL brings the mirror up to date and opens it.
 func (r *Repo) openURL(ctx context.Context) error {
 	r.Kind = URL
+	if r.opt.Write {
+		return r.Writable()
+	}
 	r.source = source{r.Location, r.opt.Fetch}
 	dir, err := r.mirror(withoutSecret(r.Location))
 	if err != nil {
@@ -92,6 +95,9 @@ func withoutSecret(location string) string {
 // opens the copy.
 func (r *Repo) openDisk(ctx context.Context, info os.FileInfo) error {
 	r.Kind = Disk
+	if r.opt.Write { // rather than after a guest was booted for it
+		return r.Writable()
+	}
 	path, err := filepath.Abs(r.Location)
 	if err != nil {
 		return err

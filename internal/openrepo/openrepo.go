@@ -17,6 +17,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"arpeggio/vcs"
@@ -58,8 +59,8 @@ type Options struct {
 	// Export writes what a data disk holds into a bare Git directory, which it
 	// makes.
 	Export func(ctx context.Context, disk, dir string) error
-	// Write refuses to open a mirror of a store that another program has open:
-	// the error then is badger's.
+	// Write refuses what is mirrored, before it is: a URL or a disk with the
+	// error of Writable, a store that another program has open with badger's.
 	Write bool
 	// Retention bounds the history of a repository that is written.
 	Retention vcs.Retention
@@ -189,9 +190,9 @@ func (r *Repo) Writable() error {
 	case WorkTree:
 		remedy = "its files are checked out: use git there, or work on a bare clone (git clone --bare)"
 	case URL:
-		remedy = "it is a mirror of a remote: take a copy with arpeggio snapshot --repo URL --out DIR and work on that"
+		remedy = "it is a mirror of a remote: take a copy with arpeggio snapshot --repo " + withoutSecret(r.Location) + " --out DIR and work on that"
 	case Disk:
-		remedy = "it is the disk of a machine: take a copy with arpeggio snapshot --disk FILE --out DIR and work on that"
+		remedy = "it is the disk of a machine: take a copy with arpeggio snapshot --disk " + r.Location + " --out DIR and work on that"
 	case Live:
 		remedy = "another program has it open: stop that first, or push to it (serve --write-token)"
 	}
@@ -207,13 +208,31 @@ func (r *Repo) Directory() string {
 	return r.dir.Path()
 }
 
-// Problems returns what was wrong with a badger store when it was opened.
+// Problems returns what was wrong with a badger store when it was opened, and
+// the folders in which it keeps files that were damaged then or earlier.
 func (r *Repo) Problems() []vcs.Problem {
 	if r.badger == nil {
 		return nil
 	}
 	rep := r.badger.Report()
-	return rep.Problems
+	problems := slices.Clone(rep.Problems)
+	for _, dir := range r.badger.Aside() {
+		problems = append(problems, vcs.Problem{Path: dir, Err: errAside})
+	}
+	return problems
+}
+
+// errAside is what is wrong with a folder of damaged files.
+var errAside = errors.New("holds files that were damaged; the README in it says which, and how to get back what was lost; then delete it")
+
+// Notes returns what else opening a badger store found and did: what a crash
+// left, and where branches go on that were damaged.
+func (r *Repo) Notes() []string {
+	if r.badger == nil {
+		return nil
+	}
+	rep := r.badger.Report()
+	return rep.Notes
 }
 
 // Current returns the refs as they are now: it reads a Git directory again and

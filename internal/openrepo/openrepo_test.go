@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -254,6 +255,11 @@ func TestDisks(t *testing.T) {
 	if _, err := Open(t.Context(), disk, offline); !errors.Is(err, ErrNoMirror) {
 		t.Errorf("offline, before: %v", err)
 	}
+	writing := opt
+	writing.Write = true
+	if _, err := Open(t.Context(), disk, writing); !errors.Is(err, ErrReadOnly) || !strings.Contains(err.Error(), disk+" --out") || exports > 0 {
+		t.Errorf("to write: %v, after %d exports", err, exports)
+	}
 	for range 2 {
 		r := mustOpen(t, disk, opt)
 		if r.Kind != Disk || head(t, r) != "first" || exports != 1 {
@@ -337,5 +343,56 @@ func TestNamesOfMirrors(t *testing.T) {
 	}
 	if got := withoutSecret("git@example.org:x.git"); got != "git@example.org:x.git" {
 		t.Error(got)
+	}
+}
+
+// A store with a damaged file says so when it is opened, and goes on saying so
+// until the folder that keeps the file is deleted.
+func TestDamagedStores(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "store")
+	b, err := badger.Open(t.Context(), dir, badger.Config{MinFree: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := store(t, b).Close(); err != nil {
+		t.Fatal(err)
+	}
+	tables, _ := filepath.Glob(filepath.Join(dir, "*.sst"))
+	if len(tables) == 0 {
+		t.Fatal("no table")
+	}
+	data, err := os.ReadFile(tables[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	data[len(data)-1] ^= 0x40
+	if err := os.WriteFile(tables[0], data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	problems := func() (paths []string) {
+		r, err := Open(t.Context(), dir, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Close()
+		if head(t, r) != "first" {
+			t.Errorf("its head is %s", head(t, r))
+		}
+		for _, p := range r.Problems() {
+			paths = append(paths, p.Path)
+		}
+		return paths
+	}
+	if got := problems(); !slices.Equal(got, []string{filepath.Base(tables[0]), "damaged-1"}) {
+		t.Errorf("at first %q", got)
+	}
+	if got := problems(); !slices.Equal(got, []string{"damaged-1"}) {
+		t.Errorf("then %q", got)
+	}
+	if err := os.RemoveAll(filepath.Join(dir, "damaged-1")); err != nil {
+		t.Fatal(err)
+	}
+	if got := problems(); got != nil {
+		t.Errorf("at last %q", got)
 	}
 }

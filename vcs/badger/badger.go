@@ -149,6 +149,20 @@ func (cfg *Config) options(dir string, readOnly bool) badger.Options {
 // Report returns what Open found.
 func (b *Backend) Report() vcs.Report { return b.report }
 
+// Aside returns the names of the folders in the directory that keep damaged
+// files as they were, each with a README, set aside by this Open or an earlier
+// one. Delete a folder when it is of no more use.
+func (b *Backend) Aside() []string {
+	entries, _ := os.ReadDir(b.dir) // it was readable a moment ago
+	var names []string
+	for _, e := range entries {
+		if e.IsDir() && strings.HasPrefix(e.Name(), asidePrefix) {
+			names = append(names, e.Name())
+		}
+	}
+	return names
+}
+
 // Close implements vcs.Backend. On a full disk it leaves the directory as a crash
 // would, with all that was acknowledged, and open until the process ends; the
 // error wraps ErrNoSpace.

@@ -2,6 +2,7 @@ package badger_test
 
 import (
 	"bytes"
+	"crypto/rand"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -194,6 +195,53 @@ func TestDamagedObject(t *testing.T) {
 	must(r.Set(t.Context(), "primary", "bad", "good again", vcs.CommitInfo{}))(t)
 	if v, _, err := must(r.At("primary"))(t).Get("bad"); v != "good again" || err != nil {
 		t.Errorf("after repair: %q %v", v, err)
+	}
+}
+
+// TestDamagedIndex: a flipped bit in what follows the blocks of a table, from
+// the index to the last length, is reported and loses no entry.
+func TestDamagedIndex(t *testing.T) {
+	dir := t.TempDir()
+	r, _, err := openRepo(t.Context(), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 200 { // several blocks
+		must(r.Set(t.Context(), "primary", fmt.Sprint(i), rand.Text()+strings.Repeat("x", 100), vcs.CommitInfo{}))(t)
+	}
+	head := must(r.Head("primary"))(t)
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	tables, _ := filepath.Glob(filepath.Join(dir, "*.sst"))
+	if len(tables) != 1 {
+		t.Fatalf("%d tables, want 1", len(tables))
+	}
+	data, err := os.ReadFile(tables[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, fromEnd := range []int{1, 4, 6, 9, 12, 20, 40} {
+		dir := t.TempDir()
+		copyDir(t, filepath.Dir(tables[0]), dir, "")
+		broken := bytes.Clone(data)
+		broken[len(broken)-fromEnd] ^= 4
+		write(t, filepath.Join(dir, filepath.Base(tables[0])), broken)
+		r, b, err := openRepo(t.Context(), dir)
+		if err != nil {
+			t.Fatalf("%d from the end: %v", fromEnd, err)
+		}
+		rep := b.Report()
+		if len(rep.Problems) != 1 || !strings.Contains(rep.Problems[0].String(), "the index is damaged") {
+			t.Errorf("%d from the end: report %v", fromEnd, rep.String())
+		}
+		if got := must(r.Head("primary"))(t); got != head {
+			t.Errorf("%d from the end: primary is at %v, want %v", fromEnd, got, head)
+		}
+		checkWhole(t, r)
+		if err := r.Close(); err != nil {
+			t.Error(err)
+		}
 	}
 }
 

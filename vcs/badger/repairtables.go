@@ -110,7 +110,11 @@ func (r *repair) replace(levels map[uint64]uint8, scans map[uint64]tableScan, ba
 		}
 		var kept []entry
 		s := scanTable(b, func(e entry) { kept = append(kept, e) })
-		r.broken(name, "%d of %d blocks are damaged; %d entries could be read", s.bad, s.blocks, len(kept))
+		if s.noIndex {
+			r.broken(name, "the index is damaged; %d entries could be read in %d blocks", len(kept), s.blocks)
+		} else {
+			r.broken(name, "%d of %d blocks are damaged; %d entries could be read", s.bad, s.blocks, len(kept))
+		}
 		delete(levels, id)
 		if data := buildTable(kept); data != nil {
 			if err := writeFile(filepath.Join(r.dir, tableName(next)), data); err != nil {

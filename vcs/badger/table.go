@@ -17,9 +17,10 @@ import (
 // tableScan is what was found in a table. Badger would find it, too, but in
 // goroutines of its own, where a damaged block ends the process.
 type tableScan struct {
-	newest uint64 // number of the newest transaction in it
-	blocks int
-	bad    int // blocks whose checksum is wrong; all when the index cannot be read
+	newest  uint64 // number of the newest transaction in it
+	noIndex bool   // the index is damaged: blocks are those that were found without it
+	blocks  int
+	bad     int // blocks whose checksum is wrong, and the index if it cannot be read
 }
 
 // entry is a key with its transaction's number behind it, and a value with its
@@ -42,12 +43,12 @@ func scanTable(b []byte, keep func(entry)) (s tableScan) {
 	}()
 	body, sum, ok := cutChecksum(b)
 	if !ok || len(body) < 4 {
-		return tableScan{blocks: 1, bad: 1}
+		return walkTable(b, keep)
 	}
 	size := uint64(binary.BigEndian.Uint32(body[len(body)-4:]))
 	body = body[:len(body)-4]
 	if size > uint64(len(body)) || !sum.of(body[uint64(len(body))-size:]) {
-		return tableScan{blocks: 1, bad: 1}
+		return walkTable(b, keep)
 	}
 	data, index := body[:uint64(len(body))-size], fb.GetRootAsTableIndex(body[uint64(len(body))-size:], 0)
 	s.newest = index.MaxVersion()
@@ -132,6 +133,9 @@ type checksum uint64
 
 func (c checksum) of(b []byte) bool { return uint64(crc32.Checksum(b, castagnoli)) == uint64(c) }
 
+// checksumField begins a checksum: the tag of field 2, a varint.
+const checksumField = 2 << 3
+
 // cutChecksum takes a checksum off the end.
 func cutChecksum(b []byte) (rest []byte, sum checksum, ok bool) {
 	if len(b) < 4 {
@@ -144,7 +148,7 @@ func cutChecksum(b []byte) (rest []byte, sum checksum, ok bool) {
 	rest, b = b[:uint64(len(b))-size], b[uint64(len(b))-size:]
 	for len(b) > 0 { // field 1, the algorithm, is the zero that is left out
 		v, n := binary.Uvarint(b[1:])
-		if b[0] != 2<<3 || n <= 0 {
+		if b[0] != checksumField || n <= 0 {
 			return nil, 0, false
 		}
 		sum, b = checksum(v), b[1+n:]
