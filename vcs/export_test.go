@@ -63,8 +63,17 @@ func LetGo(s *Store, number int) error {
 	return s.letGo(context.Background(), number, "of a test", new(CollectReport))
 }
 
-// StateAtHand reports whether a commit's state is at hand.
-func StateAtHand(s *Store, id ID) bool { return s.stateAtHand(id) != nil }
+// StateAtHand reports whether a commit's state is there and has not to be made.
+func StateAtHand(s *Store, id ID) bool {
+	if s.work.frozenAt(id) != nil || s.workRoot(id) != nil {
+		return true
+	}
+	l := s.log.current()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	num, ok := l.met(id)
+	return ok && (l.states.get(num) != nil || l.pooledState(num) != nil)
+}
 
 // LimitScan bounds the commits in which an object of history is looked for.
 func LimitScan(s *Store, most uint32) {

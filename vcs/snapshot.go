@@ -169,13 +169,13 @@ type file struct {
 
 func (v *Snapshot[K, V]) files(dir string) iter.Seq2[file, error] {
 	return func(yield func(file, error) bool) {
-		root, err := v.state()
+		folder, err := v.state(dir)
 		if err != nil {
 			yield(file{}, err)
 			return
 		}
-		if root != nil && strings.Trim(dir, "/") == "" {
-			walkState(v.src, "", root, 0, yield)
+		if folder != nil {
+			walkState(v.src, strings.Trim(dir, "/"), folder, 0, yield)
 			return
 		}
 		e, ok, err := v.Stat(dir)
@@ -196,19 +196,31 @@ func (v *Snapshot[K, V]) files(dir string) iter.Seq2[file, error] {
 	}
 }
 
-// state returns the state of the commit, where an operation log has it: to go
-// through a state of long ago folder by folder would be to make it again and
+// state returns a folder of the commit's state, where an operation log has it: to
+// go through a state of long ago folder by folder would be to make it again and
 // again. It is nil where trees are read.
-func (v *Snapshot[K, V]) state() (*node, error) {
+func (v *Snapshot[K, V]) state(dir string) (*node, error) {
 	s, ok := v.src.(*Store)
 	if !ok || s.log == nil || v.commit.IsZero() {
 		return nil, nil
 	}
-	root, err := s.rootOf(v.commit)
+	n, err := s.rootOf(v.commit)
 	if errors.Is(err, errNoState) || errors.Is(err, ErrNotFound) {
 		return nil, nil
 	}
-	return root, err
+	if err != nil {
+		return nil, err
+	}
+	for rest := strings.Trim(dir, "/"); rest != ""; {
+		var name string
+		name, rest = cutPath(rest)
+		i, ok := n.dir.find(name, true)
+		if !ok || n.dir.kids[i] == nil || n.dir.kids[i].dir == nil {
+			return nil, nil
+		}
+		n = n.dir.kids[i]
+	}
+	return n, nil
 }
 
 // walkState is walkFiles for what is at hand.

@@ -77,4 +77,21 @@ func TestOldSnapshot(t *testing.T) {
 	if n != keys+1 {
 		t.Errorf("%d differences, want %d", n, keys+1)
 	}
+
+	n = 0
+	for e, err := range must(r.AtCommit(ids[0]))(t).All("d93") {
+		if err != nil || !strings.HasPrefix(e.Key, "d93/") {
+			t.Fatalf("entry %d of a folder: %q, %v", n, e.Key, err)
+		}
+		n++
+	}
+	for d, err := range r.DiffFolder("d00", ids[0], ids[1]) {
+		if err != nil || d.Key != "d00/k00000" {
+			t.Fatalf("difference of a folder: %+v, %v", d, err)
+		}
+		n++
+	}
+	if n != keys/100+1 {
+		t.Errorf("%d entries and differences of folders, want %d", n, keys/100+1)
+	}
 }

@@ -183,10 +183,10 @@ func (r *Repo[K, V]) DiffFolder(dir string, a, b ID) iter.Seq2[Delta[K, V], erro
 		var trees [2]treeAt
 		for i, id := range [2]ID{a, b} {
 			snap, err := r.AtCommit(id)
-			if err == nil && dir == "" {
-				var root *node
-				if root, err = snap.state(); root != nil {
-					trees[i] = treeAt{root.id, root}
+			if err == nil {
+				var folder *node
+				if folder, err = snap.state(dir); folder != nil {
+					trees[i] = treeAt{folder.id, folder}
 					continue
 				}
 			}

@@ -268,21 +268,6 @@ func (s *Store) rootOf(id ID) (*node, error) {
 	return s.log.root(id)
 }
 
-// stateAtHand returns the state of a commit, nil when it has to be made or the
-// store keeps objects.
-func (s *Store) stateAtHand(id ID) *node {
-	if s.log == nil {
-		return nil
-	}
-	if root := s.work.frozenAt(id); root != nil {
-		return root
-	}
-	if root := s.workRoot(id); root != nil {
-		return root
-	}
-	return s.log.current().rootAtHand(id)
-}
-
 // workRoot returns the state of a commit at which a work tree is.
 func (s *Store) workRoot(id ID) *node {
 	w := s.work.find(id)
@@ -296,21 +281,6 @@ func (s *Store) workRoot(id ID) *node {
 		return nil
 	}
 	return w.root
-}
-
-// rootAtHand returns the state of a commit that was met lately, nil when it is
-// not at hand.
-func (l *oplog) rootAtHand(id ID) *node {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	num, ok := l.met(id)
-	if !ok {
-		return nil
-	}
-	if root := l.states.get(num); root != nil {
-		return root
-	}
-	return l.pooledState(num)
 }
 
 // root returns the state of a commit of the log; errNoState when it is not there.

@@ -82,10 +82,10 @@ func (c *GraphChain) apart(ctx context.Context, layer int, base *GraphChain) (bo
 	g, first := c.layers[layer], uint32(c.first[layer])
 	names, at, apart := g.column("OIDL", 20), int64(0), true
 	err := g.rows(ctx, "CDAT", graphDataLen, func(row []byte) error {
-		one, two := binary.BigEndian.Uint32(row[20:]), binary.BigEndian.Uint32(row[24:])
+		p := rowParents(row)
 		switch {
-		case one != graphNone:
-			apart = apart && one >= first && two >= first // graphNone and graphMore are beyond all places
+		case p[0] != graphNone:
+			apart = apart && p[0] >= first && p[1] >= first // graphNone and graphMore are beyond all places
 		case base.n > 0 && apart:
 			name, err := names.row(at)
 			if err != nil {

@@ -33,7 +33,6 @@ type graphTransfer struct {
 	base  *GraphChain
 
 	parents [][2]uint32 // of the file's commits, places in from
-	edges   []uint32    // the file's EDGE chunk
 	own     []uint32    // for each of the file's commits its place in the new chain, or one of the two below
 	lower   map[uint32]uint32
 	nodes   []transferred
@@ -55,17 +54,16 @@ const (
 func (t *graphTransfer) load() error {
 	g := t.from.layers[t.layer]
 	t.parents = make([][2]uint32, 0, g.n)
-	err := g.rows(t.ctx, "CDAT", graphDataLen, func(row []byte) error {
-		t.parents = append(t.parents, [2]uint32{binary.BigEndian.Uint32(row[20:]), binary.BigEndian.Uint32(row[24:])})
+	return g.rows(t.ctx, "CDAT", graphDataLen, func(row []byte) error {
+		t.parents = append(t.parents, rowParents(row))
 		return nil
 	})
-	if err != nil {
-		return err
-	}
-	return g.rows(t.ctx, "EDGE", 4, func(row []byte) error {
-		t.edges = append(t.edges, binary.BigEndian.Uint32(row))
-		return nil
-	})
+}
+
+// rowParents returns the first two parents in a row of the CDAT chunk, as it has
+// them.
+func rowParents(row []byte) [2]uint32 {
+	return [2]uint32{binary.BigEndian.Uint32(row[20:]), binary.BigEndian.Uint32(row[24:])}
 }
 
 // number decides which commits are written and where.
@@ -177,16 +175,12 @@ func (t *graphTransfer) decide(at uint32, fresh bool) error {
 
 // parentAt returns a commit's parent of a number, from 0 on, if it has as many.
 func (t *graphTransfer) parentAt(at, k uint32) (p uint32, ok bool, err error) {
-	two := [2]uint32{}
-	g, in, edge := (*CommitGraph)(nil), int64(0), func(i int64) (uint32, error) {
-		if i >= int64(len(t.edges)) {
-			return 0, fmt.Errorf("%w: parent %d of %d", ErrGraph, i, len(t.edges))
-		}
-		return t.edges[i], nil
-	}
-	if own := int64(at) - t.from.first[t.layer]; own >= 0 && own < int64(len(t.parents)) {
+	g, own := t.from.layers[t.layer], int64(at)-t.from.first[t.layer]
+	var two [2]uint32
+	if own >= 0 {
 		two = t.parents[own]
 	} else {
+		var in int64
 		if g, in, err = t.from.layer(int64(at)); err != nil {
 			return 0, false, err
 		}
@@ -194,8 +188,7 @@ func (t *graphTransfer) parentAt(at, k uint32) (p uint32, ok bool, err error) {
 		if err != nil {
 			return 0, false, err
 		}
-		two = [2]uint32{binary.BigEndian.Uint32(row[20:]), binary.BigEndian.Uint32(row[24:])}
-		edge = g.column("EDGE", 4).u32
+		two = rowParents(row)
 	}
 	switch {
 	case k == 0:
@@ -204,19 +197,17 @@ func (t *graphTransfer) parentAt(at, k uint32) (p uint32, ok bool, err error) {
 	case two[1]&graphMore == 0:
 		p, ok = two[1], k == 1
 	default:
-		for i := uint32(1); ; i++ {
-			e, err := edge(int64(two[1]&^graphMore) + int64(i) - 1)
-			if err != nil {
+		edges, i := g.column("EDGE", 4), int64(two[1]&^graphMore)+int64(k)-1
+		if k > 1 {
+			before, err := edges.u32(i - 1)
+			if err != nil || before&graphMore != 0 {
 				return 0, false, err
 			}
-			if i == k {
-				p, ok = e&^graphMore, true
-				break
-			}
-			if e&graphMore != 0 {
-				break
-			}
 		}
+		if p, err = edges.u32(i); err != nil {
+			return 0, false, err
+		}
+		p, ok = p&^graphMore, true
 	}
 	if ok && int64(p) >= t.from.first[t.layer]+int64(len(t.parents)) {
 		return 0, false, fmt.Errorf("%w: a parent beyond the last commit", ErrGraph)
