@@ -5,13 +5,15 @@ import "unsafe"
 // texts writes message and values.
 func (st *stager) texts(rec *logRecord, message string, changes []leafChange) {
 	ctx := &st.ctx
-	*ctx = textContext{time: rec.time, self: true, room: ctx.room}
+	ctx.leaf, ctx.time, ctx.self = "", rec.time, true
+	ctx.message, ctx.said = nil, ctx.said[:0]
+	ctx.old.set("")
 	if len(changes) > 0 {
 		ctx.leaf = leafName(changes[0].path)
 	}
 	if rec.raw == nil {
 		rec.message = st.write(&st.messages, message)
-		ctx.message = st.messages.prev
+		ctx.message = st.messages.last()
 	}
 	ctx.self = false
 	rec.changes = room(&st.changes, len(changes), st.likely)
@@ -30,7 +32,7 @@ func (st *stager) texts(rec *logRecord, message string, changes []leafChange) {
 			out.kind, out.mode = changeMode, x.now.mode
 		}
 		ctx.leaf = leafName(x.path)
-		ctx.setOld(asString(x.old.content))
+		ctx.old.set(asString(x.old.content))
 		out.text = st.write(&st.values, asString(x.now.content))
 	}
 }
@@ -38,18 +40,13 @@ func (st *stager) texts(rec *logRecord, message string, changes []leafChange) {
 // write is textDict.write, checked by reading it back.
 func (st *stager) write(d *textDict, text string) written {
 	w, p := d.write(&st.ctx, text)
-	back, ctx := byteReader{b: w.args}, st.ctx
-	if ctx.self {
-		ctx.message = st.own[:0]
-	}
-	st.text = ctx.render(st.text[:0], p, &back)
-	if ctx.self {
-		st.own = ctx.message
-	}
+	back := byteReader{b: w.args}
+	st.ctx.said = st.ctx.said[:0]
+	st.text = st.ctx.render(st.text[:0], p, &back)
 	if back.err == nil && string(st.text) == text {
 		return w
 	}
-	return written{patchProgram, appendPatch(nil, st.ctx.old, text)}
+	return written{patchProgram, appendPatch(nil, st.ctx.old.text, text)}
 }
 
 func (st *stager) keyOf(path string) uint32 {

@@ -69,12 +69,15 @@ const maxPrograms = 24
 // textDict finds, for texts of one kind, the program that writes them shortest.
 type textDict struct {
 	known  []knownProgram // last used first
-	prev   []word         // the last text
-	spare  []word         // room for the next one
+	two    [2]cutText     // the last text and the next one, in turns
+	turn   int            // the last one
 	args   []byte         // room for operands
 	unused int            // programs learnt since one was of use
 	texts  int
 }
+
+// last returns the last text.
+func (d *textDict) last() *cutText { return &d.two[d.turn] }
 
 // argsRoom is how much room for operands is made at once.
 const argsRoom = 8 << 10
@@ -94,11 +97,10 @@ var patchProgram = string(program{{code: opPatch}}.encode(nil))
 
 // write finds the program and the operands of a text.
 func (d *textDict) write(c *textContext, text string) (written, program) {
-	if d.spare == nil {
-		d.spare = make([]word, 0, 24)
-	}
-	cut := appendWords(d.spare[:0], text)
-	d.spare = nil
+	prev := d.last()
+	d.turn = 1 - d.turn
+	t := d.last()
+	t.set(text)
 	best, at := written{}, -1
 	for i := range d.known {
 		k := &d.known[i]
@@ -109,7 +111,7 @@ func (d *textDict) write(c *textContext, text string) (written, program) {
 			}
 			room = d.args[len(d.args):]
 		}
-		args, ok := c.match(room, k.p, text, cut)
+		args, ok := c.match(room, k.p, t)
 		if ok && (at < 0 || len(args) < len(best.args)) {
 			if len(args) <= cap(room) {
 				d.args = d.args[:len(d.args)+len(args)]
@@ -123,10 +125,10 @@ func (d *textDict) write(c *textContext, text string) (written, program) {
 	d.texts++
 	if at >= 0 && len(best.args) <= 8 {
 		d.unused = 0
-	} else if cut != nil && (d.unused < 6 || d.texts%16 == 0) {
-		p := c.learn(text, cut, d.prev)
+	} else if (d.unused < 6 || d.texts%16 == 0) && t.words() != nil {
+		p := c.learn(text, t.words(), prev.words())
 		enc := string(p.encode(nil))
-		args, ok := c.match(nil, p, text, cut)
+		args, ok := c.match(nil, p, t)
 		if ok && len(enc) < 4<<10 && (at < 0 || len(args)+8 < len(best.args)) {
 			d.unused++
 			best = written{enc, args}
@@ -137,9 +139,8 @@ func (d *textDict) write(c *textContext, text string) (written, program) {
 			}
 		}
 	}
-	d.prev, d.spare = cut, d.prev
 	if at < 0 {
-		return written{patchProgram, appendPatch(nil, c.old, text)}, program{{code: opPatch}}
+		return written{patchProgram, appendPatch(nil, c.old.text, text)}, program{{code: opPatch}}
 	}
 	p := d.known[at].p
 	if at > 0 {

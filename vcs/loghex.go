@@ -92,7 +92,7 @@ func (c *textContext) matchHex(b []byte, op *textOp, cut []word, i int) ([]byte,
 }
 
 func (c *textContext) renderHex(out []byte, op *textOp, r *byteReader) []byte {
-	b := c.expect(op, c.message)
+	b := c.expect(op, c.words())
 	if b == nil {
 		r.fail("program does not fit its text")
 		return out
@@ -134,17 +134,19 @@ func appendInt(b []byte, v int64) []byte { return strconv.AppendInt(b, v, 10) }
 // parseInt accepts decimal numbers as appendInt writes them, without a sign and
 // small enough that sums of two do not overflow.
 func parseInt(s string) (int64, bool) {
-	if len(s) == 0 || len(s) > 18 || s[0] == '0' && len(s) > 1 {
-		return 0, false
+	v, end, ok := leadingInt(s, 0)
+	return v, ok && end == len(s)
+}
+
+const maxDigits = 18
+
+// leadingInt reads such a number from a place on and returns where it ends.
+func leadingInt(s string, at int) (v int64, end int, ok bool) {
+	for end = at; end < len(s) && s[end]-'0' <= 9 && end-at <= maxDigits; end++ {
+		v = v*10 + int64(s[end]-'0')
 	}
-	var v int64
-	for i := range len(s) {
-		if s[i] < '0' || s[i] > '9' {
-			return 0, false
-		}
-		v = v*10 + int64(s[i]-'0')
-	}
-	return v, true
+	n := end - at
+	return v, end, n > 0 && n <= maxDigits && (n == 1 || s[at] != '0')
 }
 
 func appendMAC(b, m []byte) []byte {
@@ -157,15 +159,13 @@ func appendMAC(b, m []byte) []byte {
 	return b
 }
 
+// macText is the length of a MAC address.
+const macText = len("02:50:00:00:00:01")
+
 // parseMAC accepts six lower-case octets with colons.
 func parseMAC(s string) (m [6]byte, ok bool) {
-	if len(s) != 17 {
+	if len(s) != macText || s[2] != ':' || s[5] != ':' || s[8] != ':' || s[11] != ':' || s[14] != ':' {
 		return m, false
-	}
-	for i := range s {
-		if i%3 == 2 && s[i] != ':' {
-			return m, false
-		}
 	}
 	for i := range m {
 		hi, lo := hexDigit(s[3*i]), hexDigit(s[3*i+1])

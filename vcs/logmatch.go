@@ -2,64 +2,130 @@ package vcs
 
 import (
 	"encoding/binary"
+	"strings"
 	"time"
 )
 
 // match writes the operands with which a program makes a text; ok is false when
-// it does not make it.
-func (c *textContext) match(b []byte, p program, text string, cut []word) ([]byte, bool) {
+// it does not make it. It goes through the text once, and cuts it only for
+// programs that refer to its words.
+func (c *textContext) match(b []byte, p program, t *cutText) ([]byte, bool) {
 	if len(p) == 1 && p[0].code == opPatch {
-		return appendPatch(b, c.old, text), true
+		return appendPatch(b, c.old.text, t.text), true
 	}
-	if cut == nil && text != "" {
+	if len(t.text) > maxText {
 		return b, false
 	}
-	i := 0
+	at, i := 0, 0 // where the i-th word begins
 	for k := range p {
 		op := &p[k]
 		if op.code == opKeep {
-			n := int(op.n)
-			if i+n > len(cut) || i+n > len(c.oldCut) {
+			kept, ok := c.keep(i, int(op.n))
+			if !ok || !strings.HasPrefix(t.text[at:], kept) {
 				return b, false
 			}
-			for ; n > 0; n-- {
-				if cut[i] != c.oldCut[i] {
-					return b, false
-				}
-				i++
+			i += int(op.n)
+			// What has no separator behind it is the end of both.
+			if at += len(kept); at < len(t.text) && (at == 0 || !isSep(t.text[at-1])) {
+				return b, false
 			}
 			continue
 		}
-		if i >= len(cut) || cut[i].sep != op.sep {
+		if at == len(t.text) {
 			return b, false
 		}
 		var ok bool
-		if b, ok = c.matchWord(b, op, cut, i); !ok {
+		if b, at, ok = c.matchWord(b, op, t, at, i); !ok {
+			return b, false
+		}
+		switch {
+		case op.sep == 0:
+			ok = at == len(t.text)
+		case at < len(t.text):
+			ok = t.text[at] == op.sep
+			at++
+		default:
+			ok = false
+		}
+		if !ok {
 			return b, false
 		}
 		i++
 	}
-	return b, i == len(cut)
+	return b, at == len(t.text)
 }
 
-func (c *textContext) matchWord(b []byte, op *textOp, cut []word, i int) ([]byte, bool) {
-	w := cut[i].text
+// matchWord returns where the i-th word of a text ends, which begins at a place;
+// what stands there is left to the caller to compare.
+func (c *textContext) matchWord(b []byte, op *textOp, t *cutText, at, i int) (args []byte, end int, ok bool) {
+	s := t.text
+	same := func(w string) ([]byte, int, bool) { return b, at + len(w), strings.HasPrefix(s[at:], w) }
 	switch op.code {
 	case opLit:
-		return b, w == op.text
+		return same(op.text)
 	case opLeaf:
-		return b, w == c.leaf
+		end = wordEnd(s, at) // a leaf may hold separators
+		return b, end, s[at:end] == c.leaf
 	case opWord:
-		from := c.message
+		from := c.words()
 		if c.self {
-			from = cut[:i]
+			from = t.words()
+			from = from[:min(i, len(from))]
 		}
-		return b, op.n < int64(len(from)) && from[op.n].text == w
+		if op.n >= int64(len(from)) {
+			return b, at, false
+		}
+		return same(from[op.n].text)
 	case opOld:
-		return b, op.n < int64(len(c.oldCut)) && c.oldCut[op.n].text == w
+		old := c.old.words()
+		if op.n >= int64(len(old)) {
+			return b, at, false
+		}
+		return same(old[op.n].text)
 	case opTime:
-		v, ok := parseInt(w)
-		return b, ok && v == c.time+op.n
+		v, end, ok := leadingInt(s, at)
+		return b, end, ok && v == c.time+op.n
+	case opMilli:
+		v, end, ok := leadingInt(s, at)
+		if !ok || !nearMilli(v, c.time) {
+			return b, at, false
+		}
+		return binary.AppendVarint(b, v-c.time*1000), end, true
+	case opAdd, opNum:
+		v, end, ok := leadingInt(s, at)
+		old := c.old.words()
+		if !ok || i >= len(old) {
+			return b, at, false
+		}
+		was, ok := parseInt(old[i].text)
+		if !ok || op.code == opAdd {
+			return b, end, ok && v-was == op.n
+		}
+		return binary.AppendVarint(b, v-was), end, true
+	case opUint:
+		v, end, ok := leadingInt(s, at)
+		if !ok {
+			return b, at, false
+		}
+		return binary.AppendUvarint(b, uint64(v)), end, true
+	case opMAC:
+		if end = at + macText; end > len(s) {
+			return b, at, false
+		}
+		m, ok := parseMAC(s[at:end])
+		return append(b, m[:]...), end, ok
+	}
+	end = wordEnd(s, at)
+	b, ok = c.matchOdd(b, op, t, s[at:end], i)
+	return b, end, ok
+}
+
+// matchOdd is matchWord for instructions that are not used often.
+func (c *textContext) matchOdd(b []byte, op *textOp, t *cutText, w string, i int) ([]byte, bool) {
+	if strings.IndexByte(w, 0) >= 0 {
+		return b, false
+	}
+	switch op.code {
 	case opDate:
 		t, ok := parseDate(w)
 		return b, ok && t.Nanosecond() == 0 && t.Unix() == c.time+op.n
@@ -69,35 +135,11 @@ func (c *textContext) matchWord(b []byte, op *textOp, cut []word, i int) ([]byte
 			return b, false
 		}
 		return binary.AppendUvarint(b, uint64(t.Nanosecond())), true
-	case opMilli:
-		v, ok := parseInt(w)
-		if !ok || !nearMilli(v, c.time) {
-			return b, false
-		}
-		return binary.AppendVarint(b, v-c.time*1000), true
-	case opAdd, opNum:
-		v, ok := parseInt(w)
-		if !ok || i >= len(c.oldCut) {
-			return b, false
-		}
-		was, ok := parseInt(c.oldCut[i].text)
-		if !ok || op.code == opAdd {
-			return b, ok && v-was == op.n
-		}
-		return binary.AppendVarint(b, v-was), true
-	case opUint:
-		v, ok := parseInt(w)
-		if !ok {
-			return b, false
-		}
-		return binary.AppendUvarint(b, uint64(v)), true
-	case opMAC:
-		m, ok := parseMAC(w)
-		if !ok {
-			return b, false
-		}
-		return append(b, m[:]...), true
 	case opHex:
+		cut := t.words()
+		if i >= len(cut) {
+			return b, false
+		}
 		return c.matchHex(b, op, cut, i)
 	case opStr:
 		return appendPatch(b, op.text, w), true
@@ -122,10 +164,11 @@ func (c *textContext) learn(text string, cut, prev []word) program {
 	if cut == nil && text != "" || len(cut) == 0 {
 		return program{{code: opPatch}}
 	}
-	aligned := len(cut) == len(c.oldCut)
+	old := c.old.words()
+	aligned := len(cut) == len(old)
 	p := make(program, 0, len(cut))
 	for i, w := range cut {
-		if aligned && w == c.oldCut[i] {
+		if aligned && w.text == old[i].text && w.sep == old[i].sep {
 			if n := len(p); n > 0 && p[n-1].code == opKeep {
 				p[n-1].n++
 			} else {
@@ -142,19 +185,19 @@ func (c *textContext) learn(text string, cut, prev []word) program {
 
 func (c *textContext) learnWord(cut []word, i int, aligned, same bool) textOp {
 	w := cut[i].text
-	digits := hasDigit(w)
+	digits, old := hasDigit(w), c.old.words()
 	if w == c.leaf && w != "" {
 		return textOp{code: opLeaf}
 	}
 	if digits && len(w) >= 4 {
-		from := c.message
+		from := c.words()
 		if c.self {
 			from = cut[:i]
 		}
 		if j := findWord(from, w); j >= 0 {
 			return textOp{code: opWord, n: int64(j)}
 		}
-		if j := findWord(c.oldCut, w); j >= 0 {
+		if j := findWord(old, w); j >= 0 {
 			return textOp{code: opOld, n: int64(j)}
 		}
 	}
@@ -167,7 +210,7 @@ func (c *textContext) learnWord(cut []word, i int, aligned, same bool) textOp {
 			return textOp{code: opTime, n: d}
 		}
 		if aligned {
-			if was, ok := parseInt(c.oldCut[i].text); ok {
+			if was, ok := parseInt(old[i].text); ok {
 				if d := v - was; d >= -maxConstAdd && d <= maxConstAdd {
 					return textOp{code: opAdd, n: d}
 				}

@@ -352,13 +352,15 @@ type changeReader struct {
 	i      uint32
 	change viewChange // the one at hand
 	text   textContext
-	cut    bool   // text has the message
-	said   []word // room for its words
-	made   []byte // room for a content
+	said   cutText // the commit's message
+	known  bool    // it is
+	made   []byte  // room for a content
 }
 
 // begin goes to a commit.
-func (x *changeReader) begin(v *segView, i uint32) { x.view, x.i, x.cut = v, i, false }
+func (x *changeReader) begin(v *segView, i uint32) {
+	x.view, x.i, x.known, x.text.message = v, i, false, nil
+}
 
 // next goes to a change and returns its path.
 func (x *changeReader) next(c viewChange) (path string, err error) {
@@ -372,21 +374,16 @@ func (x *changeReader) next(c viewChange) (path string, err error) {
 func (x *changeReader) content(old []byte) ([]byte, error) {
 	v, rec := x.view, &x.view.recs[x.i]
 	p := v.programs[x.change.prog]
-	if !x.cut && p.usesMessage() && rec.flags&flagRaw == 0 {
+	if !x.known && p.usesMessage() && rec.flags&flagRaw == 0 {
 		text, err := v.messageOf(x.i, x.log.keys)
 		if err != nil {
 			return nil, err
 		}
-		if x.said == nil {
-			x.said = make([]word, 0, 24)
-		}
-		x.text.message, x.cut = appendWords(x.said[:0], text), true
-		if x.text.message != nil {
-			x.said = x.text.message
-		}
+		x.said.set(text)
+		x.text.message, x.known = &x.said, true
 	}
 	x.text.time = rec.time
-	x.text.setOld(string(old))
+	x.text.old.set(string(old))
 	r := byteReader{b: x.change.args}
 	x.made = x.text.render(x.made[:0], p, &r)
 	return bytes.Clone(x.made), r.err

@@ -1,6 +1,11 @@
 package vcs
 
-import "time"
+import (
+	"encoding/binary"
+	"math/bits"
+	"time"
+	"unsafe"
+)
 
 // Texts of the log, messages and values, are written as a program and its
 // operands. A text is cut into words; the program says for each word where it
@@ -43,62 +48,114 @@ type program []textOp
 // word is a piece of a text up to and with the next separator.
 type word struct {
 	text string
+	at   int32 // where it begins
 	sep  byte
 }
 
 // separators end words; each may stand after one.
 const separators = " \n)"
 
-// maxWords bounds the texts that are written by words.
-const maxWords = 200
+// isSep reports whether a byte is one of them.
+func isSep(c byte) bool { return c == separators[0] || c == separators[1] || c == separators[2] }
+
+// maxWords and maxText bound the texts that are written by words.
+const (
+	maxWords = 200
+	maxText  = 8 << 10
+)
 
 // appendWords cuts a text into words, into an empty slice with room; it returns
-// nil for one that is not for cutting.
+// nil for one that is not for cutting. It looks at eight bytes at once.
 func appendWords(out []word, s string) []word {
-	if len(s) > 8<<10 {
+	if len(s) > maxText {
 		return nil
 	}
-	from := 0
-	for i := range len(s) {
-		switch s[i] {
-		case 0:
-			return nil
-		case separators[0], separators[1], separators[2]:
-			if len(out) == maxWords {
+	from, b := 0, unsafe.Slice(unsafe.StringData(s), len(s))
+	for at := 0; at < len(s); at += 8 {
+		var eight uint64
+		if len(s)-at >= 8 {
+			eight = binary.LittleEndian.Uint64(b[at:])
+		} else {
+			for i, c := range b[at:] {
+				eight |= uint64(c) << (8 * i)
+			}
+			eight |= ^uint64(0) << (8 * (len(s) - at))
+		}
+		for low := lowBytes(eight); low != 0; low &= low - 1 {
+			i := at + bits.TrailingZeros64(low)/8
+			if s[i] == 0 || isSep(s[i]) && len(out) == maxWords {
 				return nil
 			}
-			out = append(out, word{s[from:i], s[i]})
-			from = i + 1
+			if isSep(s[i]) {
+				out = append(out, word{s[from:i], int32(from), s[i]})
+				from = i + 1
+			}
 		}
 	}
 	if from < len(s) {
 		if len(out) == maxWords {
 			return nil
 		}
-		out = append(out, word{text: s[from:]})
+		out = append(out, word{text: s[from:], at: int32(from)})
 	}
 	return out
 }
 
-// textContext is what a text may be made from.
-type textContext struct {
-	leaf    string // last name of the key's path
-	time    int64  // of the commit
-	message []word // the commit's message; of a message itself, its beginning
-	self    bool   // the text is the message
-	old     string // the older text
-	oldCut  []word // its words
-	room    []word // for those
+// lowBytes sets the highest bit of each of eight bytes that is below 42, as NUL
+// and the separators are, and few others.
+func lowBytes(eight uint64) uint64 {
+	const ones, high = 0x0101010101010101, 0x8080808080808080
+	return ^((eight | high) - 42*ones) & ^eight & high
 }
 
-func (c *textContext) setOld(s string) {
-	if c.room == nil {
-		c.room = make([]word, 0, 24)
+// cutText is a text that is cut into words when somebody needs them.
+type cutText struct {
+	text string
+	cut  []word // nil for a text that is not for cutting
+	done bool
+	room []word
+}
+
+func (t *cutText) set(s string) { t.text, t.cut, t.done = s, nil, false }
+
+func (t *cutText) words() []word {
+	if t.done {
+		return t.cut
 	}
-	c.old, c.oldCut = s, appendWords(c.room[:0], s)
-	if c.oldCut != nil {
-		c.room = c.oldCut
+	if t.room == nil {
+		t.room = make([]word, 0, 24)
 	}
+	if t.cut, t.done = appendWords(t.room[:0], t.text), true; t.cut != nil {
+		t.room = t.cut
+	}
+	return t.cut
+}
+
+// wordEnd returns where the word ends that begins at a place.
+func wordEnd(s string, at int) int {
+	for at < len(s) && !isSep(s[at]) {
+		at++
+	}
+	return at
+}
+
+// textContext is what a text may be made from.
+type textContext struct {
+	leaf    string   // last name of the key's path
+	time    int64    // of the commit
+	message *cutText // the commit's message; nil for none, and while it is made itself
+	said    []word   // of a message that is made, its beginning
+	self    bool     // the text is the message
+	old     cutText  // the older text
+}
+
+// words returns what the message's words, or of a message itself those before,
+// are.
+func (c *textContext) words() []word {
+	if c.self || c.message == nil {
+		return c.said
+	}
+	return c.message.words()
 }
 
 // render runs a program. The operands that it does not use stay in r.
@@ -108,7 +165,7 @@ func (c *textContext) render(out []byte, p program, r *byteReader) []byte {
 	self := c.self && p.usesWords()
 	own := func(from int) { // a message refers to its own words
 		if self {
-			c.message = append(c.message, word{text: string(out[from:])})
+			c.said = append(c.said, word{text: string(out[from:])})
 		}
 	}
 	for k := range p {
@@ -116,39 +173,37 @@ func (c *textContext) render(out []byte, p program, r *byteReader) []byte {
 		from := len(out)
 		switch op.code {
 		case opPatch:
-			return r.patch(out, c.old, false)
+			return r.patch(out, c.old.text, false)
 		case opKeep:
-			for range op.n {
-				if i >= len(c.oldCut) {
-					bad()
-					return out
-				}
-				w := c.oldCut[i]
-				from = len(out)
-				out = append(out, w.text...)
-				own(from)
-				if w.sep != 0 {
-					out = append(out, w.sep)
-				}
-				i++
+			kept, ok := c.keep(i, int(op.n))
+			if !ok {
+				bad()
+				return out
 			}
+			out = append(out, kept...)
+			if self {
+				c.said = append(c.said, c.old.words()[i:i+int(op.n)]...)
+			}
+			i += int(op.n)
 			continue
 		case opLit:
 			out = append(out, op.text...)
 		case opLeaf:
 			out = append(out, c.leaf...)
 		case opWord:
-			if op.n >= int64(len(c.message)) {
+			words := c.words()
+			if op.n >= int64(len(words)) {
 				bad()
 				return out
 			}
-			out = append(out, c.message[op.n].text...)
+			out = append(out, words[op.n].text...)
 		case opOld:
-			if op.n >= int64(len(c.oldCut)) {
+			words := c.old.words()
+			if op.n >= int64(len(words)) {
 				bad()
 				return out
 			}
-			out = append(out, c.oldCut[op.n].text...)
+			out = append(out, words[op.n].text...)
 		case opTime:
 			out = appendInt(out, c.time+op.n)
 		case opDate:
@@ -162,11 +217,12 @@ func (c *textContext) render(out []byte, p program, r *byteReader) []byte {
 			if op.code == opNum {
 				d = r.varint()
 			}
-			if i >= len(c.oldCut) {
+			words := c.old.words()
+			if i >= len(words) {
 				bad()
 				return out
 			}
-			v, _ := parseInt(c.oldCut[i].text)
+			v, _ := parseInt(words[i].text)
 			out = appendInt(out, v+d)
 		case opUint:
 			out = appendInt(out, int64(r.uvarint()))
@@ -190,6 +246,19 @@ func (c *textContext) render(out []byte, p program, r *byteReader) []byte {
 		i++
 	}
 	return out
+}
+
+// keep returns n words of the older text from the i-th on, with their separators.
+func (c *textContext) keep(i, n int) (string, bool) {
+	words := c.old.words()
+	if n <= 0 || i+n > len(words) {
+		return "", n == 0
+	}
+	to := len(c.old.text)
+	if i+n < len(words) {
+		to = int(words[i+n].at)
+	}
+	return c.old.text[words[i].at:to], true
 }
 
 // skip takes the operands of a program off r.

@@ -56,8 +56,7 @@ type stager struct {
 	settled map[*node]*node
 
 	ctx     textContext // of the text that is being written
-	own     []word      // room for the words of a message that is read back
-	text    []byte      // room for that
+	text    []byte      // room for a text that is read back
 	parents []logParent // room for records
 	changes []logChange
 	likely  int // the group's notes, about as many as things of each kind

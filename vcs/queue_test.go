@@ -75,6 +75,37 @@ func TestQueueOrder(t *testing.T) {
 	})
 }
 
+// TestQueueSavesFullGroups: what fills a group is saved at once, whatever the
+// delay, also when a series begins the next one.
+func TestQueueSavesFullGroups(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		back := mem.New()
+		r := queueRepo(t, back)
+		defer r.Close()
+		q := must(vcs.NewQueue(r, "primary", vcs.QueueConfig[string, string]{}))(t)
+		defer q.Close()
+		q.Put("k", "v")
+		if err := q.Flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		first := must(back.Load(t.Context()))(t).Refs
+		start := time.Now()
+		for i := range 3000 {
+			q.Put("k", fmt.Sprintf("%01000d", i))
+		}
+		synctest.Wait()
+		if took := time.Since(start); took != 0 {
+			t.Fatalf("the queue took %v", took)
+		}
+		if st := q.Stats(); st.Commits != 3001 {
+			t.Fatalf("%+v", st)
+		}
+		if now := must(back.Load(t.Context()))(t).Refs; slices.Equal(now, first) {
+			t.Error("nothing of what fills several groups is saved")
+		}
+	})
+}
+
 // TestQueueFull: what does not fit is folded by key, and told.
 func TestQueueFull(t *testing.T) {
 	r := queueRepo(t, mem.New())

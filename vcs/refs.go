@@ -203,10 +203,11 @@ func (s *Store) publishSeries(ref string, head ID, notes []note) error {
 	case have != head:
 		return fmt.Errorf("%w: %s is at %v, not at %v", ErrRefMoved, ref, have, head)
 	}
-	var g *group
+	full := false
 	for i := range notes {
-		g = s.openGroup()
+		g := s.openGroup()
 		s.pending += g.addNote(&notes[i])
+		full = full || g.bytes >= groupBytes
 		u := RefUpdate{ref, head, notes[i].id}
 		g.update(u)
 		for w := range s.watchers {
@@ -215,7 +216,7 @@ func (s *Store) publishSeries(ref string, head ID, notes []note) error {
 		head = u.New
 	}
 	s.refs[ref] = head
-	if g.bytes >= groupBytes {
+	if full {
 		signal(s.urgent)
 	}
 	signal(s.wake)
