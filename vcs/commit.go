@@ -2,6 +2,7 @@ package vcs
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -182,13 +183,17 @@ func headerLine(b []byte) (line, rest []byte, err error) {
 }
 
 func appendHex(b []byte, id ID) []byte {
-	const digits = "0123456789abcdef"
 	b = slices.Grow(b, 2*len(id))
 	n := len(b)
 	b = b[:n+2*len(id)]
 	text := (*[2 * len(id)]byte)(b[n:])
-	for i, o := range id {
-		text[2*i], text[2*i+1] = digits[o>>4], digits[o&15]
+	for i := 0; i < len(id); i += 4 { // eight digits at once, one in each byte
+		x := uint64(binary.LittleEndian.Uint32(id[i:]))
+		x = (x | x<<16) & 0x0000ffff0000ffff
+		x = (x | x<<8) & 0x00ff00ff00ff00ff
+		x = (x>>4 | x<<8) & 0x0f0f0f0f0f0f0f0f
+		letters := (x + 0x0606060606060606) >> 4 & 0x0101010101010101
+		binary.LittleEndian.PutUint64(text[2*i:], x+0x3030303030303030+letters*('a'-'0'-10))
 	}
 	return b
 }

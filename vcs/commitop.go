@@ -315,18 +315,18 @@ func (r *Repo[K, V]) writeNote(n *note, after int64, info *CommitInfo, room *not
 		return nil, fmt.Errorf("%w: commit with a message of %d bytes (at most %d)", ErrTooLarge, len(info.Message), MaxObject)
 	}
 	n.time, n.who, n.message = max(when.Unix(), after), p.who, room.line(info.Message)
-	b := appendCommitHead(room.text[:0], n.tree, n.parents)
+	b := appendCommitHead(append(room.text[:0], noHead[:]...), n.tree, n.parents)
 	b = appendWhen(append(b, p.author...), n.time)
 	b = appendWhen(append(b, p.committer...), n.time)
 	b = appendMessage(append(b, '\n'), n.message)
-	if len(b) > MaxObject {
-		return nil, fmt.Errorf("%w: commit of %d bytes (at most %d)", ErrTooLarge, len(b), MaxObject)
+	if len(b)-headRoom > MaxObject {
+		return nil, fmt.Errorf("%w: commit of %d bytes (at most %d)", ErrTooLarge, len(b)-headRoom, MaxObject)
 	}
+	n.id, b = sha1Behind(KindCommit, b)
 	if cap(b) <= roomChunk { // a long one is not kept
 		room.text = b
 	}
-	n.id = HashObject(KindCommit, b)
-	return b, nil
+	return b[headRoom:len(b):len(b)], nil
 }
 
 // appendWhen ends the line of a signature at a time in UTC.

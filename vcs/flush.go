@@ -78,10 +78,23 @@ func (g *group) add(o Object, foreign bool) int {
 
 func (g *group) addNote(n *note) int {
 	n.at, n.seq = len(g.objs), g.seq
+	if k := len(g.notes); k == cap(g.notes) && k >= 16 {
+		g.notes = slices.Grow(g.notes, g.moreNotes())
+	}
 	g.notes = append(g.notes, *n)
 	size := n.size()
 	g.bytes += size
 	return size
+}
+
+// moreNotes returns for how many further notes there should be room: of a group
+// that gets large, as many as fill it when they are like those before.
+func (g *group) moreNotes() int {
+	k := len(g.notes)
+	if k < 256 {
+		return 3 * k
+	}
+	return min(k*max(groupBytes-g.bytes, 0)/max(g.bytes, 1)+k/8, 4096)
 }
 
 func (g *group) update(u RefUpdate) {
@@ -120,7 +133,6 @@ func (s *Store) openGroup() *group {
 	}
 	s.seq++
 	g := newGroup(s.seq)
-	g.notes = make([]note, 0, min(s.notes+s.notes/4, 4096)) // about as many again
 	s.queue = append(s.queue, g)
 	return g
 }
@@ -231,7 +243,6 @@ func (s *Store) flush() error {
 		if err == nil {
 			s.saved = g.seq
 			s.pending -= g.bytes
-			s.notes = len(g.notes)
 			s.queue = slices.Delete(s.queue, 0, 1)
 		}
 		if s.room != nil {

@@ -103,7 +103,7 @@ func (st *stager) noteRoot(n *note) (*node, error) {
 		}
 		w.root = root
 		for _, c := range n.changes {
-			if err := w.edit(edit{c.path, c.now.mode, c.now.id, c.now.content}); err != nil {
+			if err := w.edit(editTo(c.path, c.now)); err != nil {
 				return nil, err
 			}
 		}

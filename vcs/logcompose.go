@@ -20,10 +20,11 @@ func (st *stager) texts(rec *logRecord, message string, changes []leafChange) {
 	for i := range changes {
 		x, out := &changes[i], &rec.changes[i]
 		out.key = st.keyOf(x.path)
-		switch x.now.mode {
-		case 0:
+		if x.now == nil {
 			out.kind = changeRemove
 			continue
+		}
+		switch x.now.mode {
 		case ModeSubmodule:
 			out.kind, out.link = changeLink, x.now.id
 			continue
@@ -32,8 +33,8 @@ func (st *stager) texts(rec *logRecord, message string, changes []leafChange) {
 			out.kind, out.mode = changeMode, x.now.mode
 		}
 		ctx.leaf = leafName(x.path)
-		ctx.old.set(asString(x.old.content))
-		out.text = st.write(&st.values, asString(x.now.content))
+		ctx.old.set(asString(fileOf(x.old)))
+		out.text = st.write(&st.values, asString(x.now.file))
 	}
 }
 

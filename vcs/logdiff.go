@@ -9,24 +9,27 @@ import (
 // kept as objects then.
 var errUnfit = errors.New("vcs: commit does not fit the log")
 
-// leafValue is a file at a path; the zero value stands for none.
-type leafValue struct {
-	mode    Mode
-	id      ID
-	content []byte // nothing for a submodule
-}
-
-func valueOf(n *node) leafValue {
-	if n == nil {
-		return leafValue{}
-	}
-	return leafValue{n.mode, n.id, n.file}
-}
-
-// leafChange is one file that a commit changed; one of the two may be absent.
+// leafChange is one file that a commit changed; one of the two may be nil. They
+// do not change any more, and their ids are known.
 type leafChange struct {
 	path     string
-	old, now leafValue
+	old, now *node
+}
+
+// fileOf returns the content of a file, nothing for a submodule and for nil.
+func fileOf(n *node) []byte {
+	if n == nil {
+		return nil
+	}
+	return n.file
+}
+
+// editTo makes of a path what a node is; nil removes it.
+func editTo(path string, n *node) edit {
+	if n == nil {
+		return edit{path: path}
+	}
+	return edit{path, n.mode, n.id, n.file}
 }
 
 // stateDiff makes the state of a new commit out of its first parent's, and
@@ -39,7 +42,7 @@ type stateDiff struct {
 }
 
 func (d *stateDiff) note(path string, old, now *node) {
-	d.changes = append(d.changes, leafChange{path, valueOf(old), valueOf(now)})
+	d.changes = append(d.changes, leafChange{path, old, now})
 }
 
 // folder returns the state of a tree. Old is the first parent's node at the

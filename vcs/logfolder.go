@@ -24,9 +24,6 @@ type folder struct {
 	marks atomic.Pointer[sha1Marks]
 }
 
-// headRoom holds any tree's header.
-const headRoom = 16
-
 // frame writes the header after a change of the content's size.
 func (f *folder) frame() {
 	f.raw, f.padded = f.buf[headRoom:len(f.buf):len(f.buf)], false
@@ -278,11 +275,9 @@ func (f *folder) patch(i int) { f.setID(i, f.kids[i].hash()) }
 // setID writes the id of an entry. Where it is the same nothing has changed.
 func (f *folder) setID(i int, id ID) {
 	at := f.end(i) - len(id)
-	if ID(f.raw[at:]) == id {
-		return
-	}
-	copy(f.raw[at:], id[:])
-	if m := f.marks.Load(); m != nil {
+	there := (*ID)(f.raw[at:])
+	if m := f.marks.Load(); m != nil && *there != id {
 		m.changed(headRoom - f.head + at)
 	}
+	*there = id
 }

@@ -139,9 +139,9 @@ func (st *stager) commit(o Object) error {
 func sortChanges(changes []leafChange) {
 	slices.SortStableFunc(changes, func(a, b leafChange) int {
 		switch {
-		case (a.now.mode == 0) == (b.now.mode == 0):
+		case (a.now == nil) == (b.now == nil):
 			return 0
-		case a.now.mode == 0:
+		case a.now == nil:
 			return -1
 		}
 		return 1

@@ -337,7 +337,7 @@ func (l *oplog) apply(v *segView, i uint32, root *node, o *owner) (*node, error)
 			case changeLink:
 				return &node{mode: ModeSubmodule, id: c.link, known: true}, nil
 			}
-			content, err := x.content(valueOf(old).content)
+			content, err := x.content(fileOf(old))
 			return newFile(c.mode, content, o), err
 		}))
 		return err

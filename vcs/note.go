@@ -26,7 +26,8 @@ type note struct {
 func (n *note) size() int {
 	size := 256 + len(n.message)
 	for i := range n.changes {
-		size += 112 + len(n.changes[i].path) + len(n.changes[i].old.content) + len(n.changes[i].now.content)
+		c := &n.changes[i]
+		size += 112 + len(c.path) + len(fileOf(c.old)) + len(fileOf(c.now))
 	}
 	return size
 }
@@ -110,7 +111,7 @@ func (x *noteIndex) make(notes []note, load loader, before func(ID) (*node, erro
 		}
 		w := workTree{root: root, own: &owner{collect: true}, load: load}
 		for _, c := range n.changes {
-			if err := w.edit(edit{c.path, c.now.mode, c.now.id, c.now.content}); err != nil {
+			if err := w.edit(editTo(c.path, c.now)); err != nil {
 				return err
 			}
 		}

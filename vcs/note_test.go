@@ -13,7 +13,7 @@ func TestNoteIndexWhileMade(t *testing.T) {
 	if err := w.edit(e); err != nil {
 		t.Fatal(err)
 	}
-	n := note{id: ID{1}, tree: w.root.hash(), changes: []leafChange{{path: e.path, now: leafValue{e.mode, e.id, content}}}}
+	n := note{id: ID{1}, tree: w.root.hash(), changes: []leafChange{{path: e.path, now: &node{mode: e.mode, id: e.id, known: true, file: content}}}}
 	var x noteIndex
 	asked := false
 	err := x.make([]note{n}, nil, func(ID) (*node, error) {

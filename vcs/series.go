@@ -2,6 +2,7 @@ package vcs
 
 import (
 	"context"
+	"math"
 	"strings"
 	"unsafe"
 )
@@ -21,14 +22,36 @@ type step struct {
 	info CommitInfo
 	fit  bool // for a series, as far as can be seen without the branch
 
-	here    *node  // what was found of the path so far
-	rest    string // the rest of it
-	depth   int    // folders on the path
+	here    *node              // what was found of the path so far
+	ends    [maxReplace]uint16 // where the names of the path end
+	depth   int                // how many there are: folders on the path
 	folders [maxReplace]*node
 	at      [maxReplace]int32 // where in them the path goes on
 	again   uint32            // a bit for each of them that has changed since the last freeze
 	now     ID                // of what lies below the folder that is hashed next
 	made    bool              // the content is new, so there is a commit
+}
+
+// cut finds the names of the path; it reports false when there are too many.
+func (x *step) cut() bool {
+	x.depth = 0
+	if len(x.path) > math.MaxUint16 {
+		return false
+	}
+	for from := 0; ; {
+		n := strings.IndexByte(x.path[from:], '/')
+		if x.depth == maxReplace {
+			return false
+		}
+		if n < 0 {
+			x.ends[x.depth] = uint16(len(x.path))
+			x.depth++
+			return true
+		}
+		x.ends[x.depth] = uint16(from + n)
+		x.depth++
+		from += n + 1
+	}
 }
 
 // series is room to make series in. It is for one goroutine.
@@ -116,7 +139,10 @@ func (c *series) contents(steps []step) {
 		c.lanes.object(KindBlob, x.content)
 		c.which = append(c.which, x)
 	}
-	c.sum(func(x *step, id ID) { x.id = id })
+	for i, job := range c.lanes.sum() {
+		c.which[i].id = job.id
+	}
+	c.which = c.which[:0]
 }
 
 // inLanes reports whether a message of a level is to be collected.
@@ -151,64 +177,53 @@ func (c *series) folders(steps []step) {
 			c.lanes.padded(n.dir.message())
 			c.which = append(c.which, x)
 		}
-		c.sum(func(x *step, id ID) {
+		for i, job := range c.lanes.sum() {
+			x := c.which[i]
 			n := x.folders[d]
-			x.now, n.id, n.known = id, id, true
-		})
+			x.now, n.id, n.known = job.id, job.id, true
+		}
+		c.which = c.which[:0]
 	}
-}
-
-// sum hashes what is in the lanes.
-func (c *series) sum(take func(x *step, id ID)) {
-	if len(c.which) == 0 {
-		return
-	}
-	for i, m := range c.lanes.sum() {
-		take(c.which[i], m.id)
-	}
-	c.which = c.which[:0]
 }
 
 // locate finds the files of steps and returns how many of the first ones it found;
 // the next one is not there, or not for replacing. It goes down folder by folder
 // with all of them, so that they wait for memory together.
 func (w *workTree) locate(steps []step) (found int) {
-	for found < len(steps) && steps[found].fit {
+	deepest := 0
+	for found < len(steps) && steps[found].fit && steps[found].cut() {
 		x := &steps[found]
-		x.here, x.rest, x.depth = w.root, x.path, 0
+		x.here = w.root
+		deepest = max(deepest, x.depth)
 		found++
 	}
-	for going := true; going; {
-		going = false
+	for d := range deepest {
 		for i := range steps[:found] {
-			if x := &steps[i]; x.rest != "" && (i == 0 || x.here != steps[i-1].here) {
+			if x := &steps[i]; x.depth > d && (i == 0 || x.here != steps[i-1].here) {
 				x.here.dir.prefetch()
 			}
 		}
 		for i := range steps[:found] {
 			x := &steps[i]
-			if x.rest == "" {
+			if x.depth <= d {
 				continue
 			}
-			name, rest, more := strings.Cut(x.rest, "/")
-			if x.depth == maxReplace || more && rest == "" {
-				found = i
-				break
+			from := 0
+			if d > 0 {
+				from = int(x.ends[d-1]) + 1
 			}
-			k, ok := x.here.dir.entry(name, more)
+			k, ok := x.here.dir.entry(x.path[from:x.ends[d]], x.depth-1 > d)
 			if !ok || x.here.dir.kids[k] == nil {
 				found = i
 				break
 			}
-			x.at[x.depth] = int32(k)
-			x.here, x.rest = x.here.dir.kids[k], rest
-			x.depth++
+			x.at[d] = int32(k)
+			x.here = x.here.dir.kids[k]
 			prefetch(unsafe.Pointer(x.here), nodeLines)
-			going = going || more
 		}
 	}
 	for i := range steps[:found] {
-		if x := &steps[i]; x.here.mode != x.mode || x.depth == 0 {
+		if x := &steps[i]; x.here.mode != x.mode {
 			return i
 		}
 	}
@@ -246,5 +261,5 @@ func (w *workTree) place(x *step, changes []leafChange) []leafChange {
 	now := newFile(x.mode, x.content, w.own)
 	now.id, now.known = x.id, true
 	x.folders[x.depth-1].dir.kids[x.at[x.depth-1]] = now
-	return append(changes, leafChange{x.path, valueOf(old), valueOf(now)})
+	return append(changes, leafChange{x.path, old, now})
 }

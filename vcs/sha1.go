@@ -3,6 +3,7 @@ package vcs
 import (
 	"crypto/sha1"
 	"encoding/binary"
+	"slices"
 )
 
 // Objects are hashed here and not by crypto/sha1 where the processor has
@@ -55,6 +56,30 @@ func sha1Framed(head, content []byte) ID {
 	sha1Pad(first[:padded], size)
 	sha1Blocks(&h, &first[0], padded/sha1Block, nil)
 	return h.id()
+}
+
+// headRoom holds any header of a tree or commit.
+const headRoom = 16
+
+var noHead [headRoom]byte
+
+// sha1Behind returns the hash of an object whose content lies behind headRoom. It
+// writes header and padding around it, where there may have to be more room.
+func sha1Behind(k Kind, b []byte) (ID, []byte) {
+	var tmp [headRoom]byte
+	head := appendHeader(tmp[:0], k, len(b)-headRoom)
+	from := headRoom - len(head)
+	copy(b[from:], head)
+	if !haveSHA1 {
+		return sha1.Sum(b[from:]), b
+	}
+	size := len(b) - from
+	b = slices.Grow(b, sha1Padded(size)-size)
+	p := b[from : from+sha1Padded(size)]
+	sha1Pad(p, size)
+	h := newSHA1()
+	sha1Blocks(&h, &p[0], len(p)/sha1Block, nil)
+	return h.id(), b
 }
 
 // take takes whole blocks in and returns what is left.

@@ -1,6 +1,9 @@
 package vcs
 
-import "slices"
+import (
+	"encoding/binary"
+	"slices"
+)
 
 // Messages that do not depend on each other are hashed sixteen at a time where
 // the processor has AVX-512: each lane of a register is one of them. That takes a
@@ -30,6 +33,14 @@ func newSHA1Lanes() (h sha1LaneStates) {
 
 func (h *sha1LaneStates) state(lane int) sha1State {
 	return sha1State{h[0][lane], h[1][lane], h[2][lane], h[3][lane], h[4][lane]}
+}
+
+// id returns the hash of a message that is whole.
+func (h *sha1LaneStates) id(lane int) (id ID) {
+	for i := range h {
+		binary.BigEndian.PutUint32(id[4*i:], h[i][lane&(sha1LaneCount-1)])
+	}
+	return id
 }
 
 // sha1Lanes hashes messages that were collected. The zero value works; its room
@@ -110,8 +121,7 @@ func (l *sha1Lanes) some(jobs []sha1Job) {
 		sha1Blocks16(&h, &l.text[from*sha1Block], &at, to-from)
 		for i := range jobs {
 			if jobs[i].blocks == to {
-				s := h.state(i)
-				jobs[i].id = s.id()
+				jobs[i].id = h.id(i)
 			}
 		}
 		from = to

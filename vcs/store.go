@@ -83,7 +83,6 @@ type Store struct {
 	folders  map[string]int // how many refs are below each
 	queue    []*group       // unsaved batches, oldest first; the last one is open
 	pending  int            // bytes of objects and notes in queue
-	notes    int            // in the group that was saved last
 	watchers map[*Watcher]struct{}
 	waiters  []waiter
 	room     chan struct{} // closed when the flusher gets on; nil when nobody waits for that

@@ -11,7 +11,7 @@ func (w *workTree) leaf(old *node) (*node, error) {
 	e := &w.cur
 	if e.mode == 0 {
 		if old != nil {
-			w.changes = append(w.changes, leafChange{path: e.path, old: valueOf(old)})
+			w.changes = append(w.changes, leafChange{path: e.path, old: old})
 		}
 		return nil, nil
 	}
@@ -26,7 +26,7 @@ func (w *workTree) leaf(old *node) (*node, error) {
 	}
 	n := newFile(e.mode, e.content, w.own)
 	n.id, n.known = e.id, true
-	w.changes = append(w.changes, leafChange{e.path, valueOf(old), valueOf(n)})
+	w.changes = append(w.changes, leafChange{e.path, old, n})
 	return n, nil
 }
 
@@ -93,7 +93,7 @@ func (w *workTree) replace(e *edit) bool {
 	}
 	now := newFile(e.mode, e.content, w.own)
 	now.id, now.known = e.id, true
-	w.changes = append(w.changes, leafChange{e.path, valueOf(old), valueOf(now)})
+	w.changes = append(w.changes, leafChange{e.path, old, now})
 	below := now
 	for depth--; depth >= 0; depth-- {
 		again := folders[depth].owner == w.own // what changes once needs no marks
@@ -124,7 +124,7 @@ func (w *workTree) edit(e edit) error {
 func (w *workTree) undo(changes []leafChange) {
 	back := make([]edit, 0, len(changes))
 	for _, c := range slices.Backward(changes) {
-		back = append(back, edit{c.path, c.old.mode, c.old.id, c.old.content})
+		back = append(back, editTo(c.path, c.old))
 	}
 	for _, e := range back {
 		// It was so before: it cannot fail.
