@@ -73,7 +73,7 @@ func (a *stretch) eachChanges(ctx context.Context, visit func(*CommitChange) err
 				}
 				parents = append(parents, p.id)
 			}
-			rec := &v.recs[i]
+			rec := v.rec(i)
 			out.Tree, out.Parents, out.Time = v.tree(i), parents, rec.time
 			out.Paths, out.Unknown = out.Paths[:0], rec.based
 			if !out.Unknown {

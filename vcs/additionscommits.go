@@ -114,7 +114,7 @@ func (a *stretch) choose(ctx context.Context, tips, known []ID) (rest []ID, err 
 			live--
 			a.changes += v.countChanges(i)
 		}
-		if rec := &v.recs[i]; !had && rec.based && rec.parent != noParent {
+		if rec := v.rec(i); !had && rec.based && rec.parent != noParent {
 			// What it shares with its base is only said there.
 			bases = append(bases, rec.parent)
 			a.branched.set(rec.parent)
@@ -176,7 +176,7 @@ func (s siblings) add(parents []logParent, tree ID) bool {
 
 // countChanges returns how many files a commit changed.
 func (v *segView) countChanges(i uint32) int {
-	rec := &v.recs[i]
+	rec := v.rec(i)
 	if rec.flags&flagList == 0 {
 		return 1
 	}
@@ -226,16 +226,16 @@ func (a *stretch) eachCommit(ctx context.Context, visit func(Object) error) erro
 			if contents, err = a.log.appendCommit(contents, v, i); err != nil {
 				return err
 			}
-			v.ids[i] = HashObject(KindCommit, contents[ends[i]:])
+			v.rec(i).id = HashObject(KindCommit, contents[ends[i]:])
 			ends = append(ends, len(contents))
-			if i%anchorEvery == 0 && v.ids[i] != v.anchor(i) {
-				return fmt.Errorf("%w: log: commit %d hashes to %v, not to %v", ErrCorrupt, v.first+i, v.ids[i], v.anchor(i))
+			if i%anchorEvery == 0 && v.rec(i).id != v.anchor(i) {
+				return fmt.Errorf("%w: log: commit %d hashes to %v, not to %v", ErrCorrupt, v.first+i, v.rec(i).id, v.anchor(i))
 			}
 		}
 		for i := s.n; i > 0; {
 			i--
 			if a.selected.has(s.first + i) {
-				if err := visit(Object{v.ids[i], KindCommit, contents[ends[i]:ends[i+1]]}); err != nil {
+				if err := visit(Object{v.rec(i).id, KindCommit, contents[ends[i]:ends[i+1]]}); err != nil {
 					return err
 				}
 			}

@@ -65,7 +65,7 @@ func (r *replay) run(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			p := v.recs[i].parent
+			p := v.rec(i).parent
 			switch saved := r.states.root[p]; {
 			case p != noParent && p == last && !r.branched.has(p):
 			case p != noParent && p == last:

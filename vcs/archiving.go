@@ -59,10 +59,10 @@ func (x epochSource) FirstOf(id ID) (ID, error) {
 		if v, i, err = c.at(num); err != nil {
 			break
 		}
-		if rec := &v.recs[i]; rec.parent == noParent || rec.based {
+		if rec := v.rec(i); rec.parent == noParent || rec.based {
 			return c.log.idOf(v, i)
 		}
-		num = v.recs[i].parent
+		num = v.rec(i).parent
 	}
 	return id, err
 }

@@ -93,7 +93,7 @@ func (l *oplog) periodEnds(head ID, see func(t int64) bool) (ends []moment, err 
 		if v, i, err = l.at(num); err != nil {
 			break
 		}
-		rec := &v.recs[i]
+		rec := v.rec(i)
 		if see(rec.time) {
 			var id ID
 			if id, err = l.idOf(v, i); err != nil {

@@ -31,7 +31,7 @@ func (l *oplog) changedPaths(id ID) (paths []string, ok, found bool, err error) 
 	if err != nil {
 		return nil, false, true, err
 	}
-	rec := &v.recs[i]
+	rec := v.rec(i)
 	if kind := rec.flags & parentsMask; rec.based || kind != parentsPrev && kind != parentsOne {
 		return nil, false, true, nil
 	}

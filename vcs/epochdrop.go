@@ -355,7 +355,7 @@ func (l *oplog) outsideParents() ([]ID, error) {
 			return nil, err
 		}
 		for i := max(l.lookedAt, s.first) - s.first; i < s.n; i++ {
-			if v.recs[i].flags&parentsMask != parentsList {
+			if v.rec(i).flags&parentsMask != parentsList {
 				continue
 			}
 			parents, err := v.parentsOf(i)

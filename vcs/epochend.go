@@ -197,7 +197,7 @@ func (s *Store) firstTime() time.Time {
 	if err != nil {
 		return time.Time{}
 	}
-	return time.Unix(v.recs[i].time, 0).UTC()
+	return time.Unix(v.rec(i).time, 0).UTC()
 }
 
 // firstCommit returns the oldest commit of the first epoch's log, by which clones
@@ -211,7 +211,7 @@ func (s *Store) firstCommit() (ID, bool) {
 	first.mu.Lock()
 	defer first.mu.Unlock()
 	v, i, err := first.at(0)
-	if err != nil || v.recs[i].parent != noParent {
+	if err != nil || v.rec(i).parent != noParent {
 		return ID{}, false
 	}
 	id, err := first.idOf(v, i)

@@ -1,6 +1,9 @@
 package vcs
 
-import "context"
+import (
+	"context"
+	"fmt"
+)
 
 // DropEpoch drops an epoch, as the policy does.
 func DropEpoch(s *Store, number int, reason string) error {
@@ -82,4 +85,36 @@ func LimitScan(s *Store, most uint32) {
 		l.most = most
 		l.mu.Unlock()
 	}
+}
+
+// ReadAnywhere takes commits of the operation log apart in some order, and returns
+// their ids as they were found and as a whole segment gives them.
+func ReadAnywhere(s *Store, pick func(n int) int, times int) (found, want []ID, err error) {
+	l := s.log.current()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.views, l.viewed = nil, 0
+	for range times {
+		v, i, err := l.at(uint32(pick(int(l.n))))
+		if err != nil {
+			return nil, nil, err
+		}
+		id, err := l.idOf(v, i)
+		if err != nil {
+			return nil, nil, err
+		}
+		whole, err := v.segment.view()
+		if err == nil {
+			err = l.allIDs(whole)
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+		a, b := *v.rec(i), *whole.rec(i)
+		if a != b {
+			return nil, nil, fmt.Errorf("record %d of a segment is %+v, not %+v", i, a, b)
+		}
+		found, want = append(found, id), append(want, b.id)
+	}
+	return found, want, nil
 }

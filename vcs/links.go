@@ -42,7 +42,7 @@ func (l *oplog) links(id ID) (*Commit, error) {
 		return nil, err
 	}
 	l.hint(v.tree(i), num)
-	return linked(id, v.tree(i), parents, v.recs[i].time), nil
+	return linked(id, v.tree(i), parents, v.rec(i).time), nil
 }
 
 // grafted reads commits with the epochs joined: roots have the commits that they

@@ -63,18 +63,27 @@ func (l *oplog) locatedIn(s *segment, id ID, unix int64, parent ID) (uint32, boo
 	if err != nil {
 		return 0, false // who reads it hears of that
 	}
-	for i := range v.n {
-		if err := v.take(i + 1); err != nil {
+	for run := range v.runs {
+		if run+1 < len(v.marks) && v.marks[run+1].last < unix {
+			continue // all of it came before
+		}
+		first := uint32(run) * anchorEvery
+		if err := l.need(v, first, false); err != nil {
 			return 0, false
 		}
-		if v.recs[i].time != unix {
-			continue
+		for i := first; i < min(first+anchorEvery, v.n); i++ {
+			switch {
+			case v.rec(i).time != unix:
+			case v.rec(i).id.IsZero() && l.follows(v, i, id, parent):
+				return i, true
+			default:
+				if have, err := l.idOf(v, i); err == nil && have == id {
+					return i, true
+				}
+			}
 		}
-		if v.ids[i].IsZero() && l.follows(v, i, id, parent) {
-			return i, true
-		}
-		if have, err := l.idOf(v, i); err == nil && have == id {
-			return i, true
+		if v.marks[run+1].last > unix {
+			break
 		}
 	}
 	return 0, false
@@ -84,13 +93,16 @@ func (l *oplog) locatedIn(s *segment, id ID, unix int64, parent ID) (uint32, boo
 // one has the id parent. Then both are what they are said to be, for the one is a
 // hash of the other.
 func (l *oplog) follows(v *segView, i uint32, id, parent ID) bool {
-	if parent.IsZero() || i == 0 || v.recs[i].flags&parentsMask != parentsPrev {
+	if parent.IsZero() || i == 0 || v.rec(i).flags&parentsMask != parentsPrev {
 		return false
 	}
 	content, err := v.appendContent(make([]byte, 0, 512), i, l.keys, []ID{parent})
 	if err != nil || HashObject(KindCommit, content) != id {
 		return false
 	}
-	v.ids[i], v.ids[i-1] = id, parent
+	v.rec(i).id = id
+	if v.has(i - 1) {
+		v.rec(i - 1).id = parent
+	}
 	return true
 }

@@ -101,10 +101,10 @@ func (l *oplog) chain(num uint32, key int64) (nums []uint32, ok bool, err error)
 		if err != nil {
 			return nil, false, err
 		}
-		if num = v.recs[i].parent; num != noParent {
+		if num = v.rec(i).parent; num != noParent {
 			continue
 		}
-		if !v.recs[i].based {
+		if !v.rec(i).based {
 			if parents, err := v.parentsOf(i); err != nil || len(parents) > 0 {
 				return nil, false, err // it goes on outside of the log
 			}

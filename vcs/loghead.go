@@ -2,12 +2,9 @@ package vcs
 
 import (
 	"bytes"
-	"errors"
 	"strings"
 	"time"
 )
-
-var errStop = errors.New("vcs: enough")
 
 // appendCommitHead writes the part of a commit object that the log does not
 // keep as text.

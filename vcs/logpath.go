@@ -140,10 +140,10 @@ func (x *pathIndex) skip(id ID) (to ID, found bool, err error) {
 		if err != nil {
 			return ID{}, true, err
 		}
-		if v.recs[i].parent == noParent || v.recs[i].based {
+		if v.rec(i).parent == noParent || v.rec(i).based {
 			break
 		}
-		num = v.recs[i].parent
+		num = v.rec(i).parent
 	}
 	for !x.few {
 		s, ok := l.segmentOf(num)
@@ -169,17 +169,17 @@ func (x *pathIndex) skip(id ID) (to ID, found bool, err error) {
 		if err != nil {
 			return ID{}, true, err
 		}
-		if v.recs[i].parent == noParent || v.recs[i].based {
+		if v.rec(i).parent == noParent || v.rec(i).based {
 			break
 		}
-		num = v.recs[i].parent
+		num = v.rec(i).parent
 	}
 	v, i, err := l.at(num)
 	if err != nil {
 		return ID{}, true, err
 	}
 	// The walk asks for this commit next, and then for its parent.
-	if p := v.recs[i].parent; p != noParent && !v.recs[i].based {
+	if p := v.rec(i).parent; p != noParent && !v.rec(i).based {
 		above, ok := v.outside[p]
 		if !ok {
 			if above, err = l.idOf(v, p-v.first); err != nil {
@@ -249,7 +249,7 @@ func (x *pathIndex) changed(id ID) (yes, known, found bool, err error) {
 	if err != nil {
 		return false, false, true, err
 	}
-	if v.recs[i].based {
+	if v.rec(i).based {
 		return false, false, true, nil
 	}
 	if x.few {
@@ -261,5 +261,5 @@ func (x *pathIndex) changed(id ID) (yes, known, found bool, err error) {
 	if !yes {
 		return false, true, true, nil
 	}
-	return true, v.recs[i].flags&parentsMask != parentsList, true, nil
+	return true, v.rec(i).flags&parentsMask != parentsList, true, nil
 }

@@ -92,8 +92,8 @@ func (l *oplog) commitObject(id ID, num uint32) (Kind, []byte, error) {
 func (l *oplog) expect(v *segView, i uint32) error {
 	parents, err := v.parentsOf(i)
 	for _, p := range parents {
-		if !p.native && p.num >= v.first {
-			p.id = v.ids[p.num-v.first]
+		if !p.native && p.num >= v.first && v.has(p.num-v.first) {
+			p.id = v.rec(p.num - v.first).id
 		}
 		if !p.native && !p.id.IsZero() {
 			l.remember(p.id, p.num)
@@ -147,7 +147,7 @@ func (l *oplog) notice(num uint32, root *node) error {
 		return err
 	}
 	var before *node
-	if p := v.recs[i].parent; p != noParent {
+	if p := v.rec(i).parent; p != noParent {
 		before = l.states.get(p)
 	}
 	l.recall.add(root)
@@ -298,10 +298,10 @@ func (l *oplog) nearest(num uint32) (root *node, chain []uint32, err error) {
 			return root, chain, nil
 		}
 		chain = append(chain, num)
-		if num = v.recs[i].parent; num != noParent {
+		if num = v.rec(i).parent; num != noParent {
 			continue
 		}
-		if v.recs[i].based {
+		if v.rec(i).based {
 			return newFolder(nil), chain, nil
 		}
 		parents, err := v.parentsOf(i)
@@ -372,7 +372,7 @@ func (x *changeReader) next(c viewChange) (path string, err error) {
 
 // content makes the file out of what it was.
 func (x *changeReader) content(old []byte) ([]byte, error) {
-	v, rec := x.view, &x.view.recs[x.i]
+	v, rec := x.view, x.view.rec(x.i)
 	p := v.programs[x.change.prog]
 	if !x.known && p.usesMessage() && rec.flags&flagRaw == 0 {
 		text, err := v.messageOf(x.i, x.log.keys)

@@ -113,14 +113,14 @@ func (l *oplog) tailRecords(tail []*segment) (recs []logRecord, err error) {
 
 // record returns a commit as it was written.
 func (v *segView) record(i uint32) (rec logRecord, err error) {
-	x := &v.recs[i]
-	rec = logRecord{id: v.ids[i], tree: v.tree(i), time: x.time}
+	x := v.rec(i)
+	rec = logRecord{id: v.rec(i).id, tree: v.tree(i), time: x.time}
 	if rec.parents, rec.base, err = v.parentsAndBase(i); err != nil {
 		return rec, err
 	}
 	for k, p := range rec.parents {
 		if !p.native && p.num >= v.first {
-			rec.parents[k].id = v.ids[p.num-v.first]
+			rec.parents[k].id = v.rec(p.num - v.first).id
 		}
 	}
 	r := byteReader{b: v.raw[x.ops:v.trees]}

@@ -12,7 +12,10 @@ func (l *oplog) sleep() {
 	l.states, l.recall = stateCache{}, nodeCache{}
 	l.heads, l.pool, l.rest = make(map[string]ID), nodePool{}, nil
 	l.hints, l.scanned = hintTable{}, 0
-	l.views = nil
+	l.views, l.viewed = nil, 0
+	for _, s := range l.segs {
+		s.marks = nil
+	}
 	l.touches, l.lastChain = touchIndex{}, fileChain{}
 	l.messages, l.values, l.room = textDict{}, textDict{}, logRoom{}
 }

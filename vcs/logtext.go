@@ -158,14 +158,14 @@ func (c *textContext) words() []word {
 	return c.message.words()
 }
 
-// render runs a program. The operands that it does not use stay in r.
+// render runs a program, and appends its text. The operands that it does not use stay in r.
 func (c *textContext) render(out []byte, p program, r *byteReader) []byte {
-	i := 0
+	i, begin := 0, len(out)
 	bad := func() { r.fail("program does not fit its text") }
 	self := c.self && p.usesWords()
 	own := func(from int) { // a message refers to its own words
 		if self {
-			c.said = append(c.said, word{text: string(out[from:])})
+			c.said = append(c.said, word{text: asString(out[from:])}) // nobody writes there before the end
 		}
 	}
 	for k := range p {
@@ -233,7 +233,7 @@ func (c *textContext) render(out []byte, p program, r *byteReader) []byte {
 		case opStr:
 			out = r.patch(out, op.text, false)
 		}
-		if len(out) > MaxObject {
+		if len(out)-begin > MaxObject {
 			bad()
 		}
 		if r.err != nil {

@@ -61,7 +61,6 @@ func (l *oplog) backTo(id ID, t int64) (to ID, found bool, err error) {
 		return id, ok, err
 	}
 	start := num
-	l.remember(id, num) // many questions begin at one head
 	for {
 		s, ok := l.segmentOf(num)
 		if ok && s.first > 0 && s.base > t && s.isLinear() {
@@ -72,7 +71,7 @@ func (l *oplog) backTo(id ID, t int64) (to ID, found bool, err error) {
 		if err != nil {
 			return ID{}, true, err
 		}
-		rec := &v.recs[i]
+		rec := v.rec(i)
 		if rec.time <= t || rec.parent == noParent || rec.based {
 			if num == start {
 				return id, true, nil

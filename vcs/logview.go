@@ -1,9 +1,11 @@
 package vcs
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
+	"strconv"
 	"strings"
 )
 
@@ -15,6 +17,7 @@ type segment struct {
 	base                                     int64
 	dicts                                    uint32 // where people and programs start
 	flags, keys, ops, trees, anchors, filter uint32
+	marks                                    []viewMark // those of its last view
 }
 
 // parseSegment reads the frame of a segment and returns the keys that it
@@ -81,19 +84,21 @@ func (s *segment) tree(i uint32) ID { return ID(s.raw[s.trees+20*i:]) }
 // anchor returns the stored id of a commit whose number is a multiple.
 func (s *segment) anchor(i uint32) ID { return ID(s.raw[s.anchors+20*(i/anchorEvery):]) }
 
-// segView is a segment taken apart. Message texts and values stay as they are
-// until somebody asks. It is for one goroutine.
+// segView is a segment taken apart, as far as somebody has needed it: runs of
+// anchorEvery records, each when one of its records is asked for. Message texts
+// and values stay as they are until somebody asks. It is for one goroutine.
 type segView struct {
 	*segment
 	people   []string
 	programs []program
 	encoded  []string
 	outside  map[uint32]ID
-	recs     []viewRecord
-	ids      []ID          // zero where not computed yet
-	index    map[ID]uint32 // where each id is; nil until all are computed and checked
-	taken    uint32        // so many records are taken apart
-	rest     *viewWalk     // takes the others apart
+	runs     [][]viewRecord // nil where not taken apart yet
+	marks    []viewMark     // where the first runs begin
+	taken    int            // records of runs
+	index    map[ID]uint32  // where each id is; nil until all are computed and checked
+	text     textContext    // room for messages
+	heads    []string       // of commits, by people; see appendPeople
 }
 
 // viewRecord says where the parts of one commit are.
@@ -101,20 +106,30 @@ type viewRecord struct {
 	time       int64
 	start, ops uint32 // of its operands; of its message's operands, or its raw text's
 	keys       uint32
+	parent     uint32 // whose state the changes are of: the first parent or the base; noParent when it is not in the log
 	who        uint16
 	message    uint16 // program
 	value      uint16 // program of the first value, unless it is told
 	flags      byte
-	parent     uint32 // whose state the changes are of: the first parent or the base; noParent when it is not in the log
-	based      bool   // parent is a base
+	based      bool // parent is a base
+	id         ID   // zero where not computed yet
 }
 
 const noParent = ^uint32(0)
 
+// viewMark is where a run of records begins, and what its first one goes on from.
+type viewMark struct {
+	ops, keys uint32
+	last      int64
+	who       uint32
+	progs     [2]uint32
+}
+
+// view takes a whole segment apart.
 func (s *segment) view() (*segView, error) {
 	v, err := s.open()
 	if err == nil {
-		err = v.take(s.n)
+		err = v.needAll()
 	}
 	if err != nil {
 		return nil, err
@@ -124,7 +139,7 @@ func (s *segment) view() (*segView, error) {
 
 // open begins to take a segment apart.
 func (s *segment) open() (*segView, error) {
-	v := &segView{segment: s, recs: make([]viewRecord, s.n), ids: make([]ID, s.n)}
+	v := &segView{segment: s, runs: make([][]viewRecord, (s.n+anchorEvery-1)/anchorEvery)}
 	r := &byteReader{b: s.raw[s.dicts:s.flags]}
 	for k := r.count(1); k > 0; k-- {
 		v.people = append(v.people, string(r.bytes()))
@@ -146,19 +161,58 @@ func (s *segment) open() (*segView, error) {
 	if r.err != nil {
 		return nil, r.err
 	}
-	v.rest = &viewWalk{segView: v, last: s.base, ops: byteReader{b: s.raw[s.ops:s.trees]}, keys: byteReader{b: s.raw[s.keys:s.ops]}}
+	v.marks = []viewMark{{ops: s.ops, keys: s.keys, last: s.base}}
 	return v, nil
 }
 
-// take takes the first n records apart.
-func (v *segView) take(n uint32) error {
-	for ; v.taken < n; v.taken++ {
-		if err := v.rest.walk(v.taken); err != nil {
+// rec returns a record of a run that is taken apart.
+func (v *segView) rec(i uint32) *viewRecord { return &v.runs[i/anchorEvery][i%anchorEvery] }
+
+// has reports whether a record is taken apart.
+func (v *segView) has(i uint32) bool { return v.runs[i/anchorEvery] != nil }
+
+// needAll takes all records apart.
+func (v *segView) needAll() error {
+	for i := uint32(0); i < v.n; i += anchorEvery {
+		if err := v.need(i); err != nil {
 			return err
 		}
 	}
-	if v.taken == v.n {
-		v.rest = nil
+	return nil
+}
+
+// need takes the run of a record apart, and those before it whose beginning
+// nobody knows yet.
+func (v *segView) need(i uint32) error {
+	run := int(i / anchorEvery)
+	if i >= v.n || v.runs[run] != nil {
+		return nil
+	}
+	for k := min(run, len(v.marks)-1); k <= run; k++ {
+		if err := v.take(k); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// take takes a run apart whose beginning is known, and learns where the next one
+// begins.
+func (v *segView) take(run int) error {
+	m := &v.marks[run]
+	w := viewWalk{segView: v, ops: byteReader{b: v.raw[m.ops:v.trees]}, keys: byteReader{b: v.raw[m.keys:v.segment.ops]},
+		last: m.last, who: uint64(m.who), progs: [2]uint64{uint64(m.progs[0]), uint64(m.progs[1])}}
+	first := uint32(run) * anchorEvery
+	recs := make([]viewRecord, min(anchorEvery, v.n-first))
+	for i := range recs {
+		if err := w.walk(&recs[i], first+uint32(i)); err != nil {
+			return err
+		}
+	}
+	v.runs[run] = recs
+	v.taken += len(recs)
+	if run+1 == len(v.marks) {
+		v.marks = append(v.marks, viewMark{w.opsAt(), w.keysAt(), w.last, uint32(w.who), [2]uint32{uint32(w.progs[0]), uint32(w.progs[1])}})
 	}
 	return nil
 }
@@ -172,22 +226,15 @@ type viewWalk struct {
 	progs     [2]uint64
 }
 
-func (w *viewWalk) opsAt() uint32 { return w.trees - uint32(len(w.ops.b)) }
+func (w *viewWalk) opsAt() uint32  { return w.trees - uint32(len(w.ops.b)) }
+func (w *viewWalk) keysAt() uint32 { return w.segView.segment.ops - uint32(len(w.keys.b)) }
 
-func (w *viewWalk) walk(i uint32) error {
-	rec := &w.recs[i]
-	rec.flags = w.raw[w.flags+i]
-	rec.start, rec.keys = w.opsAt(), w.segView.segment.ops-uint32(len(w.keys.b))
-	parents, base, err := w.parents(&w.ops, i, rec.flags)
-	if err != nil {
+func (w *viewWalk) walk(rec *viewRecord, i uint32) error {
+	*rec = viewRecord{flags: w.raw[w.flags+i], start: w.opsAt(), keys: w.keysAt(), parent: noParent}
+	if rec.flags&parentsMask == parentsPrev && i > 0 {
+		rec.parent = w.first + i - 1
+	} else if err := w.origin(rec, i); err != nil {
 		return err
-	}
-	rec.parent = noParent
-	switch {
-	case base != nil:
-		rec.parent, rec.based = *base, true
-	case len(parents) > 0 && !parents[0].native:
-		rec.parent = parents[0].num
 	}
 	if rec.flags&flagRaw == 0 {
 		if rec.flags&flagWho != 0 {
@@ -216,12 +263,25 @@ func (w *viewWalk) walk(i uint32) error {
 		rec.ops = w.opsAt()
 		w.skip(w.progs[0])
 	}
-	err = w.changes(&w.ops, &w.keys, rec, func(c viewChange) error {
+	err := w.changes(&w.ops, &w.keys, rec, func(c viewChange) error {
 		w.progs[1] = uint64(c.prog)
 		return nil
 	})
 	if err == nil {
 		err = w.ops.err
+	}
+	return err
+}
+
+// origin finds whose state a commit's changes are of.
+func (w *viewWalk) origin(rec *viewRecord, i uint32) error {
+	parents, base, err := w.parents(&w.ops, i, rec.flags)
+	switch {
+	case err != nil:
+	case base != nil:
+		rec.parent, rec.based = *base, true
+	case len(parents) > 0 && !parents[0].native:
+		rec.parent = parents[0].num
 	}
 	return err
 }
@@ -346,7 +406,7 @@ func (v *segView) changes(ops, keys *byteReader, rec *viewRecord, visit func(vie
 
 // eachChange visits a commit's changes.
 func (v *segView) eachChange(i uint32, visit func(viewChange) error) error {
-	rec := &v.recs[i]
+	rec := v.rec(i)
 	ops := byteReader{b: v.raw[rec.ops:v.trees]}
 	if rec.flags&flagRaw != 0 {
 		ops.bytes()
@@ -366,55 +426,82 @@ func (v *segView) parentsOf(i uint32) ([]logParent, error) {
 }
 
 func (v *segView) parentsAndBase(i uint32) ([]logParent, *uint32, error) {
-	rec := &v.recs[i]
+	rec := v.rec(i)
 	return v.parents(&byteReader{b: v.raw[rec.start:v.trees]}, i, rec.flags)
 }
 
 // leaf returns the name that a commit's message may speak of: that of its first
 // changed key.
-func (v *segView) leaf(i uint32, keys []string) (string, error) {
-	name := ""
-	err := v.eachChange(i, func(c viewChange) error {
-		if c.key >= uint32(len(keys)) {
-			return fmt.Errorf("%w: log: unknown key", ErrCorrupt)
+func (v *segView) leaf(rec *viewRecord, keys []string) (string, error) {
+	r := byteReader{b: v.raw[rec.keys:v.segment.ops]}
+	var key int64
+	if rec.flags&flagList == 0 {
+		key = int64(r.uvarint())
+	} else {
+		if r.count(1) == 0 {
+			return "", r.err
 		}
-		name = leafName(keys[c.key])
-		return errStop
-	})
-	if err == errStop {
-		err = nil
+		u := r.uvarint() >> 2
+		key = int64(u>>1) ^ -int64(u&1)
 	}
-	return name, err
+	if r.err == nil && (key < 0 || key >= int64(len(keys))) {
+		r.fail("unknown key")
+	}
+	if r.err != nil {
+		return "", r.err
+	}
+	return leafName(keys[key]), nil
 }
 
 func leafName(path string) string { return path[strings.LastIndexByte(path, '/')+1:] }
 
-// messageOf returns a commit's message and the texts that its values may use.
+// messageOf returns a commit's message, of which its values may use words.
 func (v *segView) messageOf(i uint32, keys []string) (string, error) {
-	rec := &v.recs[i]
-	leaf, err := v.leaf(i, keys)
-	if err != nil {
-		return "", err
+	b, err := v.appendMessage(make([]byte, 0, 512), v.rec(i), keys)
+	return asString(b), err
+}
+
+func (v *segView) appendMessage(b []byte, rec *viewRecord, keys []string) (_ []byte, err error) {
+	c := &v.text
+	if c.leaf, err = v.leaf(rec, keys); err != nil {
+		return b, err
 	}
-	c := textContext{leaf: leaf, time: rec.time, self: true}
-	r := &byteReader{b: v.raw[rec.ops:v.trees]}
-	msg := c.render(make([]byte, 0, 96), v.programs[rec.message], r)
-	return string(msg), r.err
+	c.time, c.self, c.said = rec.time, true, c.said[:0]
+	r := byteReader{b: v.raw[rec.ops:v.trees]}
+	return c.render(b, v.programs[rec.message], &r), r.err
 }
 
 // appendContent makes a commit object.
 func (v *segView) appendContent(b []byte, i uint32, keys []string, parents []ID) ([]byte, error) {
-	rec := &v.recs[i]
+	rec := v.rec(i)
+	b = appendCommitHead(b, v.tree(i), parents)
 	if rec.flags&flagRaw != 0 {
-		r := &byteReader{b: v.raw[rec.ops:v.trees]}
-		b = appendCommitHead(b, v.tree(i), parents)
+		r := byteReader{b: v.raw[rec.ops:v.trees]}
 		return append(b, r.bytes()...), r.err
 	}
-	msg, err := v.messageOf(i, keys)
-	if err != nil {
-		return nil, err
+	b = append(v.appendPeople(b, rec), '\n', '\n')
+	from := len(b)
+	b, err := v.appendMessage(b, rec, keys)
+	if bytes.IndexByte(b[from:], 0) >= 0 {
+		b = appendMessage(b[:from], string(b[from:]))
 	}
-	c := Commit{Tree: v.tree(i), Parents: parents, Message: msg}
-	c.Author, c.Committer = splitPeople(v.people[rec.who], rec.time)
-	return c.Encode(b), nil
+	return b, err
+}
+
+// appendPeople writes the lines of author and committer as Commit.Encode does,
+// without the end of the last one.
+func (v *segView) appendPeople(b []byte, rec *viewRecord) []byte {
+	if v.heads == nil {
+		v.heads = make([]string, 2*len(v.people))
+	}
+	h := v.heads[2*rec.who:][:2]
+	if h[0] == "" {
+		author, committer := splitPeople(v.people[rec.who], 0)
+		h[0], h[1] = "author "+author.String()+" ", "\ncommitter "+committer.String()+" "
+	}
+	for _, who := range h {
+		b = strconv.AppendInt(append(b, who...), max(rec.time, 0), 10)
+		b = append(b, " +0000"...)
+	}
+	return b
 }

@@ -43,6 +43,7 @@ type oplog struct {
 	hints         hintTable     // commits in which objects of history are
 	scanned       uint32        // commits below have been hinted
 	views         []*segView    // last used first
+	viewed        int           // their records that are taken apart
 	touches       touchIndex
 	lastChain     fileChain
 
@@ -50,8 +51,13 @@ type oplog struct {
 	room             logRoom
 }
 
-// maxViews bounds the segments that are kept taken apart.
-const maxViews = 6
+// Bounds of the segments that are kept taken apart: some in any case, and as many
+// as have few records that are.
+const (
+	minViews  = 6
+	maxViews  = 64
+	maxViewed = 8 << 10 // records
+)
 
 func newOplog(native objectSource) *oplog {
 	return &oplog{
@@ -125,12 +131,27 @@ func (l *oplog) segmentOf(num uint32) (*segment, bool) {
 func (l *oplog) view(s *segment) (*segView, error) {
 	v, err := l.partView(s)
 	if err == nil {
-		err = v.take(s.n)
+		err = l.need(v, s.n-1, true)
 	}
 	if err != nil {
 		return nil, err
 	}
 	return v, nil
+}
+
+// need takes a record of a view apart, or all of them.
+func (l *oplog) need(v *segView, i uint32, all bool) (err error) {
+	before := v.taken
+	if all {
+		err = v.needAll()
+	} else {
+		err = v.need(i)
+	}
+	if v.taken > before {
+		v.segment.marks = v.marks
+		l.viewed += v.taken - before
+	}
+	return err
 }
 
 // partView returns a segment of which the records are taken apart that somebody
@@ -148,13 +169,20 @@ func (l *oplog) partView(s *segment) (*segView, error) {
 	if err != nil {
 		return nil, err
 	}
+	if len(s.marks) > 0 {
+		v.marks = s.marks
+	}
 	l.views = slices.Insert(l.views, 0, v)
-	l.views = l.views[:min(len(l.views), maxViews)]
+	for n := len(l.views); n > minViews && (n > maxViews || l.viewed > maxViewed); n-- {
+		l.viewed -= l.views[n-1].taken
+		l.views[n-1] = nil
+		l.views = l.views[:n-1]
+	}
 	return v, nil
 }
 
-// at returns where a commit is. Of the view only records up to its own may be
-// used.
+// at returns where a commit is. Of the view its own record may be used, and what
+// needs others takes them apart.
 func (l *oplog) at(num uint32) (*segView, uint32, error) {
 	s, ok := l.segmentOf(num)
 	if !ok {
@@ -162,7 +190,7 @@ func (l *oplog) at(num uint32) (*segView, uint32, error) {
 	}
 	v, err := l.partView(s)
 	if err == nil {
-		err = v.take(num - s.first + 1)
+		err = l.need(v, num-s.first, false)
 	}
 	if err != nil {
 		return nil, 0, err
@@ -176,10 +204,12 @@ func (l *oplog) met(id ID) (uint32, bool) {
 		return num, true
 	}
 	if num, ok := l.older[id]; ok {
+		l.remember(id, num) // or heads are forgotten for what is read once
 		return num, true
 	}
 	for _, v := range l.views {
 		if i, ok := v.index[id]; ok {
+			l.remember(id, v.first+i)
 			return v.first + i, true
 		}
 	}
@@ -214,6 +244,7 @@ func (l *oplog) find(id ID) (uint32, bool, error) {
 			return 0, false, err
 		}
 		if i, ok := v.index[id]; ok {
+			l.remember(id, s.first+i) // it took long to find
 			return s.first + i, true, nil
 		}
 	}
@@ -235,38 +266,59 @@ func (l *oplog) allIDs(v *segView) error {
 	if v.index != nil {
 		return nil
 	}
-	clear(v.ids)
+	if err := v.needAll(); err != nil {
+		return err
+	}
 	for i := range v.n {
-		id, err := l.computeID(v, i)
-		if err != nil {
+		v.rec(i).id = ID{}
+	}
+	var content []byte
+	for i := range v.n {
+		var err error
+		if content, err = l.appendCommit(content[:0], v, i); err != nil {
 			return err
 		}
-		v.ids[i] = id
+		id := HashObject(KindCommit, content)
+		v.rec(i).id = id
 		if i%anchorEvery == 0 && id != v.anchor(i) {
 			return fmt.Errorf("%w: log: commit %d hashes to %v, not to %v", ErrCorrupt, v.first+i, id, v.anchor(i))
 		}
 	}
 	v.index = make(map[ID]uint32, v.n)
-	for i, id := range v.ids {
-		v.index[id] = uint32(i)
+	for i := range v.n {
+		v.index[v.rec(i).id] = i
 	}
 	return nil
 }
 
-// idOf returns the id of a segment's i-th commit.
+// idOf returns the id of a segment's i-th commit. It follows from those of its
+// parents, back to the anchor or to one that is known.
 func (l *oplog) idOf(v *segView, i uint32) (ID, error) {
-	switch {
-	case !v.ids[i].IsZero():
-	case i%anchorEvery == 0:
-		v.ids[i] = v.anchor(i)
-	default:
-		id, err := l.computeID(v, i)
+	if err := l.need(v, i, false); err != nil {
+		return ID{}, err
+	}
+	k := i
+	for v.rec(k).id.IsZero() && k%anchorEvery != 0 && v.rec(k).flags&parentsMask == parentsPrev {
+		k--
+	}
+	if rec := v.rec(k); rec.id.IsZero() && k%anchorEvery == 0 {
+		rec.id = v.anchor(k)
+	} else if rec.id.IsZero() {
+		id, err := l.computeID(v, k)
 		if err != nil {
 			return ID{}, err
 		}
-		v.ids[i] = id
+		rec.id = id
 	}
-	return v.ids[i], nil
+	var content []byte
+	for ; k < i; k++ {
+		var err error
+		if content, err = v.appendContent(content[:0], k+1, l.keys, []ID{v.rec(k).id}); err != nil {
+			return ID{}, err
+		}
+		v.rec(k + 1).id = HashObject(KindCommit, content)
+	}
+	return v.rec(i).id, nil
 }
 
 func (l *oplog) computeID(v *segView, i uint32) (ID, error) {

@@ -167,8 +167,8 @@ func (s *segment) eachID(keys []string, room []byte, visit func(ID)) ([]byte, er
 		if room, err = l.appendCommit(room[:0], v, i); err != nil {
 			return room, err
 		}
-		v.ids[i] = HashObject(KindCommit, room)
-		visit(v.ids[i])
+		v.rec(i).id = HashObject(KindCommit, room)
+		visit(v.rec(i).id)
 	}
 	return room, nil
 }

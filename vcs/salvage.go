@@ -174,7 +174,7 @@ func (l *oplog) lines() (parents []uint32, state []int) {
 			continue
 		}
 		for i := range v.n {
-			num, p := v.first+i, v.recs[i].parent
+			num, p := v.first+i, v.rec(i).parent
 			switch {
 			case p == noParent:
 				state[num] = lineSound
