@@ -21,7 +21,7 @@ func (s *Store) HeldAt(from ID, at time.Time) (id ID, ok bool, err error) {
 	t := at.Unix()
 	for id = from; ; {
 		for _, l := range logs {
-			to, found, err := l.backTo(id, t)
+			to, found, err := l.backTo(id, t, p.roots)
 			if err != nil {
 				return ID{}, false, err
 			}
@@ -52,8 +52,9 @@ func (s *Store) HeldAt(from ID, at time.Time) (id ID, ok bool, err error) {
 func (s *Store) Logged() bool { return s.log != nil }
 
 // backTo goes back along first parents to the newest commit that is not after t,
-// or to where the log ends. Found is false when the commit is not in the log.
-func (l *oplog) backTo(id ID, t int64) (to ID, found bool, err error) {
+// to one of the roots, or to where the log ends. Found is false when the commit is
+// not in the log.
+func (l *oplog) backTo(id ID, t int64, roots map[ID]*graftPoint) (to ID, found bool, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	num, ok, err := l.find(id)
@@ -72,7 +73,13 @@ func (l *oplog) backTo(id ID, t int64) (to ID, found bool, err error) {
 			return ID{}, true, err
 		}
 		rec := v.rec(i)
-		if rec.time <= t || rec.parent == noParent || rec.based {
+		end := rec.time <= t || rec.parent == noParent || rec.based
+		if !end {
+			if end, err = l.isRoot(v, i, roots); err != nil {
+				return ID{}, true, err
+			}
+		}
+		if end {
 			if num == start {
 				return id, true, nil
 			}
@@ -84,6 +91,16 @@ func (l *oplog) backTo(id ID, t int64) (to ID, found bool, err error) {
 		}
 		num = rec.parent
 	}
+}
+
+// isRoot reports whether a commit is one of some roots: it may have another root
+// as parent, and leads to the epoch before all the same.
+func (l *oplog) isRoot(v *segView, i uint32, roots map[ID]*graftPoint) (bool, error) {
+	if int(v.first+i) >= l.opened.commits || len(roots) == 0 {
+		return false, nil
+	}
+	id, err := l.idOf(v, i)
+	return roots[id] != nil, err
 }
 
 // isLinear reports whether each commit's only parent is the one before it.

@@ -2,6 +2,7 @@ package vcs_test
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -82,6 +83,83 @@ func TestHeldAt(t *testing.T) {
 		got, ok, err := s.HeldAt(head, at)
 		if err != nil || got != want || ok != found {
 			t.Errorf("after %d s: %v, %v, %v; want %v, %v", sec, got.Short(), ok, err, want.Short(), found)
+		}
+	}
+}
+
+// TestHeldAtOverRoots: the root of a branch may have the root of another branch as
+// parent, one that was merged; the branch was at its own commits all the same.
+func TestHeldAtOverRoots(t *testing.T) {
+	s, err := vcs.OpenStore(t.Context(), mem.New(), vcs.StoreConfig{Retention: vcs.Retention{MaxCommits: 1000, Epochs: 4, Chains: []vcs.Chain{}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	repo, err := vcs.New(s, vcs.Config[string, []byte]{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	base := time.Unix(1_700_000_000, 0)
+	info := func(i int) vcs.CommitInfo {
+		return vcs.CommitInfo{Message: fmt.Sprint(i), Time: base.Add(time.Duration(i) * time.Second)}
+	}
+	var ids []vcs.ID
+	set := func(branch string, i int) vcs.ID {
+		t.Helper()
+		id, err := repo.Set(t.Context(), branch, branch+"/k", []byte(fmt.Sprint(i)), info(i))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return id
+	}
+	set("primary", 0)
+	head, _ := repo.Head("primary")
+	if err := repo.CreateBranch(t.Context(), "side", head); err != nil {
+		t.Fatal(err)
+	}
+	side := set("side", 1)
+	set("primary", 2)
+	if _, err := repo.Merge(t.Context(), "primary", side, vcs.MergeOptions{CommitInfo: info(3)}); err != nil {
+		t.Fatal(err)
+	}
+	for i := 4; i < 600; i++ {
+		ids = append(ids, set("primary", i))
+		if i%100 == 0 {
+			if err := repo.Sync(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := s.Collect(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	linked := false
+	for _, e := range s.Epochs() {
+		for _, r := range e.Roots {
+			c, err := s.ReadCommit(r.Root)
+			linked = linked || err == nil && len(c.Parents) > 0
+		}
+	}
+	if !linked {
+		t.Fatal("no root has another one as parent: this tests nothing")
+	}
+	head, _ = repo.Head("primary")
+	for i := 10; i < 600; i += 7 {
+		at := base.Add(time.Duration(i) * time.Second)
+		c, err := s.ReadCommit(ids[i-4])
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, ok, err := s.HeldAt(head, at)
+		if err != nil || !ok {
+			t.Fatal(got, ok, err)
+		}
+		gc, err := s.ReadCommit(got)
+		if err != nil || gc.Time() != c.Time() || gc.Tree != c.Tree {
+			t.Fatalf("after %d s it was at %s of %v: %v", i, gc.Subject(), gc.Time(), err)
+		}
+		if lines, err := s.LinesAt(at, head); err != nil || !slices.Contains(lines, got) {
+			t.Errorf("the lines after %d s are %v: %v", i, lines, err)
 		}
 	}
 }

@@ -30,25 +30,19 @@ type Claim struct {
 	Recorded  time.Time // of the commit, in whole seconds
 }
 
-// Claims yields the claims that commits of a span of time record, from some
-// commits on back along their branches, in no particular order. Both ends of
-// the span are included; Git's times have whole seconds, and a commit may be
-// made somewhat after its claim.
+// Claims yields the claims that commits of a span of time record, of some commits
+// and all that led to them, also by a merge that was made later, in no particular
+// order. Both ends of the span are included; Git's times have whole seconds, and a
+// commit may be made somewhat after its claim.
 func Claims(ctx context.Context, repo *Repo, since, until time.Time, from ...vcs.ID) iter.Seq2[Claim, error] {
 	return func(yield func(Claim, error) bool) {
 		s := repo.Store()
-		seen := make(map[vcs.ID]bool)
-		var todo []vcs.ID
-		for _, id := range from {
-			held, ok, err := s.HeldAt(id, until)
-			if err != nil {
-				yield(Claim{}, err)
-				return
-			}
-			if ok {
-				todo = append(todo, held)
-			}
+		todo, err := s.LinesAt(until, from...)
+		if err != nil {
+			yield(Claim{}, err)
+			return
 		}
+		seen := make(map[vcs.ID]bool)
 		for len(todo) > 0 {
 			id := todo[len(todo)-1]
 			todo = todo[:len(todo)-1]
@@ -57,7 +51,7 @@ func Claims(ctx context.Context, repo *Repo, since, until time.Time, from ...vcs
 			}
 			seen[id] = true
 			c, err := s.ReadJoined(id)
-			if errors.Is(err, vcs.ErrNotFound) && len(seen) > len(from) {
+			if errors.Is(err, vcs.ErrNotFound) {
 				continue // its epoch has left
 			}
 			if err == nil {

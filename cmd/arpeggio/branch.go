@@ -15,6 +15,7 @@ import (
 type branchCmd struct {
 	repoFlags
 	printFlags
+	authFlags
 	Delete bool   `short:"d" help:"Delete the branch, if another branch or tag holds its commits."`
 	Force  bool   `short:"f" help:"With -d: also when its commits then are on no branch any more."`
 	Name   string `arg:"" optional:"" help:"The branch to make or delete; none lists them."`
@@ -28,10 +29,12 @@ Examples:
 
   arpeggio branch --repo arp.git
   arpeggio branch --repo arp.git what-if "12:03"
-  arpeggio branch --repo arp.git -d what-if`
+  arpeggio branch --repo arp.git -d what-if
+
+` + liveHelp
 }
 
-func (c *branchCmd) Run(ctx context.Context) (err error) {
+func (c *branchCmd) Run(ctx context.Context) error {
 	if c.Name == "" {
 		if c.Delete {
 			return usagef("-d: name the branch to delete")
@@ -41,20 +44,22 @@ func (c *branchCmd) Run(ctx context.Context) (err error) {
 	if c.Delete && c.Rev != "" {
 		return usagef("-d takes one branch")
 	}
-	s, err := c.writable(ctx, c.printFlags)
-	if err != nil {
-		return err
+	if !c.Delete {
+		if err := checkBranchName(c.Name); err != nil {
+			return err
+		}
 	}
-	defer s.close(&err)
+	return c.write(ctx, c.printFlags, c.authFlags, func(s *session) error { return c.change(ctx, s) })
+}
+
+// change makes or deletes the branch.
+func (c *branchCmd) change(ctx context.Context, s *session) error {
 	repo, err := s.files()
 	if err != nil {
 		return err
 	}
 	if c.Delete {
 		return c.remove(ctx, s, repo)
-	}
-	if err := checkBranchName(c.Name); err != nil {
-		return err
 	}
 	r, err := s.Resolve(c.Rev)
 	if err != nil {
@@ -95,9 +100,12 @@ type writeJSON struct {
 	Conflicts []string `json:"conflicts,omitempty"`
 }
 
-// wrote makes what was written durable and says so.
+// wrote makes what was written durable, where it was meant for, and says so.
 func (s *session) wrote(ctx context.Context, json bool, j writeJSON, format string, args ...any) error {
 	if err := s.Store.Sync(ctx); err != nil {
+		return err
+	}
+	if err := s.repo.Deliver(ctx); err != nil {
 		return err
 	}
 	if json {

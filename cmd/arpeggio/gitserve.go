@@ -14,7 +14,6 @@ import (
 	"arpeggio/internal/openrepo"
 	"arpeggio/vcs"
 	"arpeggio/vcs/gitserve"
-	"arpeggio/vcs/packfile"
 )
 
 type gitServeCmd struct {
@@ -103,29 +102,4 @@ func (n nowRepository) Refs() ([]vcs.Ref, error) { return n.repo.Current(n.ctx) 
 func (n nowRepository) Head() string             { return n.repo.Store.Head() }
 func (n nowRepository) ReadObject(id vcs.ID) (vcs.Kind, []byte, error) {
 	return n.repo.Store.ReadObject(id)
-}
-
-// pushConfig reads the tokens and lends pushes a temporary file. Who serves
-// supplies the Writer.
-func pushConfig(path string) (*gitserve.PushConfig, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, fmt.Errorf("--write-token: %w", err)
-	}
-	defer f.Close()
-	tokens, err := gitserve.ReadTokens(f)
-	if err != nil {
-		return nil, fmt.Errorf("--write-token %s: %w", path, err)
-	}
-	return &gitserve.PushConfig{
-		Authorize: tokens.Authorize,
-		Scratch: func() (packfile.Scratch, func(), error) {
-			f, err := os.CreateTemp("", "arpeggio-push-*")
-			if err != nil {
-				return nil, nil, err
-			}
-			os.Remove(f.Name()) // it lives as long as it is open
-			return f, func() { f.Close() }, nil
-		},
-	}, nil
 }

@@ -46,6 +46,7 @@ type guestConfig struct {
 	Node   string
 	Expire time.Duration
 	Manage bool
+	Push   bool // at the management address; who may is given over the control port
 	Export bool // no site: open the data disk, export it, stop
 	Saved  bool // export the last snapshot and leave the store alone
 	// Keep is what the person asked for; the disk and the memory say the rest.
@@ -62,6 +63,9 @@ func (c guestConfig) words() map[string]string {
 	if c.Manage {
 		w["manage"] = "1"
 	}
+	if c.Push {
+		w["push"] = "1"
+	}
 	if c.Export {
 		w["export"] = "1"
 	}
@@ -75,7 +79,7 @@ func (c guestConfig) words() map[string]string {
 
 // parseGuestConfig reads what words wrote.
 func parseGuestConfig(w map[string]string) (c guestConfig, err error) {
-	c = guestConfig{Node: w["node"], Manage: w["manage"] == "1", Export: w["export"] == "1", Saved: w["saved"] == "1"}
+	c = guestConfig{Node: w["node"], Manage: w["manage"] == "1", Push: w["push"] == "1", Export: w["export"] == "1", Saved: w["saved"] == "1"}
 	if v, ok := w["expire"]; ok {
 		if c.Expire, err = time.ParseDuration(v); err != nil || c.Expire <= 0 {
 			return c, fmt.Errorf("arpeggio.expire=%s on the kernel's command line is not a positive duration such as 20m", v)
@@ -153,6 +157,12 @@ func serveGuest(ctx context.Context, env guest.Env, cfg guestConfig) error {
 	}
 	if cfg.Manage {
 		ac.Manage = managePort
+	}
+	if cfg.Push {
+		if ac.Push, err = givenPush(ctx, env); err != nil {
+			dev.Close()
+			return err
+		}
 	}
 	data := "history in memory only: there is no data disk"
 	if env.DataDir != "" {

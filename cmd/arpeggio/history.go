@@ -17,6 +17,7 @@ import (
 	"arpeggio/internal/openrepo"
 	"arpeggio/vcs"
 	"arpeggio/vcs/badger"
+	"arpeggio/vcs/gitremote"
 )
 
 // The commands on a history share these rules. A revision is tried as a
@@ -43,6 +44,7 @@ type historyCmds struct {
 	Pin         pinCmd         `cmd:"" group:"History:" help:"Bind an address to a MAC address for good."`
 	Unpin       unpinCmd       `cmd:"" group:"History:" help:"Let packets move a pinned address again."`
 	Who         whoCmd         `cmd:"" group:"History:" help:"Add MAC addresses to flow records, by time."`
+	Clone       cloneCmd       `cmd:"" group:"History:" help:"Take a copy of a history to work on."`
 	Fetch       fetchCmd       `cmd:"" group:"History:" help:"Get what another repository has."`
 	Push        pushCmd        `cmd:"" group:"History:" help:"Send branches to another repository."`
 	Pull        pullCmd        `cmd:"" group:"History:" help:"Get a branch of another repository and merge it."`
@@ -62,6 +64,8 @@ type repoFlags struct {
 
 	retention vcs.Retention // of the store while the command runs
 	tells     bool          // the command itself tells what is wrong with the store
+	deliver   bool          // what is written to a mirror is sent
+	remote    gitremote.RemoteOptions
 }
 
 // printFlags say how a command prints.
@@ -86,7 +90,7 @@ func (f *repoFlags) open(ctx context.Context, p printFlags) (*session, error) {
 
 func (f *repoFlags) openTo(ctx context.Context, p printFlags, write bool) (*session, error) {
 	repo, err := openrepo.Open(ctx, f.Repo, openrepo.Options{
-		Offline: f.Offline, Retention: f.retention, Write: write,
+		Offline: f.Offline, Retention: f.retention, Write: write, Deliver: f.deliver, Fetch: f.remote,
 		Export: func(ctx context.Context, disk, dir string) error {
 			_, err := exportFromDisk(ctx, f.Image, disk, dir)
 			return err

@@ -16,6 +16,7 @@ import (
 type mergeCmd struct {
 	repoFlags
 	printFlags
+	authFlags
 	Into    string `placeholder:"BRANCH" help:"The branch that moves (HEAD's)."`
 	NoFF    bool   `name:"no-ff" help:"Make a merge commit also where the branch could simply move."`
 	Message string `short:"m" placeholder:"TEXT" help:"The merge commit's message."`
@@ -31,15 +32,16 @@ sides changed there is one: it is named, and nothing is changed. Exit codes:
 Examples:
 
   arpeggio merge --repo arp.git what-if
-  arpeggio merge --repo arp.git node/site-b --into primary`
+  arpeggio merge --repo arp.git node/site-b --into primary
+
+` + liveHelp
 }
 
-func (c *mergeCmd) Run(ctx context.Context) (err error) {
-	s, err := c.writable(ctx, c.printFlags)
-	if err != nil {
-		return err
-	}
-	defer s.close(&err)
+func (c *mergeCmd) Run(ctx context.Context) error {
+	return c.write(ctx, c.printFlags, c.authFlags, func(s *session) error { return c.merge(ctx, s) })
+}
+
+func (c *mergeCmd) merge(ctx context.Context, s *session) error {
 	into, err := s.target(c.Into)
 	if err != nil {
 		return err
@@ -132,6 +134,7 @@ func (s *session) conflicts(res vcs.MergeResult[arp.Key, versioned.Entry], j wri
 type revertCmd struct {
 	repoFlags
 	printFlags
+	authFlags
 	On  string `placeholder:"BRANCH" help:"The branch to undo it on (HEAD's)."`
 	Rev string `arg:"" name:"commit" help:"The commit whose change is undone."`
 }
@@ -145,15 +148,16 @@ it is named, and nothing is changed. Exit codes: 0 ok, 1 failure or conflict,
 
 Example:
 
-  arpeggio revert --repo arp.git 3fbc181`
+  arpeggio revert --repo arp.git 3fbc181
+
+` + liveHelp
 }
 
-func (c *revertCmd) Run(ctx context.Context) (err error) {
-	s, err := c.writable(ctx, c.printFlags)
-	if err != nil {
-		return err
-	}
-	defer s.close(&err)
+func (c *revertCmd) Run(ctx context.Context) error {
+	return c.write(ctx, c.printFlags, c.authFlags, func(s *session) error { return c.revert(ctx, s) })
+}
+
+func (c *revertCmd) revert(ctx context.Context, s *session) error {
 	on, err := s.target(c.On)
 	if err != nil {
 		return err

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"net/netip"
 
 	"arpeggio/arp"
 	"arpeggio/arp/versioned"
@@ -16,6 +17,7 @@ import (
 type orderFlags struct {
 	repoFlags
 	printFlags
+	authFlags
 	networkFlags
 	On string `placeholder:"BRANCH" help:"The branch to write to (HEAD's)."`
 }
@@ -34,7 +36,9 @@ branch of its own, which is merged. Exit codes: 0 ok, 1 failure, 2 usage.
 
 Example:
 
-  arpeggio pin --repo arp.git 10.9.0.1 02:50:00:00:00:01`
+  arpeggio pin --repo arp.git 10.9.0.1 02:50:00:00:00:01
+
+` + liveHelp
 }
 
 func (c *pinCmd) Run(ctx context.Context) error {
@@ -42,19 +46,20 @@ func (c *pinCmd) Run(ctx context.Context) error {
 	if err != nil || !mac.IsStation() {
 		return usagef("%s: want the MAC address of one station, such as 02:50:00:00:00:01", c.MAC)
 	}
-	return c.order(ctx, c.Address, func(s *session, repo *versioned.Repo, on string, k arp.Key, have versioned.Entry, info vcs.CommitInfo) error {
-		node, err := s.pinNode(c.Node, on, have)
+	return c.order(ctx, c.Address, func(o order) error {
+		node, err := o.pinNode(c.Node, o.on, o.have)
 		if err != nil {
 			return err
 		}
-		head, changed, err := versioned.Pin(ctx, repo, on, node, k, mac, info)
+		head, changed, err := versioned.Pin(ctx, o.repo, o.on, node, o.key, mac, o.info)
 		switch {
 		case err != nil:
 			return err
 		case !changed:
-			return s.wrote(ctx, c.JSON, writeJSON{Did: "up to date", Branch: on}, "%v is pinned to %v already", k, mac)
+			return o.wrote(ctx, c.JSON, writeJSON{Did: "up to date", Branch: o.on}, "%v is pinned to %v already", o.key, mac)
 		}
-		return s.wrote(ctx, c.JSON, writeJSON{Did: "pinned", Branch: on, Commit: head.String()}, "%v is pinned to %v on node %s; %s is at %v now", k, mac, node, on, head.Short())
+		return o.wrote(ctx, c.JSON, writeJSON{Did: "pinned", Branch: o.on, Commit: head.String()},
+			"%v is pinned to %v on node %s; %s is at %v now", o.key, mac, node, o.on, head.Short())
 	})
 }
 
@@ -89,26 +94,38 @@ func (*unpinCmd) Help() string {
 
 Example:
 
-  arpeggio unpin --repo arp.git 10.9.0.1`
+  arpeggio unpin --repo arp.git 10.9.0.1
+
+` + liveHelp
 }
 
 func (c *unpinCmd) Run(ctx context.Context) error {
-	return c.order(ctx, c.Address, func(s *session, repo *versioned.Repo, on string, k arp.Key, _ versioned.Entry, info vcs.CommitInfo) error {
-		head, err := versioned.Unpin(ctx, repo, on, k, info)
+	return c.order(ctx, c.Address, func(o order) error {
+		head, err := versioned.Unpin(ctx, o.repo, o.on, o.key, o.info)
 		if errors.Is(err, versioned.ErrNotPinned) {
 			return withHint(err, "arpeggio table lists what is static")
 		}
 		if err != nil {
 			return err
 		}
-		return s.wrote(ctx, c.JSON, writeJSON{Did: "unpinned", Branch: on, Commit: head.String()}, "%v is unpinned; %s is at %v now", k, on, head.Short())
+		return o.wrote(ctx, c.JSON, writeJSON{Did: "unpinned", Branch: o.on, Commit: head.String()}, "%v is unpinned; %s is at %v now", o.key, o.on, head.Short())
 	})
 }
 
-// order opens the repository to write and finds the address and what holds for
-// it now.
-func (f *orderFlags) order(ctx context.Context, address string,
-	do func(s *session, repo *versioned.Repo, on string, k arp.Key, have versioned.Entry, info vcs.CommitInfo) error) (err error) {
+// order is what pin and unpin are about: an address on a branch, what holds for
+// it now, and who says so.
+type order struct {
+	*session
+	repo *versioned.Repo
+	on   string
+	key  arp.Key
+	have versioned.Entry
+	info vcs.CommitInfo
+}
+
+// order opens the repository to write, finds the address, and carries an order
+// out.
+func (f *orderFlags) order(ctx context.Context, address string, do func(order) error) error {
 	in, err := f.networks()
 	if err != nil {
 		return err
@@ -117,40 +134,44 @@ func (f *orderFlags) order(ctx context.Context, address string,
 	if !spec.Addr.IsValid() {
 		return usagef("%s: want an IP address", address)
 	}
-	s, err := f.writable(ctx, f.printFlags)
+	return f.write(ctx, f.printFlags, f.authFlags, func(s *session) error {
+		o := order{session: s, info: vcs.CommitInfo{Time: s.Now}}
+		o.info.Author, o.info.Committer = me()
+		if err := f.find(ctx, &o, spec.Addr, in); err != nil {
+			return err
+		}
+		return do(o)
+	})
+}
+
+// find reads what an order is about.
+func (f *orderFlags) find(ctx context.Context, o *order, addr netip.Addr, in history.Networks) (err error) {
+	if o.on, err = o.target(f.On); err != nil {
+		return err
+	}
+	a, head, err := o.asker(o.on, 0)
 	if err != nil {
 		return err
 	}
-	defer s.close(&err)
-	on, err := s.target(f.On)
-	if err != nil {
-		return err
-	}
-	a, head, err := s.asker(on, 0)
-	if err != nil {
-		return err
-	}
-	k, others, err := a.Key(ctx, spec.Addr, in)
+	var others []arp.Key
+	o.key, others, err = a.Key(ctx, addr, in)
 	a.Close()
 	if err != nil {
 		return chooseNetwork(err)
 	}
-	for _, o := range others {
-		note("%v is known in VLAN %v, too: --vlan %v", spec.Addr, o.VLAN, o.VLAN)
+	for _, k := range others {
+		note("%v is known in VLAN %v, too: --vlan %v", addr, k.VLAN, k.VLAN)
 	}
-	repo, err := versioned.NewRepo(s.Store)
+	if o.repo, err = versioned.NewRepo(o.Store); err != nil {
+		return err
+	}
+	snap, err := o.repo.AtCommit(head.ID)
 	if err != nil {
 		return err
 	}
-	snap, err := repo.AtCommit(head.ID)
-	if err != nil {
-		return err
+	o.have, _, err = snap.Get(o.key)
+	if errors.Is(err, vcs.ErrDecode) {
+		return nil // that one is replaced
 	}
-	have, _, err := snap.Get(k)
-	if err != nil && !errors.Is(err, vcs.ErrDecode) {
-		return err
-	}
-	info := vcs.CommitInfo{Time: s.Now}
-	info.Author, info.Committer = me()
-	return do(s, repo, on, k, have, info)
+	return err
 }

@@ -13,9 +13,14 @@ import (
 	"arpeggio/vcs/gitremote"
 )
 
-// remoteFlags say how to reach a remote.
+// remoteFlags say how to reach a remote, and what to remember of it.
 type remoteFlags struct {
-	Name         string `default:"origin" placeholder:"NAME" help:"What the remote's branches are remembered under, as refs/remotes/NAME/… (${default})."`
+	Name string `default:"origin" placeholder:"NAME" help:"What the remote's branches are remembered under, as refs/remotes/NAME/… (${default})."`
+	authFlags
+}
+
+// authFlags say who asks a remote.
+type authFlags struct {
 	User         string `placeholder:"NAME" help:"The user for http and https, unless the URL names one."`
 	PasswordFile string `xor:"secret" placeholder:"FILE" type:"path" help:"Holds the password for http and https."`
 	TokenFile    string `xor:"secret" placeholder:"FILE" type:"path" help:"Holds a bearer token for http and https."`
@@ -24,10 +29,14 @@ type remoteFlags struct {
 
 // options reads the secrets. Words of the remote go to progress.
 func (f *remoteFlags) options(progress io.Writer) (gitremote.RemoteOptions, error) {
-	o := gitremote.RemoteOptions{Username: f.User, SSHKeyFile: f.SSHKey, Progress: progress}
 	if err := vcs.CheckRefName("refs/remotes/" + f.Name + "/x"); err != nil {
-		return o, usagef("--name %s: not a name for a remote", f.Name)
+		return gitremote.RemoteOptions{}, usagef("--name %s: not a name for a remote", f.Name)
 	}
+	return f.authFlags.options(progress)
+}
+
+func (f *authFlags) options(progress io.Writer) (gitremote.RemoteOptions, error) {
+	o := gitremote.RemoteOptions{Username: f.User, SSHKeyFile: f.SSHKey, Progress: progress}
 	for _, s := range []struct {
 		flag, file string
 		to         *string
@@ -48,7 +57,7 @@ func (f *remoteFlags) options(progress io.Writer) (gitremote.RemoteOptions, erro
 }
 
 // explain adds the remedy to an error of a remote.
-func (f *remoteFlags) explain(err error) error {
+func (f *authFlags) explain(err error) error {
 	var refused *gitremote.RejectedError
 	switch {
 	case errors.As(err, &refused):

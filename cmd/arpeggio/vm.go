@@ -15,8 +15,6 @@ import (
 	"syscall"
 	"time"
 
-	"arpeggio/internal/control"
-	"arpeggio/internal/guest"
 	"arpeggio/internal/keep"
 	"arpeggio/qemu"
 	"arpeggio/vmimage"
@@ -27,24 +25,25 @@ type vmCmds struct {
 }
 
 type vmRunCmd struct {
-	Image    string        `default:"build/image" placeholder:"DIR" help:"What image build wrote (${default})."`
-	Disk     string        `default:"" placeholder:"FILE" help:"Data disk; made when it does not exist. Without one, history ends with the machine."`
-	DiskSize int64         `default:"256" placeholder:"MIB" help:"Size of a new data disk (${default})."`
-	Net      string        `enum:"lan,user,tap" default:"lan" help:"The wire: lan (a software LAN in this process), user (QEMU's own gateway), tap (a TAP of this host, needs root). Default ${default}."`
-	Tap      string        `default:"arpeggio0" placeholder:"NAME" help:"Name of the TAP for --net tap (${default})."`
-	IP       netip.Prefix  `placeholder:"ADDR/LEN" help:"The guest's address. Default: by DHCP; 10.9.0.2/24 for --net tap."`
-	HTTP     string        `default:"127.0.0.1:8080" placeholder:"ADDR" help:"Where this host publishes the site (${default}); off for nowhere."`
-	Manage   string        `default:"off" placeholder:"ADDR" help:"Where this host publishes live page, metrics and history; they tell who is on the network. Off by default."`
-	Memory   int           `default:"256" placeholder:"MIB" help:"The guest's memory (${default})."`
-	Accel    string        `enum:"auto,kvm,tcg" default:"auto" help:"How to run guest code: auto probes (${default}), kvm, tcg."`
-	Node     string        `default:"arpeggio" placeholder:"NAME" help:"Author of the commits (${default})."`
-	Expire   time.Duration `default:"20m" help:"Life of an unconfirmed binding (${default})."`
-	Seed     uint64        `default:"2015" help:"Seed of the stations' lives for --net lan (${default})."`
-	Stations int           `default:"12" help:"Stations on the LAN for --net lan (${default})."`
-	Pcap     string        `placeholder:"FILE" help:"Record the LAN's frames as pcapng (--net lan)."`
-	Console  string        `placeholder:"FILE" help:"Where the guest's serial console goes. Default: beside the data disk, or the image when there is none."`
-	Install  bool          `help:"Install QEMU through the package manager when it is missing and no password is needed for that."`
-	Verbose  bool          `short:"v" help:"Show what the guest and the stations do."`
+	Image      string        `default:"build/image" placeholder:"DIR" help:"What image build wrote (${default})."`
+	Disk       string        `default:"" placeholder:"FILE" help:"Data disk; made when it does not exist. Without one, history ends with the machine."`
+	DiskSize   int64         `default:"256" placeholder:"MIB" help:"Size of a new data disk (${default})."`
+	Net        string        `enum:"lan,user,tap" default:"lan" help:"The wire: lan (a software LAN in this process), user (QEMU's own gateway), tap (a TAP of this host, needs root). Default ${default}."`
+	Tap        string        `default:"arpeggio0" placeholder:"NAME" help:"Name of the TAP for --net tap (${default})."`
+	IP         netip.Prefix  `placeholder:"ADDR/LEN" help:"The guest's address. Default: by DHCP; 10.9.0.2/24 for --net tap."`
+	HTTP       string        `default:"127.0.0.1:8080" placeholder:"ADDR" help:"Where this host publishes the site (${default}); off for nowhere."`
+	Manage     string        `default:"off" placeholder:"ADDR" help:"Where this host publishes live page, metrics and history; they tell who is on the network. Off by default."`
+	WriteToken string        `placeholder:"FILE" type:"path" help:"Take pushes to the history at --manage from who knows a token of this file; they change the live table. Default: read only."`
+	Memory     int           `default:"256" placeholder:"MIB" help:"The guest's memory (${default})."`
+	Accel      string        `enum:"auto,kvm,tcg" default:"auto" help:"How to run guest code: auto probes (${default}), kvm, tcg."`
+	Node       string        `default:"arpeggio" placeholder:"NAME" help:"Author of the commits (${default})."`
+	Expire     time.Duration `default:"20m" help:"Life of an unconfirmed binding (${default})."`
+	Seed       uint64        `default:"2015" help:"Seed of the stations' lives for --net lan (${default})."`
+	Stations   int           `default:"12" help:"Stations on the LAN for --net lan (${default})."`
+	Pcap       string        `placeholder:"FILE" help:"Record the LAN's frames as pcapng (--net lan)."`
+	Console    string        `placeholder:"FILE" help:"Where the guest's serial console goes. Default: beside the data disk, or the image when there is none."`
+	Install    bool          `help:"Install QEMU through the package manager when it is missing and no password is needed for that."`
+	Verbose    bool          `short:"v" help:"Show what the guest and the stations do."`
 
 	Keep        keep.Size `placeholder:"SIZE" help:"Keep this much history, at 30 to 60 octets a commit. Default: a sixteenth of the disk, at most an eighth of the memory."`
 	KeepFor     keep.Age  `placeholder:"AGE" help:"Keep no history older than this, such as 90d."`
@@ -52,6 +51,8 @@ type vmRunCmd struct {
 	ArchiveMax  keep.Size `placeholder:"SIZE" help:"Bound of the archive on the data disk; its oldest parts go first. Default: a quarter of the disk."`
 
 	recordFlags
+
+	tokens string // what is in WriteToken
 }
 
 // Boot limits by accelerator: what a slow, busy machine needs, and then some.
@@ -70,6 +71,11 @@ func (c *vmRunCmd) Run(ctx context.Context) error {
 	im, err := loadImage(c.Image)
 	if err != nil {
 		return err
+	}
+	if c.WriteToken != "" {
+		if c.tokens, err = tokenText(c.WriteToken); err != nil {
+			return err
+		}
 	}
 	if err := c.findQEMU(ctx); err != nil {
 		return err
@@ -133,6 +139,8 @@ func (c *vmRunCmd) check() error {
 		return usagef("--expire %v: want a positive time such as 20m", c.Expire)
 	case c.Disk == "" && c.ArchiveMax > 0:
 		return usagef("--archive-max bounds the archive on the data disk: name one with --disk")
+	case c.WriteToken != "" && c.Manage == "off":
+		return usagef("--write-token goes with --manage, where the history is served")
 	case c.Stations < 0:
 		return usagef("--stations %d: want 0 for none, or more", c.Stations)
 	case c.Net != "lan" && c.Pcap != "":
@@ -215,133 +223,6 @@ func (c *vmRunCmd) prepareDisk() error {
 	return lock.Close()
 }
 
-// machine is a booted guest and the conversation with it.
-type machine struct {
-	qemu  *qemu.Machine
-	host  *control.Host
-	ready control.Ready
-	boot  time.Duration
-}
-
-func (m *machine) close() {
-	m.host.Close()
-	m.qemu.Kill()
-}
-
-// boot starts QEMU and returns when the guest serves.
-func (c *vmRunCmd) boot(ctx context.Context, im image, w wire, accel qemu.Accelerator, log *slog.Logger) (*machine, error) {
-	params, err := im.params()
-	if err != nil {
-		return nil, err
-	}
-	params.Address, params.Gateway = w.address()
-	params.Debug = c.Verbose
-	params.Data = guest.DataNone
-	if c.Disk != "" {
-		params.Data = guest.DataRequired
-	}
-	params.Extra = guestConfig{Node: c.Node, Record: c.recordFlags, Expire: c.Expire, Manage: c.Manage != "off",
-		Keep: keep.Policy{Bytes: c.Keep, Age: c.KeepFor, Commits: c.KeepCommits, ArchiveBytes: c.ArchiveMax}}.words()
-	limit := bootLimitKVM
-	if accel.Kind == qemu.TCG {
-		limit = bootLimitTCG
-	}
-	note("booting Linux %s with %d MiB, console in %s", im.KernelName, c.Memory, c.Console)
-	return startMachine(ctx, limit, params, qemu.Config{
-		Kernel: im.Kernel, Initrd: im.Initramfs, Memory: c.Memory, Accel: accel,
-		Net: w.card(), MAC: guestMAC, Disk: qemu.Disk{Path: c.Disk}, Console: c.Console, Logger: log,
-	}, log)
-}
-
-// startMachine boots and waits for the guest to be ready.
-func startMachine(ctx context.Context, limit time.Duration, params guest.Params, cfg qemu.Config, log *slog.Logger) (*machine, error) {
-	if err := params.Check(); err != nil {
-		return nil, err
-	}
-	cfg.Cmdline = params.Cmdline()
-	cfg.Ports = []string{control.PortControl, control.PortExport}
-	cfg.OnStall = func(reason string) {
-		if reason == "" {
-			note("the data disk can be written again: the machine goes on")
-			return
-		}
-		note("%s cannot be written (%s): the machine waits and loses nothing; make room on the host, and it goes on by itself", cfg.Disk.Path, reason)
-	}
-	start := time.Now()
-	q, err := qemu.Start(ctx, cfg)
-	if err != nil {
-		return nil, err
-	}
-	m := &machine{qemu: q, host: control.NewHost(q.Port(control.PortControl), q.Port(control.PortExport), control.HostConfig{
-		OnLog: func(l control.Log) { log.Info("guest: "+l.Text, "level", l.Level) },
-	})}
-	if cfg.Accel.Kind == qemu.KVM {
-		// A broken KVM may hang instead of failing.
-		hctx, cancel := context.WithTimeout(ctx, helloLimit)
-		_, err := m.host.WaitHello(hctx)
-		cancel()
-		if errors.Is(err, context.DeadlineExceeded) {
-			m.close()
-			return nil, fmt.Errorf("%w: no sign of life within %v", qemu.ErrAccelerator, helloLimit)
-		}
-	}
-	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("the guest did not become ready within %v", limit))
-	defer cancel()
-	m.ready, err = m.host.WaitReady(ctx)
-	if err == nil {
-		m.boot = time.Since(start)
-		return m, nil
-	}
-	defer m.close()
-	return nil, m.bootError(ctx, err)
-}
-
-// bootError finds the most telling reason why the guest never became ready.
-func (m *machine) bootError(ctx context.Context, err error) error {
-	var fatal *control.FatalError
-	if errors.As(err, &fatal) {
-		return withHint(refusal{fatal}, "%s", fatal.Remedy)
-	}
-	if errors.Is(err, control.ErrGuestGone) {
-		select { // its end follows its silence
-		case <-m.qemu.Ended():
-		case <-time.After(5 * time.Second):
-		}
-	}
-	select {
-	case <-m.qemu.Ended():
-		if werr := m.qemu.Wait(); werr != nil {
-			return werr
-		}
-		return fmt.Errorf("the guest powered off before it was ready; its console ended with:\n%s", tail(m.qemu.ConsoleTail()))
-	default:
-	}
-	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
-		return withHint(fmt.Errorf("%w; its console ended with:\n%s", cause, tail(m.qemu.ConsoleTail())), "a busy host boots slowly: try again, with more --memory if the console speaks of memory")
-	}
-	if cause := context.Cause(ctx); cause != nil {
-		return fmt.Errorf("stopped while the guest was booting (%w)", cause)
-	}
-	return err
-}
-
-// refusal is a guest's fatal message; its remedy is told as a hint.
-type refusal struct{ *control.FatalError }
-
-func (r refusal) Error() string { return "the guest refuses: " + r.Message }
-func (r refusal) Unwrap() error { return r.FatalError }
-
-func tail(lines []string) string {
-	var out string
-	for _, l := range lines {
-		out += "  | " + l + "\n"
-	}
-	if out == "" {
-		return "  (nothing)"
-	}
-	return out[:len(out)-1]
-}
-
 // keptHint consoles whoever lost a machine without an orderly stop.
 const keptHint = "what was committed up to about 10 ms before is on the data disk all the same; the next run goes on from there"
 
@@ -354,6 +235,9 @@ func (c *vmRunCmd) announce(m *machine, w wire) {
 	if c.Manage != "off" {
 		fmt.Printf("  live     http://%s/\n", w.published("--manage"))
 		fmt.Printf("  history  git clone http://%s/arp.git\n", w.published("--manage"))
+		if c.WriteToken != "" {
+			fmt.Printf("  push     git push with a token of %s as the password\n", c.WriteToken)
+		}
 	}
 	fmt.Printf("  stop     Ctrl-C, or kill -TERM %d\n", os.Getpid())
 }

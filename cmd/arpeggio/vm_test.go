@@ -70,7 +70,11 @@ func TestVM(t *testing.T) {
 	run := []string{bin, "vm", "run", "--image", image, "--disk", disk, "--http", "127.0.0.1:0", "--manage", "127.0.0.1:0"}
 
 	pcap := filepath.Join(dir, "lan.pcapng")
-	p := spawn(t, append(run[:len(run):len(run)], "--pcap", pcap)...)
+	tokens := filepath.Join(dir, "tokens")
+	if err := os.WriteFile(tokens, []byte(vmToken+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p := spawn(t, append(run[:len(run):len(run)], "--pcap", pcap, "--write-token", tokens)...)
 	siteURL, liveURL, gitURL := urls(p)
 	want, err := fs.ReadFile(site.Default(), "index.html")
 	if err != nil {
@@ -101,6 +105,7 @@ func TestVM(t *testing.T) {
 	}
 	must(t, "git", "-C", clone, "fsck", "--strict")
 
+	checkOrders(t, bin, liveURL, gitURL, tokens, filepath.Join(dir, "data.console.log"))
 	live := filepath.Join(dir, "live.git")
 	must(t, bin, "snapshot", "--repo", gitURL, "--out", live)
 	checkSnapshot(t, live)
@@ -135,6 +140,39 @@ func TestVM(t *testing.T) {
 	must(t, "git", "-C", second, "merge-base", "--is-ancestor", head, "HEAD")
 	p.stop(time.Minute)
 	checkDamaged(t, run, disk, head)
+}
+
+// vmToken is a secret that must be nowhere but in its file.
+const vmToken = "5ec7e7d0c0ffee51"
+
+// checkOrders pins the gateway in the machine's live table, by a push that needs a
+// token, which is on no command line and not on the console.
+func checkOrders(t *testing.T, bin, liveURL, gitURL, tokens, console string) {
+	t.Helper()
+	refused(t, "--password-file", bin, "pin", "--repo", gitURL, "10.9.0.1", "02:50:00:00:00:01")
+	must(t, bin, "pin", "--repo", gitURL, "--password-file", tokens, "10.9.0.1", "02:50:00:00:00:01")
+	for deadline := time.Now().Add(30 * time.Second); !strings.Contains(get(t, liveURL+"api/neighbors"), `"permanent"`); time.Sleep(100 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the pin does not reach the live table")
+		}
+	}
+	files, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	machines := 0
+	for _, file := range append(files, console) {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			continue // it has ended
+		}
+		if bytes.Contains(b, []byte(vmToken)) {
+			t.Errorf("the token is in %s: %q", file, b)
+		}
+		if bytes.Contains(b, []byte("arpeggio.push=1")) {
+			machines++
+		}
+	}
+	if machines == 0 { // at least QEMU itself
+		t.Errorf("looked for the token in the wrong places: %d name the machine", machines)
+	}
 }
 
 // checkDamaged spoils the store on the powered-off disk. What can be made again

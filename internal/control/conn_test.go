@@ -82,6 +82,7 @@ func FuzzParse(f *testing.F) {
 		{Type: TypeHello, Hello: &Hello{Protocol: Protocol, Version: "v1", Time: time.Unix(1, 2)}},
 		{Type: TypeReady, Ready: &Ready{Addresses: []string{"10.0.2.15/24"}, URLs: map[string]string{"site": "http://x/"}}},
 		{Type: TypeExport, ID: 3, Export: &Export{What: "bundle"}},
+		{Type: TypeGive, Give: &Give{Name: "token", Text: "secret"}},
 	} {
 		b, err := m.Append(nil)
 		if err != nil {

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"context"
 	"errors"
 	"io"
 	"runtime"
@@ -15,6 +16,9 @@ var (
 	ErrNoExport = errors.New("control: this guest has nothing to export")
 	// ErrHostStuck is returned while nobody at the host's end reads.
 	ErrHostStuck = errors.New("control: the host does not read")
+	// ErrHostGone is what waiting for something of the host ends with when there
+	// is none, or no more.
+	ErrHostGone = errors.New("control: the host is gone")
 )
 
 // GuestConfig configures a Guest.
@@ -38,12 +42,16 @@ type Guest struct {
 	mu       sync.Mutex
 	health   func() map[string]int64
 	exporter func(Export, io.Writer) error
+	given    map[string]string
+	more     chan struct{} // closed, and made anew, when something was given
+	gone     chan struct{} // closed when the host will say no more
 }
 
 // NewGuest starts the conversation over the guest's ports, which then belong to
 // the Guest; export may be nil.
 func NewGuest(control, export io.ReadWriteCloser, cfg GuestConfig) *Guest {
-	g := &Guest{conn: NewConn(control), export: export, cfg: cfg, start: time.Now(), exports: make(chan Message, 4)}
+	g := &Guest{conn: NewConn(control), export: export, cfg: cfg, start: time.Now(), exports: make(chan Message, 4),
+		given: make(map[string]string), more: make(chan struct{}), gone: make(chan struct{})}
 	go g.read()
 	go g.stream()
 	return g
@@ -68,6 +76,45 @@ func (g *Guest) HandleExport(f func(what Export, w io.Writer) error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.exporter = f
+}
+
+// Given waits for a text that the host gives, and returns it once: it is forgotten
+// here. The error is that of the context, or ErrHostGone.
+func (g *Guest) Given(ctx context.Context, name string) (string, error) {
+	if g == nil {
+		return "", ErrHostGone
+	}
+	for {
+		g.mu.Lock()
+		text, ok := g.given[name]
+		delete(g.given, name)
+		more := g.more
+		g.mu.Unlock()
+		if ok {
+			return text, nil
+		}
+		select {
+		case <-more:
+		case <-g.gone:
+			return "", ErrHostGone
+		case <-ctx.Done():
+			return "", context.Cause(ctx)
+		}
+	}
+}
+
+// maxGiven bounds the texts that wait for Given.
+const maxGiven = 16
+
+func (g *Guest) take(gift *Give) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if _, have := g.given[gift.Name]; !have && len(g.given) == maxGiven {
+		return
+	}
+	g.given[gift.Name] = gift.Text
+	close(g.more)
+	g.more = make(chan struct{})
 }
 
 // Hello sends the first message.
@@ -118,6 +165,7 @@ func (g *Guest) Close() error {
 
 func (g *Guest) read() {
 	defer close(g.exports)
+	defer close(g.gone)
 	for {
 		m, err := g.conn.Receive()
 		if err != nil {
@@ -130,6 +178,8 @@ func (g *Guest) read() {
 				reason = m.Stop.Reason
 			}
 			g.cfg.Stop(reason)
+		case TypeGive:
+			g.take(m.Give)
 		case TypePing:
 			g.pong(m.ID)
 		case TypeExport:

@@ -167,6 +167,12 @@ func (h *Host) Fatal() error {
 	return h.fatal
 }
 
+// Give hands the guest a text by name; see Guest.Given. It must fit into a line
+// with its name (MaxLine, less what JSON adds).
+func (h *Host) Give(name, text string) error {
+	return h.send(Message{Type: TypeGive, Give: &Give{Name: name, Text: text}})
+}
+
 // Ping asks for the guest's health.
 func (h *Host) Ping(ctx context.Context) (Health, error) {
 	id, answer := h.expect()

@@ -5,8 +5,9 @@
 // the guest's duties need not know each other.
 //
 // The guest says hello once, then ready or fatal, then log lines as they come,
-// and stopped as its last word. The host sends ping, export and stop; the guest
-// answers ping with health and export with exported, carrying the request's ID.
+// and stopped as its last word. The host sends give, ping, export and stop; the
+// guest answers ping with health and export with exported, carrying the request's
+// ID. What is given is for the guest's program alone: neither side logs it.
 // Messages of an unknown type are counted and skipped, so that either side may
 // be newer.
 package control
@@ -14,6 +15,7 @@ package control
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"time"
 )
 
@@ -42,6 +44,7 @@ const (
 	TypeExported Type = "exported"
 	TypeStopped  Type = "stopped"
 
+	TypeGive   Type = "give"
 	TypePing   Type = "ping"
 	TypeExport Type = "export"
 	TypeStop   Type = "stop"
@@ -59,6 +62,7 @@ type Message struct {
 	Log      *Log      `json:"log,omitempty"`
 	Health   *Health   `json:"health,omitempty"`
 	Exported *Exported `json:"exported,omitempty"`
+	Give     *Give     `json:"give,omitempty"`
 	Export   *Export   `json:"export,omitempty"`
 	Stop     *Stop     `json:"stop,omitempty"`
 }
@@ -97,6 +101,15 @@ type Health struct {
 	Memory   uint64           `json:"memory"`             // octets of heap and stacks in use
 	Counters map[string]int64 `json:"counters,omitempty"` // whatever the guest wants known
 }
+
+// Give hands the guest a text by name, which is on no command line: a secret.
+type Give struct {
+	Name string `json:"name"`
+	Text string `json:"text"`
+}
+
+// String leaves the text out.
+func (g Give) String() string { return fmt.Sprintf("%s (%d octets)", g.Name, len(g.Text)) }
 
 // Export asks for bulk data on the export port.
 type Export struct {
@@ -158,6 +171,8 @@ func (m *Message) body() (present, known bool) {
 		return m.Health != nil, true
 	case TypeExported:
 		return m.Exported != nil, true
+	case TypeGive:
+		return m.Give != nil, true
 	case TypeExport:
 		return m.Export != nil, true
 	case TypeStop, TypeStopped, TypePing:

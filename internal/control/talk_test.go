@@ -185,3 +185,50 @@ func TestNobodyThere(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// What the host gives is had once, whoever was first, and is in no message that is
+// printed.
+func TestGive(t *testing.T) {
+	talk(t, func(t *testing.T, g *Guest, h *Host, _ <-chan string) {
+		early := make(chan string, 1)
+		go func() {
+			text, _ := g.Given(t.Context(), "token")
+			early <- text
+		}()
+		synctest.Wait()
+		if err := errors.Join(h.Give("other", "x"), h.Give("token", "secret\n")); err != nil {
+			t.Fatal(err)
+		}
+		if text := <-early; text != "secret\n" {
+			t.Errorf("got %q", text)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if text, err := g.Given(ctx, "token"); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("had twice: %q, %v", text, err)
+		}
+		if text, err := g.Given(t.Context(), "other"); text != "x" {
+			t.Errorf("got %q, %v", text, err)
+		}
+		for i := range 2 * maxGiven { // nobody wants these
+			if err := h.Give(fmt.Sprint(i), "x"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		synctest.Wait()
+		if len(g.given) != maxGiven {
+			t.Errorf("%d are kept", len(g.given))
+		}
+		if s := fmt.Sprint(Give{"token", "secret"}, &Give{"token", "secret"}); strings.Contains(s, "secret") {
+			t.Errorf("printed: %s", s)
+		}
+		h.Close()
+		if _, err := g.Given(t.Context(), "token"); !errors.Is(err, ErrHostGone) {
+			t.Errorf("without a host: %v", err)
+		}
+	})
+	var nobody *Guest
+	if _, err := nobody.Given(t.Context(), "token"); !errors.Is(err, ErrHostGone) {
+		t.Errorf("without ports: %v", err)
+	}
+}

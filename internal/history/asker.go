@@ -264,15 +264,16 @@ const maxLater = 200 * 365 * 24 * time.Hour
 func (a *Asker) far(ctx context.Context, k arp.Key, at time.Time) (versioned.Answer, error) {
 	end := at.Add(a.window)
 	for later := a.window + time.Minute; ; later = 8 * min(later, maxLater/8) {
-		start, ok, err := a.head.ID, true, error(nil)
+		start := a.head.ID
 		if later < maxLater {
-			start, ok, err = a.repo.Store().HeldAt(a.head.ID, at.Add(later))
-		}
-		if err != nil {
-			return versioned.Answer{}, err
-		}
-		if !ok {
-			continue // nothing was recorded yet
+			lines, err := a.repo.Store().LinesAt(at.Add(later), a.head.ID)
+			if err != nil {
+				return versioned.Answer{}, err
+			}
+			if len(lines) != 1 {
+				continue // nothing was recorded yet, or what was is not all on one branch
+			}
+			start = lines[0]
 		}
 		if start != a.head.ID {
 			// One commit is read sooner than a stretch.

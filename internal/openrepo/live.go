@@ -10,13 +10,15 @@ import (
 	"path/filepath"
 	"time"
 
+	"arpeggio/vcs"
 	"arpeggio/vcs/badger"
 	"arpeggio/vcs/gitremote"
 	"arpeggio/vcs/gitserve"
 )
 
 // A badger store is open in one program at a time. That program serves it to
-// the others of its user, for reading, at a socket in the store's directory.
+// the others of its user at a socket in the store's directory, for reading and
+// for pushes: who may open the socket may as well write the store's files.
 const (
 	liveName   = "git.sock"
 	livePrefix = "/store.git"
@@ -30,10 +32,11 @@ const (
 	liveLook = 20 * time.Millisecond
 )
 
-// ServeLive lets other programs read a badger store that this one has open in
-// dir: Open finds it there. Stop it before the store is closed. The error is
-// that of the socket, whose path must be under some hundred octets.
-func ServeLive(dir string, repo gitserve.Repository) (stop func(), err error) {
+// ServeLive lets other programs of this user read and push to a badger store
+// that this one has open in dir: Open finds it there. Stop it before the store is
+// closed. The error is that of the socket, whose path must be under some hundred
+// octets.
+func ServeLive(dir string, store *vcs.Store) (stop func(), err error) {
 	path := filepath.Join(dir, liveName)
 	// It is of a program that was killed: the store is locked by this one.
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -43,8 +46,17 @@ func ServeLive(dir string, repo gitserve.Repository) (stop func(), err error) {
 	if err != nil {
 		return nil, fmt.Errorf("let other programs read %s: %w", dir, err)
 	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		_ = ln.Close()
+		return nil, err
+	}
 	srv := &http.Server{
-		Handler:           gitserve.New(gitserve.Config{Repository: repo, Prefix: livePrefix}),
+		Handler: gitserve.New(gitserve.Config{Repository: store, Prefix: livePrefix, Push: &gitserve.PushConfig{
+			Writer: store,
+			Authorize: func(*http.Request) (gitserve.Grant, error) {
+				return gitserve.Grant{Name: "who owns the store", Allow: func(gitserve.Update) error { return nil }}, nil
+			},
+		}}),
 		ReadHeaderTimeout: 10 * time.Second,
 	}
 	done := make(chan struct{})

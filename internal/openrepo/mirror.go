@@ -51,7 +51,10 @@ func slug(name string) string {
 // openURL brings the mirror up to date and opens it.
 func (r *Repo) openURL(ctx context.Context) error {
 	r.Kind = URL
-	if r.opt.Write {
+	switch {
+	case r.opt.Write && r.opt.Offline && r.opt.Deliver:
+		return fmt.Errorf("%s %w with --offline: what is written is sent there", withoutSecret(r.Location), ErrReadOnly)
+	case r.opt.Write && !r.opt.Deliver:
 		return r.Writable()
 	}
 	r.source = source{r.Location, r.opt.Fetch}

@@ -62,6 +62,9 @@ type Options struct {
 	// Write refuses what is mirrored, before it is: a URL or a disk with the
 	// error of Writable, a store that another program has open with badger's.
 	Write bool
+	// Deliver opens a URL, or a store that another program has open, to write:
+	// what is written into its mirror goes there with Repo.Deliver.
+	Deliver bool
 	// Retention bounds the history of a repository that is written.
 	Retention vcs.Retention
 	// Logger hears what opening a badger store found; nil discards.
@@ -78,6 +81,7 @@ type Repo struct {
 
 	opt    Options
 	source source         // of a mirror
+	had    []vcs.Ref      // of a mirror that is written: as they were when it was opened
 	dir    *gitremote.Dir // nil for Badger
 	badger *badger.Backend
 	stop   func() // ends serving it to other programs; may be nil
@@ -128,7 +132,7 @@ func isURL(s string) bool {
 func (r *Repo) openDirectory(ctx context.Context) error {
 	if _, err := os.Stat(filepath.Join(r.Location, "MANIFEST")); err == nil {
 		err := r.openBadger(ctx)
-		if errors.Is(err, badger.ErrLocked) && !r.opt.Write {
+		if errors.Is(err, badger.ErrLocked) && (!r.opt.Write || r.opt.Deliver) {
 			err = r.openLive(ctx, err)
 		}
 		return err
@@ -178,12 +182,18 @@ func (r *Repo) openGit(ctx context.Context, dir, head string) error {
 func (r *Repo) openStore(ctx context.Context, b vcs.Backend, head string) error {
 	s, err := vcs.OpenStore(ctx, b, vcs.StoreConfig{Head: head, CacheBytes: 32 << 20, Logger: r.opt.Logger, Retention: r.opt.Retention})
 	r.Store = s
+	if err == nil && r.opt.Deliver && (r.Kind == URL || r.Kind == Live) {
+		r.had, err = s.Refs()
+	}
 	return err
 }
 
 // Writable reports, with the remedy, why the repository cannot be written.
 func (r *Repo) Writable() error {
 	remedy := ""
+	if r.opt.Deliver && (r.Kind == URL || r.Kind == Live) {
+		return nil
+	}
 	switch r.Kind {
 	case Bare, Badger:
 		return nil
@@ -194,7 +204,7 @@ func (r *Repo) Writable() error {
 	case Disk:
 		remedy = "it is the disk of a machine: take a copy with arpeggio snapshot --disk " + r.Location + " --out DIR and work on that"
 	case Live:
-		remedy = "another program has it open: stop that first, or push to it (serve --write-token)"
+		remedy = "another program has it open: stop that first, or take a copy with arpeggio snapshot --repo " + r.Location + " --out DIR and push to it from there"
 	}
 	return fmt.Errorf("%s %w; %s", r.Location, ErrReadOnly, remedy)
 }

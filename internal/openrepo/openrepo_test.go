@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -172,6 +173,88 @@ func TestStoresInUse(t *testing.T) {
 	second := mustOpen(t, dir, opt)
 	if first.Kind != Badger || second.Kind != Live || head(t, first) != "second" || head(t, second) != "second" {
 		t.Errorf("%+v, then %+v", first, second)
+	}
+}
+
+// What is written into a mirror goes to where it is of, by compare-and-swap, and
+// stays nowhere when that has gone on.
+func TestDeliver(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "store")
+	b, err := badger.Open(t.Context(), dir, badger.Config{MinFree: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	repo := store(t, b)
+	stop, err := ServeLive(dir, repo.Store())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(stop)
+	if info, err := os.Stat(filepath.Join(dir, liveName)); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("the socket: %v, %v", info.Mode(), err)
+	}
+	srv := httptest.NewServer(gitserve.New(gitserve.Config{Repository: repo.Store(), Prefix: "/arp.git", Push: &gitserve.PushConfig{
+		Writer: repo.Store(),
+		Authorize: func(r *http.Request) (gitserve.Grant, error) {
+			if _, password, _ := r.BasicAuth(); password != "secret" {
+				return gitserve.Grant{}, gitserve.ErrUnauthorized
+			}
+			return gitserve.Grant{Name: "a", Allow: func(gitserve.Update) error { return nil }}, nil
+		},
+	}}))
+	t.Cleanup(srv.Close)
+	opt := Options{CacheDir: t.TempDir(), Write: true, Deliver: true}
+	for n, location := range []string{dir, srv.URL + "/arp.git", strings.Replace(srv.URL, "//", "//a:secret@", 1) + "/arp.git"} {
+		r := mustOpen(t, location, opt)
+		if err := r.Writable(); err != nil {
+			t.Fatal(err)
+		}
+		there, err := vcs.New(r.Store, vcs.Config[string, []byte]{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := r.Deliver(t.Context()); err != nil {
+			t.Errorf("nothing to send: %v", err)
+		}
+		id := add(t, there, fmt.Sprint("there ", n))
+		if err := there.CreateBranch(t.Context(), "new", id); err != nil {
+			t.Fatal(err)
+		}
+		err = r.Deliver(t.Context())
+		if n == 1 {
+			if !errors.Is(err, gitremote.ErrPermission) || errors.Is(err, ErrMoved) || head(t, r) != "first 0" {
+				t.Errorf("without the password: %v, and it is at %s", err, head(t, r))
+			}
+			continue
+		}
+		if now, _ := repo.Head("primary"); err != nil || now != id {
+			t.Errorf("%s is at %v, want %v: %v", location, now, id, err)
+		}
+		if now, _ := repo.Head("new"); now != id {
+			t.Errorf("its branch new is at %v", now)
+		}
+		if err := there.DeleteBranch(t.Context(), "new", id); err != nil {
+			t.Fatal(err)
+		}
+		late := add(t, there, "late")
+		first := add(t, repo, fmt.Sprint("first ", n))
+		if err := r.Deliver(t.Context()); !errors.Is(err, ErrMoved) {
+			t.Errorf("what has moved: %v", err)
+		}
+		now, _ := repo.Head("primary")
+		if branch, _ := repo.Head("new"); now != first || branch != id {
+			t.Errorf("%s is at %v and %v, want %v: all or nothing", location, now, branch, first)
+		}
+		if at, _ := there.Head("primary"); at != id {
+			t.Errorf("the mirror is at %v after %v, want %v", at, late, id)
+		}
+		if err := repo.DeleteBranch(t.Context(), "new", id); err != nil {
+			t.Fatal(err)
+		}
+	}
+	opt.Offline = true
+	if _, err := Open(t.Context(), srv.URL+"/arp.git", opt); !errors.Is(err, ErrReadOnly) {
+		t.Errorf("offline: %v", err)
 	}
 }
 
