@@ -91,7 +91,7 @@ func (c *serveCmd) Run(ctx context.Context) error {
 			return err
 		}
 		note("%s: %s", c.Repo, describe(b))
-		cfg.Backend = b
+		cfg.Backend, cfg.IndexDir = b, c.Repo
 	}
 	if cfg.Retention, err = retention(policy, cfg.Node, log); err != nil {
 		dev.Close()

@@ -50,6 +50,10 @@ type Config struct {
 	Push *gitserve.PushConfig
 
 	Backend vcs.Backend // memory when nil; closed with the appliance
+	// IndexDir is where the index of the record is kept, that of the store; none
+	// when empty. It is brought up to date every ten seconds and saved with the
+	// snapshots, so that questions about the store find it.
+	IndexDir string
 	// Retention bounds the history; the zero value does not.
 	Retention vcs.Retention
 	Node      string            // author of the commits; "arpeggio" when empty
@@ -83,7 +87,8 @@ type Appliance struct {
 
 	failures failures
 
-	snapshotEpoch int // of the last snapshot; 0 before the first one
+	index         *recordIndex // nil when there is none
+	snapshotEpoch int          // of the last snapshot; 0 before the first one
 
 	life    context.Context // ends when Close stops what runs in the background
 	stop    context.CancelFunc
@@ -145,6 +150,10 @@ func (a *Appliance) start(ctx context.Context) error {
 	}
 	if a.cfg.SnapshotDir != "" {
 		a.work.Go(func() { a.snapshots(a.life) })
+	}
+	if a.cfg.IndexDir != "" {
+		a.index = &recordIndex{file: versioned.OpenRecordIndex(versioned.RecordIndexPath(a.cfg.IndexDir, ""))}
+		a.work.Go(func() { a.keepIndex(a.life) })
 	}
 	return nil
 }
@@ -286,6 +295,7 @@ func (a *Appliance) close(ctx context.Context) error {
 		if a.cfg.SnapshotDir != "" {
 			errs = append(errs, a.snapshot())
 		}
+		a.index.close(a)
 	}
 	if a.store != nil {
 		errs = append(errs, a.store.Close())
