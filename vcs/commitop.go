@@ -316,8 +316,11 @@ func (r *Repo[K, V]) writeNote(n *note, after int64, info *CommitInfo, room *not
 	}
 	n.time, n.who, n.message = max(when.Unix(), after), p.who, room.line(info.Message)
 	b := appendCommitHead(append(room.text[:0], noHead[:]...), n.tree, n.parents)
-	b = appendWhen(append(b, p.author...), n.time)
-	b = appendWhen(append(b, p.committer...), n.time)
+	b = append(b, p.author...)
+	at := len(b)
+	b = appendWhen(b, n.time)
+	date := b[at:]
+	b = append(append(b, p.committer...), date...)
 	b = appendMessage(append(b, '\n'), n.message)
 	if len(b)-headRoom > MaxObject {
 		return nil, fmt.Errorf("%w: commit of %d bytes (at most %d)", ErrTooLarge, len(b)-headRoom, MaxObject)

@@ -19,7 +19,7 @@ func (st *stager) texts(rec *logRecord, message string, changes []leafChange) {
 	rec.changes = room(&st.changes, len(changes), st.likely)
 	for i := range changes {
 		x, out := &changes[i], &rec.changes[i]
-		out.key = st.keyOf(x.path)
+		out.key = st.keyOf(x)
 		if x.now == nil {
 			out.kind = changeRemove
 			continue
@@ -50,7 +50,32 @@ func (st *stager) write(d *textDict, text string) written {
 	return written{patchProgram, appendPatch(nil, st.ctx.old.text, text)}
 }
 
-func (st *stager) keyOf(path string) uint32 {
+// keyOf returns the number of a path. The file that was there has it at hand,
+// unless it was put there from another path or epoch.
+func (st *stager) keyOf(x *leafChange) (k uint32) {
+	if x.old != nil && x.old.key > 0 && st.keyAt(x.old.key-1) == x.path {
+		k = x.old.key - 1
+	} else {
+		k = st.findKey(x.path)
+	}
+	if x.now != nil {
+		x.now.key = k + 1
+	}
+	return k
+}
+
+// keyAt returns the path of a number, nothing when there is none.
+func (st *stager) keyAt(k uint32) string {
+	if k < uint32(len(st.keys)) {
+		return st.keys[k]
+	}
+	if k -= uint32(len(st.keys)); k < uint32(len(st.out.keys)) {
+		return st.out.keys[k]
+	}
+	return ""
+}
+
+func (st *stager) findKey(path string) uint32 {
 	if k, ok := st.oplog.keyNo[path]; ok {
 		return k
 	}

@@ -34,9 +34,9 @@ func (c *textContext) learnHex(b []byte, cut []word, i int) textOp {
 	return op
 }
 
-// expect returns the pattern with the addresses of this commit. It returns nil
-// when they are not there.
-func (c *textContext) expect(op *textOp, message []word) []byte {
+// expect returns the pattern with the addresses of this commit, given the words of
+// the message. It returns nil when they are not there.
+func (c *textContext) expect(op *textOp, word func(i int) (string, bool)) []byte {
 	b := []byte(op.text)
 	for _, s := range op.subs {
 		switch {
@@ -46,25 +46,30 @@ func (c *textContext) expect(op *textOp, message []word) []byte {
 				return nil
 			}
 			copy(b[s.off:], leaf[:])
-		case s.word < len(message):
-			m, ok := parseMAC(message[s.word].text)
+		default:
+			w, _ := word(s.word)
+			m, ok := parseMAC(w)
 			if !ok || s.off+6 > len(b) {
 				return nil
 			}
 			copy(b[s.off:], m[:])
-		default:
-			return nil
 		}
 	}
 	return b
 }
 
-func (c *textContext) matchHex(b []byte, op *textOp, cut []word, i int) ([]byte, bool) {
-	have, ok := parseHex(cut[i].text)
+// matchHex is matchWord for digits, the i-th word of a text.
+func (c *textContext) matchHex(b []byte, op *textOp, t *cutText, i int) ([]byte, bool) {
+	w, _ := t.word(i)
+	have, ok := parseHex(w)
 	if !ok || len(have) != len(op.text) {
 		return b, false
 	}
-	want := c.expect(op, cut[:i])
+	said := c.word
+	if c.self {
+		said = func(k int) (string, bool) { w, ok := t.word(k); return w, ok && k < i }
+	}
+	want := c.expect(op, said)
 	if want == nil {
 		return b, false
 	}
@@ -92,7 +97,7 @@ func (c *textContext) matchHex(b []byte, op *textOp, cut []word, i int) ([]byte,
 }
 
 func (c *textContext) renderHex(out []byte, op *textOp, r *byteReader) []byte {
-	b := c.expect(op, c.words())
+	b := c.expect(op, c.word)
 	if b == nil {
 		r.fail("program does not fit its text")
 		return out

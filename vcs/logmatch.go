@@ -67,21 +67,23 @@ func (c *textContext) matchWord(b []byte, op *textOp, t *cutText, at, i int) (ar
 		end = wordEnd(s, at) // a leaf may hold separators
 		return b, end, s[at:end] == c.leaf
 	case opWord:
-		from := c.words()
+		var w string
 		if c.self {
-			from = t.words()
-			from = from[:min(i, len(from))]
+			w, ok = t.word(int(op.n))
+			ok = ok && int(op.n) < i
+		} else {
+			w, ok = c.word(int(op.n))
 		}
-		if op.n >= int64(len(from)) {
+		if !ok {
 			return b, at, false
 		}
-		return same(from[op.n].text)
+		return same(w)
 	case opOld:
-		old := c.old.words()
-		if op.n >= int64(len(old)) {
+		w, ok := c.old.word(int(op.n))
+		if !ok {
 			return b, at, false
 		}
-		return same(old[op.n].text)
+		return same(w)
 	case opTime:
 		v, end, ok := leadingInt(s, at)
 		return b, end, ok && v == c.time+op.n
@@ -93,13 +95,10 @@ func (c *textContext) matchWord(b []byte, op *textOp, t *cutText, at, i int) (ar
 		return binary.AppendVarint(b, v-c.time*1000), end, true
 	case opAdd, opNum:
 		v, end, ok := leadingInt(s, at)
-		old := c.old.words()
-		if !ok || i >= len(old) {
-			return b, at, false
-		}
-		was, ok := parseInt(old[i].text)
-		if !ok || op.code == opAdd {
-			return b, end, ok && v-was == op.n
+		w, has := c.old.word(i)
+		was, fits := parseInt(w)
+		if !ok || !has || !fits || op.code == opAdd {
+			return b, end, ok && has && fits && v-was == op.n
 		}
 		return binary.AppendVarint(b, v-was), end, true
 	case opUint:
@@ -136,11 +135,7 @@ func (c *textContext) matchOdd(b []byte, op *textOp, t *cutText, w string, i int
 		}
 		return binary.AppendUvarint(b, uint64(t.Nanosecond())), true
 	case opHex:
-		cut := t.words()
-		if i >= len(cut) {
-			return b, false
-		}
-		return c.matchHex(b, op, cut, i)
+		return c.matchHex(b, op, t, i)
 	case opStr:
 		return appendPatch(b, op.text, w), true
 	}
@@ -190,9 +185,11 @@ func (c *textContext) learnWord(cut []word, i int, aligned, same bool) textOp {
 		return textOp{code: opLeaf}
 	}
 	if digits && len(w) >= 4 {
-		from := c.words()
+		var from []word
 		if c.self {
 			from = cut[:i]
+		} else if c.message != nil {
+			from = c.message.words()
 		}
 		if j := findWord(from, w); j >= 0 {
 			return textOp{code: opWord, n: int64(j)}

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// wordsOneByOne is appendWords without its haste.
+// wordsOneByOne is cutText.words without its haste.
 func wordsOneByOne(s string) []word {
 	out, from := []word{}, 0
 	if len(s) > maxText || strings.IndexByte(s, 0) >= 0 {
@@ -16,12 +16,12 @@ func wordsOneByOne(s string) []word {
 	}
 	for i := range len(s) {
 		if strings.IndexByte(separators, s[i]) >= 0 {
-			out = append(out, word{s[from:i], int32(from), s[i]})
+			out = append(out, word{s[from:i], s[i]})
 			from = i + 1
 		}
 	}
 	if from < len(s) {
-		out = append(out, word{text: s[from:], at: int32(from)})
+		out = append(out, word{text: s[from:]})
 	}
 	if len(out) > maxWords {
 		return nil
@@ -32,6 +32,7 @@ func wordsOneByOne(s string) []word {
 func TestWords(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(11, 12))
 	alphabets := []string{"ab1 ", "a \n)(!\x1f*+", "0123456789.: \n", "x\x00 ", "\xff\x80\xaa\xa0\x8a) \n", " "}
+	var x cutText
 	for range 20_000 {
 		from := alphabets[rnd.IntN(len(alphabets))]
 		b := make([]byte, rnd.IntN(1+rnd.IntN(300)))
@@ -39,11 +40,12 @@ func TestWords(t *testing.T) {
 			b[i] = from[rnd.IntN(len(from))]
 		}
 		s := string(b)
-		if have, want := appendWords(nil, s), wordsOneByOne(s); !slices.Equal(have, want) || want == nil != (have == nil) && s != "" {
+		x.set(s)
+		if have, want := x.words(), wordsOneByOne(s); !slices.Equal(have, want) || (want == nil) != (have == nil) {
 			t.Fatalf("%q is cut to %q, want %q", s, have, want)
 		}
 	}
-	if w := appendWords(nil, strings.Repeat("x", maxText+1)); w != nil {
+	if x.set(strings.Repeat("x", maxText+1)); x.words() != nil {
 		t.Errorf("a text of %d bytes is cut", maxText+1)
 	}
 }

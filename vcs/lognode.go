@@ -14,6 +14,7 @@ type node struct {
 	mode  Mode
 	known bool // id is right
 	id    ID
+	key   uint32 // of a file, perhaps: one more than its path's number in the log, for the stager
 	owner *owner
 	file  []byte  // content of a file
 	dir   *folder // of a folder

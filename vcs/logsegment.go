@@ -127,6 +127,14 @@ func (t *internTable) add(s string) int {
 	return i
 }
 
+// addNear is add for what is likely to be the i-th.
+func (t *internTable) addNear(s string, i int) int {
+	if i < len(t.list) && t.list[i] == s {
+		return i
+	}
+	return t.add(s)
+}
+
 // begin starts a segment, with room for so many bytes of records or for as many
 // as a segment has.
 func (s *segmentBuilder) begin(first, firstKey uint32, bytes int) {
@@ -216,7 +224,7 @@ func (s *segmentBuilder) addBase(base *uint32, num uint32) {
 }
 
 func (s *segmentBuilder) addHead(rec *logRecord) (flags byte) {
-	if who := s.people.add(rec.who); who != s.who {
+	if who := s.people.addNear(rec.who, s.who); who != s.who {
 		s.who = who
 		flags |= flagWho
 		s.ops = binary.AppendUvarint(s.ops, uint64(who))
@@ -238,7 +246,7 @@ func (s *segmentBuilder) addChanges(rec *logRecord) (flags byte) {
 	list := len(rec.changes) != 1 || rec.changes[0].kind != changeSet
 	other := false
 	if rec.raw == nil {
-		p := s.programs.add(rec.message.prog)
+		p := s.programs.addNear(rec.message.prog, s.progs[0])
 		other = p != s.progs[0]
 		s.progs[0] = p
 	}
@@ -246,7 +254,7 @@ func (s *segmentBuilder) addChanges(rec *logRecord) (flags byte) {
 	s.values = values
 	for i := range rec.changes {
 		if c := &rec.changes[i]; c.kind == changeSet || c.kind == changeMode {
-			values[i] = s.programs.add(c.text.prog)
+			values[i] = s.programs.addNear(c.text.prog, s.progs[1])
 			other = other || values[i] != s.progs[1]
 		}
 	}

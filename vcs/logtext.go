@@ -3,6 +3,7 @@ package vcs
 import (
 	"encoding/binary"
 	"math/bits"
+	"slices"
 	"time"
 	"unsafe"
 )
@@ -48,7 +49,6 @@ type program []textOp
 // word is a piece of a text up to and with the next separator.
 type word struct {
 	text string
-	at   int32 // where it begins
 	sep  byte
 }
 
@@ -64,71 +64,109 @@ const (
 	maxText  = 8 << 10
 )
 
-// appendWords cuts a text into words, into an empty slice with room; it returns
-// nil for one that is not for cutting. It looks at eight bytes at once.
-func appendWords(out []word, s string) []word {
+// appendStarts writes where the words of a text begin, and one behind the last of
+// them and its separator, if it has none one behind the text. It returns nil for
+// one that is not for cutting. It looks at eight bytes at once.
+func appendStarts(out []uint16, s string) []uint16 {
 	if len(s) > maxText {
 		return nil
 	}
 	from, b := 0, unsafe.Slice(unsafe.StringData(s), len(s))
+	out = append(out, 0)
 	for at := 0; at < len(s); at += 8 {
-		var eight uint64
-		if len(s)-at >= 8 {
-			eight = binary.LittleEndian.Uint64(b[at:])
-		} else {
-			for i, c := range b[at:] {
-				eight |= uint64(c) << (8 * i)
-			}
-			eight |= ^uint64(0) << (8 * (len(s) - at))
-		}
-		for low := lowBytes(eight); low != 0; low &= low - 1 {
+		for low := lowBytes(eightBytes(b[at:])); low != 0; low &= low - 1 {
 			i := at + bits.TrailingZeros64(low)/8
-			if s[i] == 0 || isSep(s[i]) && len(out) == maxWords {
-				return nil
-			}
-			if isSep(s[i]) {
-				out = append(out, word{s[from:i], int32(from), s[i]})
+			switch {
+			case isSep(s[i]):
 				from = i + 1
+				out = append(out, uint16(from))
+			case s[i] == 0:
+				return nil
 			}
 		}
 	}
 	if from < len(s) {
-		if len(out) == maxWords {
-			return nil
-		}
-		out = append(out, word{text: s[from:], at: int32(from)})
+		out = append(out, uint16(len(s)+1))
+	}
+	if len(out) > maxWords+1 {
+		return nil
 	}
 	return out
 }
 
+// eightBytes returns the first eight bytes, the first one lowest; those behind the
+// end are ones.
+func eightBytes(b []byte) (x uint64) {
+	if len(b) >= 8 {
+		return binary.LittleEndian.Uint64(b)
+	}
+	x = ^uint64(0)
+	for i := len(b) - 1; i >= 0; i-- {
+		x = x<<8 | uint64(b[i])
+	}
+	return x
+}
+
+const eachByte, highBits = 0x0101010101010101, 0x8080808080808080
+
 // lowBytes sets the highest bit of each of eight bytes that is below 42, as NUL
 // and the separators are, and few others.
-func lowBytes(eight uint64) uint64 {
-	const ones, high = 0x0101010101010101, 0x8080808080808080
-	return ^((eight | high) - 42*ones) & ^eight & high
-}
+func lowBytes(x uint64) uint64 { return ^((x | highBits) - 42*eachByte) & ^x & highBits }
 
 // cutText is a text that is cut into words when somebody needs them.
 type cutText struct {
-	text string
-	cut  []word // nil for a text that is not for cutting
-	done bool
-	room []word
+	text   string
+	done   bool
+	starts []uint16 // see appendStarts
+	room   []uint16 // for those
+	list   []word   // room for words
 }
 
-func (t *cutText) set(s string) { t.text, t.cut, t.done = s, nil, false }
+func (t *cutText) set(s string) { t.text, t.done = s, false }
 
+// cut cuts the text and returns how many words it has, -1 when it is not for
+// cutting.
+func (t *cutText) cut() int {
+	if !t.done {
+		if t.room == nil {
+			t.room = make([]uint16, 0, 24)
+		}
+		if t.starts, t.done = appendStarts(t.room[:0], t.text), true; t.starts != nil {
+			t.room = t.starts
+		}
+	}
+	return len(t.starts) - 1
+}
+
+// word returns the i-th word.
+func (t *cutText) word(i int) (w string, ok bool) {
+	if i < 0 || i >= t.cut() {
+		return "", false
+	}
+	return t.text[t.starts[i] : t.starts[i+1]-1], true
+}
+
+// sep returns the separator behind the i-th word, which is there.
+func (t *cutText) sep(i int) byte {
+	if end := int(t.starts[i+1]) - 1; end < len(t.text) {
+		return t.text[end]
+	}
+	return 0
+}
+
+// words returns all words, nil when the text is not for cutting. They are good
+// until it is set again.
 func (t *cutText) words() []word {
-	if t.done {
-		return t.cut
+	n := t.cut()
+	if n < 0 {
+		return nil
 	}
-	if t.room == nil {
-		t.room = make([]word, 0, 24)
+	t.list = slices.Grow(t.list[:0], max(n, 24))
+	for i := range n {
+		w, _ := t.word(i)
+		t.list = append(t.list, word{w, t.sep(i)})
 	}
-	if t.cut, t.done = appendWords(t.room[:0], t.text), true; t.cut != nil {
-		t.room = t.cut
-	}
-	return t.cut
+	return t.list
 }
 
 // wordEnd returns where the word ends that begins at a place.
@@ -144,18 +182,20 @@ type textContext struct {
 	leaf    string   // last name of the key's path
 	time    int64    // of the commit
 	message *cutText // the commit's message; nil for none, and while it is made itself
-	said    []word   // of a message that is made, its beginning
+	said    []string // of a message that is made, its words so far
 	self    bool     // the text is the message
 	old     cutText  // the older text
 }
 
-// words returns what the message's words, or of a message itself those before,
-// are.
-func (c *textContext) words() []word {
-	if c.self || c.message == nil {
-		return c.said
+// word returns the i-th word of the message, of a message itself of those before.
+func (c *textContext) word(i int) (string, bool) {
+	switch {
+	case !c.self && c.message != nil:
+		return c.message.word(i)
+	case i < 0 || i >= len(c.said):
+		return "", false
 	}
-	return c.message.words()
+	return c.said[i], true
 }
 
 // render runs a program, and appends its text. The operands that it does not use stay in r.
@@ -165,7 +205,7 @@ func (c *textContext) render(out []byte, p program, r *byteReader) []byte {
 	self := c.self && p.usesWords()
 	own := func(from int) { // a message refers to its own words
 		if self {
-			c.said = append(c.said, word{text: asString(out[from:])}) // nobody writes there before the end
+			c.said = append(c.said, asString(out[from:])) // nobody writes there before the end
 		}
 	}
 	for k := range p {
@@ -182,7 +222,10 @@ func (c *textContext) render(out []byte, p program, r *byteReader) []byte {
 			}
 			out = append(out, kept...)
 			if self {
-				c.said = append(c.said, c.old.words()[i:i+int(op.n)]...)
+				for k := range int(op.n) {
+					w, _ := c.old.word(i + k)
+					c.said = append(c.said, w)
+				}
 			}
 			i += int(op.n)
 			continue
@@ -191,19 +234,19 @@ func (c *textContext) render(out []byte, p program, r *byteReader) []byte {
 		case opLeaf:
 			out = append(out, c.leaf...)
 		case opWord:
-			words := c.words()
-			if op.n >= int64(len(words)) {
+			w, ok := c.word(int(op.n))
+			if !ok {
 				bad()
 				return out
 			}
-			out = append(out, words[op.n].text...)
+			out = append(out, w...)
 		case opOld:
-			words := c.old.words()
-			if op.n >= int64(len(words)) {
+			w, ok := c.old.word(int(op.n))
+			if !ok {
 				bad()
 				return out
 			}
-			out = append(out, words[op.n].text...)
+			out = append(out, w...)
 		case opTime:
 			out = appendInt(out, c.time+op.n)
 		case opDate:
@@ -217,12 +260,12 @@ func (c *textContext) render(out []byte, p program, r *byteReader) []byte {
 			if op.code == opNum {
 				d = r.varint()
 			}
-			words := c.old.words()
-			if i >= len(words) {
+			w, ok := c.old.word(i)
+			if !ok {
 				bad()
 				return out
 			}
-			v, _ := parseInt(words[i].text)
+			v, _ := parseInt(w)
 			out = appendInt(out, v+d)
 		case opUint:
 			out = appendInt(out, int64(r.uvarint()))
@@ -250,15 +293,11 @@ func (c *textContext) render(out []byte, p program, r *byteReader) []byte {
 
 // keep returns n words of the older text from the i-th on, with their separators.
 func (c *textContext) keep(i, n int) (string, bool) {
-	words := c.old.words()
-	if n <= 0 || i+n > len(words) {
-		return "", n == 0
+	if n < 0 || i+n > c.old.cut() {
+		return "", false
 	}
-	to := len(c.old.text)
-	if i+n < len(words) {
-		to = int(words[i+n].at)
-	}
-	return c.old.text[words[i].at:to], true
+	starts := c.old.starts
+	return c.old.text[starts[i]:min(int(starts[i+n]), len(c.old.text))], true
 }
 
 // skip takes the operands of a program off r.

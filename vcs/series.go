@@ -3,7 +3,7 @@ package vcs
 import (
 	"context"
 	"math"
-	"strings"
+	"math/bits"
 	"unsafe"
 )
 
@@ -22,7 +22,6 @@ type step struct {
 	info CommitInfo
 	fit  bool // for a series, as far as can be seen without the branch
 
-	here    *node              // what was found of the path so far
 	ends    [maxReplace]uint16 // where the names of the path end
 	depth   int                // how many there are: folders on the path
 	folders [maxReplace]*node
@@ -38,20 +37,26 @@ func (x *step) cut() bool {
 	if len(x.path) > math.MaxUint16 {
 		return false
 	}
-	for from := 0; ; {
-		n := strings.IndexByte(x.path[from:], '/')
-		if x.depth == maxReplace {
-			return false
-		}
-		if n < 0 {
-			x.ends[x.depth] = uint16(len(x.path))
+	b := unsafe.Slice(unsafe.StringData(x.path), len(x.path))
+	for at := 0; at < len(b); at += 8 {
+		for slash := slashBytes(eightBytes(b[at:])); slash != 0; slash &= slash - 1 {
+			if x.depth == maxReplace-1 {
+				return false
+			}
+			x.ends[x.depth] = uint16(at + bits.TrailingZeros64(slash)/8)
 			x.depth++
-			return true
 		}
-		x.ends[x.depth] = uint16(from + n)
-		x.depth++
-		from += n + 1
 	}
+	x.ends[x.depth] = uint16(len(b))
+	x.depth++
+	return true
+}
+
+// slashBytes sets the highest bit of each of eight bytes that is a slash.
+func slashBytes(x uint64) uint64 {
+	const rest = ^uint64(highBits)
+	x ^= '/' * eachByte
+	return ^(x&rest + rest | x | rest)
 }
 
 // series is room to make series in. It is for one goroutine.
@@ -59,7 +64,7 @@ type series struct {
 	steps [maxSeries]step
 	notes []note
 	lanes sha1Lanes
-	which []*step // whose folders are in the lanes
+	which []uint8 // the steps of what is in the lanes
 }
 
 // commitSeries makes the commits of the first steps, as many as can be, on top of
@@ -137,10 +142,10 @@ func (c *series) contents(steps []step) {
 			continue
 		}
 		c.lanes.object(KindBlob, x.content)
-		c.which = append(c.which, x)
+		c.which = append(c.which, uint8(i))
 	}
 	for i, job := range c.lanes.sum() {
-		c.which[i].id = job.id
+		steps[c.which[i]].id = job.id
 	}
 	c.which = c.which[:0]
 }
@@ -175,10 +180,10 @@ func (c *series) folders(steps []step) {
 				continue
 			}
 			c.lanes.padded(n.dir.message())
-			c.which = append(c.which, x)
+			c.which = append(c.which, uint8(i))
 		}
 		for i, job := range c.lanes.sum() {
-			x := c.which[i]
+			x := &steps[c.which[i]]
 			n := x.folders[d]
 			x.now, n.id, n.known = job.id, job.id, true
 		}
@@ -190,17 +195,18 @@ func (c *series) folders(steps []step) {
 // the next one is not there, or not for replacing. It goes down folder by folder
 // with all of them, so that they wait for memory together.
 func (w *workTree) locate(steps []step) (found int) {
+	var here [maxSeries]*node // what was found of each path so far
 	deepest := 0
 	for found < len(steps) && steps[found].fit && steps[found].cut() {
 		x := &steps[found]
-		x.here = w.root
+		here[found] = w.root
 		deepest = max(deepest, x.depth)
 		found++
 	}
 	for d := range deepest {
 		for i := range steps[:found] {
-			if x := &steps[i]; x.depth > d && (i == 0 || x.here != steps[i-1].here) {
-				x.here.dir.prefetch()
+			if steps[i].depth > d && (i == 0 || here[i] != here[i-1]) {
+				here[i].dir.prefetch()
 			}
 		}
 		for i := range steps[:found] {
@@ -212,18 +218,19 @@ func (w *workTree) locate(steps []step) (found int) {
 			if d > 0 {
 				from = int(x.ends[d-1]) + 1
 			}
-			k, ok := x.here.dir.entry(x.path[from:x.ends[d]], x.depth-1 > d)
-			if !ok || x.here.dir.kids[k] == nil {
+			n := here[i].dir
+			k, ok := n.entry(x.path[from:x.ends[d]], x.depth-1 > d)
+			if !ok || n.kids[k] == nil {
 				found = i
 				break
 			}
 			x.at[d] = int32(k)
-			x.here = x.here.dir.kids[k]
-			prefetch(unsafe.Pointer(x.here), nodeLines)
+			here[i] = n.kids[k]
+			prefetch(unsafe.Pointer(here[i]), nodeLines)
 		}
 	}
 	for i := range steps[:found] {
-		if x := &steps[i]; x.here.mode != x.mode {
+		if here[i].mode != steps[i].mode {
 			return i
 		}
 	}
