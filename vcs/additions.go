@@ -86,9 +86,9 @@ func (p *Pin) Additions(ctx context.Context, tips, known []ID, progress func(com
 	for _, l := range p.logs() {
 		frozen = append(frozen, l.frozen())
 	}
-	drops := s.epochs.dropped()
+	steps := s.leaving()
 	read := func(id ID) (Kind, []byte, error) {
-		gone := drops != s.epochs.dropped()
+		gone := steps != s.leaving()
 		if gone { // the store would look through all of its history first
 			if kind, content, err := readEach(frozen, (*oplog).known, id); !errors.Is(err, ErrNotFound) {
 				return kind, content, err

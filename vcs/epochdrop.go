@@ -3,7 +3,6 @@ package vcs
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 )
@@ -19,39 +18,52 @@ func (s *Store) drop(first int, reason string) error {
 	}
 	defer release()
 	for {
+		p, err := s.planDrop(first, reason)
+		if err != nil {
+			return err
+		}
 		// A writer that was through the gate already may come between.
-		if err := s.dropHeld(first, reason); !errors.Is(err, ErrRefMoved) {
+		if err := s.enterDrop(p); !errors.Is(err, ErrRefMoved) {
 			return err
 		}
 	}
 }
 
-// dropHeld is drop while writers are held. The error wraps ErrRefMoved when one
-// of them has moved a ref meanwhile.
-func (s *Store) dropHeld(first int, reason string) error {
-	refs, err := s.settledRefs()
+// dropPlan is what is to become of the epochs when some of them are dropped. It
+// holds as long as nobody publishes more than he had.
+type dropPlan struct {
+	going     int // epochs
+	list      []Epoch
+	objs      []Object
+	moves     []RefUpdate
+	published uint64
+}
+
+// planDrop makes a plan to drop an epoch. Writers are held.
+func (s *Store) planDrop(first int, reason string) (*dropPlan, error) {
+	refs, published, err := s.settledRefs()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	list, _ := s.epochs.snapshot()
 	i := slices.IndexFunc(list, func(e Epoch) bool { return e.Number == first })
 	if i < 0 || list[i].State != EpochLive {
-		return fmt.Errorf("%w: epoch %d is not one that has ended and is here", ErrNotFound, first)
+		return nil, fmt.Errorf("%w: epoch %d is not one that has ended and is here", ErrNotFound, first)
 	}
 	going := []int{first}
 	if s.log != nil {
 		if going, err = s.log.dependents(first); err != nil {
-			return err
+			return nil, err
 		}
 		if err := s.log.headsStay(refs, going); err != nil {
-			return err
+			return nil, err
 		}
 		for k := i + len(going); k < len(list); k++ {
 			if list[k].Heads, err = s.log.headsOutside(list[k].Heads, going); err != nil {
-				return err
+				return nil, err
 			}
 			if list[k].Roots, err = s.log.rootsApart(list[k].Roots, going); err != nil {
-				return err
+				return nil, err
 			}
 		}
 	}
@@ -59,7 +71,7 @@ func (s *Store) dropHeld(first int, reason string) error {
 	var gone []*Epoch
 	tags, err := s.tagsIn(going)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for k := range going {
 		e := &list[i+k]
@@ -85,7 +97,7 @@ func (s *Store) dropHeld(first int, reason string) error {
 	list, folded := foldLost(list)
 	id, err := s.record(w, old, dropMessage(gone), gone, &list[0], folded)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	moves := []RefUpdate{{ledgerRef, old, id}}
 	for _, t := range tags {
@@ -94,9 +106,19 @@ func (s *Store) dropHeld(first int, reason string) error {
 	if s.log == nil {
 		moves = append(moves, s.keptRefs(list)...)
 	}
-	return s.enterEpochs(list, w.objs, moves, refs, func(g *group) {
-		g.drop = len(going)
+	return &dropPlan{len(going), list, w.objs, moves, published}, nil
+}
+
+// enterDrop enters a plan. Writers are held. The error wraps ErrRefMoved when one
+// of them has published something meanwhile.
+func (s *Store) enterDrop(p *dropPlan) error {
+	return s.enterEpochs(p.list, p.objs, p.moves, &p.published, func(g *group) {
+		g.drop = p.going
 		s.drops.Add(1)
+		if s.log != nil {
+			_, made := s.epochs.joints()
+			s.log.pins.announce(p.going, made)
+		}
 	})
 }
 
@@ -118,16 +140,17 @@ func dropMessage(gone []*Epoch) string {
 }
 
 // enterEpochs makes a table of epochs the store's, in one group with some
-// objects and ref updates. The error wraps ErrRefMoved when a ref has moved
-// meanwhile, one of moves or, unless that is nil, of seen, or a new branch has
-// come while an epoch is to begin.
-func (s *Store) enterEpochs(list []Epoch, objs []Object, moves []RefUpdate, seen map[string]ID, set func(*group)) error {
+// objects and ref updates. The error wraps ErrRefMoved when one of those refs has
+// moved meanwhile, a new branch has come while an epoch is to begin, or, unless
+// that is nil, more was published than is said: a commit, too, to which no ref
+// leads yet, may stand on what is to leave.
+func (s *Store) enterEpochs(list []Epoch, objs []Object, moves []RefUpdate, published *uint64, set func(*group)) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
 		return ErrClosed
 	}
-	if seen != nil && !maps.Equal(seen, s.refs) {
+	if published != nil && *published != s.published {
 		return fmt.Errorf("%w: while an epoch was to leave", ErrRefMoved)
 	}
 	if last := len(list) - 1; last > 0 && list[last].Number > s.epochs.number() {

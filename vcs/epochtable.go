@@ -280,18 +280,6 @@ func (s *Store) StandsFor(root, old ID) bool {
 // its first parent, the commit that it stands for, while that is in the store.
 func (s *Store) ReadJoined(id ID) (*Commit, error) { return grafted{s: s}.ReadCommit(id) }
 
-// dropped returns how many epochs have left.
-func (t *epochTable) dropped() (n int) {
-	t.mu.RLock()
-	defer t.mu.RUnlock()
-	for i := range t.list {
-		if t.list[i].State > EpochLive {
-			n += t.list[i].Count()
-		}
-	}
-	return n
-}
-
 // standsFor returns the commit that a root stands for, through all epochs, and any
 // other commit as it is.
 func (t *epochTable) standsFor(id ID) ID {

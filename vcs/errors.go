@@ -45,6 +45,8 @@ var (
 	// ErrReserved: a write to a ref that a store with epochs keeps by itself: the
 	// branches under history/, refs/epochs/ and refs/replace/.
 	ErrReserved = errors.New("vcs: the store keeps this ref by itself")
+	// ErrLeft: an epoch that has left since Settled was asked.
+	ErrLeft = errors.New("vcs: an epoch has left")
 	// ErrProof: a proof that is malformed, or does not show what it is asked.
 	ErrProof = errors.New("vcs: no proof")
 )

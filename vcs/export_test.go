@@ -2,6 +2,7 @@ package vcs
 
 import (
 	"context"
+	"errors"
 	"fmt"
 )
 
@@ -13,6 +14,48 @@ func DropEpoch(s *Store, number int, reason string) error {
 		return err
 	}
 	return s.Sync(context.Background())
+}
+
+// DropMeanwhile is DropEpoch with something that happens once it is settled what
+// the epoch takes with it.
+func DropMeanwhile(s *Store, number int, meanwhile func()) error {
+	s.keeping.Lock()
+	defer s.keeping.Unlock()
+	p, err := s.planDrop(number, "test")
+	if err != nil {
+		return err
+	}
+	meanwhile()
+	if err := s.enterDrop(p); !errors.Is(err, ErrRefMoved) {
+		return errors.Join(err, s.Sync(context.Background()))
+	}
+	if err := s.drop(number, "test"); err != nil && !errors.Is(err, errNeedsEpoch) {
+		return err
+	}
+	return s.Sync(context.Background())
+}
+
+// HoldBytes bounds what readers hold of epochs that have left, beyond
+// MaxHeldEpochs.
+func HoldBytes(s *Store, bytes int64) { s.log.pins.room = bytes }
+
+// KeepCommit commits without a ref, as a transaction does that is going to merge.
+func KeepCommit[K comparable, V any](r *Repo[K, V], head ID, changes []Change[K, V]) (ID, error) {
+	d, err := r.prepare(context.Background(), head, "", changes, &CommitInfo{})
+	if err != nil {
+		return ID{}, err
+	}
+	defer r.s.release(&d)
+	return d.id, r.s.publishDraft(context.Background(), &d, nil)
+}
+
+// TryCommit makes a commit that does not come about.
+func TryCommit[K comparable, V any](r *Repo[K, V], head ID, changes []Change[K, V]) error {
+	d, err := r.prepare(context.Background(), head, "", changes, &CommitInfo{})
+	if err == nil {
+		r.s.release(&d)
+	}
+	return err
 }
 
 // WorkTrees returns at how many commits a store is ready to go on.

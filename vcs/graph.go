@@ -36,11 +36,21 @@ func (s *Store) MergeBases(a, b ID) (bases []ID, err error) {
 // left meanwhile.
 func (s *Store) undropped(do func() error) error {
 	for {
-		drops := s.epochs.dropped()
-		if err := do(); !errors.Is(err, ErrNotFound) || drops == s.epochs.dropped() {
+		steps := s.leaving()
+		if err := do(); !errors.Is(err, ErrNotFound) || steps == s.leaving() {
 			return err
 		}
 	}
+}
+
+// leaving changes with every step in which epochs leave: when it is settled,
+// before they are no longer found, and when they are not. So whoever did not find
+// an object may have met that if it has changed since he began.
+func (s *Store) leaving() int64 {
+	if s.log == nil {
+		return s.drops.Load()
+	}
+	return s.log.pins.steps.Load()
 }
 
 // MergeBases returns all lowest common ancestors of two commits, as git

@@ -160,7 +160,7 @@ func (p *Pin) walk(from []ID, skip func(ID) (ID, error), visit func(*Commit) (sh
 	return func(yield func(*Commit, error) bool) {
 		seen := make(map[ID]bool)
 		var q commitQueue
-		drops := p.s.epochs.dropped()
+		steps := p.s.leaving()
 		add := func(ids []ID) error {
 			for _, id := range ids {
 				if skip != nil && len(ids) == 1 && q.empty() { // else it would change the order
@@ -174,7 +174,7 @@ func (p *Pin) walk(from []ID, skip func(ID) (ID, error), visit func(*Commit) (sh
 				}
 				seen[id] = true
 				c, err := p.ReadJoined(id)
-				if errors.Is(err, ErrNotFound) && drops != p.s.epochs.dropped() {
+				if errors.Is(err, ErrNotFound) && steps != p.s.leaving() {
 					continue // its epoch has left meanwhile: the history ends before
 				}
 				if err != nil {

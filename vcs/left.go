@@ -1,6 +1,7 @@
 package vcs
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -13,43 +14,111 @@ import (
 // Whoever publishes looks whether what his refs and commits lead to has left, and
 // again if an epoch was dropped meanwhile.
 
-// left reports whether a commit has left with an epoch, or is about to.
-func (s *Store) left(id ID) (bool, error) {
-	left, err := s.commitLeft(id)
-	if !left || err != nil {
-		return left, err
+// Settled waits until no epoch is about to leave and returns a number that
+// changes when one does, for AddObjectsSettled.
+func (s *Store) Settled(ctx context.Context) (int64, error) {
+	for s.log != nil && s.log.pins.unsettled() {
+		if err := s.Sync(ctx); err != nil {
+			return 0, err
+		}
 	}
-	if in, err := s.log.epochOf(id); in > 0 || err != nil {
-		return left, err
-	}
-	_, _, err = s.ReadObject(id) // not a commit, perhaps
-	if errors.Is(err, ErrNotFound) {
-		return true, nil
-	}
-	return false, err
+	return s.drops.Load(), nil
 }
+
+// AddObjectsSettled is AddObjects unless an epoch has left since Settled returned
+// a number; then the error wraps ErrLeft. So somebody who has looked since whether
+// all that the objects lead to is here knows that it is, and the trees and files
+// that they need stay with them. Commits to which they lead may leave later, which
+// UpdateRefs looks for.
+func (s *Store) AddObjectsSettled(ctx context.Context, objs []Object, settled int64) error {
+	checked, err := checkObjects(ctx, objs)
+	if err != nil {
+		return err
+	}
+	ok, err := s.publishUnless(ctx, settled, checked, nil, nil, true)
+	if err == nil && !ok {
+		err = ErrLeft
+	}
+	return err
+}
+
+// left reports whether an object has left with an epoch, or is about to, or leads
+// through commits and tags that somebody else made to one that has.
+func (s *Store) left(id ID) (bool, error) { return s.leadsToLeft(id, true) }
 
 // commitLeft is left for what is a commit for certain. It takes no work tree:
 // the caller may have one in hand.
-func (s *Store) commitLeft(id ID) (bool, error) {
-	if s.log == nil || s.drops.Load() == 0 || s.isUnsaved(id) {
+func (s *Store) commitLeft(id ID) (bool, error) { return s.leadsToLeft(id, false) }
+
+func (s *Store) leadsToLeft(id ID, search bool) (bool, error) {
+	if s.log == nil || s.drops.Load() == 0 {
 		return false, nil
+	}
+	var named map[ID]bool
+	seen := map[ID]bool{id: true}
+	for todo := []ID{id}; len(todo) > 0; {
+		id, todo = todo[len(todo)-1], todo[:len(todo)-1]
+		left, next, err := s.leftItself(id, search)
+		if left || err != nil {
+			return left, err
+		}
+		if len(next) > 0 && named == nil {
+			named = s.targets()
+		}
+		if named[id] {
+			continue // refs lead to nothing that has left
+		}
+		for _, p := range next {
+			if !seen[p] {
+				seen[p] = true
+				todo = append(todo, p)
+			}
+		}
+	}
+	return false, nil
+}
+
+// leftItself reports whether an object has left. If not, and if somebody else
+// made it, it also returns the commits to which it leads. With search it may be
+// anything, else a commit.
+func (s *Store) leftItself(id ID, search bool) (left bool, next []ID, err error) {
+	if _, ok := s.unsavedCommit(id); ok {
+		return false, nil, nil // that was seen to when it was made
+	}
+	if o, ok := s.queued(id); ok {
+		next, err = commitLinks(o.Kind, o.Content)
+		return false, next, err
 	}
 	in, err := s.log.epochOf(id)
-	if err != nil {
-		return false, err
-	}
-	if in > 0 {
-		return s.epochs.gone(in), nil
+	if err != nil || in > 0 {
+		return err == nil && s.epochs.gone(in), nil, err
 	}
 	if _, ok := s.epochs.object(id); ok {
-		return false, nil
+		return false, nil, nil
 	}
-	_, _, err = s.log.known(id) // it is kept natively
+	kind, content, err := s.log.native(id)
+	if err == nil {
+		next, err = commitLinks(kind, content)
+		return false, next, err
+	}
+	if errors.Is(err, ErrNotFound) && search {
+		_, _, err = s.ReadObject(id)
+	}
 	if errors.Is(err, ErrNotFound) {
-		return true, nil
+		return true, nil, nil
 	}
-	return false, err
+	return false, nil, err
+}
+
+// targets returns what refs point to.
+func (s *Store) targets() map[ID]bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	out := make(map[ID]bool, len(s.refs))
+	for _, id := range s.refs {
+		out[id] = true
+	}
+	return out
 }
 
 // gone reports whether an epoch has left.
@@ -60,23 +129,33 @@ func (t *epochTable) gone(number int) bool {
 	return i < 0 || t.list[i].State > EpochLive
 }
 
-// unsure returns the commits that a publication leads to and of which only left
+// unsure returns the objects that a publication leads to and of which only left
 // can tell: where a ref is to move from, it is, and refs lead to nothing that has
 // left.
 func unsure(objs []Object, n *note, updates []RefUpdate) (ids []ID) {
+	add := func(id ID) {
+		if !slices.ContainsFunc(updates, func(u RefUpdate) bool { return u.Old == id }) &&
+			!slices.ContainsFunc(objs, func(o Object) bool { return o.ID == id }) {
+			ids = append(ids, id)
+		}
+	}
 	if n != nil {
 		for _, p := range n.parents {
-			if !slices.ContainsFunc(updates, func(u RefUpdate) bool { return u.Old == p }) {
-				ids = append(ids, p)
-			}
+			add(p)
 		}
 	}
 	for _, u := range updates {
-		if u.New.IsZero() || u.New == u.Old || n != nil && u.New == n.id {
-			continue
+		if !u.New.IsZero() && u.New != u.Old && (n == nil || u.New != n.id) {
+			add(u.New)
 		}
-		if !slices.ContainsFunc(objs, func(o Object) bool { return o.ID == u.New }) {
-			ids = append(ids, u.New)
+	}
+	if len(updates) == 0 {
+		return ids // of somebody else's objects it matters when a ref comes to lead there
+	}
+	for _, o := range objs {
+		next, _ := commitLinks(o.Kind, o.Content) // they were made here
+		for _, id := range next {
+			add(id)
 		}
 	}
 	return ids
@@ -98,17 +177,17 @@ func noneLeft(ids []ID, left func(ID) (bool, error)) error {
 }
 
 // settledRefs returns the refs at a moment at which all that they lead to is
-// saved. Writers are held.
-func (s *Store) settledRefs() (map[string]ID, error) {
+// saved, and how much was published until then. Writers are held.
+func (s *Store) settledRefs() (refs map[string]ID, published uint64, err error) {
 	for {
 		if err := s.Sync(s.keepCtx); err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 		s.mu.RLock()
-		quiet, refs := len(s.queue) == 0, maps.Clone(s.refs)
+		quiet, refs, published := len(s.queue) == 0, maps.Clone(s.refs), s.published
 		s.mu.RUnlock()
 		if quiet {
-			return refs, nil
+			return refs, published, nil
 		}
 	}
 }
@@ -153,6 +232,12 @@ func (ls *logs) nativeLinks(id ID) ([]ID, error) {
 	if err != nil {
 		return nil, err
 	}
+	return commitLinks(kind, content)
+}
+
+// commitLinks returns the parents of a commit and the target of a tag; none for
+// anything else.
+func commitLinks(kind Kind, content []byte) ([]ID, error) {
 	switch kind {
 	case KindCommit:
 		c, err := ParseCommit(content)

@@ -201,8 +201,12 @@ func (ls *logs) publish(g *group) error {
 		l.adoptHeads()
 	}
 	l.mu.Unlock()
-	ls.pins.leave(ls.all[:g.drop]) // before nobody finds them
-	ls.all = slices.Delete(ls.all, 0, g.drop)
+	if g.drop > 0 {
+		ls.pins.leave(ls.all[:g.drop]) // before nobody finds them
+		ls.pins.steps.Add(1)
+		ls.all = slices.Delete(ls.all, 0, g.drop)
+		ls.pins.steps.Add(1)
+	}
 	return err
 }
 

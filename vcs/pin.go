@@ -9,8 +9,11 @@ import (
 
 // Bounds of what stays in memory for the sake of readers.
 const (
-	// MaxHeldEpochs is how many dropped epochs are held at most: the newest ones.
+	// MaxHeldEpochs is how many dropped epochs are held, the newest ones, however
+	// large they are.
 	MaxHeldEpochs = 2
+	// MaxHeldBytes is what more than MaxHeldEpochs may take of the log together.
+	MaxHeldBytes = 4 << 20
 	// MaxHeldFor is how long a dropped epoch is held at most.
 	MaxHeldFor = 10 * time.Minute
 )
@@ -95,6 +98,9 @@ func (p *Pin) ReadObject(id ID) (Kind, []byte, error) {
 	if content, ok := p.made[id]; ok {
 		return KindCommit, content, nil
 	}
+	if content, ok := p.madeSince(id); ok {
+		return KindCommit, content, nil
+	}
 	// Again: an epoch may have left just now.
 	if held = p.held(); len(held) > 0 {
 		for _, read := range []func(*oplog, ID) (Kind, []byte, error){(*oplog).known, (*oplog).searched} {
@@ -144,6 +150,15 @@ func (p *Pin) ReadJoined(id ID) (*Commit, error) {
 	return joinedAt(c, p.roots[id]), nil
 }
 
+// madeSince returns a replacement that was there for a while since the pin was
+// taken.
+func (p *Pin) madeSince(id ID) ([]byte, bool) {
+	if p.s.log == nil {
+		return nil, false // they are objects like others
+	}
+	return p.s.log.pins.madeAfter(p.from, id)
+}
+
 // logs returns those of the store and those that are held, newest first.
 func (p *Pin) logs() []*oplog {
 	all := p.s.log.newestFirst()
@@ -153,82 +168,4 @@ func (p *Pin) logs() []*oplog {
 		}
 	}
 	return all
-}
-
-// pins counts those who read, and holds the epochs that leave while they do. The
-// zero value is ready.
-type pins struct {
-	mu   sync.Mutex
-	left int         // epochs that have left
-	from map[int]int // pins by how many had left before
-	held []heldEpoch // newest last
-}
-
-// heldEpoch is the log of an epoch that has left as one of many.
-type heldEpoch struct {
-	number int
-	log    *oplog
-	timer  *time.Timer
-}
-
-func (p *pins) take() int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.from == nil {
-		p.from = make(map[int]int)
-	}
-	p.from[p.left]++
-	return p.left
-}
-
-func (p *pins) release(from int) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.from[from]--; p.from[from] == 0 {
-		delete(p.from, from)
-	}
-	oldest := p.left
-	for n := range p.from {
-		oldest = min(oldest, n)
-	}
-	p.forget(oldest)
-}
-
-// forget lets the first so many epochs that have left go.
-func (p *pins) forget(upTo int) {
-	for len(p.held) > 0 && p.held[0].number <= upTo {
-		p.held[0].timer.Stop()
-		p.held[0] = heldEpoch{}
-		p.held = p.held[1:]
-	}
-}
-
-// leave takes over the logs of epochs that leave.
-func (p *pins) leave(logs []*oplog) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, l := range logs {
-		p.left++
-		if len(p.from) == 0 {
-			continue
-		}
-		number := p.left
-		p.held = append(p.held, heldEpoch{number, l, time.AfterFunc(MaxHeldFor, func() {
-			p.mu.Lock()
-			defer p.mu.Unlock()
-			p.forget(number)
-		})})
-		p.forget(number - MaxHeldEpochs)
-	}
-}
-
-// after returns the logs that are held and left after so many others, newest
-// first.
-func (p *pins) after(from int) (logs []*oplog) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for i := len(p.held) - 1; i >= 0 && p.held[i].number > from; i-- {
-		logs = append(logs, p.held[i].log)
-	}
-	return logs
 }

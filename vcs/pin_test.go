@@ -109,6 +109,7 @@ func TestPin(t *testing.T) {
 func TestPinBounds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDropping(t)
+		vcs.HoldBytes(d.Store(), 1)
 		pin := d.Store().Pin()
 		defer pin.Release()
 		var firsts []vcs.ID // of each epoch
@@ -141,6 +142,34 @@ func TestPinBounds(t *testing.T) {
 			t.Errorf("%d of %d are gone after %v", n, len(firsts), vcs.MaxHeldFor)
 		}
 	})
+}
+
+// TestPinManySmall: small epochs are held beyond that number, with the commits
+// that joined them, also those that began since.
+func TestPinManySmall(t *testing.T) {
+	d := newDropping(t)
+	d.write(3)
+	s := d.Store()
+	pin := s.Pin()
+	defer pin.Release()
+	var refs []vcs.Ref
+	for d.left() < vcs.MaxHeldEpochs+3 {
+		d.write(3)
+		must(s.EndEpoch(t.Context()))(t)
+		refs = append(refs, must(s.Refs())(t)...)
+		list := s.Epochs()
+		if err := vcs.LetGo(s, list[len(list)-2].Number); err != nil {
+			t.Fatal(err)
+		}
+	}
+	rep, err := vcs.Verify(t.Context(), pin, refs, nil)
+	if err != nil || !rep.OK() || rep.Commits < 3*vcs.MaxHeldEpochs+9 {
+		t.Errorf("%s: %v", rep.String(), err)
+	}
+	pin.Release()
+	if rep, err = vcs.Verify(t.Context(), pin, refs, nil); err != nil || len(rep.Problems) == 0 {
+		t.Errorf("after the release: %s: %v", rep.String(), err)
+	}
 }
 
 // TestIterateOverDrop: an iteration that is under way when an epoch leaves comes

@@ -43,21 +43,29 @@ func (s *Store) Ref(name string) (id ID, ok bool) {
 // the hash, and then nothing was added. That what they refer to is present is
 // the caller's to check. The store keeps the contents.
 func (s *Store) AddObjects(ctx context.Context, objs []Object) error {
+	checked, err := checkObjects(ctx, objs)
+	if err != nil {
+		return err
+	}
+	return s.publish(ctx, checked, nil, nil, true)
+}
+
+func checkObjects(ctx context.Context, objs []Object) ([]Object, error) {
 	checked := make([]Object, len(objs))
 	for i, o := range objs {
 		if err := ctx.Err(); err != nil {
-			return err
+			return nil, err
 		}
 		if err := CheckObject(o.Kind, o.Content); err != nil {
-			return err
+			return nil, err
 		}
 		id := HashObject(o.Kind, o.Content)
 		if !o.ID.IsZero() && o.ID != id {
-			return fmt.Errorf("%w: %v hashes to %v", ErrCorrupt, o.ID, id)
+			return nil, fmt.Errorf("%w: %v hashes to %v", ErrCorrupt, o.ID, id)
 		}
 		checked[i] = Object{id, o.Kind, o.Content}
 	}
-	return s.publish(ctx, checked, nil, nil, true)
+	return checked, nil
 }
 
 // MaxObject is the largest object that a store takes, in bytes of content.
@@ -121,24 +129,26 @@ func (s *Store) UpdateRefs(ctx context.Context, updates []RefUpdate) error {
 // publish adds objects, or a note, and moves refs in one step and tells the
 // watchers. Foreign objects are kept even if no commit leads to them.
 func (s *Store) publish(ctx context.Context, objs []Object, n *note, updates []RefUpdate, foreign bool) error {
-	ids, left := unsure(objs, n, updates), s.left
+	left := s.left
 	if n != nil {
 		left = s.commitLeft // a work tree may be in the caller's hand
 	}
 	for {
 		drops := s.drops.Load()
-		if err := noneLeft(ids, left); err != nil {
-			return err
+		if drops > 0 && s.log != nil {
+			if err := noneLeft(unsure(objs, n, updates), left); err != nil {
+				return err
+			}
 		}
-		if ok, err := s.publishUnless(ctx, drops, len(ids) > 0, objs, n, updates, foreign); ok || err != nil {
+		if ok, err := s.publishUnless(ctx, drops, objs, n, updates, foreign); ok || err != nil {
 			return err
 		}
 	}
 }
 
 // publishUnless is publish unless epochs were dropped since there were so many
-// drops, where that matters.
-func (s *Store) publishUnless(ctx context.Context, drops int64, matters bool, objs []Object, n *note, updates []RefUpdate, foreign bool) (bool, error) {
+// drops.
+func (s *Store) publishUnless(ctx context.Context, drops int64, objs []Object, n *note, updates []RefUpdate, foreign bool) (bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
@@ -150,7 +160,7 @@ func (s *Store) publishUnless(ctx context.Context, drops int64, matters bool, ob
 			return false, err
 		}
 	}
-	if matters && s.drops.Load() != drops {
+	if s.drops.Load() != drops {
 		return false, nil
 	}
 	return true, s.publishNow(objs, n, updates, foreign)
@@ -172,6 +182,7 @@ func (s *Store) publishNow(objs []Object, n *note, updates []RefUpdate, foreign 
 	if len(objs) == 0 && n == nil && !slices.ContainsFunc(updates, func(u RefUpdate) bool { return u.Old != u.New }) {
 		return nil
 	}
+	s.published++
 	g := s.openGroup()
 	for _, o := range objs {
 		s.pending += g.add(o, foreign)
@@ -203,6 +214,7 @@ func (s *Store) publishSeries(ref string, head ID, notes []note) error {
 	case have != head:
 		return fmt.Errorf("%w: %s is at %v, not at %v", ErrRefMoved, ref, have, head)
 	}
+	s.published++
 	full := false
 	for i := range notes {
 		g := s.openGroup()

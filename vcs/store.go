@@ -89,9 +89,11 @@ type Store struct {
 	held     chan struct{} // closed when writers may go on; nil when they may
 	tight    chan struct{} // the same, while the log is too large
 	seq      uint64        // of the newest group
-	saved    uint64        // newest group that is durable
-	saveErr  error         // of the last Apply; nil after a success
-	closed   bool
+	// published counts what writers have put into the queue.
+	published uint64
+	saved     uint64 // newest group that is durable
+	saveErr   error  // of the last Apply; nil after a success
+	closed    bool
 
 	wake   chan struct{} // something is unsaved
 	urgent chan struct{} // somebody waits for it

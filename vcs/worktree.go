@@ -14,7 +14,7 @@ type workTree struct {
 	mu   sync.Mutex
 	dead bool   // not used any more
 	head ID     // the commit; zero for none
-	seq  uint64 // of the group that the commit is in
+	seq  uint64 // of the group that the commit is in, or of a later one
 	time int64
 	root *node
 	own  *owner // of what was changed since the last freeze
@@ -161,7 +161,7 @@ func (s *Store) workAt(head ID, ref string) (*workTree, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &workTree{head: head, root: root, own: &owner{collect: true, marks: true}, load: s.log.native.load}
+	w := &workTree{head: head, seq: s.newest(), root: root, own: &owner{collect: true, marks: true}, load: s.log.native.load}
 	if !head.IsZero() {
 		c, err := s.links(head)
 		if err != nil {
@@ -171,6 +171,13 @@ func (s *Store) workAt(head ID, ref string) (*workTree, error) {
 	}
 	w.mu.Lock()
 	return w, nil
+}
+
+// newest returns the number of the newest group.
+func (s *Store) newest() uint64 {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.seq
 }
 
 // keep makes a tree, which is locked, known under its commit, and unlocks it.

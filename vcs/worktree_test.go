@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync"
 	"testing"
+	"testing/synctest"
 
 	"arpeggio/vcs"
 	"arpeggio/vcs/mem"
@@ -56,6 +57,53 @@ func TestUnsavedHistory(t *testing.T) {
 			t.Error(err)
 		}
 	}
+}
+
+// TestUnsavedOnRoot: while the beginning of an epoch waits to be saved, what stands
+// on its root can be read, also when others have failed to commit there.
+func TestUnsavedOnRoot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx := t.Context()
+		f := vcstest.NewFaulty(mem.New()).KeepLog()
+		r := must(vcs.Open(ctx, f, vcs.Config[string, string]{StoreConfig: vcs.StoreConfig{Head: "main", CacheBytes: 1, FlushDelay: -1,
+			Retention: vcs.Retention{MaxCommits: 1 << 30, Chains: []vcs.Chain{}}}}))(t)
+		defer r.Close()
+		s := r.Store()
+		set := func(v string) vcs.ID { return must(r.Set(ctx, "main", "d/k", v, vcs.CommitInfo{}))(t) }
+		set("0")
+		if err := r.Sync(ctx); err != nil {
+			t.Fatal(err)
+		}
+		saveOne := f.Hold()
+		set("1") // is being saved
+		synctest.Wait()
+		set("2") // is next
+		ended := make(chan error)
+		go func() {
+			_, err := s.EndEpoch(ctx)
+			ended <- err
+		}()
+		synctest.Wait() // the root follows
+		root := must(r.Head("main"))(t)
+		if err := vcs.TryCommit(r, root, []vcs.Change[string, string]{{Key: "d/k", Value: vcs.Some("no")}}); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := s.ReadObject(vcs.HashObject(vcs.KindBlob, []byte("no"))); err != nil && !errors.Is(err, vcs.ErrNotFound) {
+			t.Fatal(err)
+		}
+		commits := []vcs.ID{set("3"), set("4")}
+		f.FailApply(func(int) vcstest.Fault { return vcstest.FailFirst })
+		saveOne()
+		if err := <-ended; err == nil {
+			t.Error("an epoch has begun on a backend that fails")
+		}
+		whole(t, "unsaved", s, commits)
+		f.FailApply(nil)
+		if err := r.Sync(ctx); err != nil {
+			t.Fatal(err)
+		}
+		whole(t, "saved", s, commits)
+	})
 }
 
 // TestWritersAndReaders: writers of every kind share branches, some of which

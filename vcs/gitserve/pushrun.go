@@ -24,6 +24,7 @@ type push struct {
 	objects quarantine
 	graph   *graph
 
+	settled  int64 // what the Writer said when the pack was checked
 	results  []result
 	unpack   string   // why the pack was refused
 	messages []string // for the user
@@ -47,7 +48,7 @@ func (q quarantine) ReadObject(id vcs.ID) (vcs.Kind, []byte, error) {
 // run takes in the pack and changes the refs. What is wrong with either goes
 // into the report; the error is that nobody waits for one.
 func (p *push) run(body io.Reader) error {
-	store := &cancelReader{p.ctx, p.h.cfg.Repository}
+	store := p.reader()
 	p.results = make([]result, len(p.args.updates))
 	for i, u := range p.args.updates {
 		p.results[i].update = u
@@ -103,8 +104,7 @@ func (p *push) takePack(body io.Reader, scratch packfile.Scratch, store vcs.Obje
 	if p.pack, err = packfile.Index(p.ctx, body, cfg); err != nil {
 		return err
 	}
-	p.checked, err = p.pack.Check(p.ctx, store)
-	return err
+	return p.checkPack()
 }
 
 // packErrors are what a client's pack can do wrong.
@@ -155,9 +155,6 @@ func (p *push) failed(err error) {
 	p.h.cfg.Logger.Error("git server: push failed", "client", p.grant.Name, "err", err)
 }
 
-// groupBytes is how much goes to the Writer at a time.
-const groupBytes = 1 << 20
-
 // apply makes happen what was not refused.
 func (p *push) apply() error {
 	if p.args.atomic {
@@ -168,21 +165,17 @@ func (p *push) apply() error {
 			}
 		}
 	}
-	var updates []vcs.RefUpdate
-	var tips []vcs.ID
-	var at []*result
-	for i := range p.results {
-		if r := &p.results[i]; r.refusal == nil && r.update.Old != r.update.New {
-			updates = append(updates, r.update)
-			tips = append(tips, r.update.New)
-			at = append(at, r)
-		}
-	}
-	if len(updates) == 0 {
+	all, _ := p.accepted()
+	if len(all) == 0 {
 		return nil
 	}
-	if err := p.store(tips); err != nil {
+	if err := p.store(); err != nil {
 		return p.refusePack(err)
+	}
+	at, updates := p.accepted()
+	if len(at) < len(all) && p.args.atomic { // some are not complete any more
+		p.refuseAll("atomic push failure", reasonAtomic)
+		return nil
 	}
 	w := p.h.cfg.Push.Writer
 	if p.args.atomic {
@@ -209,38 +202,6 @@ func (p *push) apply() error {
 	return nil
 }
 
-// store takes what the tips lead to out of quarantine.
-func (p *push) store(tips []vcs.ID) error {
-	if p.checked == nil {
-		return nil
-	}
-	var group []vcs.Object
-	size := 0
-	flush := func() error {
-		if len(group) == 0 {
-			return nil
-		}
-		err := p.h.cfg.Push.Writer.AddObjects(p.ctx, group)
-		if err == nil {
-			p.stored += len(group)
-		}
-		group, size = nil, 0
-		return err
-	}
-	for o, err := range p.checked.New(p.ctx, tips...) {
-		if err != nil {
-			return err
-		}
-		group = append(group, o)
-		if size += len(o.Content) + 64; size >= groupBytes {
-			if err := flush(); err != nil {
-				return err
-			}
-		}
-	}
-	return flush()
-}
-
 // explain words the failure of a ref update as stock git does.
 func (p *push) explain(updates []vcs.RefUpdate, err error) *Refusal {
 	u := updates[0]
@@ -256,6 +217,8 @@ func (p *push) explain(updates []vcs.RefUpdate, err error) *Refusal {
 		return stale(u, u.Old) // and back again
 	case errors.Is(err, vcs.ErrBadRefName):
 		return p.clash(updates, err)
+	case errors.Is(err, vcs.ErrNotFound): // since it was looked for
+		return refuseRef(reasonMissing, "missing necessary objects", "%s: fetch, and you are told how to join this epoch", plain(err.Error()))
 	}
 	p.failed(err)
 	return &Refusal{Reason: "failed to update ref", Message: "the repository cannot be used; the server's log says why"}

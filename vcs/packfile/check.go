@@ -67,11 +67,10 @@ func (k *checker) object(i int32) error {
 	switch {
 	case err == nil && (kind != o.kind || !bytes.Equal(old, content)):
 		return fmt.Errorf("%w WITH %v", ErrCollision, o.id)
-	case err == nil:
-		o.known = true
-	case !errors.Is(err, vcs.ErrNotFound):
+	case err != nil && !errors.Is(err, vcs.ErrNotFound):
 		return err
 	}
+	o.known = err == nil // it may have left since somebody looked before
 	k.start[i] = uint32(len(k.links))
 	err = named(o.kind, content, func(id vcs.ID, kind vcs.Kind) error { return k.link(i, id, kind) })
 	k.end[i] = uint32(len(k.links))
