@@ -14,7 +14,7 @@ func (l *oplog) sleep() {
 	l.hints, l.scanned = hintTable{}, 0
 	l.views, l.viewed = nil, 0
 	for _, s := range l.segs {
-		s.marks = nil
+		s.marks.Store(nil)
 	}
 	l.touches, l.lastChain = touchIndex{}, fileChain{}
 	l.messages, l.values, l.room = textDict{}, textDict{}, logRoom{}

@@ -7,6 +7,7 @@ import (
 	"hash/crc32"
 	"strconv"
 	"strings"
+	"sync/atomic"
 )
 
 // segment is a segment as it is kept: its bytes and where its columns start.
@@ -17,7 +18,7 @@ type segment struct {
 	base                                     int64
 	dicts                                    uint32 // where people and programs start
 	flags, keys, ops, trees, anchors, filter uint32
-	marks                                    []viewMark // those of its last view
+	marks                                    atomic.Pointer[[]viewMark] // those of its last view, whose log may be another one
 }
 
 // parseSegment reads the frame of a segment and returns the keys that it

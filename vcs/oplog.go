@@ -148,7 +148,8 @@ func (l *oplog) need(v *segView, i uint32, all bool) (err error) {
 		err = v.need(i)
 	}
 	if v.taken > before {
-		v.segment.marks = v.marks
+		marks := slices.Clip(v.marks) // nobody else appends to these
+		v.segment.marks.Store(&marks)
 		l.viewed += v.taken - before
 	}
 	return err
@@ -169,8 +170,8 @@ func (l *oplog) partView(s *segment) (*segView, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(s.marks) > 0 {
-		v.marks = s.marks
+	if marks := s.marks.Load(); marks != nil {
+		v.marks = *marks
 	}
 	l.views = slices.Insert(l.views, 0, v)
 	for n := len(l.views); n > minViews && (n > maxViews || l.viewed > maxViewed); n-- {

@@ -295,7 +295,7 @@ func TestJournalOverEpochs(t *testing.T) {
 	for i := range 1000 {
 		write(t, j, sighted(time.Duration(i)*time.Second, fmt.Sprintf("10.9.%d.%d", i/250, i%250), mac(i), ethernet.Addr{}))
 		if i%100 == 99 {
-			if err := s.Sync(t.Context()); err != nil {
+			if _, err := s.Collect(t.Context()); err != nil { // the store's own keeper may be late
 				t.Fatal(err)
 			}
 		}
