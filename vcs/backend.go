@@ -35,6 +35,8 @@ type State struct {
 	// instead of reading the log again; the backend must forget it. Who changes
 	// the Log of another backend's state sets it to nil.
 	Opened ObjectReader
+	// Kept is what a StateKeeper was given last; nil when there is none.
+	Kept []byte
 	// Log yields, in order, the records applied since that checkpoint,
 	// including those of the batch that carried it. It may be ranged over more
 	// than once until the next Apply.
@@ -80,6 +82,17 @@ type Batch struct {
 type LogKeeper interface {
 	// KeepsLog reports whether the backend wants that. It is asked once.
 	KeepsLog() bool
+}
+
+// StateKeeper is the ability of a LogKeeper to keep what makes the next opening
+// short. All of it can be had from the log, too, and is checked before it is used:
+// it may be lost, or be older than the log, or damaged.
+type StateKeeper interface {
+	// KeepState is called by a store that is closed, after the last Apply, and by
+	// one that was opened. Heads are the commits of the refs, all of which have
+	// been applied. State, which may be nil for what was kept before, is the state
+	// of one of them.
+	KeepState(heads []Ref, state []byte) error
 }
 
 // ObjectLister is the ability of a LogKeeper to list the objects that it keeps

@@ -41,7 +41,19 @@ func loadLog(ctx context.Context, st State, native ObjectReader) (*logs, error) 
 		ls.load(rec[0], whole, parts)
 		whole, parts = nil, 0
 	}
+	if st.Kept != nil {
+		ls.kept = ls.offer(st.Kept)
+	}
 	return ls, ctx.Err()
+}
+
+// LogDamage returns what a reader of OpenLog has found to be damaged in the log
+// that it read: the first of the records that it left out.
+func LogDamage(r ObjectReader) error {
+	if ls, ok := r.(*logs); ok {
+		return ls.damage
+	}
+	return nil
 }
 
 // readFrom makes logs read objects that they do not tell from n.

@@ -18,6 +18,7 @@ type logs struct {
 	mu     sync.RWMutex
 	all    []*oplog // oldest first; the last one is current
 	damage error    // of the first record that could not be read
+	kept   uint32   // number of the commit whose state the backend keeps; 0 for none
 }
 
 func newLogs(native objectSource) *logs {

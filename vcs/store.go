@@ -159,6 +159,7 @@ func (s *Store) open(ctx context.Context) error {
 	}
 	s.cache.max = s.cfg.CacheBytes
 	s.loadEpochs()
+	s.keepState(false)
 	s.watchers = make(map[*Watcher]struct{})
 	s.wake = make(chan struct{}, 1)
 	s.urgent = make(chan struct{}, 1)
@@ -193,6 +194,8 @@ func (s *Store) Close() error {
 	s.mu.RUnlock()
 	if err != nil {
 		err = fmt.Errorf("vcs: close: unsaved changes are lost: %w", err)
+	} else {
+		s.keepState(true)
 	}
 	return errors.Join(err, s.backend.Close())
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -56,6 +57,7 @@ type Backend struct {
 	readOnly bool       // the disk was full when it was opened
 	meta     meta
 	opened   vcs.ObjectReader // of the log as Open left it, for the first Load
+	written  []byte           // heads that the last store to be closed has left
 	pruned   meta             // as it was when the last prune had ended; zero before the first
 	closed   bool
 	rw       sync.RWMutex // Close waits for readers
@@ -261,6 +263,9 @@ func (b *Backend) Load(ctx context.Context) (vcs.State, error) {
 		if st.Refs, err = readRefs(txn); err != nil {
 			return err
 		}
+		if st.Kept, err = readState(txn); err != nil {
+			return err
+		}
 		st.Checkpoint, err = m.checkpoint(txn)
 		return err
 	})
@@ -312,23 +317,31 @@ func (b *Backend) recover(ctx context.Context, found *repair) error {
 		if vouched, err = getOptional(txn, []byte(verifiedKey)); err != nil {
 			return err
 		}
+		if b.written, err = getOptional(txn, []byte(writtenKey)); err != nil {
+			return err
+		}
 		refs, err = readRefs(txn)
 		return err
 	})
 	if err != nil {
 		return fmt.Errorf("%w: %s: %w", ErrDamaged, b.dir, err)
 	}
-	last, known := readVerified(vouched)
-	if b.cfg.VerifyAll {
-		known = nil
-	}
 	st, err := b.Load(ctx)
 	if err != nil {
 		return err
 	}
+	if b.cfg.VerifyAll {
+		st.Kept = nil
+	}
 	objects, err := vcs.OpenLog(ctx, st, b)
 	if err != nil {
 		return fmt.Errorf("%w: %s: %w", ErrDamaged, b.dir, err)
+	}
+	last, known := readVerified(vouched)
+	_, written := readVerified(b.written)
+	maps.Copy(known, written)
+	if b.cfg.VerifyAll || vcs.LogDamage(objects) != nil || len(found.damage) > 0 {
+		known = nil
 	}
 	refs = slices.DeleteFunc(refs, func(r vcs.Ref) bool { return strings.HasPrefix(r.Name, vcs.DamagedPrefix) })
 	if b.report, err = vcs.Verify(ctx, objects, refs, func(id vcs.ID) bool { return known[id] }); err != nil {

@@ -11,6 +11,13 @@
 // that came from elsewhere, and all of a directory from before that, which goes
 // on with a log.
 //
+// Open verifies what it hands out: the checksums of every table, log and segment
+// of history; by their hashes the whole tree of each head, and the commits that
+// came since the store was closed, or opened, without damage. What a clean close
+// leaves for that, heads and a state (see vcs.StateKeeper), is believed only as far
+// as hashes bear it out, and not at all where any checksum is wrong: then, as with
+// Config.VerifyAll, all commits are hashed again. So does vcs.Verify at any time.
+//
 // Open reads every table and log through before badger does, because badger
 // meets damage in goroutines of its own, where it ends the process. What a crash
 // leaves is put in order. Damaged files are set aside in a folder of the

@@ -79,3 +79,9 @@ func (b *Backend) busy() string {
 	}
 	return ""
 }
+
+// Where KeepState leaves its first chunk, and the heads.
+var (
+	StateKey   = stateKey(0)
+	WrittenKey = []byte(writtenKey)
+)

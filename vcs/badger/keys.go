@@ -106,10 +106,21 @@ const verifiedMark = "heads\n"
 
 // encodeVerified lists the commits of refs that were verified.
 func encodeVerified(objects vcs.ObjectReader, refs []vcs.Ref) []byte {
-	b := []byte(verifiedMark)
+	var heads []vcs.Ref
 	for _, r := range refs {
-		if id, err := vcs.PeelCommit(objects, r.Target); err == nil && len(b) < chunk {
-			b = fmt.Appendf(b, "%v %s\n", id, r.Name)
+		if id, err := vcs.PeelCommit(objects, r.Target); err == nil {
+			heads = append(heads, vcs.Ref{Name: r.Name, Target: id})
+		}
+	}
+	return appendHeads(nil, heads)
+}
+
+// appendHeads lists commits of refs, as many as there is room for.
+func appendHeads(b []byte, heads []vcs.Ref) []byte {
+	b = append(b, verifiedMark...)
+	for _, h := range heads {
+		if len(b) < chunk {
+			b = fmt.Appendf(b, "%v %s\n", h.Target, h.Name)
 		}
 	}
 	return b

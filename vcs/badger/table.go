@@ -114,6 +114,10 @@ func (e entry) ours() bool {
 	switch key[0] {
 	case metaKey[0]:
 		return key == metaKey && value == metaLen
+	case writtenKey[0]:
+		return key == writtenKey
+	case stateMark:
+		return len(key) == len(stateKey(0))
 	case verifiedKey[0]:
 		return key == verifiedKey
 	case objectMark:
