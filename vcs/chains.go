@@ -2,6 +2,7 @@ package vcs
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -15,8 +16,8 @@ type moment struct {
 }
 
 // extendChains puts the states of the head branch at the end of each period of
-// an epoch on the chains. The last period of an epoch is left to the next one,
-// which begins in it.
+// an epoch on the chains, as far as there is room for them. The last period of an
+// epoch is left to the next one, which begins in it.
 func (s *Store) extendChains(epoch int) error {
 	list, _ := s.epochs.snapshot()
 	var head ID
@@ -32,71 +33,149 @@ func (s *Store) extendChains(epoch int) error {
 	if head.IsZero() || len(s.cfg.Retention.Chains) == 0 {
 		return nil
 	}
-	for _, c := range s.cfg.Retention.Chains {
-		ends, err := s.periodEnds(epoch, head, c)
-		if err != nil {
-			return err
+	chains, err := s.chainBranches()
+	if err != nil {
+		return err
+	}
+	x := &chainExtent{s: s, head: head}
+	if s.log != nil {
+		if x.l = s.log.of(epoch); x.l == nil {
+			return fmt.Errorf("%w: epoch %d", ErrNotFound, epoch)
 		}
-		if err := s.extendChain(c, ends); err != nil {
-			return err
+	}
+	state, err := s.stateSize()
+	if err != nil {
+		return err
+	}
+	left := s.chainRoom()
+	for i := range chains {
+		c := &chains[i]
+		took := c.size.bytes + c.old.bytes
+		if c.Period > 0 {
+			ends, bytes, err := x.choose(c, chainPart(left, state, i == len(chains)-1))
+			if err != nil {
+				return err
+			}
+			if err := s.extendChain(c, ends); err != nil {
+				return err
+			}
+			took += bytes
 		}
+		left = max(0, left-took)
 	}
 	return nil
 }
 
-// periodEnds returns the newest commits of the periods of an epoch, oldest
-// first, without the last period.
-func (s *Store) periodEnds(epoch int, head ID, c Chain) (ends []moment, err error) {
-	period := int64(c.Period / time.Second)
-	last := int64(-1) // the period that was met last
-	see := func(t int64) bool {
-		p := t / period
-		met := p != last && last >= 0
-		last = p
-		return met
-	}
-	if s.log != nil {
-		if l := s.log.of(epoch); l != nil {
-			ends, err = l.periodEnds(head, see)
-		}
-	} else {
-		for id := head; !id.IsZero() && len(ends) < c.Limit; {
-			commit, err := s.ReadCommit(id)
-			if err != nil {
-				return nil, err
-			}
-			if see(commit.Time().Unix()) {
-				ends = append(ends, moment{id, commit.Tree, commit.Time().Unix()})
-			}
-			id = ID{}
-			if len(commit.Parents) > 0 {
-				id = commit.Parents[0]
-			}
-		}
-	}
-	ends = ends[:min(len(ends), c.Limit)]
-	for i, j := 0, len(ends)-1; i < j; i, j = i+1, j-1 {
-		ends[i], ends[j] = ends[j], ends[i]
-	}
-	return ends, err
+// chainExtent is what an epoch would put on the chains.
+type chainExtent struct {
+	s    *Store
+	l    *oplog // of the epoch; nil when the backend stores objects
+	head ID     // of its head branch
+	all  epochChanges
 }
 
-// periodEnds goes back along first parents, newest commit first, and returns
-// those that see says yes to.
-func (l *oplog) periodEnds(head ID, see func(t int64) bool) (ends []moment, err error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	num, ok, err := l.find(head)
-	for ok && err == nil {
+// choose returns the states that a chain gets, oldest first, and about how many
+// bytes they take. The newer half of a chain may grow to half of the chain's
+// room. When the ends of all periods do not fit, those of periods twice as long
+// are taken, and so on, and the last one alone when nothing else fits and that
+// does.
+func (x *chainExtent) choose(c *chainBranch, room int64) (ends []moment, bytes int64, err error) {
+	if x.l == nil {
+		ends, err = x.s.periodEnds(x.head, c.Chain)
+		return ends, 0, err
+	}
+	spans := chainSpans(c.Chain)
+	if x.all, err = x.l.measure(x.head, spans); err != nil || x.all.oldest.IsZero() {
+		return nil, 0, err // somebody had set the branch back: it has nothing here
+	}
+	gap, err := x.distance(c.head, x.all.oldest)
+	if err != nil {
+		return nil, 0, err
+	}
+	for _, p := range spans {
+		if bytes = gap + p.bytes + int64(p.ends)*chainStateBytes; p.ends > 0 && bytes <= room/2-c.size.bytes {
+			ends, err = x.l.periodEnds(x.head, p.period, c.Limit)
+			return ends, bytes, err
+		}
+	}
+	if ends, err = x.l.periodEnds(x.head, spans[0].period, 1); err != nil || len(ends) == 0 {
+		return nil, 0, err
+	}
+	if bytes, err = x.distance(c.head, ends[0].id); err != nil || bytes > min(room/2, room-c.size.bytes) {
+		return nil, 0, err
+	}
+	return ends, bytes, nil
+}
+
+// chainStateBytes is about what a state takes beside its changes: the commit, and
+// the id of that for which it stands.
+const chainStateBytes = chainCommitBytes + 40
+
+// distance returns about how many bytes of the log lead from one commit's state
+// to another's; a chain that begins is told from the beginning of the epoch that
+// is written.
+func (x *chainExtent) distance(from, to ID) (int64, error) {
+	b, err := x.s.log.root(to)
+	if err != nil {
+		return 0, err
+	}
+	var a *node
+	if from.IsZero() {
+		l := x.s.log.current()
+		l.mu.Lock()
+		a, err = l.state(0)
+		l.mu.Unlock()
+	} else {
+		a, err = x.s.log.root(from)
+	}
+	if err != nil {
+		return 0, err
+	}
+	n, err := differences(a, b, x.s.log.native.load, 0)
+	return int64(n)*x.all.each() + chainStateBytes, err
+}
+
+// periodEnds returns the newest commits of the periods of an epoch, oldest first,
+// without the last period, for a backend of objects.
+func (s *Store) periodEnds(head ID, c Chain) (ends []moment, err error) {
+	last, period := int64(-1), int64(c.Period/time.Second)
+	for id := head; !id.IsZero() && len(ends) < c.Limit; {
+		commit, err := s.ReadCommit(id)
+		if err != nil {
+			return nil, err
+		}
+		t := commit.Time().Unix()
+		if p := t / period; p != last {
+			if last >= 0 {
+				ends = append(ends, moment{id, commit.Tree, t})
+			}
+			last = p
+		}
+		id = ID{}
+		if len(commit.Parents) > 0 {
+			id = commit.Parents[0]
+		}
+	}
+	slices.Reverse(ends)
+	return ends, nil
+}
+
+// periodEnds goes back along first parents and returns the newest commits of the
+// newest periods, oldest first, without the last period.
+func (l *oplog) periodEnds(head ID, period int64, limit int) (ends []moment, err error) {
+	c := cursor{log: l.frozen()}
+	p := chainSpan{period: period, limit: limit + 1}
+	num, ok, err := c.log.find(head)
+	for ok && err == nil && len(ends) < limit {
 		var v *segView
 		var i uint32
-		if v, i, err = l.at(num); err != nil {
+		if v, i, err = c.at(num); err != nil {
 			break
 		}
 		rec := v.rec(i)
-		if see(rec.time) {
+		if p.see(rec.time); p.ends > len(ends) {
 			var id ID
-			if id, err = l.idOf(v, i); err != nil {
+			if id, err = c.log.idOf(v, i); err != nil {
 				break
 			}
 			ends = append(ends, moment{id, v.tree(i), rec.time})
@@ -104,13 +183,13 @@ func (l *oplog) periodEnds(head ID, see func(t int64) bool) (ends []moment, err 
 		num = rec.parent
 		ok = num != noParent && !rec.based
 	}
+	slices.Reverse(ends)
 	return ends, err
 }
 
 // extendChain makes commits of a chain.
-func (s *Store) extendChain(c Chain, ends []moment) error {
-	ref := BranchRef(c.Branch)
-	old, _ := s.Ref(ref)
+func (s *Store) extendChain(c *chainBranch, ends []moment) error {
+	old := c.head
 	after := int64(-1)
 	if !old.IsZero() {
 		commit, err := s.ReadCommit(old)
@@ -140,5 +219,5 @@ func (s *Store) extendChain(c Chain, ends []moment) error {
 		return nil
 	}
 	list, _ := s.epochs.snapshot()
-	return s.enterEpochs(list, objs, []RefUpdate{{ref, old, head}}, nil, nil)
+	return s.enterEpochs(list, objs, []RefUpdate{{c.ref, old, head}}, nil, nil)
 }

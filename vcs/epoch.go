@@ -139,7 +139,10 @@ type Retention struct {
 	// is "vcs <vcs@localhost>"; its When is ignored.
 	Author Signature
 	// Chains are the branches that keep one commit a period of what falls out of
-	// the store. Nil: DefaultChains. An empty slice: none.
+	// the store. Nil: DefaultChains. An empty slice: none. All of them together
+	// take about a quarter of an epoch of the log at most, the one with the
+	// longest period first: what there is no room for is kept at longer periods,
+	// or not. A backend of objects knows no such bound.
 	Chains []Chain
 }
 

@@ -161,3 +161,15 @@ func ReadAnywhere(s *Store, pick func(n int) int, times int) (found, want []ID, 
 	}
 	return found, want, nil
 }
+
+// ChainBytes returns what the chains take in the log of the current epoch, and
+// what they may.
+func ChainBytes(s *Store) (bytes, room int64, err error) {
+	s.keeping.Lock()
+	defer s.keeping.Unlock()
+	chains, err := s.chainBranches()
+	for _, c := range chains {
+		bytes += c.size.bytes + c.old.bytes
+	}
+	return bytes, s.chainRoom(), err
+}

@@ -39,17 +39,20 @@ func (st *stager) leaves(id ID) bool {
 // before it: a commit of this epoch, when the trees have something in common, or
 // nothing. It returns the state of that, or else the parent's. A commit without
 // parents may have such a base, too: all files of another branch would be said
-// again.
-func (st *stager) baseFor(rec *logRecord, tree ID, old *node) (*node, error) {
+// again. Stood, unless it is nil, is a state that may be the commit's own.
+func (st *stager) baseFor(rec *logRecord, tree ID, stood, old *node) (*node, error) {
 	outside := len(rec.parents) > 0
 	if outside && (!rec.parents[0].native || !st.leaves(rec.parents[0].id)) {
 		return old, nil
 	}
 	if n := st.n + uint32(len(st.recs)); n > 0 {
 		load := objectSource(st.read).load
-		now, err := load(ModeDir, tree)
-		if err != nil {
-			return nil, err
+		now := stood
+		if now == nil || now.id != tree {
+			var err error
+			if now, err = load(ModeDir, tree); err != nil {
+				return nil, err
+			}
 		}
 		if base, root, err := st.kin(n, now, load); base != nil || err != nil {
 			rec.base = base

@@ -71,6 +71,7 @@ type textDict struct {
 	known  []knownProgram // last used first
 	two    [2]cutText     // the last text and the next one, in turns
 	turn   int            // the last one
+	time   int64          // of the last one's commit
 	args   []byte         // room for operands
 	unused int            // programs learnt since one was of use
 	texts  int
@@ -126,7 +127,7 @@ func (d *textDict) write(c *textContext, text string) (written, program) {
 	if at >= 0 && len(best.args) <= 8 {
 		d.unused = 0
 	} else if (d.unused < 6 || d.texts%16 == 0) && t.words() != nil {
-		p := c.learn(text, t.words(), prev.words())
+		p := c.learn(text, t.words(), prev.words(), !c.self && d.time == c.time)
 		enc := string(p.encode(nil))
 		args, ok := c.match(nil, p, t)
 		if ok && len(enc) < 4<<10 && (at < 0 || len(args)+8 < len(best.args)) {
@@ -139,6 +140,7 @@ func (d *textDict) write(c *textContext, text string) (written, program) {
 			}
 		}
 	}
+	d.time = c.time
 	if at < 0 {
 		return written{patchProgram, appendPatch(nil, c.old.text, text)}, program{{code: opPatch}}
 	}

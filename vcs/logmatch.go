@@ -154,8 +154,10 @@ func nearMilli(v, seconds int64) bool {
 }
 
 // learn makes a program for a text. Prev is an earlier text of the same kind:
-// words that are equal in both become constants.
-func (c *textContext) learn(text string, cut, prev []word) program {
+// words that are equal in both become constants. Sibling says that it is of the
+// same commit: how far numbers in the two are from its time is no constant then,
+// unless it is the same.
+func (c *textContext) learn(text string, cut, prev []word, sibling bool) program {
 	if cut == nil && text != "" || len(cut) == 0 {
 		return program{{code: opPatch}}
 	}
@@ -171,14 +173,15 @@ func (c *textContext) learn(text string, cut, prev []word) program {
 			}
 			continue
 		}
-		op := c.learnWord(cut, i, aligned, i < len(prev) && prev[i].text == w.text)
+		same := i < len(prev) && prev[i].text == w.text
+		op := c.learnWord(cut, i, aligned, same, sibling && !same)
 		op.sep = w.sep
 		p = append(p, op)
 	}
 	return p
 }
 
-func (c *textContext) learnWord(cut []word, i int, aligned, same bool) textOp {
+func (c *textContext) learnWord(cut []word, i int, aligned, same, apart bool) textOp {
 	w := cut[i].text
 	digits, old := hasDigit(w), c.old.words()
 	if w == c.leaf && w != "" {
@@ -203,7 +206,7 @@ func (c *textContext) learnWord(cut []word, i int, aligned, same bool) textOp {
 	}
 	if v, ok := parseInt(w); ok {
 		d := v - c.time
-		if d > -maxConstTime && d < maxConstTime {
+		if !apart && d > -maxConstTime && d < maxConstTime {
 			return textOp{code: opTime, n: d}
 		}
 		if aligned {
@@ -225,7 +228,7 @@ func (c *textContext) learnWord(cut []word, i int, aligned, same bool) textOp {
 		if t.Nanosecond() != 0 && t.Unix() == c.time {
 			return textOp{code: opNano}
 		}
-		if d := t.Unix() - c.time; t.Nanosecond() == 0 && d > -maxConstTime && d < maxConstTime {
+		if d := t.Unix() - c.time; !apart && t.Nanosecond() == 0 && d > -maxConstTime && d < maxConstTime {
 			return textOp{code: opDate, n: d}
 		}
 	}

@@ -114,7 +114,7 @@ func TestMatchMakesTheText(t *testing.T) {
 			return true
 		}
 		if cut := text.words(); cut != nil {
-			p := c.learn(text.text, cut, nil)
+			p := c.learn(text.text, cut, nil, false)
 			if !check(p) {
 				t.Fatalf("%q after %q is not matched by %+v", text.text, c.old.text, p)
 			}

@@ -105,10 +105,11 @@ func (st *stager) commit(o Object) error {
 		}
 		rec.raw = append([]byte{}, raw...)
 	}
-	if old, err = st.baseFor(&rec, c.Tree, old); err != nil {
+	stood := st.stoodFor(c, o.ID)
+	if old, err = st.baseFor(&rec, c.Tree, stood, old); err != nil {
 		return err
 	}
-	if root := st.stoodFor(c, o.ID); root != nil {
+	if root := stood; root != nil {
 		if st.natives != nil && st.natives.any.Load() {
 			if root, err = root.settled(st.native.load, st.settled); err != nil {
 				return err
@@ -224,13 +225,18 @@ func (st *stager) keepTree(commit, root ID, kind Kind) error {
 }
 
 // stoodFor returns the state that a commit of the store's own has, or nearly has:
-// that of the commit for which the root of an epoch stands, or whose state a
-// chain keeps, or of the commit itself, which is carried over from the epoch
-// before. It is nil for others, and when the state is not at hand. So nothing has
-// to be looked for by its id, among all that the epochs hold.
+// that of the commit itself, which is carried over from the epoch before, or of
+// the one for which the root of an epoch stands, or whose state a chain keeps. It
+// is nil for others, and when the state is not at hand. So nothing has to be
+// looked for by its id, among all that the epochs hold.
 func (st *stager) stoodFor(c *Commit, id ID) *node {
 	if root := st.src.root(id); root != nil {
 		return root
+	}
+	if st.n == 0 && len(st.older) > 0 {
+		if root, err := st.older[0].root(id); err == nil {
+			return root
+		}
 	}
 	for _, trailer := range []string{TrailerPrevious, TrailerCommit} {
 		old, err := ParseID(c.Trailer(trailer))
@@ -246,12 +252,5 @@ func (st *stager) stoodFor(c *Commit, id ID) *node {
 			}
 		}
 	}
-	if st.n > 0 || len(st.older) == 0 {
-		return nil
-	}
-	root, err := st.older[0].root(id)
-	if err != nil {
-		return nil
-	}
-	return root
+	return nil
 }

@@ -73,11 +73,11 @@ func (r *Retention) full(now, opened extent, age time.Duration) bool {
 }
 
 // over reports whether ended epochs take more than the bound leaves them beside
-// the current one, which may grow until it is full.
+// the current one, which may grow until it is full. What an epoch was opened with
+// is in its bytes and not in its commits.
 func (r *Retention) over(ended, opened extent) bool {
-	s := r.share()
-	bytes, commits := r.limit(opened.bytes), max(s.commits, opened.commits+s.commits/4+1)
-	return r.MaxBytes > 0 && ended.bytes > max(0, r.MaxBytes-bytes) || r.MaxCommits > 0 && ended.commits > max(0, r.MaxCommits-commits)
+	return r.MaxBytes > 0 && ended.bytes > max(0, r.MaxBytes-r.limit(opened.bytes)) ||
+		r.MaxCommits > 0 && ended.commits > max(0, r.MaxCommits-max(r.share().commits, 1))
 }
 
 // Collect applies the policy of StoreConfig.Retention now, as the store does by
