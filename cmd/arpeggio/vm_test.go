@@ -210,7 +210,12 @@ func checkDamaged(t *testing.T, run []string, disk, head string) {
 		t.Errorf("the machine does not say that the manifest was damaged:\n%s", out)
 	}
 
+	// Both have to say so, or one of them is taken for damaged.
 	change("FORMAT", func(b []byte) []byte { return bytes.Replace(b, []byte("format 1"), []byte("format 2"), 1) })
+	change("MANIFEST", func(b []byte) []byte {
+		b[5]++ // the version of our format
+		return b
+	})
 	refused(t, `does not open[\s\S]*hint: .*snapshot --disk`, run...)
 	rescued, image := filepath.Join(dir, "rescued.git"), run[4]
 	if out := must(t, run[0], "snapshot", "--disk", disk, "--image", image, "--out", rescued); !strings.Contains(out, "last snapshot") {

@@ -22,11 +22,15 @@
 // meets damage in goroutines of its own, where it ends the process. What a crash
 // leaves is put in order. Damaged files are set aside in a folder of the
 // directory, damaged-1 and so on, with a README; the store goes on with what can
-// be read of them, and Report and the log say what is missing. A damaged log of
-// writes ends where the damage begins: the store is then as it was at an earlier
-// time, and the report says so. Damage can only pass for a crash where it hit
-// the newest write, or where whole sectors of it are empty; a note in the report
-// says that something was cut off.
+// be read of them, and Report and the log say what is missing.
+//
+// A single bit that has flipped in a block of a table, or in an entry of a log of
+// writes, costs nothing: the checksum tells which one it was, and it is set right.
+// What is damaged otherwise is a block of a table, about 4 KiB or one record, and
+// a log of writes ends where the damage begins: the store is then as it was at an
+// earlier time, and the report says so. Such damage can only pass for a crash
+// where it hit the newest write, or where whole sectors of it are empty; a note in
+// the report says that something was cut off.
 //
 // All values stay in the LSM tree: a damaged value log opens without an error
 // and with values missing. Objects are stored as they are, uncompressed, and

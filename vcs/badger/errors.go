@@ -37,7 +37,8 @@ const (
 var ours = map[string]bool{"lost+found": true, "LOCK": true}
 
 // A file says whose the directory is in words, too, so that a damaged manifest
-// does not make a stranger of it.
+// does not make a stranger of it, nor a damaged version in one of them a newer
+// format.
 const (
 	formatName = "FORMAT"
 	formatText = "arpeggio versioned store, format %d\n"
@@ -69,39 +70,39 @@ func inspect(dir string) error {
 	if err != nil {
 		return fmt.Errorf("badger: %w", err)
 	}
-	switch n := format(dir); {
-	case n > version:
-		return newerError(dir, n)
-	case n > 0:
-		return nil
+	said, head := format(dir), [8]byte{}
+	f, err := os.Open(filepath.Join(dir, manifestName))
+	if err == nil {
+		_, err = io.ReadFull(f, head[:])
+		f.Close()
 	}
-	f, err := os.Open(filepath.Join(dir, "MANIFEST"))
-	if errors.Is(err, os.ErrNotExist) {
+	app := binary.BigEndian.Uint16(head[4:])
+	badgers := err == nil && string(head[:4]) == "Bdgr"
+	mine := badgers && app&0xff00 == magic
+	switch {
+	case mine && app&0xff <= version:
+		return nil // a damaged FORMAT does not make it newer
+	case mine && (said == 0 || said > version):
+		return newerError(dir, int(app&0xff))
+	case said > version:
+		return newerError(dir, said)
+	case said > 0:
+		return nil // the manifest is damaged, or missing
+	case errors.Is(err, os.ErrNotExist):
 		for _, e := range names {
-			if !ours[e.Name()] && !strings.HasPrefix(e.Name(), "MANIFEST") && !(e.Name() == discardName && leftDiscard(dir)) {
+			if !ours[e.Name()] && !strings.HasPrefix(e.Name(), manifestName) && !(e.Name() == discardName && leftDiscard(dir)) {
 				return fmt.Errorf("%w: %s has %q and no MANIFEST; choose an empty directory, or empty this one", ErrForeign, dir, e.Name())
 			}
 		}
 		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("badger: %w", err)
-	}
-	defer f.Close()
-	var head [8]byte
-	if _, err := io.ReadFull(f, head[:]); err != nil {
+	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
 		return fmt.Errorf("%w: %s: MANIFEST is cut off; restore the directory from a snapshot", ErrDamaged, dir)
-	}
-	app := binary.BigEndian.Uint16(head[4:])
-	switch {
-	case string(head[:4]) != "Bdgr":
+	case err != nil:
+		return fmt.Errorf("badger: %w", err)
+	case !badgers:
 		return fmt.Errorf("%w: %s: MANIFEST is not badger's; choose another directory", ErrForeign, dir)
-	case app&0xff00 != magic:
-		return fmt.Errorf("%w: %s is another program's badger database; choose another directory", ErrForeign, dir)
-	case app&0xff > version:
-		return newerError(dir, int(app&0xff))
 	}
-	return nil
+	return fmt.Errorf("%w: %s is another program's badger database; choose another directory", ErrForeign, dir)
 }
 
 func newerError(dir string, n int) error {

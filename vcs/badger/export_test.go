@@ -17,6 +17,9 @@ func Small(cfg Config) Config {
 // Magic is the application's number in the manifest.
 const Magic = magic | version
 
+// MendTable and MendLog set flipped bits right.
+var MendTable, MendLog = mendTable, mendWAL
+
 // OutOfOrder reports whether a log misses parts of one transaction and has later
 // ones: a batch that takes several of them syncs each before the next.
 func OutOfOrder(dir string) bool {

@@ -152,8 +152,8 @@ type objectsOnly struct {
 	vcs.ObjectReader
 }
 
-// TestDamagedObject: in a directory of objects, a flipped bit in a table is
-// reported on open, and what is not touched by it stays readable.
+// TestDamagedObject: in a directory of objects, damage to a table is reported on
+// open, and what is not touched by it stays readable.
 func TestDamagedObject(t *testing.T) {
 	dir := t.TempDir()
 	b := open(t, dir)
@@ -167,7 +167,7 @@ func TestDamagedObject(t *testing.T) {
 	if err := r.Close(); err != nil {
 		t.Fatal(err)
 	}
-	flip(t, dir, mark)
+	spoil(t, dir, mark)
 	r, b, err = openRepo(t.Context(), dir)
 	if err != nil {
 		t.Fatal(err)
@@ -198,7 +198,7 @@ func TestDamagedObject(t *testing.T) {
 	}
 }
 
-// TestDamagedIndex: a flipped bit in what follows the blocks of a table, from
+// TestDamagedIndex: damage to what follows the blocks of a table, from
 // the index to the last length, is reported and loses no entry.
 func TestDamagedIndex(t *testing.T) {
 	dir := t.TempDir()
@@ -225,7 +225,7 @@ func TestDamagedIndex(t *testing.T) {
 		dir := t.TempDir()
 		copyDir(t, filepath.Dir(tables[0]), dir, "")
 		broken := bytes.Clone(data)
-		broken[len(broken)-fromEnd] ^= 4
+		broken[len(broken)-fromEnd] ^= 0x24
 		write(t, filepath.Join(dir, filepath.Base(tables[0])), broken)
 		r, b, err := openRepo(t.Context(), dir)
 		if err != nil {
@@ -245,8 +245,8 @@ func TestDamagedIndex(t *testing.T) {
 	}
 }
 
-// flip damages a value in the tables of a closed directory.
-func flip(t *testing.T, dir string, mark []byte) {
+// spoil damages a value in the tables of a closed directory.
+func spoil(t *testing.T, dir string, mark []byte) {
 	t.Helper()
 	tables, _ := filepath.Glob(filepath.Join(dir, "*.sst"))
 	hit := false
@@ -256,7 +256,7 @@ func flip(t *testing.T, dir string, mark []byte) {
 			t.Fatal(err)
 		}
 		if i := bytes.Index(data, mark); i >= 0 {
-			data[i+5] ^= 1
+			data[i+5] ^= 3 // a single bit would be set right
 			write(t, path, data)
 			hit = true
 		}
@@ -266,7 +266,7 @@ func flip(t *testing.T, dir string, mark []byte) {
 	}
 }
 
-// TestDamagedLog: a flipped bit in a log record is reported on open. The commits
+// TestDamagedLog: damage to a log record is reported on open. The commits
 // before it, and branches that do not build on it, stay as they were.
 func TestDamagedLog(t *testing.T) {
 	dir := t.TempDir()
@@ -292,7 +292,7 @@ func TestDamagedLog(t *testing.T) {
 	if err := r.Close(); err != nil {
 		t.Fatal(err)
 	}
-	flip(t, dir, mark)
+	spoil(t, dir, mark)
 	r, b, err := openRepo(t.Context(), dir)
 	if err != nil {
 		t.Fatal(err)

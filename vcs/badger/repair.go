@@ -124,6 +124,9 @@ func (r *repair) small() error {
 		"KEYREGISTRY": func(b []byte) bool { return len(b) == 28 && string(b[16:]) == "Hello Badger" },
 		discardName:   emptyDiscard,
 	}
+	if _, err := os.Stat(filepath.Join(r.dir, formatName)); err == nil && format(r.dir) != version {
+		r.note("%s was damaged and is made again", formatName)
+	}
 	logs, err := r.files(".vlog")
 	if err != nil {
 		return err

@@ -36,6 +36,14 @@ func (r *repair) tables() error {
 			return err
 		}
 		scans[id] = scanTable(b, nil)
+		if scans[id].bad == 0 {
+			continue
+		}
+		if mended, err := r.mend(name, b, mendTable); err != nil {
+			return err
+		} else if mended {
+			scans[id] = scanTable(b, nil)
+		}
 	}
 	var newest uint64 // transaction in a table that is listed
 	for id := range levels {
@@ -140,7 +148,15 @@ func (r *repair) logs(before uint64) ([]wal, error) {
 		if err != nil {
 			return nil, err
 		}
-		logs = append(logs, readWAL(name, b))
+		w := readWAL(name, b)
+		if w.tail > 0 {
+			if mended, err := r.mend(name, b, mendWAL); err != nil {
+				return nil, err
+			} else if mended {
+				w = readWAL(name, b)
+			}
+		}
+		logs = append(logs, w)
 	}
 	cut := "" // the log in which the sequence of transactions ends
 	for i := range logs {

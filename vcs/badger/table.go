@@ -41,22 +41,13 @@ func scanTable(b []byte, keep func(entry)) (s tableScan) {
 			s.bad = max(s.bad, 1)
 		}
 	}()
-	body, sum, ok := cutChecksum(b)
-	if !ok || len(body) < 4 {
+	raw, sum, ok := indexOf(b)
+	if !ok || !sum.of(raw) {
 		return walkTable(b, keep)
 	}
-	size := uint64(binary.BigEndian.Uint32(body[len(body)-4:]))
-	body = body[:len(body)-4]
-	if size > uint64(len(body)) || !sum.of(body[uint64(len(body))-size:]) {
-		return walkTable(b, keep)
-	}
-	data, index := body[:uint64(len(body))-size], fb.GetRootAsTableIndex(body[uint64(len(body))-size:], 0)
-	s.newest = index.MaxVersion()
-	s.blocks = index.OffsetsLength()
-	var at fb.BlockOffset
-	for i := range s.blocks {
-		index.Offsets(&at, i)
-		block := data[at.Offset():][:at.Len()]
+	s.newest = fb.GetRootAsTableIndex(raw, 0).MaxVersion()
+	for _, block := range blocksOf(b) {
+		s.blocks++
 		body, sum, ok := cutChecksum(block)
 		intact := ok && sum.of(body)
 		if !intact {
@@ -67,6 +58,35 @@ func scanTable(b []byte, keep func(entry)) (s tableScan) {
 		}
 	}
 	return s
+}
+
+// indexOf returns the index of a table and its checksum.
+func indexOf(b []byte) (index []byte, sum checksum, ok bool) {
+	body, sum, ok := cutChecksum(b)
+	if !ok || len(body) < 4 {
+		return nil, 0, false
+	}
+	size := uint64(binary.BigEndian.Uint32(body[len(body)-4:]))
+	if body = body[:len(body)-4]; size > uint64(len(body)) {
+		return nil, 0, false
+	}
+	return body[uint64(len(body))-size:], sum, true
+}
+
+// blocksOf returns the blocks of a table whose index is intact, none of another.
+// It panics where the index leads astray all the same.
+func blocksOf(b []byte) (blocks [][]byte) {
+	raw, sum, ok := indexOf(b)
+	if !ok || !sum.of(raw) {
+		return nil
+	}
+	index := fb.GetRootAsTableIndex(raw, 0)
+	var at fb.BlockOffset
+	for i := range index.OffsetsLength() {
+		index.Offsets(&at, i)
+		blocks = append(blocks, b[at.Offset():][:at.Len()])
+	}
+	return blocks
 }
 
 // blockEntries yields the entries of a block.

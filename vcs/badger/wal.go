@@ -43,28 +43,34 @@ type walEntry struct {
 }
 
 func readWALEntry(b []byte) (e walEntry) {
-	if len(b) < walMinSize {
+	at, keyLen, size, ok := walEntryShape(b)
+	if !ok || crc32.Checksum(b[:size-crc32.Size], castagnoli) != binary.BigEndian.Uint32(b[size-crc32.Size:]) {
 		return e
 	}
-	at := 2
+	return walEntry{b[0], b[at : at+keyLen], b[at+keyLen : size-crc32.Size], size}
+}
+
+// walEntryShape returns where the key of an entry begins, how long it is, and the
+// size of all, with the checksum, as the entry's head has it.
+func walEntryShape(b []byte) (at, keyLen, size int, ok bool) {
+	if len(b) < walMinSize {
+		return 0, 0, 0, false
+	}
+	at = 2
 	var n [3]uint64 // lengths of key and value, expiry
 	for i := range n {
 		v, k := binary.Uvarint(b[at:])
 		if k <= 0 {
-			return e
+			return 0, 0, 0, false
 		}
 		n[i] = v
 		at += k
 	}
-	if n[0] == 0 || n[0] > walMaxKey || n[1] > uint64(len(b)) || at+int(n[0])+int(n[1])+crc32.Size > len(b) {
-		return e
+	if n[0] == 0 || n[0] > walMaxKey || n[1] > uint64(len(b)) {
+		return 0, 0, 0, false
 	}
-	key, value := b[at:at+int(n[0])], b[at+int(n[0]):at+int(n[0])+int(n[1])]
-	at += len(key) + len(value)
-	if crc32.Checksum(b[:at], castagnoli) != binary.BigEndian.Uint32(b[at:]) {
-		return e
-	}
-	return walEntry{b[0], key, value, at + crc32.Size}
+	size = at + int(n[0]) + int(n[1]) + crc32.Size
+	return at, int(n[0]), size, size <= len(b)
 }
 
 // readWAL goes through a log as badger does when it opens.
