@@ -209,6 +209,7 @@ func (q *questioner) questions(ctx context.Context) []question {
 			return q.blame(ctx, c)
 		}},
 		{"show COMMIT of any time, with its changes", q.show},
+		{"diff T1..T2, five minutes of any time", q.diff},
 	}
 }
 
@@ -239,8 +240,10 @@ func (q *questioner) log(opt history.LogOptions) (rows int, err error) {
 }
 
 // heldAt is the commit of a random time.
-func (q *questioner) heldAt() (*vcs.Commit, error) {
-	id, _, err := q.s.HeldAt(q.head.ID, q.time())
+func (q *questioner) heldAt() (*vcs.Commit, error) { return q.commitAt(q.time()) }
+
+func (q *questioner) commitAt(at time.Time) (*vcs.Commit, error) {
+	id, _, err := q.s.HeldAt(q.head.ID, at)
 	if err != nil {
 		return nil, err
 	}
@@ -257,6 +260,25 @@ func (q *questioner) blame(ctx context.Context, c *vcs.Commit) (int, error) {
 	}
 	lines, err := history.Blame(ctx, q.s, found[0].Path, c)
 	return len(lines), err
+}
+
+func (q *questioner) diff() (rows int, err error) {
+	at := q.time()
+	old, err := q.commitAt(at)
+	if err != nil {
+		return 0, err
+	}
+	now, err := q.commitAt(at.Add(10 * recordStep))
+	if err != nil {
+		return 0, err
+	}
+	for _, err := range history.Changes(q.s, old, now) {
+		if err != nil {
+			return rows, err
+		}
+		rows++
+	}
+	return rows, nil
 }
 
 func (q *questioner) show() (rows int, err error) {

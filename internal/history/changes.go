@@ -8,17 +8,14 @@ import (
 )
 
 // Changes yields the files that differ between two commits, in the order of their
-// paths; old may be nil, for the empty state. Where new came right after old, and
-// the store knows what it changed, no tree is read.
+// paths; old may be nil, for the empty state. Where new came after old, and the
+// store knows what was touched between them, which is little, no tree is read.
 func Changes(s *vcs.Store, old, new *vcs.Commit) iter.Seq2[vcs.TreeChange, error] {
 	if old == nil {
 		return vcs.DiffTrees(s, vcs.ID{}, new.Tree)
 	}
 	return func(yield func(vcs.TreeChange, error) bool) {
-		paths, ok, err := []string(nil), false, error(nil)
-		if slices.Equal(new.Parents, []vcs.ID{old.ID}) {
-			paths, ok, err = s.ChangedPaths(new.ID)
-		}
+		paths, ok, err := s.PathsBetween(old.ID, new.ID)
 		if err != nil {
 			yield(vcs.TreeChange{}, err)
 			return
@@ -36,6 +33,9 @@ func Changes(s *vcs.Store, old, new *vcs.Commit) iter.Seq2[vcs.TreeChange, error
 			if err != nil {
 				yield(vcs.TreeChange{}, err)
 				return
+			}
+			if ch.Old.ID == ch.New.ID && ch.Old.Mode == ch.New.Mode {
+				continue // it was changed back
 			}
 			if !yield(ch, nil) {
 				return

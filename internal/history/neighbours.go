@@ -16,8 +16,11 @@ import (
 // IsTable reports whether a commit holds an ARP table: a folder of a broadcast
 // domain with a folder of a family or a VLAN in it, or nothing yet and a commit
 // of ours.
-func IsTable(r vcs.TreeReader, c *vcs.Commit) (bool, error) {
-	root, err := r.ReadTree(c.Tree)
+func IsTable(s *vcs.Store, c *vcs.Commit) (bool, error) {
+	if wrote, err := wroteEntry(s, c); wrote || err != nil {
+		return wrote, err
+	}
+	root, err := s.ReadTree(c.Tree)
 	if err != nil {
 		return false, err
 	}
@@ -25,7 +28,7 @@ func IsTable(r vcs.TreeReader, c *vcs.Commit) (bool, error) {
 		return strings.HasPrefix(c.Subject(), "arp: "), nil
 	}
 	for domain := range folders(root) {
-		t, err := r.ReadTree(domain.ID)
+		t, err := s.ReadTree(domain.ID)
 		if err != nil {
 			return false, err
 		}
@@ -33,6 +36,28 @@ func IsTable(r vcs.TreeReader, c *vcs.Commit) (bool, error) {
 			if e.Name == "v4" || e.Name == "v6" || strings.HasPrefix(e.Name, "vlan-") {
 				return true, nil
 			}
+		}
+	}
+	return false, nil
+}
+
+// maxWithout is how many commits that touched nothing are passed by wroteEntry.
+const maxWithout = 8
+
+// wroteEntry reports whether a store knows, without making a tree, that a commit or
+// one shortly before it has written an entry of a table.
+func wroteEntry(s *vcs.Store, c *vcs.Commit) (bool, error) {
+	for range maxWithout {
+		paths, ok, err := s.ChangedPaths(c.ID)
+		if err != nil || !ok {
+			return false, err
+		}
+		if len(paths) > 0 {
+			_, entry := (versioned.Layout{}).Key(paths[0])
+			return entry, nil
+		}
+		if c, err = s.ReadCommit(c.Parents[0]); err != nil {
+			return false, err
 		}
 	}
 	return false, nil
