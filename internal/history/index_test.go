@@ -69,9 +69,6 @@ func randomTable(t *testing.T, seed uint64, n int) *vcs.Store {
 func shown(t *testing.T, s *vcs.Store, opt LogOptions, without bool) (out []string) {
 	t.Helper()
 	w := walker{s: s, commits: s.Joined(), opt: opt}
-	if err := w.limit(); err != nil {
-		t.Fatal(err)
-	}
 	if !without {
 		if w.index = newIndex(s, opt.Specs); w.index == nil {
 			t.Fatal("the store has no index")

@@ -1,7 +1,6 @@
 package history
 
 import (
-	"container/heap"
 	"iter"
 	"slices"
 	"strings"
@@ -56,10 +55,6 @@ type Logged struct {
 func Log(s *vcs.Store, opt LogOptions) iter.Seq2[Logged, error] {
 	return func(yield func(Logged, error) bool) {
 		w := walker{s: s, commits: s.Joined(), opt: opt}
-		if err := w.limit(); err != nil {
-			yield(Logged{}, err)
-			return
-		}
 		w.opt.Mentions = opt.Mentions || len(opt.MACs)+len(opt.Types) > 0
 		if found, ok := w.search(); ok {
 			w.found(found, yield)
@@ -72,21 +67,26 @@ func Log(s *vcs.Store, opt LogOptions) iter.Seq2[Logged, error] {
 			w.graph(yield)
 			return
 		}
-		n := 0
-		for st, err := range w.walk() {
-			if err != nil {
-				yield(Logged{}, err)
-				return
-			}
-			if !st.show {
-				continue
-			}
-			if !yield(Logged{st.c, st.c.Parents}, nil) {
-				return
-			}
-			if n++; n == opt.Max {
-				return
-			}
+		w.steps(yield)
+	}
+}
+
+// steps yields the walk's commits that are shown.
+func (w *walker) steps(yield func(Logged, error) bool) {
+	n := 0
+	for st, err := range w.walk() {
+		if err != nil {
+			yield(Logged{}, err)
+			return
+		}
+		if !st.show {
+			continue
+		}
+		if !yield(Logged{st.c, st.c.Parents}, nil) {
+			return
+		}
+		if n++; n == w.opt.Max {
+			return
 		}
 	}
 }
@@ -103,77 +103,7 @@ type walker struct {
 	commits vcs.CommitReader // epochs joined
 	opt     LogOptions
 	skip    map[vcs.ID]bool // these are not visited
-	only    map[vcs.ID]bool // what Not leaves; nil: all
 	index   *index          // nil: every commit must be looked at
-}
-
-// limit finds out what Not leaves.
-func (w *walker) limit() error {
-	if len(w.opt.Not) == 0 {
-		return nil
-	}
-	w.only = make(map[vcs.ID]bool)
-	for c, err := range w.s.LogRange(w.opt.From, w.opt.Not) {
-		if err != nil {
-			return err
-		}
-		w.only[c.ID] = true
-	}
-	return nil
-}
-
-// walk visits commits, newest first.
-func (w *walker) walk() iter.Seq2[step, error] {
-	return func(yield func(step, error) bool) {
-		seen := make(map[vcs.ID]bool)
-		var q byTime
-		add := func(ids []vcs.ID) error {
-			for _, id := range ids {
-				if len(ids) == 1 && len(q.items) == 0 && !w.opt.Graph && !w.opt.Mentions { // else it would change the order
-					var err error
-					if id, err = w.index.skip(id); err != nil {
-						return err
-					}
-				}
-				if seen[id] || w.skip[id] || w.only != nil && !w.only[id] {
-					continue
-				}
-				seen[id] = true
-				c, err := w.commits.ReadCommit(id)
-				if err != nil {
-					return err
-				}
-				q.n++
-				heap.Push(&q, timed{c, c.Committer.When.Unix(), q.n})
-			}
-			return nil
-		}
-		err := add(w.opt.From)
-		for err == nil && len(q.items) > 0 {
-			st := step{c: heap.Pop(&q).(timed).c}
-			if !w.opt.Since.IsZero() && st.c.Time().Before(w.opt.Since) {
-				continue
-			}
-			if st.show, st.next, err = w.visit(st.c); err != nil {
-				break
-			}
-			if !w.opt.Until.IsZero() && st.c.Time().After(w.opt.Until) {
-				st.show = false
-			}
-			if st.show {
-				if st.show, err = w.told(st.c); err != nil {
-					break
-				}
-			}
-			if !yield(st, nil) {
-				return
-			}
-			err = add(st.next)
-		}
-		if err != nil {
-			yield(step{}, err)
-		}
-	}
 }
 
 // visit decides about one commit.
@@ -238,29 +168,4 @@ func (w *walker) state(tree vcs.ID) (string, error) {
 		b.Write(m.Entry.ID[:])
 	}
 	return b.String(), nil
-}
-
-// byTime is a heap: newest commit first, equal times in the order of arrival.
-type byTime struct {
-	items []timed
-	n     int
-}
-
-type timed struct {
-	c   *vcs.Commit
-	t   int64
-	seq int
-}
-
-func (q *byTime) Len() int { return len(q.items) }
-func (q *byTime) Less(i, j int) bool {
-	a, b := q.items[i], q.items[j]
-	return a.t > b.t || a.t == b.t && a.seq < b.seq
-}
-func (q *byTime) Swap(i, j int) { q.items[i], q.items[j] = q.items[j], q.items[i] }
-func (q *byTime) Push(x any)    { q.items = append(q.items, x.(timed)) }
-func (q *byTime) Pop() any {
-	last := q.items[len(q.items)-1]
-	q.items = q.items[:len(q.items)-1]
-	return last
 }
