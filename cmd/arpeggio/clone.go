@@ -15,7 +15,7 @@ type cloneCmd struct {
 	printFlags
 	authFlags
 	Remote string `arg:"" help:"A URL (http, https, ssh, file) or a Git directory."`
-	Dir    string `arg:"" optional:"" type:"path" help:"The bare Git directory to make (the last part of the URL)."`
+	Dir    string `arg:"" optional:"" help:"The bare Git directory to make (the last part of the URL)."`
 }
 
 func (*cloneCmd) Help() string {

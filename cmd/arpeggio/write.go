@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"arpeggio/internal/openrepo"
+	"arpeggio/vcs/gitremote"
 )
 
 // liveHelp is what the help of a command that changes a branch says of live
@@ -29,7 +30,11 @@ func (f *repoFlags) write(ctx context.Context, p printFlags, auth authFlags, cha
 		return err
 	}
 	for range maxTries {
-		if err = f.writeOnce(ctx, p, change); !errors.Is(err, openrepo.ErrMoved) {
+		err = f.writeOnce(ctx, p, change)
+		if errors.Is(err, gitremote.ErrPermission) {
+			return withHint(err, "who may push gives a user in the URL and --password-file FILE; others work on a copy: arpeggio clone %s", gitremote.Redact(f.Repo))
+		}
+		if !errors.Is(err, openrepo.ErrMoved) {
 			return auth.explain(err)
 		}
 	}
