@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 	"arpeggio/site"
 	"arpeggio/stack/capture"
 	"arpeggio/stack/ethernet"
+	"arpeggio/stack/host"
 	"arpeggio/stack/link"
 	"arpeggio/tuntap"
 	"arpeggio/vcs/badger"
@@ -37,6 +39,7 @@ type serveCmd struct {
 	Expire     time.Duration `default:"20m" help:"Life of an unconfirmed binding (${default})."`
 	Pcap       string        `placeholder:"FILE" help:"Record all frames as pcapng."`
 	Sink       string        `placeholder:"PATH" help:"Accept any POST to this path and throw it away (to measure uploads)."`
+	Inetd      bool          `help:"Also run echo, discard, daytime, chargen and the dial command, for tests of the stack from outside. Never on a network of others."`
 	NoOffload  bool          `help:"Do without checksum and segmentation offload."`
 	Verbose    bool          `short:"v" help:"Log more."`
 
@@ -51,7 +54,7 @@ func (c *serveCmd) Run(ctx context.Context) error {
 	}
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
 	cfg := appliance.Config{
-		Address: c.IP, Gateway: c.Gateway, MAC: c.MAC, Card: c.TAP, Port: c.Port, Manage: c.Manage, Sink: c.Sink,
+		Address: c.IP, Gateway: c.Gateway, MAC: c.MAC, Card: c.TAP, Port: c.Port, Manage: c.Manage, Sink: c.Sink, Inetd: c.Inetd,
 		Node: c.Node, Wording: c.wording(), Noise: versioned.Noise(c.Noise), Expire: c.Expire, SnapshotDir: c.Snapshot, Logger: log,
 	}
 	if err := c.check(&cfg); err != nil {
@@ -149,6 +152,9 @@ func (c *serveCmd) check(cfg *appliance.Config) error {
 	if c.WriteToken != "" && c.Manage == 0 {
 		return usagef("--write-token goes with --manage, where the history is served")
 	}
+	if taken := []uint16{host.EchoPort, host.DiscardPort, host.DaytimePort, host.ChargenPort}; c.Inetd && (slices.Contains(taken, c.Port) || slices.Contains(taken, c.Manage)) {
+		return usagef("--inetd takes the TCP ports 7, 9, 13 and 19: choose another --port or --manage")
+	}
 	if c.Sink != "" && c.Sink[0] != '/' {
 		return usagef("--sink %s: want a path that starts with /", c.Sink)
 	}
@@ -198,6 +204,9 @@ func (c *serveCmd) announce(a *appliance.Appliance) {
 		if c.WriteToken != "" {
 			fmt.Printf("  push     git push with a token of %s as the password\n", c.WriteToken)
 		}
+	}
+	if c.Inetd {
+		fmt.Printf("  tests    echo 7, discard 9, daytime 13, chargen 19, on UDP echo 7 and dial 4000\n")
 	}
 	fmt.Printf("  stop     Ctrl-C, or kill -TERM %d\n", os.Getpid())
 }

@@ -20,6 +20,7 @@ import (
 	"arpeggio/internal/node"
 	"arpeggio/site"
 	"arpeggio/stack/ethernet"
+	"arpeggio/stack/host"
 	"arpeggio/stack/link"
 	"arpeggio/vcs"
 	"arpeggio/vcs/gitserve"
@@ -41,6 +42,8 @@ type Config struct {
 	// fits where the process has a memory limit, as in the machine.
 	MaxConns int
 	Sink     string // a path that takes any POST and throws it away, for measurements; off when empty
+
+	Inetd bool // the test services of host.Inetd; never but in a test
 
 	// Manage is the port of the management address; 0 is off, since the page
 	// tells strangers who is on the network.
@@ -82,6 +85,7 @@ type Appliance struct {
 	table   *versioned.Table
 	node    *node.Node
 	dhcp    *lease
+	inetd   *host.Inetd // nil unless asked for
 	servers []*http.Server
 	started time.Time
 
@@ -147,6 +151,11 @@ func (a *Appliance) start(ctx context.Context) error {
 	}
 	if err := a.serve(); err != nil {
 		return err
+	}
+	if a.cfg.Inetd {
+		if a.inetd, err = host.StartInetd(host.InetdConfig{Stack: n.Stack, Logger: a.log}); err != nil {
+			return err
+		}
 	}
 	if a.cfg.SnapshotDir != "" {
 		a.work.Go(func() { a.snapshots(a.life) })
@@ -284,6 +293,9 @@ func (a *Appliance) close(ctx context.Context) error {
 		})
 	}
 	drain.Wait()
+	if a.inetd != nil {
+		_ = a.inetd.Close() // never fails
+	}
 	a.stop()
 	a.dhcp.close()
 	a.work.Wait()
