@@ -9,30 +9,38 @@ func (c *Conn) ack(now Instant, seg *Segment) bool {
 		c.challenge(now)
 		return false
 	}
-	wnd := int(seg.Window) << c.sndScale
-	fresh := 0
-	if c.sack && seg.Options.NSACK > 0 {
-		fresh = c.updateBoard(seg)
+	if seg.Ack.Before(c.sndUna) {
+		return true // an old one tells nothing
 	}
+	wnd := int(seg.Window) << c.sndScale
+	d := delivery{fack: c.rack.fack}
+	duplicate := c.isDuplicate(seg, wnd)
+	if c.sack && seg.Options.NSACK > 0 {
+		c.updateBoard(now, seg, &d)
+	}
+	probed := c.tail.open && c.tail.resent
 	c.tailProbeAcked(now, seg)
-	switch {
-	case seg.Ack.After(c.sndUna):
-		c.acked(now, seg)
-	case seg.Ack == c.sndUna && c.isDuplicate(seg, wnd, fresh):
-		c.duplicateAck(now)
+	advanced := seg.Ack.After(c.sndUna)
+	if advanced {
+		c.acked(now, seg, &d)
+	}
+	if c.sack && seg.reportsDuplicate() && !probed {
+		c.rackDoubled()
+	}
+	c.recoverLoss(now, &d, duplicate)
+	if advanced {
+		c.armAfterAck(now)
+	} else if d.octets > 0 {
+		c.armTailProbe(now)
 	}
 	c.updateSendWindow(now, seg, wnd)
 	return true
 }
 
-// isDuplicate tells a duplicate acknowledgment: with SACK one that reports
-// octets for the first time (RFC 6675 §2), else by the definition of RFC 5681
-// §2.
-func (c *Conn) isDuplicate(seg *Segment, wnd, fresh int) bool {
-	if c.sack {
-		return fresh > 0
-	}
-	return c.flight() > 0 && seg.Len() == 0 && wnd == c.sndWnd && wnd > 0
+// isDuplicate tells a duplicate acknowledgment where there is no SACK, by the
+// definition of RFC 5681 §2.
+func (c *Conn) isDuplicate(seg *Segment, wnd int) bool {
+	return !c.sack && seg.Ack == c.sndUna && c.flight() > 0 && seg.Len() == 0 && wnd == c.sndWnd && wnd > 0
 }
 
 // updateSendWindow takes the window of the newest segment: "to prevent old
@@ -62,20 +70,25 @@ func (c *Conn) updateSendWindow(now Instant, seg *Segment, wnd int) {
 
 // acked advances SND.UNA (first arm of the fifth step) and everything that
 // hangs on it.
-func (c *Conn) acked(now Instant, seg *Segment) {
-	n := seg.Ack.Sub(c.sndUna)
+func (c *Conn) acked(now Instant, seg *Segment, d *delivery) {
 	c.rttFromAck(now, seg)
+	c.arrived(now, seg, c.sndUna, minSeq(seg.Ack, c.sndNxt), d)
+	d.acked = seg.Ack.Sub(c.sndUna)
 	c.sndUna = seg.Ack
 	c.sndNxt = maxSeq(c.sndNxt, c.sndUna)
-	c.highRxt = maxSeq(c.highRxt, c.sndUna)
 	c.sndq.advance(c.pool, c.sndUna)
+	c.sent.trim(c.pool, c.sndUna)
 	c.board.trim(c.sndUna)
+	c.lost.trim(c.sndUna)
 	c.progressAt, c.ackedNew = now, true
 	c.rtxHead = false
 	if c.persist {
 		c.stopPersist()
 	}
-	c.recoveryAcked(now, n)
+}
+
+// armAfterAck sets the timers after SND.UNA has advanced.
+func (c *Conn) armAfterAck(now Instant) {
 	// RFC 6298 §5.2 and §5.3.
 	if c.flight() == 0 {
 		c.rtxAt = 0

@@ -36,7 +36,6 @@ type Conn struct {
 	limited     bool // Cwnd kept the last Output from sending more
 	finReceived bool // rcvFin is valid
 	hasDSACK    bool
-	rescued     bool // the rescue retransmission of this recovery was made
 	backoff     uint8
 	keepProbes  uint8 // unanswered keep-alive probes
 	challenges  uint8 // challenge ACKs in the present second
@@ -71,16 +70,19 @@ type Conn struct {
 	tsOffset, tsRecent uint32
 	tsRecentAt         Instant
 
-	// Loss recovery (RFC 6675, RFC 6582) and congestion.
-	board   spanSet // what the peer holds out of order
-	recover Seq     // recovery point
-	highRxt Seq     // what lies before was retransmitted in this recovery
-	headNxt Seq     // SND.NXT when the first hole was last retransmitted, or later
-	rxtNxt  Seq     // SND.NXT at the last retransmission
+	// Loss recovery (RFC 8985, RFC 6675, RFC 6582, RFC 5682) and congestion.
+	board   spanSet  // what the peer holds out of order
+	lost    spanSet  // what is taken for lost and was not sent again yet
+	sent    sentList // when what is in flight was sent
+	recover Seq      // recovery point
 	dupAcks int
 	inflate int // NewReno's window inflation
+	rack    rack
 	tail    tailProbe
+	reduce  reduction
+	frto    frtoState
 	win     Window
+	before  Window // the timeout that frto is about
 
 	// Round-trip time (RFC 6298).
 	srtt, rttvar   time.Duration
@@ -236,7 +238,7 @@ func (c *Conn) setState(now Instant, s State) {
 	case TimeWait:
 		c.waitAt = now.Add(c.timeWait)
 		c.rtxAt, c.keepAt, c.tail = 0, 0, tailProbe{}
-		c.board.clear()
+		c.forgetFlight()
 	}
 }
 
@@ -250,8 +252,16 @@ func (c *Conn) end(err error) {
 	c.rtxAt, c.ackAt, c.keepAt, c.waitAt, c.tail = 0, 0, 0, 0, tailProbe{}
 	c.synDue, c.ackDue, c.probeDue, c.keepDue, c.rtxHead = false, 0, false, false, false
 	c.sndq.drop(c.pool)
-	c.board.clear()
+	c.forgetFlight()
 	c.rcvq.dropEarly(c.pool)
+}
+
+// forgetFlight forgets what recovery knows of text in flight.
+func (c *Conn) forgetFlight() {
+	c.board.clear()
+	c.lost.clear()
+	c.sent.clear(c.pool)
+	c.rack.timer = 0
 }
 
 // finSeq returns the sequence number that our FIN has, or will have.

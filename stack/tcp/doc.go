@@ -20,10 +20,11 @@
 //
 // What is here: all of RFC 9293 but urgent data (the pointer is ignored, the
 // octets stay in the stream), window scale, timestamps and PAWS (RFC 7323),
-// SACK (RFC 2018, sending D-SACK by RFC 2883) with the recovery of RFC 6675 or,
-// without SACK, of RFC 6582, limited transmit (RFC 3042), RTO by RFC 6298,
-// initial window by RFC 6928, Reno (RFC 5681) and CUBIC (RFC 9438), defence
-// against blind attacks (RFC 5961, RFC 5927), TIME-WAIT reuse (RFC 6191). What
-// is not: RACK and tail loss probes, proportional rate reduction, ECN, Fast
-// Open and SYN cookies.
+// SACK (RFC 2018, sending D-SACK by RFC 2883), loss detection by time with tail
+// loss probes (RACK-TLP, RFC 8985), on which the recovery of RFC 6675 rests, or,
+// without SACK, that of RFC 6582 with limited transmit (RFC 3042), proportional
+// rate reduction (RFC 9937), detection of spurious timeouts (F-RTO, RFC 5682),
+// RTO by RFC 6298, initial window by RFC 6928, Reno (RFC 5681) and CUBIC
+// (RFC 9438), defence against blind attacks (RFC 5961, RFC 5927), TIME-WAIT
+// reuse (RFC 6191). What is not: ECN, Fast Open and SYN cookies.
 package tcp

@@ -30,6 +30,8 @@ type Pool struct {
 	refs  *chunk // without storage, for WriteRef
 	nrefs int
 
+	sents [][]sent // free lists of what is in flight
+
 	holding bool // see Hold
 	held    *chunk
 
@@ -56,6 +58,22 @@ func (p *Pool) get() *chunk {
 	p.free, c.next = c.next, nil
 	p.nfree--
 	return c
+}
+
+// getSent lends an empty list, putSent takes it back.
+func (p *Pool) getSent() []sent {
+	if n := len(p.sents); n > 0 {
+		l := p.sents[n-1]
+		p.sents = p.sents[:n-1]
+		return l
+	}
+	return make([]sent, 0, 8)
+}
+
+func (p *Pool) putSent(l []sent) {
+	if len(p.sents) < poolKeep/8 && cap(l) <= 256 {
+		p.sents = append(p.sents, l[:0])
+	}
 }
 
 func (p *Pool) getRef() *chunk {

@@ -7,7 +7,7 @@ func (c *Conn) sendText(t *transmitter) bool {
 	if c.rtxHead && !c.retransmitHead(t) {
 		return false
 	}
-	if c.loss != lossNone && !c.sendLost(t) {
+	if c.loss != lossNone && c.frto != frtoNew && !c.sendLost(t) {
 		return false
 	}
 	if !c.sendNew(t) {
@@ -27,69 +27,47 @@ func (c *Conn) segLimit(t *transmitter) (mss, most int) {
 	return mss, max(mss, t.max/mss*mss)
 }
 
-// retransmitHead sends the first segment that is not acknowledged, whatever the
-// congestion window says.
+// retransmitHead sends the first segment that is lost, or not acknowledged,
+// whatever the congestion window says.
 func (c *Conn) retransmitHead(t *transmitter) bool {
 	mss, _ := c.segLimit(t)
-	from, to, ok := c.board.gap(c.sndUna, c.sndNxt)
+	from, to, ok := c.nextLost()
+	if !ok {
+		from, to, ok = c.board.gap(c.sndUna, c.sndNxt)
+	}
 	if !ok {
 		c.rtxHead = false
 		return true
 	}
-	n, ok := c.resendRange(t, from, minSeq(to, from.Add(mss)))
-	if ok {
-		c.rtxHead = false
-		c.highRxt = maxSeq(c.highRxt, from.Add(n))
-	}
-	return ok
-}
-
-// sendLost sends what loss recovery says, while the estimate of what is in
-// flight is below the congestion window (RFC 6675 §5 step C).
-func (c *Conn) sendLost(t *transmitter) bool {
-	mss, most := c.segLimit(t)
-	for {
-		room := c.win.Cwnd - c.pipe()
-		if room < mss {
-			return true
-		}
-		from, to, ok := c.nextRetransmit(false)
-		if !ok {
-			break
-		}
-		n, ok := c.resendRange(t, from, minSeq(to, from.Add(min(room/mss*mss, most))))
-		if !ok {
-			return false
-		}
-		c.highRxt = from.Add(n)
-	}
-	// Rule (2), new data, comes before rules (3) and (4).
-	if !c.sendNew(t) {
+	if !c.resendRange(t, from, minSeq(to, from.Add(mss))) {
 		return false
 	}
-	for c.win.Cwnd-c.pipe() >= mss {
-		from, to, ok := c.nextRetransmit(true)
-		if !ok {
-			break
-		}
-		n, ok := c.resendRange(t, from, minSeq(to, from.Add(mss)))
-		if !ok {
-			return false
-		}
-		c.highRxt = from.Add(n)
-	}
-	if from, to, ok := c.rescue(); ok && c.win.Cwnd-c.pipe() >= mss {
-		if _, ok := c.resendRange(t, from, to); !ok {
-			return false
-		}
-		c.rescued = true // and HighRxt stays
-	}
+	c.rtxHead = false
 	return true
 }
 
-// resendRange retransmits [from, to), text or FIN or both, and returns how
-// many sequence numbers were sent. The timer runs from here when it did not.
-func (c *Conn) resendRange(t *transmitter, from, to Seq) (int, bool) {
+// sendLost sends what is lost, while the estimate of what is in flight is below
+// the congestion window (RFC 6675 §5 step C).
+func (c *Conn) sendLost(t *transmitter) bool {
+	mss, most := c.segLimit(t)
+	for {
+		from, to, ok := c.nextLost()
+		if !ok {
+			return true
+		}
+		room := c.win.Cwnd - c.pipe()
+		if room < min(mss, to.Sub(from)) {
+			return true
+		}
+		if !c.resendRange(t, from, minSeq(to, from.Add(max(min(room, most)/mss, 1)*mss))) {
+			return false
+		}
+	}
+}
+
+// resendRange retransmits [from, to), text or FIN or both, or the front of it.
+// The timer runs from here when it did not.
+func (c *Conn) resendRange(t *transmitter, from, to Seq) bool {
 	n, flags := to.Sub(from), Flags(0)
 	if to.After(c.sndq.end()) {
 		n, flags = n-1, FIN
@@ -97,20 +75,20 @@ func (c *Conn) resendRange(t *transmitter, from, to Seq) (int, bool) {
 	if to.AfterEq(c.sndq.end()) && n > 0 {
 		flags |= PSH
 	}
-	sent, ok := c.emitPart(t, from, n, flags)
+	n, ok := c.emitPart(t, from, n, flags)
 	if !ok {
-		return 0, false
+		return false
 	}
+	to = from.Add(n)
 	c.retransmits++
 	c.rttAt = 0 // Karn's algorithm
-	c.rxtNxt = c.sndNxt
-	if from == c.sndUna {
-		c.headNxt = c.sndNxt
-	}
+	c.reduce.out += n
+	c.lost.remove(from, to)
+	c.sent.resent(from, to, t.now)
 	if c.rtxAt == 0 || c.loss == lossTimeout || from == c.sndUna {
 		c.armRetransmit(t.now)
 	}
-	return sent, true
+	return true
 }
 
 // sendNew sends text that was never sent, and the FIN behind it.
@@ -131,6 +109,9 @@ func (c *Conn) sendNew(t *transmitter) bool {
 		usable := c.sndUna.Add(c.sndWnd).Sub(c.sndNxt)
 		n := min(text, usable, most)
 		room := c.win.Cwnd - c.pipe()
+		if c.frto == frtoNew { // RFC 5682 §2.1 step 2b: two segments
+			room = max(room, c.recover.Add(2*mss).Sub(c.sndNxt))
+		}
 		if n > room {
 			if n = room / mss * mss; n <= 0 && c.flight() > 0 {
 				c.limited = true
@@ -194,6 +175,8 @@ func (c *Conn) sendNext(t *transmitter, n int, last, fin bool, mss int) bool {
 	}
 	idle := c.flight() == 0
 	c.sndNxt = from.Add(sent)
+	c.sent.add(c.pool, from, c.sndNxt, t.now)
+	c.reduce.out += sent
 	c.sndMax = maxSeq(c.sndMax, c.sndNxt)
 	c.lastSend = t.now
 	c.timeSegment(t.now, from.Add(min(sent, mss)))

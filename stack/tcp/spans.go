@@ -13,14 +13,15 @@ type span struct {
 // spanSet is a sorted set of sequence numbers as disjoint, non-adjacent spans.
 // It takes memory with the first span only.
 type spanSet struct {
-	s     []span
-	clock uint32
+	s      []span
+	octets int // in all spans
+	clock  uint32
 }
 
 func (t *spanSet) empty() bool { return len(t.s) == 0 }
 
 // clear forgets all spans and their memory.
-func (t *spanSet) clear() { t.s = nil }
+func (t *spanSet) clear() { t.s, t.octets = nil, 0 }
 
 // max returns the end of the last span; the set is not empty.
 func (t *spanSet) max() Seq { return t.s[len(t.s)-1].end }
@@ -63,13 +64,47 @@ func (t *spanSet) add(start, end Seq) (fresh int, ok bool) {
 		t.s = append(t.s[:i+1], t.s[j:]...)
 	}
 	t.s[i] = merged
+	t.octets += fresh
 	return fresh, true
+}
+
+// remove takes [start, end) out. A span that would have to be divided in a full
+// set loses its rear part too.
+func (t *spanSet) remove(start, end Seq) {
+	i := t.search(start.Add(1))
+	for i < len(t.s) && t.s[i].start.Before(end) {
+		o := &t.s[i]
+		from, to := maxSeq(o.start, start), minSeq(o.end, end)
+		front, rear := from.Sub(o.start), o.end.Sub(to)
+		t.octets -= to.Sub(from)
+		switch {
+		case front == 0 && rear == 0:
+			t.s = append(t.s[:i], t.s[i+1:]...)
+			continue
+		case front == 0:
+			o.start = to
+		case rear == 0 || len(t.s) >= maxSpans:
+			t.octets -= rear
+			o.end = from
+		default:
+			right := span{start: to, end: o.end, stamp: o.stamp}
+			o.end = from
+			t.s = append(t.s, span{})
+			copy(t.s[i+2:], t.s[i+1:])
+			t.s[i+1] = right
+		}
+		i++
+	}
+	if len(t.s) == 0 && cap(t.s) > 16 {
+		t.s = nil
+	}
 }
 
 // trim forgets what lies before seq, and the memory when nothing remains.
 func (t *spanSet) trim(seq Seq) {
 	i := 0
 	for i < len(t.s) && t.s[i].end.BeforeEq(seq) {
+		t.octets -= t.s[i].end.Sub(t.s[i].start)
 		i++
 	}
 	if i == len(t.s) {
@@ -82,7 +117,10 @@ func (t *spanSet) trim(seq Seq) {
 	if i > 0 {
 		t.s = append(t.s[:0], t.s[i:]...)
 	}
-	t.s[0].start = maxSeq(t.s[0].start, seq)
+	if cut := seq.Sub(t.s[0].start); cut > 0 {
+		t.s[0].start = seq
+		t.octets -= cut
+	}
 }
 
 // covered returns how many octets of [start, end) are in the set.

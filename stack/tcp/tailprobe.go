@@ -19,8 +19,8 @@ type tailProbe struct {
 const tailSlack = 2 * time.Millisecond
 
 // armTailProbe starts the PTO timer anew, after new text was sent and after an
-// advance of SND.UNA (RFC 8985 §7.2), and when the peer reports text behind a
-// hole. A single segment may be waiting for the peer's delayed acknowledgment,
+// advance of SND.UNA (RFC 8985 §7.2). Where the peer reports text behind a hole
+// there is no need of a probe: time decides what is lost. A single segment may be waiting for the peer's delayed acknowledgment,
 // which the retransmission timeout outlasts. At the latter's time there is no
 // need of a probe.
 func (c *Conn) armTailProbe(now Instant) {
@@ -28,7 +28,7 @@ func (c *Conn) armTailProbe(now Instant) {
 	if !c.sack || c.loss != lossNone || c.backoff > 0 || c.srtt == 0 || !c.state.Synchronized() {
 		return
 	}
-	if c.board.empty() && (c.tail.open || c.flight() <= c.win.MSS) {
+	if !c.board.empty() || c.tail.open || c.flight() <= c.win.MSS {
 		return
 	}
 	if at := now.Add(2*c.srtt + tailSlack); c.rtxAt == 0 || at < c.rtxAt {
@@ -36,16 +36,10 @@ func (c *Conn) armTailProbe(now Instant) {
 	}
 }
 
-// tailProbeTimer runs when the PTO timer has passed. Where the peer has
-// reported segments behind a hole, and the hole is still there after two round
-// trips, it is lost (RFC 8985 §6.2 step 5 waits for little more than one).
+// tailProbeTimer runs when the PTO timer has passed.
 func (c *Conn) tailProbeTimer(now Instant) {
 	c.tail.at = 0
-	switch {
-	case c.loss != lossNone || c.flight() == 0:
-	case !c.board.empty():
-		c.enterRecovery(now)
-	case c.sndNxt.BeforeEq(c.sndUna.Add(c.sndWnd)): // else the peer would not take it
+	if c.loss == lossNone && c.flight() > 0 && c.sndNxt.BeforeEq(c.sndUna.Add(c.sndWnd)) { // else the peer would not take it
 		c.tail.due = true
 	}
 }
@@ -59,7 +53,7 @@ func (c *Conn) sendTailProbe(t *transmitter) bool {
 	usable := c.sndUna.Add(c.sndWnd).Sub(c.sndNxt)
 	resent := text <= 0 || usable < min(mss, text)
 	if resent {
-		if _, ok := c.resendRange(t, maxSeq(c.sndUna, c.sndNxt.Add(-mss)), c.sndNxt); !ok {
+		if !c.resendRange(t, maxSeq(c.sndUna, c.sndNxt.Add(-mss)), c.sndNxt) {
 			return false
 		}
 	} else if n := min(mss, text); !c.sendNext(t, n, n == text, false, mss) {

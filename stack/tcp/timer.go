@@ -3,7 +3,7 @@ package tcp
 // Deadline returns when Output must be called next although nothing happened;
 // zero means never. It may lie in the past.
 func (c *Conn) Deadline() Instant {
-	return earlier(earlier(c.rtxAt, c.ackAt), earlier(c.tail.at, earlier(c.keepAt, c.waitAt)))
+	return earlier(earlier(earlier(c.rtxAt, c.ackAt), earlier(c.tail.at, c.rack.timer)), earlier(c.keepAt, c.waitAt))
 }
 
 func due(now, at Instant) bool { return at != 0 && now >= at }
@@ -24,6 +24,9 @@ func (c *Conn) runTimers(now Instant) {
 	}
 	if due(now, c.rtxAt) {
 		c.retransmitTimer(now)
+	}
+	if due(now, c.rack.timer) {
+		c.reorderTimer(now)
 	}
 	if due(now, c.tail.at) {
 		c.tailProbeTimer(now)

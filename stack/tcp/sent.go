@@ -1,0 +1,119 @@
+package tcp
+
+// maxSent bounds the pieces of a sentList. A sender of tiny segments that would
+// exceed it has the last ones share their time, the later one: they are taken
+// for lost a little late, never early.
+const maxSent = 2048
+
+// sent is a piece of the sequence space that was last transmitted at one time.
+type sent struct {
+	end   Seq     // it begins where the piece before it ends
+	at    Instant // of the last transmission (RFC 8985 §5.2, Segment.xmit_ts)
+	again bool    // it was retransmitted
+}
+
+// sentList tells when each octet between SND.UNA and SND.NXT was last
+// transmitted. It takes memory, of the pool's, while something is in flight.
+type sentList struct {
+	start Seq    // of the first piece
+	list  []sent // those before first are over
+	first int
+}
+
+// end returns the number behind the last piece.
+func (l *sentList) end() Seq {
+	if n := len(l.list); n > 0 {
+		return l.list[n-1].end
+	}
+	return l.start
+}
+
+// add notes that [from, to) was transmitted for the first time. Pieces come in
+// order.
+func (l *sentList) add(p *Pool, from, to Seq, now Instant) {
+	if len(l.list) == 0 {
+		l.list, l.start = p.getSent(), from
+	}
+	if n := len(l.list); n > 0 {
+		if last := &l.list[n-1]; !last.again && last.at == now || n-l.first >= maxSent {
+			last.end, last.at = to, now
+			return
+		}
+	}
+	l.list = append(l.list, sent{end: to, at: now})
+}
+
+// search returns the index of the piece that holds seq, or len(l.list).
+func (l *sentList) search(seq Seq) int {
+	lo, hi := l.first, len(l.list)
+	for lo < hi {
+		if m := (lo + hi) / 2; l.list[m].end.After(seq) {
+			hi = m
+		} else {
+			lo = m + 1
+		}
+	}
+	return lo
+}
+
+// begin returns where piece i begins.
+func (l *sentList) begin(i int) Seq {
+	if i == l.first {
+		return l.start
+	}
+	return l.list[i-1].end
+}
+
+// cut makes a piece begin at seq, which lies within the list, and returns its
+// index.
+func (l *sentList) cut(seq Seq) int {
+	i := l.search(seq)
+	if i == len(l.list) || l.begin(i) == seq {
+		return i
+	}
+	l.list = append(l.list, sent{})
+	copy(l.list[i+1:], l.list[i:])
+	l.list[i].end = seq
+	return i + 1
+}
+
+// resent notes that [from, to) was transmitted once more.
+func (l *sentList) resent(from, to Seq, now Instant) {
+	from, to = maxSeq(from, l.start), minSeq(to, l.end())
+	if !from.Before(to) {
+		return
+	}
+	i := l.cut(from)
+	j := l.cut(to)
+	l.list[i] = sent{end: to, at: now, again: true}
+	l.list = append(l.list[:i+1], l.list[j:]...)
+	if prev := i - 1; prev >= l.first && l.list[prev].again && l.list[prev].at == now {
+		l.list[prev].end = to
+		l.list = append(l.list[:i], l.list[i+1:]...)
+	}
+}
+
+// trim forgets what lies before seq and, when nothing remains, the memory.
+func (l *sentList) trim(p *Pool, seq Seq) {
+	if !seq.After(l.start) {
+		return
+	}
+	i := l.search(seq)
+	if i == len(l.list) {
+		l.clear(p)
+		l.start = seq
+		return
+	}
+	l.first, l.start = i, seq
+	if 2*i > len(l.list) {
+		l.list, l.first = append(l.list[:0], l.list[i:]...), 0
+	}
+}
+
+// clear forgets everything.
+func (l *sentList) clear(p *Pool) {
+	if l.list != nil {
+		p.putSent(l.list)
+		l.list, l.first = nil, 0
+	}
+}
