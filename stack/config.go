@@ -44,6 +44,10 @@ type Config struct {
 	KeepAlive tcp.KeepAlive
 	// MinRTO and TimeWait are tcp.Config's.
 	MinRTO, TimeWait time.Duration
+	// ECN says whether connections use Explicit Congestion Notification
+	// (RFC 3168); zero accepts it from peers that ask.
+	ECN tcp.ECN
+
 	// CongestionControl makes a connection's; nil means the default of package
 	// tcp.
 	CongestionControl func() tcp.CongestionControl

@@ -35,6 +35,7 @@ func (s *Stack) receiveTCP(h *ipv4.Header, payload []byte, a arrival) {
 		s.stats.TCPMalformed++
 		return
 	}
+	seg.Mark = h.TOS & 3
 	if s.own[h.Dst] == nil { // RFC 9293 §3.9.2.3 (MUST-57): no connections with groups
 		s.stats.TCPMalformed++
 		return
@@ -130,6 +131,7 @@ func (s *Stack) connConfig(local, remote netip.AddrPort, route hop, now tcp.Inst
 		NoDelay:   true, // as package net sets it
 		KeepAlive: s.cfg.KeepAlive,
 		MinRTO:    s.cfg.MinRTO, TimeWait: s.cfg.TimeWait,
+		ECN:  s.cfg.ECN,
 		Pool: &s.pool,
 	}
 	if s.cfg.CongestionControl != nil {

@@ -28,6 +28,7 @@ func (c *Conn) ack(now Instant, seg *Segment) bool {
 		c.rackDoubled()
 	}
 	c.recoverLoss(now, &d, duplicate)
+	c.ecnEcho(now, seg)
 	if advanced {
 		c.armAfterAck(now)
 	} else if d.octets > 0 {

@@ -58,6 +58,9 @@ type Config struct {
 	// handshake.
 	NoWindowScale, NoTimestamps, NoSACK bool
 
+	// ECN says whether congestion notification is used; zero accepts it.
+	ECN ECN
+
 	// CongestionControl decides the congestion window of this connection. Nil
 	// means CUBIC (RFC 9438). An instance serves one connection.
 	CongestionControl CongestionControl

@@ -80,6 +80,7 @@ type Conn struct {
 	rack    rack
 	tail    tailProbe
 	reduce  reduction
+	ecn     ecn
 	frto    frtoState
 	win     Window
 	before  Window // the timeout that frto is about
@@ -107,6 +108,7 @@ type Conn struct {
 
 	reply       resetReply
 	retransmits uint64
+	marks       uint64
 }
 
 // resetReply is a reset that must be emitted.
@@ -155,6 +157,7 @@ func newConn(cfg *Config, now Instant) *Conn {
 func NewActive(cfg Config, now Instant) *Conn {
 	c := newConn(&cfg, now)
 	c.state = SynSent
+	c.ecn.setup = cfg.ECN == ECNRequest
 	return c
 }
 
@@ -166,6 +169,7 @@ func NewPassive(cfg Config, syn *Segment, now Instant) *Conn {
 	c := newConn(&cfg, now)
 	c.passive, c.state = true, SynReceived
 	c.takeSYN(now, syn)
+	c.ecnPeer(syn, cfg.ECN)
 	return c
 }
 

@@ -16,8 +16,10 @@ type Info struct {
 	Flight            int           // sent and not acknowledged
 	OutOfOrder        int           // spans received out of order
 	Retransmits       uint64        // segments sent again
+	Marks             uint64        // times that the window was reduced for ECN's sake
 	Timestamps        bool
 	SACK              bool
+	ECN               bool
 	SndScale          uint8
 	RcvScale          uint8
 }
@@ -31,6 +33,6 @@ func (c *Conn) Info() Info {
 		SndWnd: c.sndWnd, RcvWnd: max(0, c.rcvAdv.Sub(c.rcvNxt)),
 		SendQueue: c.sndq.n, RecvQueue: c.rcvq.n, Flight: c.flight(),
 		OutOfOrder: len(c.rcvq.early.s), Retransmits: c.retransmits,
-		Timestamps: c.timestamps, SACK: c.sack, SndScale: c.sndScale, RcvScale: c.rcvScale,
+		Marks: c.marks, Timestamps: c.timestamps, SACK: c.sack, ECN: c.ecn.ok, SndScale: c.sndScale, RcvScale: c.rcvScale,
 	}
 }

@@ -60,6 +60,7 @@ func (c *Conn) arriveSynSent(now Instant, seg *Segment) {
 	}
 	c.takeSYN(now, seg)
 	if !hasACK {
+		c.ecn.setup = false // simultaneous open: neither side answers the other's offer
 		// Simultaneous open (§3.5, figure 7): answer with SYN-ACK.
 		deadline := c.waitAt
 		c.setState(now, SynReceived)
@@ -68,6 +69,7 @@ func (c *Conn) arriveSynSent(now Instant, seg *Segment) {
 		return
 	}
 	// Our SYN is acknowledged: ESTABLISHED, and acknowledge theirs.
+	c.ecnPeer(seg, ECNRequest)
 	c.sndUna = seg.Ack
 	if !c.synAgain {
 		c.rttFromAck(now, seg)
@@ -91,6 +93,9 @@ func (c *Conn) arriveSynReceived(now Instant, seg *Segment) {
 		if seg.Flags&ACK == 0 {
 			// The peer's SYN again: our answer was lost.
 			c.synDue, c.synAgain = true, true
+			if seg.Flags&(ECE|CWR) != ECE|CWR {
+				c.ecn.ok = false // it goes without now (RFC 3168 §6.1.1.1)
+			}
 			return
 		}
 		// Simultaneous open: the SYN was processed, its ACK was not.

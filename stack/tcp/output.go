@@ -60,6 +60,9 @@ func (c *Conn) withAck(s *Segment) (edge Seq) {
 		s.Options.TSEcr = c.tsRecent
 	}
 	s.Window, edge = c.window()
+	if c.ecn.echo {
+		s.Flags |= ECE
+	}
 	if c.sack {
 		c.fillSACK(&s.Options)
 	}
@@ -95,6 +98,7 @@ func (c *Conn) sendSyn(t *transmitter) bool {
 	o.SACKPermitted = c.sack
 	o.HasWindowScale, o.WindowScale = c.scaling, c.rcvScale
 	s.Window = uint16(min(c.rcvBuf, 65535)) // never scaled (RFC 7323 §2.2)
+	c.ecnSyn(s)
 	if c.state == SynReceived {
 		s.Flags |= ACK
 		s.Ack = c.rcvNxt

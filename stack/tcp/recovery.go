@@ -128,6 +128,7 @@ func (c *Conn) enterRecovery(now Instant, d *delivery) {
 	c.loss, c.recover = lossRecovery, c.sndNxt
 	c.rtxHead, c.inflate, c.rttAt, c.tail = true, 0, 0, tailProbe{}
 	c.cc.Lost(&c.win, now, flight)
+	c.ecnReduced()
 	if c.sack {
 		c.beginPRR(d)
 	} else {
@@ -181,6 +182,7 @@ func (c *Conn) timedOut(now Instant) {
 		// the window; the reduction starts from the window then.
 		c.cc.TimedOut(&c.win, now, min(c.flight(), c.win.Cwnd))
 	}
+	c.ecnReduced()
 	c.backoff = min(c.backoff+1, maxBackoff)
 	c.win.Cwnd = c.win.MSS
 	if c.sack {

@@ -23,6 +23,10 @@ type Segment struct {
 	Urgent           uint16
 	Options          Options
 
+	// Mark is the ECN field of the packet's IP header (RFC 3168 §5). The owner
+	// sets it in what was received and sends what Output has set.
+	Mark uint8
+
 	// Payload holds a received segment's text. It aliases the packet.
 	Payload []byte
 

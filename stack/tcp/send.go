@@ -119,6 +119,9 @@ func (c *Conn) sendNew(t *transmitter) bool {
 			}
 			n = max(n, min(mss, text, usable))
 		}
+		if c.ecn.reduced { // CWR belongs to one segment
+			n = min(n, mss)
+		}
 		last := n == text // what goes out empties the queue
 		fin = fin && last && usable > n
 		if n = c.worthSending(n, mss, last, fin, usable); n < 0 || n == 0 && !fin {
@@ -169,10 +172,14 @@ func (c *Conn) sendNext(t *transmitter, n int, last, fin bool, mss int) bool {
 		flags |= FIN
 	}
 	from := c.sndNxt
+	if c.ecn.reduced && n > 0 {
+		flags |= CWR
+	}
 	sent, ok := c.emitPart(t, from, n, flags)
 	if !ok {
 		return false
 	}
+	c.ecn.reduced = c.ecn.reduced && n == 0
 	idle := c.flight() == 0
 	c.sndNxt = from.Add(sent)
 	c.sent.add(c.pool, from, c.sndNxt, t.now)
@@ -213,6 +220,9 @@ func (c *Conn) emitPart(t *transmitter, seq Seq, n int, flags Flags) (sent int, 
 		}
 	}
 	edge := c.withAck(s)
+	if c.ecn.ok && n > 0 && seq == c.sndNxt && c.sndMax == c.sndNxt && !c.probeDue {
+		s.Mark = ECT0 // new text only (RFC 3168 §6.1.4 to §6.1.6)
+	}
 	if mss := c.win.MSS - sackLen(int(s.Options.NSACK)); n > mss {
 		s.GSOSize = uint16(mss)
 	}

@@ -42,6 +42,7 @@ func (c *Conn) text(now Instant, seg *Segment) {
 	if p = c.affordable(seq, p); len(p) == 0 {
 		return
 	}
+	c.ecnText(seg)
 	inOrder, gaps := seq == c.rcvNxt, !c.rcvq.early.empty()
 	if !inOrder && c.sack {
 		c.reportOverlap(seq, seq.Add(len(p)))
