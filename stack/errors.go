@@ -25,6 +25,7 @@ const (
 	errProtocol     = syscall.EPROTO
 	errNoProtoOpt   = syscall.ENOPROTOOPT
 	errInvalid      = syscall.EINVAL
+	errAgain        = syscall.EAGAIN
 )
 
 // errClosed is what every operation on something closed returns inside its

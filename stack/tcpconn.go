@@ -35,6 +35,7 @@ type TCPConn struct {
 	rd, wr       waiter
 	laddr, raddr *net.TCPAddr
 	keepAlive    tcp.KeepAlive
+	urgent       chan<- struct{} // see NotifyUrgent
 }
 
 var _ net.Conn = (*TCPConn)(nil)
@@ -213,7 +214,10 @@ func (c *TCPConn) Read(p []byte) (int, error) {
 }
 
 // Write implements net.Conn. It returns when all of p is queued.
-func (c *TCPConn) Write(p []byte) (n int, err error) {
+func (c *TCPConn) Write(p []byte) (int, error) { return c.write(p, c.m.Write) }
+
+// write queues all of p by put.
+func (c *TCPConn) write(p []byte, put func([]byte) (int, error)) (n int, err error) {
 	s := c.s
 	s.mu.Lock()
 	if err := c.wr.acquire(c.usable); err != nil {
@@ -221,7 +225,7 @@ func (c *TCPConn) Write(p []byte) (n int, err error) {
 		return 0, opError("write", "tcp", c.laddr, c.raddr, err)
 	}
 	for {
-		k, err := c.m.Write(p[n:])
+		k, err := put(p[n:])
 		n += k
 		if k > 0 {
 			c.changed()

@@ -56,6 +56,7 @@ func (s *Stack) receiveTCP(h *ipv4.Header, payload []byte, a arrival) {
 		}
 	}
 	c.m.Input(a.now, &seg)
+	c.announce()
 	if c.listener != nil && c.m.State().Synchronized() {
 		c.listener.opened(c) // at once: the next segment may ask for its place
 	}

@@ -81,6 +81,9 @@ func (c *Conn) acked(now Instant, seg *Segment, d *delivery) {
 	c.sent.trim(c.pool, c.sndUna)
 	c.board.trim(c.sndUna)
 	c.lost.trim(c.sndUna)
+	if c.urging() && c.sndUna.AfterEq(c.urg.sndUp) {
+		c.urg.sending = false
+	}
 	c.progressAt, c.ackedNew = now, true
 	c.rtxHead = false
 	if c.persist {

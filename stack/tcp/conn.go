@@ -36,6 +36,7 @@ type Conn struct {
 	limited     bool // Cwnd kept the last Output from sending more
 	finReceived bool // rcvFin is valid
 	hasDSACK    bool
+	urgentApart bool // SetUrgentInline(false)
 	backoff     uint8
 	keepProbes  uint8 // unanswered keep-alive probes
 	challenges  uint8 // challenge ACKs in the present second
@@ -64,6 +65,7 @@ type Conn struct {
 	rcvq        recvQueue
 	rcvBuf      int
 	rcvUnacked  int // octets received and not yet acknowledged
+	urg         *urgent
 	dsack       SACKBlock
 
 	// Timestamps (RFC 7323).

@@ -18,8 +18,7 @@
 // Listening is the owner's business too: it creates a Conn with NewPassive for
 // a SYN that it wants, and answers other segments with ResetFor.
 //
-// What is here: all of RFC 9293 but urgent data (the pointer is ignored, the
-// octets stay in the stream), window scale, timestamps and PAWS (RFC 7323),
+// What is here: all of RFC 9293, window scale, timestamps and PAWS (RFC 7323),
 // SACK (RFC 2018, sending D-SACK by RFC 2883), loss detection by time with tail
 // loss probes (RACK-TLP, RFC 8985), on which the recovery of RFC 6675 rests, or,
 // without SACK, that of RFC 6582 with limited transmit (RFC 3042), proportional

@@ -25,6 +25,9 @@ var (
 	ErrAborted error = &connError{"tcp: connection aborted", syscall.ECONNABORTED}
 )
 
+// ErrNoUrgent: ReadUrgent has nothing to return.
+var ErrNoUrgent error = &connError{"tcp: no urgent octet", syscall.EINVAL}
+
 // connError is an error with an errno behind it and, for timeouts, the method
 // that package net looks for.
 type connError struct {

@@ -3,9 +3,6 @@ package tcp
 // Input processes a received segment (RFC 9293 §3.10.7). Its addresses and
 // ports are the connection's, and its checksum has been verified. What has to
 // be answered is emitted by the next Output. seg is not kept.
-//
-// The urgent pointer is accepted and not acted upon: urgent data stay in the
-// stream, as RFC 6093 §6 recommends to applications anyway.
 func (c *Conn) Input(now Instant, seg *Segment) {
 	switch c.state {
 	case Closed:
@@ -124,6 +121,7 @@ func (c *Conn) arriveSynReceived(now Instant, seg *Segment) {
 	c.sndWL1, c.sndWL2 = seg.Seq, seg.Ack
 	c.established(now)
 	// Sixth to eighth: urgent data, text, FIN.
+	c.arriveUrgent(seg)
 	c.text(now, seg)
 	c.fin(now, seg)
 }
@@ -131,6 +129,7 @@ func (c *Conn) arriveSynReceived(now Instant, seg *Segment) {
 // arriveEstablished: every step of §3.10.7.4.
 func (c *Conn) arriveEstablished(now Instant, seg *Segment) {
 	if c.checkSegment(now, seg) && c.ack(now, seg) {
+		c.arriveUrgent(seg)
 		c.text(now, seg)
 		c.fin(now, seg)
 	}
@@ -145,6 +144,7 @@ func (c *Conn) arriveFinWait1(now Instant, seg *Segment) {
 	if c.finAcked() {
 		c.setState(now, FinWait2)
 	}
+	c.arriveUrgent(seg)
 	c.text(now, seg)
 	c.fin(now, seg)
 }
@@ -152,6 +152,7 @@ func (c *Conn) arriveFinWait1(now Instant, seg *Segment) {
 // arriveFinWait2: as ESTABLISHED; the retransmission queue is empty.
 func (c *Conn) arriveFinWait2(now Instant, seg *Segment) {
 	if c.checkSegment(now, seg) && c.ack(now, seg) {
+		c.arriveUrgent(seg)
 		c.text(now, seg)
 		c.fin(now, seg)
 	}

@@ -33,7 +33,11 @@ func fuzzMachine(t *testing.T, in []byte) {
 	for len(in) > 0 {
 		switch op := next() % 16; op {
 		case 8:
-			_, _ = p.c.Write(text(0, next()*40))
+			if n := next(); n%8 == 0 {
+				_, _ = p.c.WriteUrgent(text(0, n*40))
+			} else {
+				_, _ = p.c.Write(text(0, n*40))
+			}
 		case 9:
 			_, _ = p.c.Read(make([]byte, next()*40))
 		case 10:
@@ -109,12 +113,18 @@ func fuzzSegment(p *script, op int, next func() int) {
 	if next()%8 == 0 {
 		s.Options.MSS, s.Options.SACKPermitted = uint16(next()*8), true
 	}
+	if s.Flags&URG != 0 {
+		s.Urgent = uint16(next() * 40)
+	}
 	p.c.Input(p.now, &s)
 	checkInvariants(p.t, p.c)
 }
 
 func fuzzUser(p *script, op int) {
-	switch op % 10 {
+	switch op % 11 {
+	case 10:
+		p.c.SetUrgentInline(op&16 != 0)
+		_, _ = p.c.ReadUrgent(op&32 != 0)
 	case 0:
 		p.c.CloseWrite(p.now)
 	case 1:

@@ -44,6 +44,9 @@ func (c *Conn) Output(now Instant, maxPayload int, emit func(*Segment) bool) {
 func (c *Conn) segment(t *transmitter, flags Flags, seq Seq) *Segment {
 	s := &c.pool.seg
 	*s = Segment{SrcPort: c.local.Port(), DstPort: c.remote.Port(), Flags: flags, Seq: seq}
+	if c.urging() && flags&SYN == 0 {
+		c.point(s)
+	}
 	if c.timestamps {
 		s.Options.HasTimestamps = true
 		s.Options.TSVal = c.tsNow(t.now)

@@ -107,6 +107,15 @@ func (q *recvQueue) read(pool *Pool, p []byte) int {
 	return got
 }
 
+// at returns the octet at seq, which is there.
+func (q *recvQueue) at(seq Seq) byte {
+	c := q.head
+	for !c.pos.Add(chunkSize).After(seq) {
+		c = c.next
+	}
+	return c.buf[seq.Sub(c.pos)]
+}
+
 // discard drops what is in order.
 func (q *recvQueue) discard(pool *Pool) { q.consume(pool, q.n) }
 

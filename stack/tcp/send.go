@@ -24,6 +24,9 @@ func (c *Conn) segLimit(t *transmitter) (mss, most int) {
 	if c.sack {
 		mss -= c.sackOctets()
 	}
+	if c.urging() {
+		return mss, mss // a pointer counts from its own segment
+	}
 	return mss, max(mss, t.max/mss*mss)
 }
 
@@ -152,7 +155,7 @@ func (c *Conn) worthSending(n, mss int, last, fin bool, usable int) int {
 	rest := n % mss
 	switch {
 	case rest == 0: // (1) full segments only
-	case last && (c.noDelay || fin || (idle && n < mss)): // (2) all there is, and nothing unacknowledged
+	case last && (c.noDelay || fin || c.urging() || (idle && n < mss)): // (2) all there is, and nothing unacknowledged
 	case last && c.closing && usable <= n: // the FIN waits for window, the text need not
 	case !last && idle && n < mss && 2*n >= c.sndMaxWnd: // (3) half of the largest window
 	case !last && c.noDelay && 2*rest >= c.sndMaxWnd:

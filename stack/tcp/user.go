@@ -14,8 +14,10 @@ import (
 // RFC 9293 §3.10.7.4 would flush what is queued; Linux keeps it, too.
 // Reading opens the window: call Output.
 func (c *Conn) Read(p []byte) (int, error) {
-	if n := c.rcvq.n; n > 0 && !c.noReader {
-		return c.rcvq.read(c.pool, p), nil
+	if c.rcvq.n > 0 && !c.noReader {
+		if p = c.toMark(p); c.rcvq.n > 0 {
+			return c.rcvq.read(c.pool, p), nil
+		}
 	}
 	switch {
 	case c.noReader, c.finDone():
