@@ -176,7 +176,7 @@ func TestKernelPing(t *testing.T) {
 	for _, size := range []string{"0", "56", "1472", "1473", "65000", "65507"} {
 		out := in(t, ns, "ping", "-c", "2", "-i", "0.05", "-W", "5", "-s", size, "10.9.0.2")
 		if !strings.Contains(out, " 0% packet loss") {
-			t.Errorf("%s octets:\n%s", size, out)
+			t.Errorf("%s octets:\n%s%+v", size, out, s.Stats())
 		}
 	}
 	for _, size := range []int{0, 1473, 65507} {

@@ -21,6 +21,8 @@ type TCPListener struct {
 	ready   []*TCPConn // opened and not accepted yet
 	closed  bool
 	wait    waiter
+
+	cookieAt tcp.Instant // when the last SYN cookie was sent; 0 is never
 }
 
 var _ net.Listener = (*TCPListener)(nil)

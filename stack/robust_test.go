@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -186,8 +187,9 @@ func TestOverlapFromTheWire(t *testing.T) {
 	})
 }
 
-// A flood of SYNs that nobody completes: memory stays inside the backlog and a
-// peer that exists still gets through (RFC 4987).
+// A flood of SYNs that nobody completes: memory stays inside the backlog, what
+// comes on top is answered by cookies, and a peer that exists gets through with
+// all its options (RFC 4987).
 func TestSYNFlood(t *testing.T) {
 	rawTest(t, "from nowhere", func(t *testing.T, r *raw) {
 		s := r.stacks[0]
@@ -210,8 +212,8 @@ func TestSYNFlood(t *testing.T) {
 			}
 		}
 		flood(5000)
-		if n := len(s.Conns()); n != 64 {
-			t.Errorf("%d connections are being opened", n)
+		if n, st := len(s.Conns()), s.Stats(); n != 64 || st.TCPCookiesSent != 5000-64 {
+			t.Errorf("%d connections are being opened, %d cookies sent", n, st.TCPCookiesSent)
 		}
 		go io.Copy(io.Discard, readerOf(ln))
 		result := make(chan error, 1)
@@ -228,6 +230,11 @@ func TestSYNFlood(t *testing.T) {
 		}
 		if err := <-result; err != nil {
 			t.Error(err)
+		}
+		if c := s.Conns(); s.Stats().TCPCookiesUsed != 1 || !slices.ContainsFunc(c, func(c stack.ConnInfo) bool {
+			return c.State == tcp.Established && c.SACK && c.Timestamps && c.SndScale > 0
+		}) {
+			t.Errorf("the cookie opened no connection with all options: %+v", s.Stats())
 		}
 		time.Sleep(3 * time.Minute)
 		if n := len(s.Conns()); n != 1 {

@@ -28,6 +28,7 @@ type Stack struct {
 	routes  []Route                   // longest prefix first
 	stats   Stats
 	secret  [32]byte
+	cookies tcp.Cookies
 	ids     [256]uint16 // identification, by hash of the destination (RFC 6864)
 	seed    maphash.Seed
 	rng     uint64
@@ -82,6 +83,7 @@ func New(cfg Config) *Stack {
 	s.pool.Hold()
 	var seed [8]byte
 	s.random(s.secret[:])
+	s.cookies.Secret = s.hash(connKey{}, 'c')
 	s.random(seed[:])
 	s.rng = binary.LittleEndian.Uint64(seed[:]) | 1
 	for i := range s.ids {

@@ -65,7 +65,9 @@ type Stats struct {
 	TCPMalformed                    uint64
 	TCPBadChecksum                  uint64
 	TCPNoListener                   uint64
-	TCPBacklogFull                  uint64
+	TCPBacklogFull                  uint64 // SYNs and third segments that found no room
+	TCPCookiesSent, TCPCookiesUsed  uint64 // SYN cookies (RFC 4987), and connections made of them
+	TCPCookiesBad                   uint64 // acknowledgments that answer no cookie of ours
 	TCPMemoryShort                  uint64 // segments not taken, or not all, for lack of memory
 	AddrConflicts                   uint64 // addresses of ours claimed by others
 }

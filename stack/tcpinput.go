@@ -67,6 +67,9 @@ func (s *Stack) receiveTCP(h *ipv4.Header, payload []byte, a arrival) {
 // of RFC 9293 §3.10.7.1 and §3.10.7.2.
 func (s *Stack) listen(local, remote netip.AddrPort, seg *tcp.Segment, iss tcp.Seq, reopen bool, now tcp.Instant) {
 	l := s.listener(local)
+	if l != nil && seg.Flags&(tcp.ACK|tcp.SYN|tcp.RST) == tcp.ACK && s.openCookie(l, local, remote, seg, now) {
+		return
+	}
 	if l == nil || seg.Flags.Has(tcp.ACK) || seg.Flags.Has(tcp.RST) {
 		if l == nil {
 			s.stats.TCPNoListener++
@@ -87,22 +90,65 @@ func (s *Stack) listen(local, remote netip.AddrPort, seg *tcp.Segment, iss tcp.S
 		s.stats.IPNoRoute++
 		return
 	}
-	cfg := s.connConfig(local, remote, route, now)
-	cfg.ConnectTimeout = time.Minute
+	cfg := s.passiveConfig(l, local, remote, route, now)
+	if l.opening.Len()+len(l.ready) >= l.backlog || s.busy() >= s.cfg.MaxConns {
+		// No room for one more that may come from nowhere: the peer keeps it.
+		s.stats.TCPCookiesSent++
+		l.cookieAt = now
+		answer := s.cookies.Answer(&cfg, seg, now)
+		s.sendTCP(route, local.Addr(), remote.Addr(), &answer, nil)
+		return
+	}
 	if reopen {
 		cfg.ISS = iss
-	}
-	l.adjust(&cfg)
-	if l.opening.Len()+len(l.ready) >= l.backlog || s.busy() >= s.cfg.MaxConns {
-		// A flood of SYNs from nowhere displaces itself; a peer that exists
-		// answers before its turn comes (RFC 4987 §3.4).
-		s.stats.TCPBacklogFull++
-		l.evict(now)
 	}
 	c := s.newConn(tcp.NewPassive(cfg, seg, now), route)
 	l.begin(c)
 	s.stats.TCPPassiveOpens++
 	c.changed()
+}
+
+// openCookie handles an acknowledgment without a connection as the answer to a
+// SYN cookie, where cookies were sent of late. It reports false when it is none.
+func (s *Stack) openCookie(l *TCPListener, local, remote netip.AddrPort, seg *tcp.Segment, now tcp.Instant) bool {
+	if l.cookieAt == 0 || now.Sub(l.cookieAt) > tcp.CookieLife {
+		return false
+	}
+	route, ok := s.lookup(remote.Addr(), nil)
+	if !ok || route.broadcast {
+		return false
+	}
+	m, ok := s.cookies.Open(s.passiveConfig(l, local, remote, route, now), seg, now)
+	if !ok {
+		s.stats.TCPCookiesBad++
+		return false
+	}
+	if s.busy() >= s.cfg.MaxConns && l.opening.Len() > 0 {
+		l.evict(now) // this peer exists, that one may not
+	}
+	if len(l.ready) >= l.backlog || s.busy() >= s.cfg.MaxConns {
+		s.stats.TCPBacklogFull++ // it comes again with the peer's first text
+		return true
+	}
+	s.stats.TCPCookiesUsed++
+	s.stats.TCPPassiveOpens++
+	c := s.newConn(m, route)
+	l.begin(c)
+	m.Input(now, seg)
+	c.announce()
+	if m.State().Synchronized() {
+		l.opened(c)
+	}
+	c.changed()
+	return true
+}
+
+// passiveConfig is the configuration of a connection that l accepts.
+func (s *Stack) passiveConfig(l *TCPListener, local, remote netip.AddrPort, route hop, now tcp.Instant) tcp.Config {
+	cfg := s.connConfig(local, remote, route, now)
+	cfg.ConnectTimeout = time.Minute
+	l.adjust(&cfg)
+	return cfg
 }
 
 // reset answers a segment that belongs to no connection.
