@@ -54,6 +54,11 @@ type Config struct {
 	// 500 ms (RFC 9293 §3.8.6.3). Zero means DefaultDelayedAck.
 	DelayedAck time.Duration
 
+	// QuickAcks is how many of the first segments with text are acknowledged
+	// at once, before text of ours goes out: it hurries a peer's slow start at
+	// the price of packets. Linux takes up to 16. Zero delays from the start.
+	QuickAcks int
+
 	// NoWindowScale, NoTimestamps and NoSACK leave the option out of the
 	// handshake.
 	NoWindowScale, NoTimestamps, NoSACK bool

@@ -41,6 +41,7 @@ type Conn struct {
 	keepProbes  uint8 // unanswered keep-alive probes
 	challenges  uint8 // challenge ACKs in the present second
 	ackDue      uint8 // acknowledgments that must be emitted at once
+	quickAcks   uint8 // segments that are acknowledged at once
 	sndScale    uint8 // shift of the windows we receive
 	rcvScale    uint8 // shift of the windows we send
 	rcvMSS      uint16
@@ -83,6 +84,7 @@ type Conn struct {
 	tail    tailProbe
 	reduce  reduction
 	ecn     ecn
+	cork    cork
 	frto    frtoState
 	win     Window
 	before  Window // the timeout that frto is about
@@ -146,6 +148,7 @@ func newConn(cfg *Config, now Instant) *Conn {
 	if c.cc == nil {
 		c.cc = new(Cubic)
 	}
+	c.quickAcks = uint8(min(max(cfg.QuickAcks, 0), 255))
 	c.pathMSS = c.maxMSS
 	c.sndq.start = c.iss.Add(1)
 	for c.rcvBuf>>c.rcvScale > 65535 {
@@ -255,7 +258,7 @@ func (c *Conn) end(err error) {
 	if c.err == nil {
 		c.err = err
 	}
-	c.rtxAt, c.ackAt, c.keepAt, c.waitAt, c.tail = 0, 0, 0, 0, tailProbe{}
+	c.rtxAt, c.ackAt, c.keepAt, c.waitAt, c.cork.at, c.tail = 0, 0, 0, 0, 0, tailProbe{}
 	c.synDue, c.ackDue, c.probeDue, c.keepDue, c.rtxHead = false, 0, false, false, false
 	c.sndq.drop(c.pool)
 	c.forgetFlight()

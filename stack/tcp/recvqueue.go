@@ -107,6 +107,20 @@ func (q *recvQueue) read(pool *Pool, p []byte) int {
 	return got
 }
 
+// peek copies octets that are in order to p, from the n-th on, which is there.
+func (q *recvQueue) peek(p []byte, n int) int {
+	p = p[:min(len(p), q.n-n)]
+	seq, got := q.rd.Add(n), 0
+	for c := q.head; got < len(p); c = c.next {
+		if !c.pos.Add(chunkSize).After(seq) {
+			continue
+		}
+		k := copy(p[got:], c.buf[seq.Sub(c.pos):])
+		got, seq = got+k, seq.Add(k)
+	}
+	return got
+}
+
 // at returns the octet at seq, which is there.
 func (q *recvQueue) at(seq Seq) byte {
 	c := q.head

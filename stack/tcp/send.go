@@ -127,6 +127,11 @@ func (c *Conn) sendNew(t *transmitter) bool {
 		}
 		last := n == text // what goes out empties the queue
 		fin = fin && last && usable > n
+		if rest := n % mss; last && rest > 0 && c.keepsBack(t.now, fin) {
+			if n, last = n-rest, false; n == 0 {
+				return true
+			}
+		}
 		if n = c.worthSending(n, mss, last, fin, usable); n < 0 || n == 0 && !fin {
 			if c.flight() == 0 {
 				c.startPersist(t.now)
@@ -189,6 +194,10 @@ func (c *Conn) sendNext(t *transmitter, n int, last, fin bool, mss int) bool {
 	c.reduce.out += sent
 	c.sndMax = maxSeq(c.sndMax, c.sndNxt)
 	c.lastSend = t.now
+	if last {
+		c.cork.at, c.cork.due = 0, false
+	}
+	c.quickAcks = 0 // a conversation: acknowledgments find company
 	c.timeSegment(t.now, from.Add(min(sent, mss)))
 	if idle {
 		c.progressAt = t.now

@@ -67,6 +67,9 @@ func (c *Conn) scheduleAck(now Instant, inOrder, gaps bool) {
 	switch {
 	case !inOrder && !c.sack:
 		c.ackDue = min(c.ackDue+1, maxAcksDue)
+	case c.quickAcks > 0:
+		c.quickAcks--
+		c.ackDue = max(c.ackDue, 1)
 	case !inOrder || gaps, c.rcvUnacked >= 2*int(c.rcvMSS):
 		c.ackDue = max(c.ackDue, 1)
 	case c.ackAt == 0:

@@ -3,7 +3,7 @@ package tcp
 // Deadline returns when Output must be called next although nothing happened;
 // zero means never. It may lie in the past.
 func (c *Conn) Deadline() Instant {
-	return earlier(earlier(earlier(c.rtxAt, c.ackAt), earlier(c.tail.at, c.rack.timer)), earlier(c.keepAt, c.waitAt))
+	return earlier(earlier(earlier(c.rtxAt, c.ackAt), earlier(c.tail.at, c.rack.timer)), earlier(earlier(c.keepAt, c.waitAt), c.cork.at))
 }
 
 func due(now, at Instant) bool { return at != 0 && now >= at }
@@ -21,6 +21,9 @@ func (c *Conn) runTimers(now Instant) {
 	}
 	if due(now, c.ackAt) {
 		c.ackAt, c.ackDue = 0, max(c.ackDue, 1)
+	}
+	if due(now, c.cork.at) {
+		c.cork.at, c.cork.due = 0, true
 	}
 	if due(now, c.rtxAt) {
 		c.retransmitTimer(now)

@@ -30,6 +30,17 @@ func (c *Conn) Read(p []byte) (int, error) {
 	return 0, ErrWouldBlock
 }
 
+// Peek is Read that leaves the octets where they are, from the n-th on.
+func (c *Conn) Peek(p []byte, n int) (int, error) {
+	if have := c.rcvq.n - n; have > 0 && !c.noReader {
+		return c.rcvq.peek(p, n), nil
+	}
+	if n > 0 {
+		return 0, ErrWouldBlock
+	}
+	return c.Read(nil)
+}
+
 // finDone reports whether the peer's FIN and all text before it have arrived.
 func (c *Conn) finDone() bool { return c.finReceived && c.rcvNxt.After(c.rcvFin) }
 
@@ -108,6 +119,24 @@ func (c *Conn) Remote() netip.AddrPort { return c.remote }
 
 // SetNoDelay switches Nagle's algorithm off (true) or on (RFC 9293 §3.7.4).
 func (c *Conn) SetNoDelay(on bool) { c.noDelay = on }
+
+// SetQuickAck acknowledges at once what waits for its acknowledgment and the
+// next segments (on), or delays as usual (TCP_QUICKACK).
+func (c *Conn) SetQuickAck(on bool) {
+	c.quickAcks = 0
+	if on {
+		c.quickAcks = quickAckRun
+		if c.ackAt != 0 {
+			c.ackDue = max(c.ackDue, 1)
+		}
+	}
+}
+
+// quickAckRun is how many segments SetQuickAck has acknowledged at once.
+const quickAckRun = 16
+
+// SetFinWait2 changes Config.FinWait2, from the next close on.
+func (c *Conn) SetFinWait2(d time.Duration) { c.finWait2 = or(d, DefaultFinWait2) }
 
 // SetKeepAlive changes keep-alive probing; a zero Idle switches it off.
 func (c *Conn) SetKeepAlive(now Instant, k KeepAlive) {

@@ -1,0 +1,31 @@
+package tcp
+
+import "time"
+
+// corkLimit is how long a corked connection keeps a partial segment back, as in
+// Linux.
+const corkLimit = 200 * time.Millisecond
+
+// cork keeps partial segments back until there is more to send (TCP_CORK).
+type cork struct {
+	on  bool
+	due bool    // the time is over
+	at  Instant // when what is kept back goes nevertheless; 0 when nothing is
+}
+
+// SetCork switches the keeping back of partial segments on or off; what was kept
+// back goes then. While it is on, a partial segment goes after 200 ms at the
+// latest.
+func (c *Conn) SetCork(on bool) { c.cork = cork{on: on} }
+
+// keepsBack reports whether a partial segment waits for more text. The FIN never
+// does.
+func (c *Conn) keepsBack(now Instant, fin bool) bool {
+	if !c.cork.on || c.cork.due || fin {
+		return false
+	}
+	if c.cork.at == 0 {
+		c.cork.at = now.Add(corkLimit)
+	}
+	return true
+}
