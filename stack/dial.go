@@ -77,10 +77,12 @@ func (s *Stack) DialContext(ctx context.Context, network, address string) (net.C
 // DialTCP connects from local to remote. The zero local address and port are
 // chosen by the stack.
 func (s *Stack) DialTCP(ctx context.Context, local, remote netip.AddrPort) (*TCPConn, error) {
-	c, err := s.connect(local, remote)
-	if err != nil {
-		return nil, opError("dial", "tcp", tcpAddr(local), tcpAddr(remote), err)
-	}
+	return (&Dialer{Local: local}).DialTCP(ctx, s, remote)
+}
+
+// opened waits for the end of the handshake.
+func (c *TCPConn) opened(ctx context.Context) (*TCPConn, error) {
+	s := c.s
 	stop := context.AfterFunc(ctx, func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -127,7 +129,7 @@ func tcpAddr(a netip.AddrPort) net.Addr {
 }
 
 // connect checks the ends, chooses what is open and sends the SYN.
-func (s *Stack) connect(local, remote netip.AddrPort) (*TCPConn, error) {
+func (s *Stack) connect(d *Dialer, local, remote netip.AddrPort) (*TCPConn, error) {
 	if !remote.IsValid() || !remote.Addr().Is4() || remote.Port() == 0 || local.IsValid() && !local.Addr().Is4() {
 		return nil, errInvalid
 	}
@@ -137,13 +139,13 @@ func (s *Stack) connect(local, remote netip.AddrPort) (*TCPConn, error) {
 		return nil, errClosed
 	}
 	now := s.now()
-	c, err := s.connectLocked(local, remote, now)
+	c, err := s.connectLocked(d, local, remote, now)
 	s.unlock(now)
 	return c, err
 }
 
 // connectLocked is connect with the lock held.
-func (s *Stack) connectLocked(local, remote netip.AddrPort, now tcp.Instant) (*TCPConn, error) {
+func (s *Stack) connectLocked(d *Dialer, local, remote netip.AddrPort, now tcp.Instant) (*TCPConn, error) {
 	dst := remote.Addr()
 	if dst.IsUnspecified() || dst.IsMulticast() || s.isAnyBroadcast(dst) {
 		return nil, errNetUnreach
@@ -169,16 +171,20 @@ func (s *Stack) connectLocked(local, remote netip.AddrPort, now tcp.Instant) (*T
 	port := local.Port()
 	if port == 0 {
 		port = s.choosePort(keyOf(netip.AddrPortFrom(src, 0), remote), func(p uint16) bool {
-			return free(p) && len(s.listeners[p]) == 0
+			return free(p) && len(s.listeners[p]) == 0 && len(s.bound[p]) == 0
 		})
 		if port == 0 {
 			return nil, errAddrNotAvail
 		}
-	} else if !free(port) {
+	} else if !free(port) || s.boundByOther(d.Binding, src, port) {
 		return nil, errAddrInUse
 	}
 	local = netip.AddrPortFrom(src, port)
-	c := s.newConn(tcp.NewActive(s.connConfig(local, remote, route, now), now), route)
+	cfg := s.connConfig(local, remote, route, now)
+	if d.Adjust != nil {
+		d.Adjust(&cfg)
+	}
+	c := s.newConn(tcp.NewActive(cfg, now), route)
 	s.stats.TCPActiveOpens++
 	c.changed()
 	return c, nil
@@ -196,6 +202,11 @@ type ListenConfig struct {
 	Backlog int
 	// ReadBuffer and WriteBuffer bound a connection's queues in octets.
 	ReadBuffer, WriteBuffer int
+	// Binding is where a listener listens, in the place of an address.
+	Binding *Binding
+	// Adjust edits the configuration of each connection that a listener
+	// accepts, such as its congestion control.
+	Adjust func(*tcp.Config)
 }
 
 // Listen announces on a local address such as ":80" or "192.0.2.1:80".

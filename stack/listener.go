@@ -17,10 +17,12 @@ type TCPListener struct {
 	backlog int
 	rcvBuf  int
 	sndBuf  int
+	edit    func(*tcp.Config)
 	opening list.List  // of *TCPConn whose handshake is not complete, oldest first
 	ready   []*TCPConn // opened and not accepted yet
 	closed  bool
 	wait    waiter
+	notify  chan<- struct{} // see Notify
 
 	cookieAt tcp.Instant // when the last SYN cookie was sent; 0 is never
 }
@@ -53,6 +55,9 @@ func (lc *ListenConfig) listenTCP(s *Stack, addr netip.AddrPort) (*TCPListener, 
 	fail := func(err error) (*TCPListener, error) {
 		return nil, opError("listen", "tcp", net.TCPAddrFromAddrPort(addr), nil, err)
 	}
+	if lc.Binding != nil {
+		addr = lc.Binding.addr
+	}
 	if !addr.Addr().IsValid() {
 		addr = netip.AddrPortFrom(netip.IPv4Unspecified(), addr.Port())
 	}
@@ -68,8 +73,8 @@ func (lc *ListenConfig) listenTCP(s *Stack, addr netip.AddrPort) (*TCPListener, 
 		return fail(errAddrNotAvail)
 	}
 	taken := func(port uint16) bool {
-		return slices.ContainsFunc(s.listeners[port], func(o *TCPListener) bool {
-			return o.addr.Addr() == addr.Addr() || o.addr.Addr().IsUnspecified() || addr.Addr().IsUnspecified()
+		return s.boundByOther(lc.Binding, addr.Addr(), port) || slices.ContainsFunc(s.listeners[port], func(o *TCPListener) bool {
+			return overlap(o.addr.Addr(), addr.Addr())
 		})
 	}
 	port := addr.Port()
@@ -81,7 +86,7 @@ func (lc *ListenConfig) listenTCP(s *Stack, addr netip.AddrPort) (*TCPListener, 
 	}
 	l := &TCPListener{
 		s: s, addr: netip.AddrPortFrom(addr.Addr(), port),
-		backlog: lc.Backlog, rcvBuf: lc.ReadBuffer, sndBuf: lc.WriteBuffer,
+		backlog: lc.Backlog, rcvBuf: lc.ReadBuffer, sndBuf: lc.WriteBuffer, edit: lc.Adjust,
 	}
 	if l.backlog <= 0 {
 		l.backlog = s.cfg.Backlog
@@ -98,6 +103,9 @@ func (l *TCPListener) adjust(cfg *tcp.Config) {
 	}
 	if l.sndBuf > 0 {
 		cfg.SndBuf = l.sndBuf
+	}
+	if l.edit != nil {
+		l.edit(cfg)
 	}
 }
 
@@ -123,13 +131,18 @@ func (l *TCPListener) AcceptTCP() (*TCPConn, error) {
 			return nil, opError("accept", "tcp", l.Addr(), nil, err)
 		}
 		if len(l.ready) > 0 {
-			c := l.ready[0]
-			l.ready[0] = nil
-			l.ready = l.ready[1:]
-			return c, nil
+			return l.take(), nil
 		}
 		l.wait.wait()
 	}
+}
+
+// take removes the connection that has been ready for longest.
+func (l *TCPListener) take() *TCPConn {
+	c := l.ready[0]
+	l.ready[0] = nil
+	l.ready = l.ready[1:]
+	return c
 }
 
 // opened moves a connection whose handshake is complete to the ready ones.
@@ -137,6 +150,7 @@ func (l *TCPListener) opened(c *TCPConn) {
 	l.leave(c)
 	l.ready = append(l.ready, c)
 	l.wait.wake()
+	tell(l.notify)
 }
 
 // begin notes that c is being opened.

@@ -40,6 +40,7 @@ type Stack struct {
 	conns     map[connKey]*TCPConn
 	listeners map[uint16][]*TCPListener
 	tcpPorts  map[uint16]int // users of a local TCP port
+	bound     map[uint16][]*Binding
 	portSeq   uint32
 	pool      tcp.Pool
 	emitting  *TCPConn                // whose Output runs
@@ -73,6 +74,7 @@ func New(cfg Config) *Stack {
 		conns:     map[connKey]*TCPConn{},
 		listeners: map[uint16][]*TCPListener{},
 		tcpPorts:  map[uint16]int{},
+		bound:     map[uint16][]*Binding{},
 		udp:       map[uint16][]*UDPConn{},
 	}
 	s.paths.m = map[netip.Addr]path{}

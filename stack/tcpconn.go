@@ -36,6 +36,7 @@ type TCPConn struct {
 	laddr, raddr *net.TCPAddr
 	keepAlive    tcp.KeepAlive
 	urgent       chan<- struct{} // see NotifyUrgent
+	notify       chan<- struct{} // see Notify
 }
 
 var _ net.Conn = (*TCPConn)(nil)
@@ -108,6 +109,7 @@ func (s *Stack) output(c *TCPConn, now tcp.Instant) {
 	if c.wr.waiting > 0 && (c.m.Writable() || st != tcp.SynSent) {
 		c.wr.wake()
 	}
+	tell(c.notify)
 	switch {
 	case c.m.Done():
 		s.remove(c)

@@ -29,6 +29,7 @@ type UDPConn struct {
 	max    int
 	err    error // an ICMP error to report, once
 	closed bool
+	notify chan<- struct{} // see Notify
 }
 
 type datagram struct {
@@ -193,7 +194,7 @@ func (u *UDPConn) push(from netip.AddrPort, data []byte) {
 	u.s.stats.UDPIn++
 	u.queue = append(u.queue, datagram{from, append([]byte(nil), data...)})
 	u.bytes += len(data) + datagramOverhead
-	u.rd.wake()
+	u.news()
 }
 
 // icmpUDP reports an ICMP error to the connected socket that it concerns; one
@@ -202,7 +203,7 @@ func (s *Stack) icmpUDP(local, remote netip.AddrPort, errno syscall.Errno) {
 	for _, u := range s.udp[local.Port()] {
 		if u.remote == remote && u.local.Addr() == local.Addr() && errno != errMsgSize {
 			u.err = errno
-			u.rd.wake()
+			u.news()
 		}
 	}
 }
@@ -211,8 +212,14 @@ func (s *Stack) icmpUDP(local, remote netip.AddrPort, errno syscall.Errno) {
 func (u *UDPConn) unreachable(err error, dst netip.Addr) {
 	if u.remote.IsValid() && u.remote.Addr() == dst {
 		u.err = err
-		u.rd.wake()
+		u.news()
 	}
+}
+
+// news wakes who waits for a datagram or an error.
+func (u *UDPConn) news() {
+	u.rd.wake()
+	tell(u.notify)
 }
 
 // receive waits for the next datagram.
@@ -228,12 +235,7 @@ func (u *UDPConn) receive(p []byte) (n int, from netip.AddrPort, err error) {
 			return 0, from, err
 		}
 		if len(u.queue) > 0 {
-			d := u.queue[0]
-			u.queue[0] = datagram{}
-			if u.queue = u.queue[1:]; len(u.queue) == 0 {
-				u.queue = nil
-			}
-			u.bytes -= len(d.data) + datagramOverhead
+			d := u.pop()
 			return copy(p, d.data), d.from, nil
 		}
 		if err := u.err; err != nil {
@@ -242,6 +244,17 @@ func (u *UDPConn) receive(p []byte) (n int, from netip.AddrPort, err error) {
 		}
 		u.rd.wait()
 	}
+}
+
+// pop takes the datagram that has waited for longest.
+func (u *UDPConn) pop() datagram {
+	d := u.queue[0]
+	u.queue[0] = datagram{}
+	if u.queue = u.queue[1:]; len(u.queue) == 0 {
+		u.queue = nil
+	}
+	u.bytes -= len(d.data) + datagramOverhead
+	return d
 }
 
 // send sends one datagram.

@@ -46,10 +46,7 @@ func (c *TCPConn) NotifyUrgent(ch chan<- struct{}) error {
 
 // announce tells the user of urgent data.
 func (c *TCPConn) announce() {
-	if c.m.UrgentNews() && c.urgent != nil {
-		select {
-		case c.urgent <- struct{}{}:
-		default:
-		}
+	if c.m.UrgentNews() {
+		tell(c.urgent)
 	}
 }

@@ -44,6 +44,9 @@ func (c *Conn) Peek(p []byte, n int) (int, error) {
 // finDone reports whether the peer's FIN and all text before it have arrived.
 func (c *Conn) finDone() bool { return c.finReceived && c.rcvNxt.After(c.rcvFin) }
 
+// PeerClosed reports whether the peer's FIN and all text before it have arrived.
+func (c *Conn) PeerClosed() bool { return c.finDone() }
+
 // Readable reports whether Read would return something else than ErrWouldBlock.
 func (c *Conn) Readable() bool {
 	return c.rcvq.n > 0 || c.noReader || c.err != nil || c.state == Closed || c.finDone()

@@ -1,0 +1,126 @@
+package stack
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"slices"
+
+	"arpeggio/stack/tcp"
+)
+
+// Binding keeps a local TCP address and port for a listener or a connection to
+// come, as bind(2) does. It goes into ListenConfig or Dialer and ends with Close.
+type Binding struct {
+	s     *Stack
+	addr  netip.AddrPort
+	reuse bool
+}
+
+// BindTCP reserves a local address, one of ours or 0.0.0.0, and a port; port 0
+// means that the stack chooses one. EADDRINUSE means that a listener, another
+// binding or a connection has it; with reuse (SO_REUSEADDR) only a listener, or
+// a binding without, is in the way.
+func (s *Stack) BindTCP(addr netip.AddrPort, reuse bool) (*Binding, error) {
+	fail := func(err error) (*Binding, error) {
+		return nil, opError("listen", "tcp", net.TCPAddrFromAddrPort(addr), nil, err)
+	}
+	if !addr.Addr().Is4() {
+		return fail(errInvalid)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return fail(errClosed)
+	}
+	if a := addr.Addr(); !a.IsUnspecified() && s.own[a] == nil {
+		return fail(errAddrNotAvail)
+	}
+	b := &Binding{s: s, addr: addr, reuse: reuse}
+	port := addr.Port()
+	if port == 0 {
+		port = s.choosePort(keyOf(addr, addr), func(p uint16) bool { return !s.bindingInUse(b, p) && s.tcpPorts[p] == 0 })
+	}
+	if port == 0 || s.bindingInUse(b, port) || !reuse && s.tcpPorts[port] > 0 {
+		return fail(errAddrInUse)
+	}
+	b.addr = netip.AddrPortFrom(addr.Addr(), port)
+	s.bound[port] = append(s.bound[port], b)
+	return b, nil
+}
+
+// bindingInUse reports whether a listener or another binding has b's address
+// with port.
+func (s *Stack) bindingInUse(b *Binding, port uint16) bool {
+	return slices.ContainsFunc(s.bound[port], func(o *Binding) bool {
+		return o != b && overlap(o.addr.Addr(), b.addr.Addr()) && !(o.reuse && b.reuse)
+	}) || slices.ContainsFunc(s.listeners[port], func(l *TCPListener) bool {
+		return overlap(l.addr.Addr(), b.addr.Addr())
+	})
+}
+
+// overlap reports whether a packet could be for both.
+func overlap(a, b netip.Addr) bool { return a == b || a.IsUnspecified() || b.IsUnspecified() }
+
+// boundByOther reports whether a binding other than b keeps addr to itself.
+func (s *Stack) boundByOther(b *Binding, addr netip.Addr, port uint16) bool {
+	return slices.ContainsFunc(s.bound[port], func(o *Binding) bool {
+		return o != b && overlap(o.addr.Addr(), addr) && (b == nil || !o.reuse || !b.reuse)
+	})
+}
+
+// Addr returns the address and port.
+func (b *Binding) Addr() netip.AddrPort { return b.addr }
+
+// SetReuse changes reuse.
+func (b *Binding) SetReuse(on bool) {
+	b.s.mu.Lock()
+	defer b.s.mu.Unlock()
+	b.reuse = on
+}
+
+// Close gives the address back. Listeners and connections that were made of it
+// stay. It is idempotent.
+func (b *Binding) Close() {
+	s, port := b.s, b.addr.Port()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.bound[port] = slices.DeleteFunc(s.bound[port], func(o *Binding) bool { return o == b }); len(s.bound[port]) == 0 {
+		delete(s.bound, port)
+	}
+}
+
+// Dialer holds options for connecting over TCP. The zero value is what DialTCP
+// uses.
+type Dialer struct {
+	// Local is the address to connect from; what is open is chosen by the
+	// stack. Binding, when there is one, stands for it.
+	Local   netip.AddrPort
+	Binding *Binding
+	// Adjust edits the configuration of the connection, such as its congestion
+	// control.
+	Adjust func(*tcp.Config)
+}
+
+// DialTCP connects to remote.
+func (d *Dialer) DialTCP(ctx context.Context, s *Stack, remote netip.AddrPort) (*TCPConn, error) {
+	c, err := d.Start(s, remote)
+	if err != nil {
+		return nil, err
+	}
+	return c.opened(ctx)
+}
+
+// Start sends the SYN and returns: Ready tells when the connection is open, and
+// Err there why it is not. The caller closes it in either case.
+func (d *Dialer) Start(s *Stack, remote netip.AddrPort) (*TCPConn, error) {
+	local := d.Local
+	if d.Binding != nil {
+		local = d.Binding.addr
+	}
+	c, err := s.connect(d, local, remote)
+	if err != nil {
+		return nil, opError("dial", "tcp", tcpAddr(local), tcpAddr(remote), err)
+	}
+	return c, nil
+}

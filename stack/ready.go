@@ -1,0 +1,215 @@
+package stack
+
+import (
+	"net"
+	"net/netip"
+
+	"arpeggio/stack/tcp"
+)
+
+// Readiness says which calls of a socket would not wait, as poll(2) does.
+type Readiness struct {
+	Read   bool // also at the end of the stream, and for an error
+	Write  bool
+	Urgent bool // urgent data are ahead, or the urgent octet waits for ReadUrgent
+	EOF    bool // the peer will send no more
+	Hangup bool // nor shall we: both directions are over
+	Err    error
+}
+
+// tell sends to ch when somebody waits there.
+func tell(ch chan<- struct{}) {
+	if ch != nil {
+		select {
+		case ch <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// Notify has ch sent to whenever the connection's readiness may have changed.
+// Nobody waits for a receiver: give it room for one. Many may share a channel;
+// nil ends it.
+func (c *TCPConn) Notify(ch chan<- struct{}) error {
+	return c.control("set", func(tcp.Instant) { c.notify = ch })
+}
+
+// Ready returns what the connection is ready for. Err is the errno that ended it.
+func (c *TCPConn) Ready() Readiness {
+	c.s.mu.Lock()
+	defer c.s.mu.Unlock()
+	st := c.m.State()
+	over := c.closed || st == tcp.Closed
+	r := Readiness{
+		Read:   over || c.m.Readable(),
+		Write:  over || c.m.Writable() && st != tcp.SynSent && st != tcp.SynReceived,
+		Urgent: c.m.Urgent() > 0,
+		EOF:    over || c.m.PeerClosed(),
+		Hangup: over || st == tcp.TimeWait || st == tcp.LastAck || st == tcp.Closing,
+	}
+	if err := c.m.Err(); err != nil {
+		if c.killed != nil {
+			err = c.killed
+		}
+		r.Err = tcpErrno(err)
+	}
+	return r
+}
+
+// ReadNow is Read that fails with EAGAIN where Read would wait.
+func (c *TCPConn) ReadNow(p []byte) (int, error) {
+	return c.now(func() (int, error) { return c.m.Read(p) }, "read")
+}
+
+// PeekNow is ReadNow that leaves the octets where they are, from the n-th on.
+func (c *TCPConn) PeekNow(p []byte, n int) (int, error) {
+	return c.now(func() (int, error) { return c.m.Peek(p, n) }, "read")
+}
+
+// WriteNow queues what there is room for and fails with EAGAIN when there is
+// none, or before the handshake is over.
+func (c *TCPConn) WriteNow(p []byte) (int, error) {
+	return c.now(func() (int, error) { return c.writeNow(p, c.m.Write) }, "write")
+}
+
+// WriteUrgentNow is WriteNow for WriteUrgent.
+func (c *TCPConn) WriteUrgentNow(p []byte) (int, error) {
+	return c.now(func() (int, error) { return c.writeNow(p, c.m.WriteUrgent) }, "write")
+}
+
+func (c *TCPConn) writeNow(p []byte, put func([]byte) (int, error)) (n int, err error) {
+	if st := c.m.State(); st == tcp.SynSent || st == tcp.SynReceived {
+		return 0, tcp.ErrWouldBlock
+	}
+	for n < len(p) && err == nil {
+		var k int
+		k, err = put(p[n:])
+		n += k
+	}
+	if n > 0 {
+		err = nil
+	}
+	return n, err
+}
+
+// now runs f, which does not wait.
+func (c *TCPConn) now(f func() (int, error), op string) (int, error) {
+	s := c.s
+	s.mu.Lock()
+	if c.closed {
+		s.mu.Unlock()
+		return 0, opError(op, "tcp", c.laddr, c.raddr, errClosed)
+	}
+	n, err := f()
+	if n > 0 {
+		c.changed()
+	}
+	s.unlock(s.now())
+	if err == tcp.ErrWouldBlock {
+		err = errAgain
+	}
+	return n, c.fail(op, err)
+}
+
+// Notify has ch sent to when a connection can be accepted; see TCPConn.Notify.
+func (l *TCPListener) Notify(ch chan<- struct{}) {
+	l.s.mu.Lock()
+	defer l.s.mu.Unlock()
+	l.notify = ch
+}
+
+// AcceptNow is AcceptTCP that fails with EAGAIN where that would wait.
+func (l *TCPListener) AcceptNow() (*TCPConn, error) {
+	l.s.mu.Lock()
+	defer l.s.mu.Unlock()
+	switch {
+	case l.closed:
+		return nil, opError("accept", "tcp", l.Addr(), nil, errClosed)
+	case len(l.ready) == 0:
+		return nil, opError("accept", "tcp", l.Addr(), nil, errAgain)
+	}
+	return l.take(), nil
+}
+
+// Ready reports whether AcceptNow has a connection.
+func (l *TCPListener) Ready() bool {
+	l.s.mu.Lock()
+	defer l.s.mu.Unlock()
+	return len(l.ready) > 0
+}
+
+// Notify has ch sent to when a datagram or an error has arrived; see
+// TCPConn.Notify.
+func (u *UDPConn) Notify(ch chan<- struct{}) {
+	u.s.mu.Lock()
+	defer u.s.mu.Unlock()
+	u.notify = ch
+}
+
+// Ready returns what the socket is ready for; a pending ICMP error counts for
+// Read and is not taken.
+func (u *UDPConn) Ready() Readiness {
+	u.s.mu.Lock()
+	defer u.s.mu.Unlock()
+	return Readiness{Read: len(u.queue) > 0 || u.err != nil || u.closed, Write: true, Err: u.err}
+}
+
+// Next returns the octets and the sender of the datagram that ReadFrom gives
+// next.
+func (u *UDPConn) Next() (n int, from netip.AddrPort, ok bool) {
+	u.s.mu.Lock()
+	defer u.s.mu.Unlock()
+	if len(u.queue) == 0 {
+		return 0, from, false
+	}
+	return len(u.queue[0].data), u.queue[0].from, true
+}
+
+// ReceiveNow returns the next datagram, whole and in memory of the caller's, or
+// EAGAIN, or a pending ICMP error. With peek the datagram stays.
+func (u *UDPConn) ReceiveNow(peek bool) (data []byte, from netip.AddrPort, err error) {
+	u.s.mu.Lock()
+	defer u.s.mu.Unlock()
+	switch {
+	case u.closed:
+		err = errClosed
+	case len(u.queue) > 0 && peek:
+		d := u.queue[0]
+		return append([]byte(nil), d.data...), d.from, nil
+	case len(u.queue) > 0:
+		d := u.pop()
+		return d.data, d.from, nil
+	case u.err != nil:
+		err, u.err = u.err, nil
+	default:
+		err = errAgain
+	}
+	return nil, from, u.fail("read", err)
+}
+
+// Connect gives the socket a peer, another one, or none (the zero AddrPort), as
+// connect(2) does on a datagram socket.
+func (u *UDPConn) Connect(remote netip.AddrPort) error {
+	s := u.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if u.closed {
+		return u.fail("connect", errClosed)
+	}
+	if !remote.IsValid() {
+		u.remote = netip.AddrPort{}
+		return nil
+	}
+	if !remote.Addr().Is4() || remote.Port() == 0 || remote.Addr().IsUnspecified() {
+		return opError("connect", "udp", u.LocalAddr(), net.UDPAddrFromAddrPort(remote), errInvalid)
+	}
+	via, ok := s.lookup(remote.Addr(), u.via)
+	if !ok {
+		return opError("connect", "udp", u.LocalAddr(), net.UDPAddrFromAddrPort(remote), errNetUnreach)
+	}
+	if u.local.Addr().IsUnspecified() {
+		u.local = netip.AddrPortFrom(via.src, u.local.Port())
+	}
+	u.remote = remote
+	return nil
+}
