@@ -222,3 +222,10 @@ func (l *TCPListener) SetDeadline(t time.Time) error {
 	l.wait.set(t)
 	return nil
 }
+
+// SetBacklog changes ListenConfig.Backlog; n is at least 1.
+func (l *TCPListener) SetBacklog(n int) {
+	l.s.mu.Lock()
+	defer l.s.mu.Unlock()
+	l.backlog = max(n, 1)
+}

@@ -154,6 +154,15 @@ func (u *UDPConn) Ready() Readiness {
 	return Readiness{Read: len(u.queue) > 0 || u.err != nil || u.closed, Write: true, Err: u.err}
 }
 
+// TakeErr returns a pending ICMP error and forgets it.
+func (u *UDPConn) TakeErr() error {
+	u.s.mu.Lock()
+	defer u.s.mu.Unlock()
+	err := u.err
+	u.err = nil
+	return err
+}
+
 // Next returns the octets and the sender of the datagram that ReadFrom gives
 // next.
 func (u *UDPConn) Next() (n int, from netip.AddrPort, ok bool) {

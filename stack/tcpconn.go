@@ -346,3 +346,19 @@ type ConnInfo struct {
 	Local, Remote netip.AddrPort
 	tcp.Info
 }
+
+// AbortConns ends all TCP connections at once, those that their users have
+// closed and those in TIME-WAIT included, with resets where RFC 9293 §3.10.5 has
+// them.
+func (s *Stack) AbortConns() {
+	s.mu.Lock()
+	now := s.now()
+	for _, c := range s.conns {
+		c.m.Abort(now)
+		c.changed()
+	}
+	s.unlock(now)
+}
+
+// Now returns the time on the clock of the connections' Info.
+func (s *Stack) Now() tcp.Instant { return s.now() }

@@ -85,6 +85,22 @@ func (c *TCPConn) SetKeepAliveConfig(k net.KeepAliveConfig) error {
 	})
 }
 
+// SetKeepAliveTimes sets when keep-alive probes go; a zero Idle switches them off.
+func (c *TCPConn) SetKeepAliveTimes(k tcp.KeepAlive) error {
+	return c.control("set", func(now tcp.Instant) {
+		if k.Idle > 0 {
+			c.keepAlive = k
+		}
+		c.m.SetKeepAlive(now, k)
+	})
+}
+
+// SetCongestionControl changes what decides the congestion window; cc serves
+// this connection only.
+func (c *TCPConn) SetCongestionControl(cc tcp.CongestionControl) error {
+	return c.control("set", func(tcp.Instant) { c.m.SetCongestionControl(cc) })
+}
+
 // SetReadBuffer bounds the octets that wait for Read. The window scale of the
 // handshake limits how far it can grow; see ListenConfig.ReadBuffer and
 // Config.RcvBuf.
@@ -108,4 +124,21 @@ func (c *TCPConn) Info() tcp.Info {
 	c.s.mu.Lock()
 	defer c.s.mu.Unlock()
 	return c.m.Info()
+}
+
+// SetCork keeps partial segments back until it is switched off, for 200 ms at
+// most (TCP_CORK).
+func (c *TCPConn) SetCork(on bool) error {
+	return c.control("set", func(tcp.Instant) { c.m.SetCork(on) })
+}
+
+// SetQuickAck acknowledges the next segments at once, or no longer (TCP_QUICKACK).
+func (c *TCPConn) SetQuickAck(on bool) error {
+	return c.control("set", func(tcp.Instant) { c.m.SetQuickAck(on) })
+}
+
+// SetFinWait2 bounds how long FIN-WAIT-2 lasts after Close (TCP_LINGER2); 0 is
+// the default.
+func (c *TCPConn) SetFinWait2(d time.Duration) error {
+	return c.control("set", func(tcp.Instant) { c.m.SetFinWait2(d) })
 }

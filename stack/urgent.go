@@ -37,6 +37,10 @@ func (c *TCPConn) Urgent() int {
 	return c.m.Urgent()
 }
 
+// AtMark reports whether the last urgent octet is the next one (SIOCATMARK). Read
+// never goes across the mark in one call.
+func (c *TCPConn) AtMark() bool { return c.Urgent() == 1 }
+
 // NotifyUrgent has ch sent to whenever the peer announces urgent data, or more of
 // them (RFC 9293 §3.8.5, MUST-32). Nobody waits for a receiver: give it room for
 // one. Nil ends it.

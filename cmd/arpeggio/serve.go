@@ -24,24 +24,25 @@ import (
 )
 
 type serveCmd struct {
-	TAP        string        `name:"tap" required:"" placeholder:"NAME" help:"TAP device to open; made when it does not exist (needs root or CAP_NET_ADMIN)."`
-	IP         netip.Prefix  `name:"ip" placeholder:"ADDR/LEN" help:"Own address, such as 10.9.0.2/24. Default: by DHCP."`
-	HostIP     netip.Prefix  `name:"host-ip" placeholder:"ADDR/LEN" help:"Give this host's end of the TAP an address, such as 10.9.0.1/24."`
-	Gateway    netip.Addr    `placeholder:"ADDR" help:"Next hop for other networks."`
-	MAC        ethernet.Addr `name:"mac" placeholder:"MAC" help:"Own MAC address. Default: a random local one."`
-	Root       string        `placeholder:"DIR" help:"The site. Default: the built-in one."`
-	Port       uint16        `default:"80" help:"TCP port of the site (${default})."`
-	Manage     uint16        `default:"0" placeholder:"PORT" help:"TCP port of the live page, metrics and history. They tell who is on the network. Default: off."`
-	WriteToken string        `placeholder:"FILE" type:"path" help:"Take pushes to the history at --manage from who knows a token of this file; they change the live table. Default: read only."`
-	Repo       string        `placeholder:"DIR" help:"Keep the history in this directory, made when missing. Default: in memory."`
-	Snapshot   string        `placeholder:"DIR" help:"Also write the history as a bare Git directory, every ten minutes and at the end."`
-	Node       string        `placeholder:"NAME" help:"Author of the commits. Default: this host's name."`
-	Expire     time.Duration `default:"20m" help:"Life of an unconfirmed binding (${default})."`
-	Pcap       string        `placeholder:"FILE" help:"Record all frames as pcapng."`
-	Sink       string        `placeholder:"PATH" help:"Accept any POST to this path and throw it away (to measure uploads)."`
-	Inetd      bool          `help:"Also run echo, discard, daytime, chargen and the dial command, for tests of the stack from outside. Never on a network of others."`
-	NoOffload  bool          `help:"Do without checksum and segmentation offload."`
-	Verbose    bool          `short:"v" help:"Log more."`
+	TAP         string        `name:"tap" required:"" placeholder:"NAME" help:"TAP device to open; made when it does not exist (needs root or CAP_NET_ADMIN)."`
+	IP          netip.Prefix  `name:"ip" placeholder:"ADDR/LEN" help:"Own address, such as 10.9.0.2/24. Default: by DHCP."`
+	HostIP      netip.Prefix  `name:"host-ip" placeholder:"ADDR/LEN" help:"Give this host's end of the TAP an address, such as 10.9.0.1/24."`
+	Gateway     netip.Addr    `placeholder:"ADDR" help:"Next hop for other networks."`
+	MAC         ethernet.Addr `name:"mac" placeholder:"MAC" help:"Own MAC address. Default: a random local one."`
+	Root        string        `placeholder:"DIR" help:"The site. Default: the built-in one."`
+	Port        uint16        `default:"80" help:"TCP port of the site (${default})."`
+	Manage      uint16        `default:"0" placeholder:"PORT" help:"TCP port of the live page, metrics and history. They tell who is on the network. Default: off."`
+	WriteToken  string        `placeholder:"FILE" type:"path" help:"Take pushes to the history at --manage from who knows a token of this file; they change the live table. Default: read only."`
+	Repo        string        `placeholder:"DIR" help:"Keep the history in this directory, made when missing. Default: in memory."`
+	Snapshot    string        `placeholder:"DIR" help:"Also write the history as a bare Git directory, every ten minutes and at the end."`
+	Node        string        `placeholder:"NAME" help:"Author of the commits. Default: this host's name."`
+	Expire      time.Duration `default:"20m" help:"Life of an unconfirmed binding (${default})."`
+	Pcap        string        `placeholder:"FILE" help:"Record all frames as pcapng."`
+	Sink        string        `placeholder:"PATH" help:"Accept any POST to this path and throw it away (to measure uploads)."`
+	Inetd       bool          `help:"Also run echo, discard, daytime, chargen and the dial command, for tests of the stack from outside. Never on a network of others."`
+	SocketAgent string        `placeholder:"PATH" help:"Also execute socket calls that come over the Unix socket PATH, for test suites: who reaches it can do all that the stack can."`
+	NoOffload   bool          `help:"Do without checksum and segmentation offload."`
+	Verbose     bool          `short:"v" help:"Log more."`
 
 	recordFlags
 	keepFlags
@@ -54,7 +55,7 @@ func (c *serveCmd) Run(ctx context.Context) error {
 	}
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
 	cfg := appliance.Config{
-		Address: c.IP, Gateway: c.Gateway, MAC: c.MAC, Card: c.TAP, Port: c.Port, Manage: c.Manage, Sink: c.Sink, Inetd: c.Inetd,
+		Address: c.IP, Gateway: c.Gateway, MAC: c.MAC, Card: c.TAP, Port: c.Port, Manage: c.Manage, Sink: c.Sink, Inetd: c.Inetd, SocketAgent: c.SocketAgent,
 		Node: c.Node, Wording: c.wording(), Noise: versioned.Noise(c.Noise), Expire: c.Expire, SnapshotDir: c.Snapshot, Logger: log,
 	}
 	if err := c.check(&cfg); err != nil {
@@ -207,6 +208,9 @@ func (c *serveCmd) announce(a *appliance.Appliance) {
 	}
 	if c.Inetd {
 		fmt.Printf("  tests    echo 7, discard 9, daytime 13, chargen 19, on UDP echo 7 and dial 4000\n")
+	}
+	if c.SocketAgent != "" {
+		fmt.Printf("  agent    %s\n", c.SocketAgent)
 	}
 	fmt.Printf("  stop     Ctrl-C, or kill -TERM %d\n", os.Getpid())
 }

@@ -10,14 +10,17 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/netip"
+	"os"
 	"sync"
 	"time"
 
 	"arpeggio/arp"
 	"arpeggio/arp/versioned"
 	"arpeggio/internal/node"
+	"arpeggio/internal/socketagent"
 	"arpeggio/site"
 	"arpeggio/stack/ethernet"
 	"arpeggio/stack/host"
@@ -44,6 +47,9 @@ type Config struct {
 	Sink     string // a path that takes any POST and throws it away, for measurements; off when empty
 
 	Inetd bool // the test services of host.Inetd; never but in a test
+	// SocketAgent is the path of a Unix socket over which test suites make
+	// socket calls on the stack; none when empty.
+	SocketAgent string
 
 	// Manage is the port of the management address; 0 is off, since the page
 	// tells strangers who is on the network.
@@ -85,7 +91,8 @@ type Appliance struct {
 	table   *versioned.Table
 	node    *node.Node
 	dhcp    *lease
-	inetd   *host.Inetd // nil unless asked for
+	inetd   *host.Inetd        // nil unless asked for
+	agent   *socketagent.Agent // nil unless asked for
 	servers []*http.Server
 	started time.Time
 
@@ -157,6 +164,11 @@ func (a *Appliance) start(ctx context.Context) error {
 			return err
 		}
 	}
+	if a.cfg.SocketAgent != "" {
+		if err := a.serveAgent(); err != nil {
+			return err
+		}
+	}
 	if a.cfg.SnapshotDir != "" {
 		a.work.Go(func() { a.snapshots(a.life) })
 	}
@@ -206,6 +218,25 @@ func (a *Appliance) serve() error {
 	srv = &http.Server{Handler: live}
 	srv.RegisterOnShutdown(live.Close)
 	return a.listen(a.cfg.Manage, srv)
+}
+
+// serveAgent lets test suites make socket calls on the stack.
+func (a *Appliance) serveAgent() error {
+	ln, err := net.Listen("unix", a.cfg.SocketAgent)
+	if err != nil {
+		return fmt.Errorf("socket agent: %w", err)
+	}
+	if err := os.Chmod(a.cfg.SocketAgent, 0o600); err != nil {
+		ln.Close()
+		return fmt.Errorf("socket agent: %w", err)
+	}
+	a.agent = socketagent.New(socketagent.Config{Stack: a.node.Stack, Logger: a.log})
+	a.work.Go(func() {
+		if err := a.agent.Serve(ln); err != nil {
+			a.ended("socket agent", err)
+		}
+	})
+	return nil
 }
 
 // listen serves on a port of every own address.
@@ -295,6 +326,9 @@ func (a *Appliance) close(ctx context.Context) error {
 	drain.Wait()
 	if a.inetd != nil {
 		_ = a.inetd.Close() // never fails
+	}
+	if a.agent != nil {
+		_ = a.agent.Close() // never fails
 	}
 	a.stop()
 	a.dhcp.close()

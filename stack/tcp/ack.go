@@ -75,6 +75,7 @@ func (c *Conn) acked(now Instant, seg *Segment, d *delivery) {
 	c.rttFromAck(now, seg)
 	c.arrived(now, seg, c.sndUna, minSeq(seg.Ack, c.sndNxt), d)
 	d.acked = seg.Ack.Sub(c.sndUna)
+	c.traffic.bytesAcked += uint64(d.acked)
 	c.sndUna = seg.Ack
 	c.sndNxt = maxSeq(c.sndNxt, c.sndUna)
 	c.sndq.advance(c.pool, c.sndUna)

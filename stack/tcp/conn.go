@@ -87,7 +87,7 @@ type Conn struct {
 	cork    cork
 	frto    frtoState
 	win     Window
-	before  Window // the timeout that frto is about
+	before  struct{ cwnd, ssthresh uint32 } // the timeout that frto is about
 
 	// Round-trip time (RFC 6298).
 	srtt, rttvar   time.Duration
@@ -103,6 +103,7 @@ type Conn struct {
 	waitAt Instant // end of the handshake, of FIN-WAIT-2 or of TIME-WAIT
 
 	lastRecv    Instant // when the peer was last heard
+	lastText    Instant // when it last said something new
 	lastSend    Instant // when text was last sent
 	progressAt  Instant // when the outstanding data last moved
 	challengeAt Instant // start of the second in which challenges count
@@ -113,6 +114,7 @@ type Conn struct {
 	reply       resetReply
 	retransmits uint64
 	marks       uint64
+	traffic     traffic
 }
 
 // resetReply is a reset that must be emitted.

@@ -17,7 +17,8 @@ func (c *Conn) beginFRTO() {
 		c.frto = frtoNone
 		return
 	}
-	c.frto, c.before = frtoHead, c.win
+	c.frto = frtoHead
+	c.before.cwnd, c.before.ssthresh = uint32(c.win.Cwnd), uint32(c.win.Ssthresh)
 }
 
 // checkTimeout takes the next step of the test, and reports whether the timeout
@@ -46,6 +47,6 @@ func (c *Conn) newTextFits() bool {
 // undoTimeout puts things back as they were: nothing was lost (RFC 4015 §3).
 func (c *Conn) undoTimeout() {
 	c.loss, c.frto, c.rtxHead, c.dupAcks, c.inflate = lossNone, frtoNone, false, 0, 0
-	c.win.Cwnd, c.win.Ssthresh = c.before.Cwnd, c.before.Ssthresh
+	c.win.Cwnd, c.win.Ssthresh = int(c.before.cwnd), int(c.before.ssthresh)
 	c.lost.clear()
 }

@@ -3,36 +3,96 @@ package tcp
 import "time"
 
 // Info is a snapshot of a connection for people and metrics. Sizes are in
-// octets.
+// octets, super-segments count as what they are cut into.
 type Info struct {
 	State             State
 	CongestionControl string
 	SRTT, RTTVar, RTO time.Duration // SRTT is 0 until something was measured
+	MinRTT            time.Duration // with SACK, of the last five minutes; 0 until something was measured
+	AckDelay          time.Duration // how long an acknowledgment may wait
 	Cwnd, Ssthresh    int           // Ssthresh is 1<<30 until the first loss
-	SndMSS            int           // payload of a full segment
+	SndMSS, RcvMSS    int           // payload of a full segment; RcvMSS is the largest seen
+	AdvMSS, PathMSS   int           // what we announced; what the path carries
 	SndWnd, RcvWnd    int           // the peer's window, and what it may send us
 	SendQueue         int           // written and not acknowledged
+	Unsent            int           // of these, not sent yet
 	RecvQueue         int           // received in order and not read
 	Flight            int           // sent and not acknowledged
+	Sacked, Lost      int           // of these, reported by the peer, and taken for lost
 	OutOfOrder        int           // spans received out of order
-	Retransmits       uint64        // segments sent again
-	Marks             uint64        // times that the window was reduced for ECN's sake
+	Recovery          Recovery
+	QuickAcks         int    // segments that will be acknowledged at once
+	Backoff           int    // times that the retransmission timeout was doubled
+	Probes            int    // unanswered keep-alive probes
+	Retransmits       uint64 // segments sent again
+	Marks             uint64 // times that the window was reduced for ECN's sake
+	Reordering        bool   // seen on the way to the peer
 	Timestamps        bool
 	SACK              bool
 	ECN               bool
 	SndScale          uint8
 	RcvScale          uint8
+
+	SegsIn, SegsOut         uint32 // modulo 1<<32
+	DataSegsIn, DataSegsOut uint32 // of these, with text
+	BytesIn, BytesAcked     uint64 // received in order; acknowledged by the peer
+	BytesOut, BytesAgain    uint64 // sent, retransmissions included; these alone
+
+	LastSent, LastReceived, LastHeard Instant // new text sent, new text received, anything received; 0 is never
+}
+
+// Recovery is where loss recovery stands.
+type Recovery uint8
+
+// States of loss recovery.
+const (
+	RecoveryNone     Recovery = iota
+	RecoveryDisorder          // the peer reports holes
+	RecoveryFast              // lost segments are being sent again
+	RecoveryTimeout           // after a retransmission timeout
+)
+
+// String returns the state in a word.
+func (r Recovery) String() string {
+	return [...]string{"open", "disorder", "recovery", "loss"}[min(r, RecoveryTimeout)]
+}
+
+// traffic counts what a connection has carried.
+type traffic struct {
+	segsIn, segsOut         uint32
+	dataSegsIn, dataSegsOut uint32
+	bytesIn, bytesAcked     uint64
+	bytesOut, bytesAgain    uint64
 }
 
 // Info returns a snapshot.
 func (c *Conn) Info() Info {
+	n := &c.traffic
 	return Info{
 		State: c.state, CongestionControl: c.cc.Name(),
-		SRTT: c.srtt, RTTVar: c.rttvar, RTO: c.rto(),
-		Cwnd: c.win.Cwnd, Ssthresh: c.win.Ssthresh, SndMSS: c.win.MSS,
+		SRTT: c.srtt, RTTVar: c.rttvar, RTO: c.rto(), MinRTT: c.rack.minRTT, AckDelay: c.ackDelay,
+		Cwnd: c.win.Cwnd, Ssthresh: c.win.Ssthresh,
+		SndMSS: c.win.MSS, RcvMSS: int(c.rcvMSS), AdvMSS: int(c.maxMSS), PathMSS: int(c.pathMSS),
 		SndWnd: c.sndWnd, RcvWnd: max(0, c.rcvAdv.Sub(c.rcvNxt)),
-		SendQueue: c.sndq.n, RecvQueue: c.rcvq.n, Flight: c.flight(),
-		OutOfOrder: len(c.rcvq.early.s), Retransmits: c.retransmits,
-		Marks: c.marks, Timestamps: c.timestamps, SACK: c.sack, ECN: c.ecn.ok, SndScale: c.sndScale, RcvScale: c.rcvScale,
+		SendQueue: c.sndq.n, Unsent: max(0, c.sndq.end().Sub(c.sndNxt)), RecvQueue: c.rcvq.n,
+		Flight: c.flight(), Sacked: c.board.octets, Lost: c.lost.octets,
+		OutOfOrder: len(c.rcvq.early.s), Recovery: c.recoveryState(), QuickAcks: int(c.quickAcks), Backoff: int(c.backoff), Probes: int(c.keepProbes),
+		Retransmits: c.retransmits, Marks: c.marks, Reordering: c.rack.reordered,
+		Timestamps: c.timestamps, SACK: c.sack, ECN: c.ecn.ok, SndScale: c.sndScale, RcvScale: c.rcvScale,
+		SegsIn: n.segsIn, SegsOut: n.segsOut, DataSegsIn: n.dataSegsIn, DataSegsOut: n.dataSegsOut,
+		BytesIn: n.bytesIn, BytesAcked: n.bytesAcked, BytesOut: n.bytesOut, BytesAgain: n.bytesAgain,
+		LastSent: c.lastSend, LastReceived: c.lastText, LastHeard: c.lastRecv,
 	}
+}
+
+func (c *Conn) recoveryState() Recovery {
+	switch {
+	case c.loss == lossRecovery:
+		return RecoveryFast
+	case c.loss == lossTimeout:
+		return RecoveryTimeout
+	case !c.board.empty() || c.dupAcks > 0:
+		return RecoveryDisorder
+	}
+	return RecoveryNone
 }

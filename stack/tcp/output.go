@@ -39,6 +39,25 @@ func (c *Conn) Output(now Instant, maxPayload int, emit func(*Segment) bool) {
 	c.sendAcks(&t)
 }
 
+// put has the owner send s, and counts it.
+func (c *Conn) put(t *transmitter, s *Segment) bool {
+	size := int(s.GSOSize)
+	n := s.DataLen()
+	if !t.emit(s) {
+		return false
+	}
+	k := uint32(1)
+	if size > 0 {
+		k = uint32((n + size - 1) / size)
+	}
+	c.traffic.segsOut += k
+	if n > 0 {
+		c.traffic.dataSegsOut += k
+		c.traffic.bytesOut += uint64(n)
+	}
+	return true
+}
+
 // segment returns the pool's scratch segment with the fields that every segment
 // of this connection shares.
 func (c *Conn) segment(t *transmitter, flags Flags, seq Seq) *Segment {
@@ -85,7 +104,7 @@ func (c *Conn) sendReset(t *transmitter) bool {
 	s := &c.pool.seg
 	*s = Segment{SrcPort: c.local.Port(), DstPort: c.remote.Port(),
 		Flags: c.reply.flags, Seq: c.reply.seq, Ack: c.reply.ack}
-	if !t.emit(s) {
+	if !c.put(t, s) {
 		return false
 	}
 	c.reply.due = false
@@ -109,7 +128,7 @@ func (c *Conn) sendSyn(t *transmitter) bool {
 			o.TSEcr = c.tsRecent
 		}
 	}
-	if !t.emit(s) {
+	if !c.put(t, s) {
 		return false
 	}
 	if c.sndMax != c.iss {
@@ -138,7 +157,7 @@ func (c *Conn) sendAcks(t *transmitter) {
 	for n := c.ackDue; n > 0 && c.state != Closed; n-- {
 		s := c.segment(t, ACK, c.ackSeq())
 		edge := c.withAck(s)
-		if !t.emit(s) {
+		if !c.put(t, s) {
 			c.ackDue = n
 			return
 		}
@@ -194,7 +213,7 @@ func (c *Conn) sendWindowProbe(t *transmitter) bool {
 func (c *Conn) sendKeepAlive(t *transmitter) bool {
 	s := c.segment(t, ACK, c.sndNxt.Add(-1))
 	edge := c.withAck(s)
-	if !t.emit(s) {
+	if !c.put(t, s) {
 		return false
 	}
 	c.acknowledged(edge)

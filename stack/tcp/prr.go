@@ -4,9 +4,9 @@ package tcp
 // the flight comes down to Ssthresh over the round trip of a fast recovery,
 // clocked by what arrives. Octets.
 type reduction struct {
-	from      int // RecoverFS: the flight when recovery began
-	delivered int // prr_delivered
-	out       int // prr_out: sent since
+	from      uint32 // RecoverFS: the flight when recovery began
+	delivered uint32 // prr_delivered
+	out       uint32 // prr_out: sent since
 }
 
 // beginPRR starts a reduction to Ssthresh with the acknowledgment that began
@@ -14,7 +14,7 @@ type reduction struct {
 func (c *Conn) beginPRR(d *delivery) {
 	// What was reported before does not arrive during recovery.
 	from := c.flight() - c.board.octets + d.octets
-	c.reduce = reduction{from: max(from, 1)}
+	c.reduce = reduction{from: uint32(max(from, 1))}
 	c.prr(d)
 }
 
@@ -24,13 +24,14 @@ func (c *Conn) prr(d *delivery) {
 		return
 	}
 	r, mss, goal := &c.reduce, c.win.MSS, c.win.Ssthresh
-	r.delivered += d.octets
+	r.delivered += uint32(d.octets)
+	from, delivered, out := int(r.from), int(r.delivered), int(r.out)
 	inflight := c.pipe()
 	count := 0
 	if inflight > goal {
-		count = (r.delivered*goal+r.from-1)/r.from - r.out
+		count = (delivered*goal+from-1)/from - out
 	} else {
-		count = max(r.delivered-r.out, d.octets)
+		count = max(delivered-out, d.octets)
 		if d.acked > 0 && c.lost.empty() {
 			count += mss // SafeACK: progress, and no sign of more losses
 		}

@@ -234,7 +234,7 @@ func TestRFC5682RealTimeoutWithSACK(t *testing.T) {
 
 // Without SACK it takes two acknowledgments in a row that advance.
 func TestRFC5682WithoutSACK(t *testing.T) { // §2.1
-	start := func() *script {
+	start := func() (*script, Window) {
 		p := sentSegments(t, 9)
 		before := p.c.win
 		p.after(250 * time.Millisecond)
@@ -243,15 +243,14 @@ func TestRFC5682WithoutSACK(t *testing.T) { // §2.1
 		p.expect()
 		p.recv(ACK, 1, 1001, 0)
 		p.expect("[.] 9001+1000 ack 1", "[.] 10001+1000 ack 1") // step 2b
-		p.c.before = before
-		return p
+		return p, before
 	}
-	p := start()
+	p, before := start()
 	p.recv(ACK, 1, 2001, 0) // step 3b
-	if p.c.loss != lossNone || p.c.win != p.c.before {
-		t.Fatalf("loss %v, %+v, before %+v", p.c.loss, p.c.win, p.c.before)
+	if p.c.loss != lossNone || p.c.win != before {
+		t.Fatalf("loss %v, %+v, before %+v", p.c.loss, p.c.win, before)
 	}
-	p = start()
+	p, _ = start()
 	p.recv(ACK, 1, 1001, 0) // step 3a: a duplicate
 	if p.c.frto != frtoNone || p.c.loss != lossTimeout || p.c.win.Cwnd > 3000 {
 		t.Fatalf("frto %v, loss %v, %+v", p.c.frto, p.c.loss, p.c.win)

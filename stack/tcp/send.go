@@ -84,8 +84,9 @@ func (c *Conn) resendRange(t *transmitter, from, to Seq) bool {
 	}
 	to = from.Add(n)
 	c.retransmits++
+	c.traffic.bytesAgain += uint64(n)
 	c.rttAt = 0 // Karn's algorithm
-	c.reduce.out += n
+	c.reduce.out += uint32(n)
 	c.lost.remove(from, to)
 	c.sent.resent(from, to, t.now)
 	if c.rtxAt == 0 || c.loss == lossTimeout || from == c.sndUna {
@@ -191,7 +192,7 @@ func (c *Conn) sendNext(t *transmitter, n int, last, fin bool, mss int) bool {
 	idle := c.flight() == 0
 	c.sndNxt = from.Add(sent)
 	c.sent.add(c.pool, from, c.sndNxt, t.now)
-	c.reduce.out += sent
+	c.reduce.out += uint32(sent)
 	c.sndMax = maxSeq(c.sndMax, c.sndNxt)
 	c.lastSend = t.now
 	if last {
@@ -238,7 +239,7 @@ func (c *Conn) emitPart(t *transmitter, seq Seq, n int, flags Flags) (sent int, 
 	if mss := c.win.MSS - sackLen(int(s.Options.NSACK)); n > mss {
 		s.GSOSize = uint16(mss)
 	}
-	took := t.emit(s)
+	took := c.put(t, s)
 	clear(s.Data) // do not keep the user's buffers alive
 	if !took {
 		return 0, false

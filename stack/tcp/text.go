@@ -52,6 +52,8 @@ func (c *Conn) text(now Instant, seg *Segment) {
 		return
 	}
 	c.rcvUnacked += c.rcvq.nxt().Sub(c.rcvNxt)
+	c.traffic.bytesIn += uint64(c.rcvq.nxt().Sub(c.rcvNxt))
+	c.lastText = now
 	c.rcvNxt = c.rcvq.nxt()
 	if c.noReader {
 		c.rcvq.discard(c.pool)

@@ -123,6 +123,9 @@ func (c *Conn) Remote() netip.AddrPort { return c.remote }
 // SetNoDelay switches Nagle's algorithm off (true) or on (RFC 9293 §3.7.4).
 func (c *Conn) SetNoDelay(on bool) { c.noDelay = on }
 
+// SetCongestionControl changes Config.CongestionControl; the window stays.
+func (c *Conn) SetCongestionControl(cc CongestionControl) { c.cc = cc }
+
 // SetQuickAck acknowledges at once what waits for its acknowledgment and the
 // next segments (on), or delays as usual (TCP_QUICKACK).
 func (c *Conn) SetQuickAck(on bool) {

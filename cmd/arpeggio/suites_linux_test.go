@@ -2,19 +2,23 @@ package main
 
 import (
 	"bytes"
+	bin "encoding/binary"
 	"io"
 	"net"
+	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	namespace "arpeggio/internal/netns"
 )
 
-// TestServeInetd uses the test services from the kernel's own stack.
-func TestServeInetd(t *testing.T) {
-	ns, bin := netns(t), binary(t)
-	serve := append(ns, bin, "serve", "--tap", "tap0", "--host-ip", "10.9.0.1/24", "--ip", "10.9.0.2/24", "--inetd")
+// TestServeForSuites uses the test services and the socket agent as test suites
+// do, with the kernel's own stack at the other end.
+func TestServeForSuites(t *testing.T) {
+	ns, exe, agent := netns(t), binary(t), filepath.Join(t.TempDir(), "agent")
+	serve := append(ns, exe, "serve", "--tap", "tap0", "--host-ip", "10.9.0.1/24", "--ip", "10.9.0.2/24", "--inetd", "--socket-agent", agent)
 	refused(t, "choose another --port or --manage", append(serve, "--manage", "13")...)
 	p := spawn(t, serve...)
 	p.expect(30*time.Second, `^  tests +echo 7, `)
@@ -68,5 +72,51 @@ func TestServeInetd(t *testing.T) {
 	_, _ = back.Write([]byte("ping"))
 	if n, err := back.Read(buf); err != nil || string(buf[:n]) != "ping" {
 		t.Errorf("the dialled connection echoes %q, %v", buf[:n], err)
+	}
+
+	a, err := net.Dial("unix", agent)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Close()
+	call := func(op int32, data string, args ...int32) (ret, errno int32, out []byte) {
+		t.Helper()
+		var head struct {
+			Op int32
+			A  [5]int32
+			N  int32
+		}
+		head.Op, head.N = op, int32(len(data))
+		copy(head.A[:], args)
+		b, err := bin.Append(nil, bin.LittleEndian, head)
+		if err == nil {
+			_, err = a.Write(append(b, data...))
+		}
+		var reply struct{ Ret, Errno, N int32 }
+		if err == nil {
+			err = bin.Read(a, bin.LittleEndian, &reply)
+		}
+		out = make([]byte, reply.N)
+		if err == nil {
+			_, err = io.ReadFull(a, out)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return reply.Ret, reply.Errno, out
+	}
+	fd, _, _ := call(1, "", syscall.AF_INET, syscall.SOCK_STREAM) // socket
+	call(2, "\x0a\x09\x00\x02\x13\x88", fd)                       // bind to 10.9.0.2:5000
+	if _, errno, _ := call(3, "", fd, 5); errno != 0 {            // listen
+		t.Fatal(syscall.Errno(errno))
+	}
+	peer := dial("tcp", "10.9.0.2:5000")
+	_, _ = peer.Write([]byte("by the agent"))
+	conn, errno, _ := call(4, "", fd) // accept
+	if errno != 0 {
+		t.Fatal(syscall.Errno(errno))
+	}
+	if n, _, got := call(6, "", conn, 100); string(got) != "by the agent" || n != 12 { // recv
+		t.Errorf("%d octets, %q", n, got)
 	}
 }

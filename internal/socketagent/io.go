@@ -1,0 +1,209 @@
+package socketagent
+
+import (
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"syscall"
+)
+
+// Flags of recv(2) and send(2) beside those of package syscall.
+const msgMore = 0x8000
+
+func (a *Agent) recv(fd, length, flags int32, from bool, gone <-chan struct{}) (r reply) {
+	a.mu.Lock()
+	s, err := a.get(fd)
+	if err == nil && (length < 0 || length > maxData) {
+		err = syscall.EINVAL
+	}
+	if err == nil && !s.stream {
+		err = a.openUDP(s, anywhere)
+	}
+	if err != nil {
+		a.mu.Unlock()
+		return reply{err: err}
+	}
+	limit := s.limit(flags, s.opt.rcvTimeout)
+	a.mu.Unlock()
+	var data []byte
+	var peer netip.AddrPort
+	total := 0 // octets of the datagram
+	err = a.wait(gone, limit, func() (err error) {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		if !s.stream {
+			data, peer, err = s.udp.ReceiveNow(flags&syscall.MSG_PEEK != 0)
+			if errors.Is(err, syscall.EAGAIN) && s.noRead {
+				return nil
+			}
+			total = len(data)
+			return err
+		}
+		if flags&syscall.MSG_OOB != 0 {
+			data, err = s.recvUrgent()
+			return err
+		}
+		var more []byte
+		more, err = s.recvStream(int(length)-len(data), len(data), flags)
+		data = append(data, more...)
+		if err != nil && len(data) > 0 && !errors.Is(err, syscall.EAGAIN) {
+			return nil // what has come first
+		}
+		if err == nil && flags&syscall.MSG_WAITALL != 0 && len(more) > 0 && len(data) < int(length) {
+			err = syscall.EAGAIN // the rest
+		}
+		return err
+	})
+	if len(data) > 0 {
+		err = nil
+	}
+	if s.stream {
+		total = len(data)
+	} else if data = data[:min(len(data), int(length))]; flags&syscall.MSG_TRUNC == 0 {
+		total = len(data)
+	}
+	if from {
+		data = append(appendAddr(nil, peer), data...)
+	}
+	return reply{result: int32(total), data: data, err: err}
+}
+
+// recvStream reads what is there. have is what this call has read already; with
+// MSG_PEEK it is still in the queue.
+func (s *sock) recvStream(n, have int, flags int32) ([]byte, error) {
+	if s.conn == nil || s.opening && !s.conn.Info().State.Synchronized() && s.conn.Ready().Err == nil {
+		return nil, syscall.ENOTCONN
+	}
+	if s.noRead {
+		return nil, nil
+	}
+	buf := make([]byte, n)
+	var k int
+	var err error
+	if flags&syscall.MSG_PEEK != 0 {
+		k, err = s.conn.PeekNow(buf, have)
+	} else {
+		k, err = s.conn.ReadNow(buf)
+	}
+	switch {
+	case err == io.EOF:
+		return nil, nil
+	case err == nil || errors.Is(err, syscall.EAGAIN):
+		return buf[:k], err
+	case s.failed: // reported before: as at the end
+		return nil, nil
+	}
+	s.failed = true
+	return nil, err
+}
+
+func (s *sock) recvUrgent() ([]byte, error) {
+	if s.conn == nil {
+		return nil, syscall.ENOTCONN
+	}
+	b, err := s.conn.ReadUrgent()
+	if errors.Is(err, syscall.EAGAIN) {
+		return nil, errNoWait{err}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return []byte{b}, nil
+}
+
+// errNoWait is EAGAIN from a call that never waits.
+type errNoWait struct{ error }
+
+func (e errNoWait) Is(error) bool { return false }
+func (e errNoWait) As(to any) bool {
+	p, ok := to.(*syscall.Errno)
+	if ok {
+		*p = syscall.EAGAIN
+	}
+	return ok
+}
+
+func (a *Agent) send(fd, flags int32, data []byte, to *netip.AddrPort, gone <-chan struct{}) reply {
+	a.mu.Lock()
+	s, err := a.get(fd)
+	if err == nil && !s.stream {
+		if err = a.openUDP(s, anywhere); err == nil {
+			err = s.sendDatagram(data, to)
+		}
+		a.mu.Unlock()
+		return reply{result: int32(len(data)), err: err}
+	}
+	if err == nil {
+		err = s.sendable()
+	}
+	if err != nil {
+		a.mu.Unlock()
+		return reply{err: err}
+	}
+	limit := s.limit(flags, s.opt.sndTimeout)
+	if flags&msgMore != 0 {
+		_ = s.conn.SetCork(true)
+	}
+	a.mu.Unlock()
+	n := 0
+	err = a.wait(gone, limit, func() error {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		if err := s.sendable(); err != nil {
+			return err
+		}
+		write := s.conn.WriteNow
+		if flags&syscall.MSG_OOB != 0 {
+			write = s.conn.WriteUrgentNow
+		}
+		k, err := write(data[n:])
+		n += k
+		if err == nil && n < len(data) {
+			err = syscall.EAGAIN
+		}
+		return err
+	})
+	if flags&msgMore == 0 {
+		a.mu.Lock()
+		if s.conn != nil && !s.opt.cork {
+			_ = s.conn.SetCork(false)
+		}
+		a.mu.Unlock()
+	}
+	if n > 0 {
+		err = nil
+	}
+	return reply{result: int32(n), err: err}
+}
+
+// sendable returns why nothing can be sent on a stream.
+func (s *sock) sendable() error {
+	switch {
+	case s.conn == nil || s.noWrite:
+		return syscall.EPIPE
+	case s.over():
+		if err := s.takeErr(); err != nil {
+			return err
+		}
+		return syscall.EPIPE
+	}
+	return nil
+}
+
+func (s *sock) sendDatagram(data []byte, to *netip.AddrPort) (err error) {
+	peer := s.udp.RemoteAddr()
+	switch {
+	case s.noWrite:
+		return syscall.EPIPE
+	case to == nil && peer == nil:
+		return syscall.EDESTADDRREQ
+	case to == nil || peer != nil && peer.(*net.UDPAddr).AddrPort() == *to:
+		_, err = s.udp.Write(data)
+	case peer != nil:
+		return syscall.EISCONN
+	default:
+		_, err = s.udp.WriteToAddrPort(data, *to)
+	}
+	return err
+}

@@ -1,0 +1,520 @@
+package socketagent
+
+import (
+	"encoding/binary"
+	"fmt"
+	"net/netip"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+	"unsafe"
+)
+
+// kernel executes the same calls on the kernel's sockets.
+type kernel struct{ open map[int32]bool }
+
+func sockaddr(b []byte) []byte { // struct sockaddr_in
+	sa := make([]byte, 16)
+	sa[0] = syscall.AF_INET
+	if len(b) >= 6 {
+		copy(sa[2:], b[4:6])
+		copy(sa[4:], b[:4])
+	}
+	return sa
+}
+
+func fromSockaddr(sa []byte) []byte { return append(append([]byte(nil), sa[4:8]...), sa[2:4]...) }
+
+func pointer(b []byte) uintptr {
+	if len(b) == 0 {
+		return 0
+	}
+	return uintptr(unsafe.Pointer(&b[0]))
+}
+
+func (k *kernel) call(op uint32, data []byte, args ...int32) (int32, syscall.Errno, []byte) {
+	var a [5]uintptr
+	for i, v := range args {
+		a[i] = uintptr(v)
+	}
+	sa := make([]byte, 16)
+	salen := uint32(16)
+	size := uintptr(unsafe.Pointer(&salen))
+	result := func(r uintptr, errno syscall.Errno, out []byte) (int32, syscall.Errno, []byte) {
+		if errno != 0 {
+			return -1, errno, nil
+		}
+		return int32(r), 0, out
+	}
+	switch op {
+	case opSocket:
+		r, _, e := syscall.RawSyscall(syscall.SYS_SOCKET, a[0], a[1], a[2])
+		k.open[int32(r)] = e == 0
+		return result(r, e, nil)
+	case opBind, opConnect:
+		n := uintptr(syscall.SYS_BIND)
+		if op == opConnect {
+			n = syscall.SYS_CONNECT
+		}
+		r, _, e := syscall.Syscall(n, a[0], pointer(sockaddr(data)), 16)
+		return result(r, e, nil)
+	case opListen:
+		r, _, e := syscall.Syscall(syscall.SYS_LISTEN, a[0], a[1], 0)
+		return result(r, e, nil)
+	case opAccept:
+		r, _, e := syscall.Syscall(syscall.SYS_ACCEPT, a[0], pointer(sa), size)
+		k.open[int32(r)] = e == 0
+		return result(r, e, fromSockaddr(sa))
+	case opRecv, opRecvfrom:
+		buf := make([]byte, a[1])
+		r, _, e := syscall.Syscall6(syscall.SYS_RECVFROM, a[0], pointer(buf), a[1], a[2], pointer(sa), size)
+		if e != 0 {
+			return result(r, e, nil)
+		}
+		out := buf[:min(int(r), len(buf))]
+		if op == opRecvfrom {
+			out = append(fromSockaddr(sa), out...)
+		}
+		return result(r, e, out)
+	case opSend:
+		r, _, e := syscall.Syscall6(syscall.SYS_SENDTO, a[0], pointer(data), uintptr(len(data)), a[1]|syscall.MSG_NOSIGNAL, 0, 0)
+		return result(r, e, nil)
+	case opSendto:
+		r, _, e := syscall.Syscall6(syscall.SYS_SENDTO, a[0], pointer(data[6:]), uintptr(len(data)-6), a[1]|syscall.MSG_NOSIGNAL, pointer(sockaddr(data)), 16)
+		return result(r, e, nil)
+	case opClose:
+		delete(k.open, int32(a[0]))
+		r, _, e := syscall.Syscall(syscall.SYS_CLOSE, a[0], 0, 0)
+		return result(r, e, nil)
+	case opShutdown:
+		r, _, e := syscall.Syscall(syscall.SYS_SHUTDOWN, a[0], a[1], 0)
+		return result(r, e, nil)
+	case opGetsockopt:
+		buf, n := make([]byte, a[3]), uint32(a[3])
+		r, _, e := syscall.Syscall6(syscall.SYS_GETSOCKOPT, a[0], a[1], a[2], pointer(buf), uintptr(unsafe.Pointer(&n)), 0)
+		return result(r, e, buf[:n])
+	case opSetsockopt:
+		r, _, e := syscall.Syscall6(syscall.SYS_SETSOCKOPT, a[0], a[1], a[2], pointer(data), uintptr(len(data)), 0)
+		return result(r, e, nil)
+	case opFcntl:
+		r, _, e := syscall.Syscall(syscall.SYS_FCNTL, a[0], a[1], a[2])
+		return result(r&^0x8000, e, nil) // O_LARGEFILE is the kernel's own business
+	case opPoll:
+		p := make([]byte, 8)
+		binary.LittleEndian.PutUint32(p, uint32(a[0]))
+		binary.LittleEndian.PutUint16(p[4:], uint16(a[1]))
+		r, _, e := syscall.Syscall(syscall.SYS_POLL, pointer(p), 1, a[2])
+		return result(r, e, int32s(int32(binary.LittleEndian.Uint16(p[6:]))))
+	case opIoctl:
+		v := make([]byte, 4)
+		r, _, e := syscall.Syscall(syscall.SYS_IOCTL, a[0], a[1], pointer(v))
+		return result(r, e, v)
+	case opGetsockname, opGetpeername:
+		n := uintptr(syscall.SYS_GETSOCKNAME)
+		if op == opGetpeername {
+			n = syscall.SYS_GETPEERNAME
+		}
+		r, _, e := syscall.Syscall(n, a[0], pointer(sa), size)
+		return result(r, e, fromSockaddr(sa))
+	}
+	return -1, syscall.EOPNOTSUPP, nil
+}
+
+// script is a test that both run: it logs what each call says, and the two logs
+// are compared.
+type script struct {
+	caller
+	self netip.Addr
+	log  []string
+	fds  map[string]int32
+}
+
+// do makes a call on the descriptor with a name. show picks what of the answer is
+// compared: nothing of the data, unless told.
+func (s *script) do(what string, op uint32, data []byte, args ...int32) []byte {
+	ret, errno, out := s.call(op, data, args...)
+	switch op {
+	case opSocket, opAccept:
+		if errno == 0 {
+			ret = 0
+		}
+	}
+	line := fmt.Sprintf("%s: %d", what, ret)
+	if errno != 0 {
+		line = fmt.Sprintf("%s: %s", what, errnoName(errno))
+	}
+	s.log = append(s.log, line)
+	return out
+}
+
+func errnoName(e syscall.Errno) string { return fmt.Sprintf("errno %d (%v)", int(e), e) }
+
+func (s *script) note(format string, args ...any) {
+	s.log = append(s.log, fmt.Sprintf(format, args...))
+}
+
+func (s *script) socket(name string, typ int32) {
+	ret, errno, _ := s.call(opSocket, nil, syscall.AF_INET, typ, 0)
+	if errno != 0 {
+		s.note("socket %s: %v", name, errno)
+	}
+	s.fds[name] = ret
+}
+
+// at returns the address of the host under test, with the port that a named
+// socket has, or a number.
+func (s *script) at(port any) []byte {
+	switch p := port.(type) {
+	case int:
+		return appendAddr(nil, netip.AddrPortFrom(s.self, uint16(p)))
+	case string:
+		_, _, out := s.call(opGetsockname, nil, s.fds[p])
+		return append(appendAddr(nil, netip.AddrPortFrom(s.self, 0))[:4], out[4:]...)
+	}
+	return nil
+}
+
+func (s *script) bind(name string, port any) { s.do("bind "+name, opBind, s.at(port), s.fds[name]) }
+func (s *script) listen(name string, n int32) {
+	s.do("listen "+name, opListen, nil, s.fds[name], n)
+}
+func (s *script) connect(name string, port any) {
+	s.do("connect "+name, opConnect, s.at(port), s.fds[name])
+}
+func (s *script) accept(from, name string) {
+	ret, errno, _ := s.call(opAccept, nil, s.fds[from])
+	s.note("accept %s: %v", from, errno)
+	if errno == 0 {
+		s.fds[name] = ret
+	}
+}
+func (s *script) send(name, text string, flags int32) {
+	s.do("send "+name, opSend, []byte(text), s.fds[name], flags)
+}
+func (s *script) recv(name string, n, flags int32) {
+	out := s.do(fmt.Sprintf("recv %s %d %#x", name, n, flags), opRecv, nil, s.fds[name], n, flags)
+	s.note("%q", out)
+}
+func (s *script) poll(name string, timeout int32) {
+	out := s.do("poll "+name, opPoll, nil, s.fds[name], 0x3fff, timeout)
+	s.note("%#x", binary.LittleEndian.Uint32(out))
+}
+func (s *script) set(name string, level, opt int32, v ...int32) {
+	s.do(fmt.Sprintf("set %s %d/%d %v", name, level, opt, v), opSetsockopt, int32s(v...), s.fds[name], level, opt)
+}
+func (s *script) get(name string, level, opt, n int32) {
+	out := s.do(fmt.Sprintf("get %s %d/%d", name, level, opt), opGetsockopt, nil, s.fds[name], level, opt, n)
+	s.note("% x", out)
+}
+func (s *script) close(name string) { s.do("close "+name, opClose, nil, s.fds[name]) }
+func (s *script) nonblock(name string) {
+	s.do("nonblock "+name, opFcntl, nil, s.fds[name], fSetFL, sockNonblock)
+}
+func (s *script) shutdown(name string, h int32) {
+	s.do(fmt.Sprintf("shutdown %s %d", name, h), opShutdown, nil, s.fds[name], h)
+}
+func (s *script) ioctl(name string, req int32) {
+	out := s.do(fmt.Sprintf("ioctl %s %#x", name, req), opIoctl, nil, s.fds[name], req)
+	s.note("% x", out)
+}
+
+// pair connects two sockets, "a" and "b", by the listener "l".
+func (s *script) pair() {
+	s.socket("l", syscall.SOCK_STREAM)
+	s.bind("l", 0)
+	s.listen("l", 5)
+	s.socket("a", syscall.SOCK_STREAM)
+	s.connect("a", "l")
+	s.accept("l", "b")
+}
+
+const settle = 30 * time.Millisecond // what is sent arrives
+
+// likeKernel are scripts that must come out on our stack as on the kernel's.
+var likeKernel = map[string]func(s *script){
+	"socket": func(s *script) {
+		for _, a := range [][3]int32{{99, 1, 0}, {2, 7, 0}, {2, 1, 17}, {2, 2, 6}, {2, 1, 6}, {2, 2, 17}, {2, 1 | sockNonblock | sockCloexec, 0}} {
+			s.do(fmt.Sprint("socket ", a), opSocket, nil, a[0], a[1], a[2])
+		}
+		s.do("close nothing", opClose, nil, 999)
+		s.do("listen on nothing", opListen, nil, 999, 1)
+	},
+	"bind": func(s *script) {
+		for _, n := range []string{"a", "b", "c"} {
+			s.socket(n, syscall.SOCK_STREAM)
+		}
+		s.bind("a", 0)
+		s.bind("a", 0)
+		s.bind("b", "a")
+		s.set("b", solSocket, soReuseAddr, 1)
+		s.bind("b", "a")
+		s.set("a", solSocket, soReuseAddr, 1)
+		s.bind("b", "a")
+		s.listen("a", 1)
+		s.set("c", solSocket, soReuseAddr, 1)
+		s.bind("c", "a")
+		s.do("bind elsewhere", opBind, appendAddr(nil, netip.MustParseAddrPort("192.0.2.1:0")), s.fds["c"])
+	},
+	"connect": func(s *script) {
+		s.socket("x", syscall.SOCK_STREAM)
+		s.bind("x", 0) // bound, not listening
+		s.socket("a", syscall.SOCK_STREAM)
+		s.connect("a", "x")
+		s.get("a", solSocket, soError, 4)
+		s.poll("a", 0)
+		s.listen("x", 1)
+		s.connect("a", "x")
+		s.connect("a", "x")
+		s.connect("x", "x")
+		s.do("getpeername x", opGetpeername, nil, s.fds["x"])
+		s.do("getpeername a", opGetpeername, nil, s.fds["a"])
+	},
+	"connect without waiting": func(s *script) {
+		s.socket("x", syscall.SOCK_STREAM)
+		s.bind("x", 0)
+		s.socket("a", syscall.SOCK_STREAM)
+		s.nonblock("a")
+		// Over loopback the kernel knows the outcome at once; ours takes a turn.
+		_, errno, _ := s.call(opConnect, s.at("x"), s.fds["a"])
+		s.note("refused at once or in progress: %v", errno == syscall.ECONNREFUSED || errno == syscall.EINPROGRESS)
+		if errno == syscall.EINPROGRESS {
+			time.Sleep(settle)
+			_, errno, _ = s.call(opConnect, s.at("x"), s.fds["a"])
+			s.note("%v", errno == syscall.ECONNREFUSED)
+		} else {
+			s.note("%v", true)
+		}
+	},
+	"not connected": func(s *script) {
+		s.socket("a", syscall.SOCK_STREAM)
+		s.recv("a", 10, 0)
+		s.send("a", "x", 0)
+		s.shutdown("a", 1)
+		s.shutdown("a", 9)
+		s.poll("a", 0)
+		s.accept("a", "b")
+		s.do("getpeername", opGetpeername, nil, s.fds["a"])
+		s.get("a", solTCP, tcpMaxSeg, 4)
+		s.ioctl("a", siocInq)
+		s.listen("a", 1)
+		s.recv("a", 10, 0)
+		s.send("a", "x", 0)
+		s.ioctl("a", siocInq)
+		s.poll("a", 0)
+		s.nonblock("a")
+		s.accept("a", "b")
+		s.get("a", solSocket, soAcceptConn, 4)
+	},
+	"stream": func(s *script) {
+		s.pair()
+		s.poll("b", 0)
+		s.poll("a", 0)
+		s.recv("b", 10, syscall.MSG_DONTWAIT)
+		s.send("a", "hello world", 0)
+		time.Sleep(settle)
+		s.poll("b", 1000)
+		s.ioctl("b", siocInq)
+		s.recv("b", 5, syscall.MSG_PEEK)
+		s.recv("b", 5, 0)
+		s.recv("b", 0, 0)
+		s.recv("b", 100, 0)
+		s.send("a", "", 0)
+		s.send("b", strings.Repeat("x", 3000), 0)
+		time.Sleep(settle)
+		s.recv("a", 3000, syscall.MSG_WAITALL)
+		s.get("a", solSocket, soError, 4)
+	},
+	"half-close": func(s *script) {
+		s.pair()
+		s.shutdown("a", 1)
+		s.send("a", "x", 0)
+		time.Sleep(settle)
+		s.poll("b", 0)
+		s.recv("b", 10, 0)
+		s.recv("b", 10, 0)
+		s.send("b", "still", 0)
+		time.Sleep(settle)
+		s.recv("a", 10, 0)
+		s.shutdown("b", 1)
+		time.Sleep(settle)
+		s.recv("a", 10, 0)
+		s.poll("a", 0)
+		s.poll("b", 0)
+		s.shutdown("a", 2)
+	},
+	"shutdown for reading": func(s *script) {
+		s.pair()
+		s.shutdown("b", 0)
+		s.poll("b", 0)
+		s.recv("b", 10, 0)
+		s.send("b", "x", 0)
+		time.Sleep(settle)
+		s.recv("a", 10, 0)
+	},
+	"reset": func(s *script) {
+		s.pair()
+		s.set("a", solSocket, soLinger, 1, 0)
+		s.close("a")
+		time.Sleep(settle)
+		s.poll("b", 0)
+		s.recv("b", 10, 0)
+		s.recv("b", 10, 0)
+		s.send("b", "x", 0)
+		s.poll("b", 0)
+		s.get("b", solSocket, soError, 4)
+		s.shutdown("b", 1)
+		s.do("getpeername", opGetpeername, nil, s.fds["b"])
+	},
+	"reset and write": func(s *script) {
+		s.pair()
+		s.set("a", solSocket, soLinger, 1, 0)
+		s.close("a")
+		time.Sleep(settle)
+		s.send("b", "x", 0)
+		s.send("b", "x", 0)
+		s.recv("b", 10, 0)
+	},
+	"reset and ask": func(s *script) {
+		s.pair()
+		s.set("a", solSocket, soLinger, 1, 0)
+		s.close("a")
+		time.Sleep(settle)
+		s.get("b", solSocket, soError, 4)
+		s.get("b", solSocket, soError, 4)
+		s.recv("b", 10, 0)
+		s.send("b", "x", 0)
+	},
+	"unread data reset": func(s *script) {
+		s.pair()
+		s.send("a", "unread", 0)
+		time.Sleep(settle)
+		s.close("b")
+		time.Sleep(settle)
+		s.recv("a", 10, 0)
+		s.recv("a", 10, 0)
+	},
+	"urgent": func(s *script) {
+		s.pair()
+		s.recv("b", 1, syscall.MSG_OOB)
+		s.send("a", "abc", 0)
+		s.send("a", "deX", syscall.MSG_OOB)
+		s.send("a", "fgh", 0)
+		time.Sleep(settle)
+		s.poll("b", 0)
+		s.ioctl("b", siocAtMark)
+		s.recv("b", 100, 0)
+		s.ioctl("b", siocAtMark)
+		s.recv("b", 1, syscall.MSG_OOB)
+		s.recv("b", 1, syscall.MSG_OOB)
+		s.recv("b", 100, 0)
+		s.ioctl("b", siocAtMark)
+		s.set("b", solSocket, soOOBInline, 1)
+		s.send("a", "Y", syscall.MSG_OOB)
+		time.Sleep(settle)
+		s.recv("b", 1, syscall.MSG_OOB)
+		s.ioctl("b", siocAtMark)
+		s.recv("b", 100, 0)
+	},
+	"options": func(s *script) {
+		s.pair()
+		for _, o := range [][2]int32{{solSocket, soType}, {solSocket, soProtocol}, {solSocket, soDomain}, {solSocket, soKeepAlive}, {solSocket, soReuseAddr},
+			{solSocket, soOOBInline}, {solSocket, soBroadcast}, {solSocket, soError}, {solSocket, soAcceptConn}, {solSocket, soRcvLowat},
+			{solTCP, tcpNoDelay}, {solTCP, tcpCork}, {solTCP, tcpKeepIdle}, {solTCP, tcpKeepIntvl}, {solTCP, tcpKeepCnt}, {solTCP, tcpSynCnt},
+			{solTCP, tcpLinger2}, {solTCP, tcpUserTimeout}} {
+			s.get("a", o[0], o[1], 4)
+			s.get("a", o[0], o[1], 2)
+		}
+		s.get("a", solSocket, soLinger, 8)
+		s.get("a", solSocket, 9999, 4)
+		s.get("a", solTCP, 9999, 4)
+		s.set("a", solTCP, 9999, 1)
+		s.set("a", solSocket, 9999, 1)
+		s.do("set short", opSetsockopt, []byte{1}, s.fds["a"], solTCP, tcpNoDelay)
+		for _, o := range [][3]int32{{solTCP, tcpKeepIdle, 0}, {solTCP, tcpKeepIdle, 32768}, {solTCP, tcpKeepIdle, 100}, {solTCP, tcpKeepIntvl, 0},
+			{solTCP, tcpKeepIntvl, 7}, {solTCP, tcpKeepCnt, 128}, {solTCP, tcpKeepCnt, 3}, {solTCP, tcpSynCnt, 0}, {solTCP, tcpSynCnt, 3},
+			{solTCP, tcpUserTimeout, -1}, {solTCP, tcpUserTimeout, 4000}, {solTCP, tcpNoDelay, 5}, {solTCP, tcpCork, 1},
+			{solSocket, soKeepAlive, 7}, {solSocket, soOOBInline, 1}} {
+			s.set("a", o[0], o[1], o[2])
+			s.get("a", o[0], o[1], 4)
+		}
+		s.set("a", solTCP, tcpMaxSeg, 10)
+		s.set("a", solSocket, soLinger, 1, 5)
+		s.get("a", solSocket, soLinger, 8)
+	},
+	"datagrams": func(s *script) {
+		s.socket("a", syscall.SOCK_DGRAM)
+		s.socket("b", syscall.SOCK_DGRAM)
+		s.send("a", "x", 0)
+		s.bind("b", 0)
+		s.do("sendto", opSendto, append(s.at("b"), "one"...), s.fds["a"], 0)
+		s.do("sendto", opSendto, append(s.at("b"), "second"...), s.fds["a"], 0)
+		s.do("sendto", opSendto, s.at("b"), s.fds["a"], 0)
+		time.Sleep(settle)
+		s.ioctl("b", siocInq)
+		s.poll("b", 1000)
+		s.recv("b", 100, syscall.MSG_PEEK)
+		s.recv("b", 2, 0)
+		s.recv("b", 2, syscall.MSG_TRUNC)
+		s.recv("b", 10, 0)
+		s.recv("b", 10, syscall.MSG_DONTWAIT)
+		s.poll("b", 0)
+		s.connect("a", "b")
+		s.send("a", "connected", 0)
+		time.Sleep(settle)
+		s.recv("b", 10, 0)
+		s.listen("a", 1)
+		s.accept("a", "c")
+		s.bind("a", 0)
+		s.get("a", solTCP, tcpNoDelay, 4)
+		s.set("a", solTCP, tcpNoDelay, 1)
+		s.close("b")
+		s.send("a", "nobody", 0)
+		time.Sleep(settle)
+		s.poll("a", 0)
+		s.recv("a", 10, 0)
+		s.recv("a", 10, syscall.MSG_DONTWAIT)
+		s.do("too long", opSend, make([]byte, 65508), s.fds["a"], 0)
+	},
+	"poll time-out": func(s *script) {
+		s.pair()
+		s.do("poll", opPoll, nil, s.fds["a"], pollIn, 20)
+		s.do("poll nothing", opPoll, nil, 999, pollIn, 0)
+	},
+}
+
+// The same calls on our stack and on the kernel's, side by side.
+func TestLikeTheKernel(t *testing.T) {
+	_, dial := newAgent(t)
+	ours := dial()
+	for name, f := range likeKernel {
+		t.Run(name, func(t *testing.T) {
+			ours.t = t
+			k := &kernel{open: map[int32]bool{}}
+			defer func() {
+				for fd, on := range k.open {
+					if on {
+						syscall.Close(int(fd))
+					}
+				}
+			}()
+			theirs := &script{caller: k, self: netip.MustParseAddr("127.0.0.1"), fds: map[string]int32{}}
+			f(theirs)
+			mine := &script{caller: ours, self: ourAddr, fds: map[string]int32{}}
+			f(mine)
+			ours.call(opReset, nil)
+			for i := range max(len(mine.log), len(theirs.log)) {
+				var a, b string
+				if i < len(mine.log) {
+					a = mine.log[i]
+				}
+				if i < len(theirs.log) {
+					b = theirs.log[i]
+				}
+				if a != b {
+					t.Errorf("ours: %s\n   kernel: %s", a, b)
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,449 @@
+package socketagent
+
+import (
+	"encoding/binary"
+	"strings"
+	"syscall"
+	"time"
+
+	"arpeggio/stack"
+	"arpeggio/stack/tcp"
+)
+
+// Options of sockets that package syscall does not have, or not everywhere.
+const (
+	solSocket = 1
+	ipprotoIP = 0
+	solTCP    = 6
+	solUDP    = 17
+
+	soReuseAddr  = 2
+	soType       = 3
+	soError      = 4
+	soBroadcast  = 6
+	soSndBuf     = 7
+	soRcvBuf     = 8
+	soKeepAlive  = 9
+	soOOBInline  = 10
+	soLinger     = 13
+	soReusePort  = 15
+	soRcvLowat   = 18
+	soRcvTimeo   = 20
+	soSndTimeo   = 21
+	soAcceptConn = 30
+	soProtocol   = 38
+	soDomain     = 39
+
+	tcpNoDelay     = 1
+	tcpMaxSeg      = 2
+	tcpCork        = 3
+	tcpKeepIdle    = 4
+	tcpKeepIntvl   = 5
+	tcpKeepCnt     = 6
+	tcpSynCnt      = 7
+	tcpLinger2     = 8
+	tcpInfo        = 11
+	tcpQuickAck    = 12
+	tcpCongestion  = 13
+	tcpUserTimeout = 18
+)
+
+// options are what setsockopt(2) has set, in Linux's units.
+type options struct {
+	reuse, broadcast, keepAlive, oobInline bool
+	noDelay, cork                          bool
+	lingerOn                               bool
+	linger                                 int32 // seconds
+	rcvBuf, sndBuf                         int   // 0 is the stack's default
+	rcvTimeout, sndTimeout                 time.Duration
+	maxSeg                                 int32
+	keepIdle, keepIntvl, keepCnt           int32
+	synCnt, linger2                        int32
+	userTimeout                            int32 // milliseconds
+	congestion                             string
+}
+
+// Linux's defaults where the stack has none of its own.
+func defaultOptions() options {
+	return options{keepIdle: 7200, keepIntvl: 75, keepCnt: 9, synCnt: 6, linger2: 60, congestion: "cubic"}
+}
+
+// inherited returns what an accepted socket has from its listener.
+func (o options) inherited() options { return o }
+
+// quickAcks is how many segments Linux acknowledges at once at first.
+const quickAcks = 16
+
+// adjust writes the options into the configuration of a connection to come.
+func (o *options) adjust(cfg *tcp.Config) {
+	cfg.NoDelay = o.noDelay
+	cfg.QuickAcks = quickAcks
+	cfg.KeepAlive = o.keep()
+	if o.maxSeg > 0 {
+		cfg.MSS = min(cfg.MSS, uint16(o.maxSeg))
+	}
+	if o.rcvBuf > 0 {
+		cfg.RcvBuf = o.rcvBuf
+	}
+	if o.sndBuf > 0 {
+		cfg.SndBuf = o.sndBuf
+	}
+	// The handshake ends when the last retransmission has had its time.
+	cfg.ConnectTimeout = time.Duration(1<<(o.synCnt+1)-1) * time.Second
+	cfg.UserTimeout = time.Duration(o.userTimeout) * time.Millisecond
+	if o.userTimeout > 0 {
+		cfg.ConnectTimeout = min(cfg.ConnectTimeout, cfg.UserTimeout)
+	}
+	if o.linger2 > 0 {
+		cfg.FinWait2 = time.Duration(o.linger2) * time.Second
+	}
+	if o.congestion == "reno" {
+		cfg.CongestionControl = new(tcp.Reno)
+	}
+}
+
+func (o *options) keep() tcp.KeepAlive {
+	if !o.keepAlive {
+		return tcp.KeepAlive{}
+	}
+	return tcp.KeepAlive{Idle: time.Duration(o.keepIdle) * time.Second, Interval: time.Duration(o.keepIntvl) * time.Second, Probes: int(o.keepCnt)}
+}
+
+// apply sets what is not in the configuration.
+func (o *options) apply(c *stack.TCPConn) {
+	_ = c.SetUrgentInline(o.oobInline)
+	_ = c.SetCork(o.cork)
+	o.applyLinger(c)
+}
+
+func (o *options) applyLinger(c *stack.TCPConn) {
+	if o.lingerOn {
+		_ = c.SetLinger(int(o.linger))
+	} else {
+		_ = c.SetLinger(-1)
+	}
+}
+
+// number reads an int option; shorter values are EINVAL, as in Linux.
+func number(v []byte) (int32, error) {
+	if len(v) < 4 {
+		return 0, syscall.EINVAL
+	}
+	return int32(binary.LittleEndian.Uint32(v)), nil
+}
+
+// duration reads a struct timeval.
+func duration(v []byte) (time.Duration, error) {
+	if len(v) < 16 {
+		return 0, syscall.EINVAL
+	}
+	sec, usec := int64(binary.LittleEndian.Uint64(v)), int64(binary.LittleEndian.Uint64(v[8:]))
+	if usec < 0 || usec >= 1e6 {
+		return 0, syscall.EDOM
+	}
+	return time.Duration(sec)*time.Second + time.Duration(usec)*time.Microsecond, nil
+}
+
+func timeval(d time.Duration) []byte {
+	b := binary.LittleEndian.AppendUint64(nil, uint64(d/time.Second))
+	return binary.LittleEndian.AppendUint64(b, uint64(d%time.Second/time.Microsecond))
+}
+
+// Bounds of Linux's.
+const (
+	minSndBuf = 4608
+	minRcvBuf = 2304
+	maxBuf    = 16 << 20
+)
+
+// publish has connections to come see the options.
+func (s *sock) publish() {
+	o := s.opt
+	s.passive.Store(&o)
+}
+
+func (s *sock) setsockopt(level, name int32, v []byte) error {
+	defer s.publish()
+	switch {
+	case level == solSocket:
+		return s.setSocket(name, v)
+	case level == solTCP && s.stream:
+		return s.setTCP(name, v)
+	}
+	return syscall.ENOPROTOOPT
+}
+
+func (s *sock) setSocket(name int32, v []byte) error {
+	o := &s.opt
+	switch name {
+	case soLinger:
+		if len(v) < 8 {
+			return syscall.EINVAL
+		}
+		on, _ := number(v)
+		o.lingerOn = on != 0
+		o.linger, _ = number(v[4:])
+		if s.conn != nil {
+			o.applyLinger(s.conn)
+		}
+		return nil
+	case soRcvTimeo, soSndTimeo:
+		d, err := duration(v)
+		if err == nil && name == soRcvTimeo {
+			o.rcvTimeout = d
+		} else if err == nil {
+			o.sndTimeout = d
+		}
+		return err
+	}
+	n, err := number(v)
+	if err != nil {
+		return err
+	}
+	switch name {
+	case soReuseAddr:
+		o.reuse = n != 0
+		if s.bound != nil {
+			s.bound.SetReuse(o.reuse)
+		}
+	case soReusePort, soRcvLowat:
+	case soBroadcast:
+		o.broadcast = n != 0
+	case soSndBuf:
+		o.sndBuf = max(min(int(max(n, 0)), maxBuf)*2, minSndBuf)
+		if s.conn != nil {
+			_ = s.conn.SetWriteBuffer(o.sndBuf)
+		}
+	case soRcvBuf:
+		o.rcvBuf = max(min(int(max(n, 0)), maxBuf)*2, minRcvBuf)
+		switch {
+		case s.conn != nil:
+			_ = s.conn.SetReadBuffer(o.rcvBuf)
+		case s.udp != nil:
+			_ = s.udp.SetReadBuffer(o.rcvBuf)
+		}
+	case soKeepAlive:
+		o.keepAlive = n != 0
+		s.applyKeepAlive()
+	case soOOBInline:
+		o.oobInline = n != 0
+		if s.conn != nil {
+			_ = s.conn.SetUrgentInline(o.oobInline)
+		}
+	default:
+		return syscall.ENOPROTOOPT
+	}
+	return nil
+}
+
+func (s *sock) applyKeepAlive() {
+	if s.conn != nil {
+		_ = s.conn.SetKeepAliveTimes(s.opt.keep())
+	}
+}
+
+func (s *sock) setTCP(name int32, v []byte) error {
+	o := &s.opt
+	if name == tcpCongestion {
+		cc := strings.TrimRight(string(v), "\x00")
+		if cc != "reno" && cc != "cubic" {
+			return syscall.ENOENT
+		}
+		if o.congestion = cc; s.conn != nil {
+			return s.conn.SetCongestionControl(congestionControl(cc))
+		}
+		return nil
+	}
+	n, err := number(v)
+	if err != nil {
+		return err
+	}
+	within := func(low, high int32) error {
+		if n < low || n > high {
+			return syscall.EINVAL
+		}
+		return nil
+	}
+	switch name {
+	case tcpNoDelay:
+		if o.noDelay = n != 0; s.conn != nil {
+			return s.conn.SetNoDelay(o.noDelay)
+		}
+	case tcpMaxSeg:
+		if err := within(88, 32767); n != 0 && err != nil {
+			return err
+		}
+		o.maxSeg = n
+	case tcpCork:
+		if o.cork = n != 0; s.conn != nil {
+			return s.conn.SetCork(o.cork)
+		}
+	case tcpKeepIdle, tcpKeepIntvl:
+		if err := within(1, 32767); err != nil {
+			return err
+		}
+		if name == tcpKeepIdle {
+			o.keepIdle = n
+		} else {
+			o.keepIntvl = n
+		}
+		s.applyKeepAlive()
+	case tcpKeepCnt:
+		if err := within(1, 127); err != nil {
+			return err
+		}
+		o.keepCnt = n
+		s.applyKeepAlive()
+	case tcpSynCnt:
+		if err := within(1, 127); err != nil {
+			return err
+		}
+		o.synCnt = min(n, 20) // later the sum of the time-outs is days
+	case tcpLinger2:
+		o.linger2 = n
+		if s.conn != nil && n > 0 {
+			return s.conn.SetFinWait2(time.Duration(n) * time.Second)
+		}
+	case tcpQuickAck:
+		if s.conn != nil {
+			return s.conn.SetQuickAck(n != 0)
+		}
+	case tcpUserTimeout:
+		if n < 0 {
+			return syscall.EINVAL
+		}
+		if o.userTimeout = n; s.conn != nil {
+			return s.conn.SetUserTimeout(time.Duration(n) * time.Millisecond)
+		}
+	default:
+		return syscall.ENOPROTOOPT
+	}
+	return nil
+}
+
+func congestionControl(name string) tcp.CongestionControl {
+	if name == "reno" {
+		return new(tcp.Reno)
+	}
+	return new(tcp.Cubic)
+}
+
+// getsockopt returns a value cut to length octets.
+func (a *Agent) getsockopt(s *sock, level, name, length int32) reply {
+	if length < 0 {
+		return reply{err: syscall.EINVAL}
+	}
+	var v []byte
+	switch {
+	case level == solSocket:
+		v = a.getSocket(s, name)
+	case level == solTCP && s.stream:
+		v = a.getTCP(s, name)
+	}
+	switch {
+	case level == solTCP && !s.stream:
+		return reply{err: syscall.EOPNOTSUPP}
+	case v == nil:
+		return reply{err: syscall.ENOPROTOOPT}
+	}
+	return reply{data: v[:min(len(v), int(length))]}
+}
+
+func flag(on bool) []byte {
+	if on {
+		return int32s(1)
+	}
+	return int32s(0)
+}
+
+func (a *Agent) getSocket(s *sock, name int32) []byte {
+	o := &s.opt
+	switch name {
+	case soReuseAddr:
+		return flag(o.reuse)
+	case soType:
+		if s.stream {
+			return int32s(syscall.SOCK_STREAM)
+		}
+		return int32s(syscall.SOCK_DGRAM)
+	case soError:
+		if err := s.takeErr(); err != nil {
+			return int32s(int32(errnoOf(err)))
+		}
+		return int32s(0)
+	case soBroadcast:
+		return flag(o.broadcast)
+	case soSndBuf:
+		return int32s(int32(or(o.sndBuf, stack.DefaultBuffer)))
+	case soRcvBuf:
+		return int32s(int32(or(o.rcvBuf, stack.DefaultBuffer)))
+	case soKeepAlive:
+		return flag(o.keepAlive)
+	case soOOBInline:
+		return flag(o.oobInline)
+	case soLinger:
+		return append(flag(o.lingerOn), int32s(o.linger)...)
+	case soReusePort:
+		return flag(false)
+	case soRcvLowat:
+		return int32s(1)
+	case soRcvTimeo:
+		return timeval(o.rcvTimeout)
+	case soSndTimeo:
+		return timeval(o.sndTimeout)
+	case soAcceptConn:
+		return flag(s.ln != nil)
+	case soProtocol:
+		if s.stream {
+			return int32s(syscall.IPPROTO_TCP)
+		}
+		return int32s(syscall.IPPROTO_UDP)
+	case soDomain:
+		return int32s(syscall.AF_INET)
+	}
+	return nil
+}
+
+func or(n, def int) int {
+	if n == 0 {
+		return def
+	}
+	return n
+}
+
+func (a *Agent) getTCP(s *sock, name int32) []byte {
+	o := &s.opt
+	switch name {
+	case tcpNoDelay:
+		return flag(o.noDelay)
+	case tcpMaxSeg:
+		switch {
+		case s.conn != nil && s.conn.Info().State.Synchronized():
+			return int32s(int32(s.conn.Info().SndMSS))
+		case o.maxSeg > 0:
+			return int32s(o.maxSeg)
+		}
+		return int32s(536)
+	case tcpCork:
+		return flag(o.cork)
+	case tcpKeepIdle:
+		return int32s(o.keepIdle)
+	case tcpKeepIntvl:
+		return int32s(o.keepIntvl)
+	case tcpKeepCnt:
+		return int32s(o.keepCnt)
+	case tcpSynCnt:
+		return int32s(o.synCnt)
+	case tcpLinger2:
+		return int32s(o.linger2)
+	case tcpInfo:
+		return a.tcpInfo(s)
+	case tcpQuickAck:
+		return flag(s.conn == nil || s.conn.Info().QuickAcks > 0)
+	case tcpCongestion:
+		return append([]byte(o.congestion), make([]byte, 16-len(o.congestion))...)
+	case tcpUserTimeout:
+		return int32s(o.userTimeout)
+	}
+	return nil
+}
