@@ -65,7 +65,7 @@ func (s *Store) rootsOf(p *rootPlan, heads []ID) (skeleton, error) {
 	}
 	d := &epochDAG{s: s}
 	if s.log != nil {
-		d.l = s.log.current()
+		d.l = s.log.current().frozen() // so that what is saved meanwhile stays one commit
 	}
 	nodes, err := d.reach(heads)
 	if err != nil {
