@@ -86,17 +86,27 @@ func (s *Store) OpenEpoch(ctx context.Context, number int) (ObjectReader, error)
 	return nil, fmt.Errorf("%w: epoch %d", ErrNotFound, number)
 }
 
-// archiveAll puts away what has ended and is not put away yet. It stops at the
-// first error, so that archives come in order.
+// archiveAll puts away what has ended and is not put away yet, as far as there is
+// room for it beside the archives of what has left. It stops at the first error,
+// so that archives come in order.
 func (s *Store) archiveAll(ctx context.Context, rep *CollectReport) error {
 	if s.cfg.Retention.Archive == nil {
 		return nil
 	}
+	fitter, _ := s.cfg.Retention.Archive.(ArchiveFitter)
 	for _, e := range s.Epochs() {
-		if e.State == EpochLive && e.Archive.Name == "" {
-			if err := s.putAway(ctx, e, rep); err != nil {
-				return err
+		if e.State != EpochLive || e.Archive.Name != "" {
+			continue
+		}
+		if fitter != nil {
+			if fits, err := fitter.Fits(ctx, e); err != nil {
+				return fmt.Errorf("vcs: room for the archive of epoch %d: %w", e.Number, err)
+			} else if !fits {
+				return nil
 			}
+		}
+		if err := s.putAway(ctx, e, rep); err != nil {
+			return err
 		}
 	}
 	return nil

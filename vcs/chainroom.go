@@ -50,7 +50,7 @@ func (s *Store) chainBranches() ([]chainBranch, error) {
 		i := slices.IndexFunc(list, func(c chainBranch) bool { return c.ref == name })
 		if i < 0 {
 			i = len(list)
-			list = append(list, chainBranch{Chain: Chain{Branch: strings.TrimPrefix(name, branchPrefix), Limit: maxLedger}, ref: name})
+			list = append(list, chainBranch{Chain: Chain{Branch: strings.TrimPrefix(name, branchPrefix), Limit: math.MaxInt}, ref: name})
 		}
 		size, err := s.chainSize(r.Target)
 		if err != nil {

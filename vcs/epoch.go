@@ -110,6 +110,14 @@ type Archiver interface {
 	OpenEpoch(ctx context.Context, e Epoch) (ObjectReader, error)
 }
 
+// ArchiveFitter is the ability of an Archiver to tell whether an epoch fits
+// beside those that it has. A store that has one archives an epoch as soon as it
+// has ended only then, and otherwise when it is about to leave: what the store has
+// is not to take the place of what it has not.
+type ArchiveFitter interface {
+	Fits(ctx context.Context, e Epoch) (bool, error)
+}
+
 // Receipt names an archive.
 type Receipt struct {
 	Name   string // such as "epoch-000001.bundle", or a URL and a ref

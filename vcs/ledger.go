@@ -9,7 +9,7 @@ import (
 
 // maxLedger is the length at which the ledger's branch begins again, with a
 // commit that has all its files. Older ones go with their epochs.
-const maxLedger = 512
+const maxLedger = 128
 
 // loadEpochs reads the table of epochs from the ledger and from what is here.
 // When the ledger is damaged, the rest can be read all the same.

@@ -67,6 +67,49 @@ func (d *Dir) refuse(e vcs.Epoch) error {
 	return nil
 }
 
+// firstCommitBytes is what a commit is taken to need before anything is archived
+// that would tell.
+const firstCommitBytes = 860
+
+// Fits implements vcs.ArchiveFitter: it goes by what the archives that are there
+// take, with a quarter to spare.
+func (d *Dir) Fits(_ context.Context, e vcs.Epoch) (bool, error) {
+	if d.cfg.MaxBytes <= 0 && d.cfg.MinFree <= 0 {
+		return true, nil
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	unlock, err := lock(d.path)
+	if err != nil {
+		return false, err
+	}
+	defer unlock()
+	list, err := d.List()
+	if err != nil && !errors.Is(err, ErrDamaged) {
+		return false, err
+	}
+	used, err := d.files.usage(d.path)
+	if err != nil {
+		return false, err
+	}
+	each, commits := int64(firstCommitBytes), 0
+	for _, in := range list {
+		commits += in.Commits
+	}
+	if commits > 0 {
+		each = used / int64(commits)
+	}
+	need := each * int64(e.Commits) * 5 / 4
+	if d.cfg.MaxBytes > 0 && used+need > d.cfg.MaxBytes {
+		return false, nil
+	}
+	if d.cfg.MinFree <= 0 {
+		return true, nil
+	}
+	left, err := free(d.path)
+	return err == nil && left-need >= d.cfg.MinFree+freeStride, err
+}
+
 // freeStride is how many bytes are written between looks at the free space.
 const freeStride = 1 << 20
 

@@ -194,3 +194,47 @@ func TestBundles(t *testing.T) {
 		}
 	}
 }
+
+// An epoch fits while it takes no other one's place.
+func TestFits(t *testing.T) {
+	p := newPast(t)
+	for seed := range uint64(4) {
+		p.live(seed, 30)
+	}
+	probe := openDir(t, t.TempDir(), Config{})
+	for _, e := range p.epochs[:3] {
+		p.archive(probe, e)
+	}
+	d := openDir(t, t.TempDir(), Config{MaxBytes: size(t, probe.path) * 11 / 10})
+	fits := func(e vcs.Epoch) bool {
+		t.Helper()
+		yes, err := d.Fits(t.Context(), e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return yes
+	}
+	for i, e := range p.epochs[:3] {
+		if i == 1 && !fits(e) {
+			t.Errorf("there is room for epoch %d, and it does not fit", e.Number)
+		}
+		p.archive(d, e)
+	}
+	if fits(p.epochs[3]) {
+		t.Error("a fourth epoch fits where there is room for three")
+	}
+	if list, err := d.List(); err != nil || len(list) != 3 {
+		t.Errorf("%d archives, %v", len(list), err)
+	}
+	left, err := free(d.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.cfg = Config{MinFree: left * 2}
+	if fits(p.epochs[3]) {
+		t.Error("an epoch fits on a disk that has too little room")
+	}
+	if d.cfg.MinFree = 0; !fits(p.epochs[3]) {
+		t.Error("an epoch does not fit where nothing is bounded")
+	}
+}

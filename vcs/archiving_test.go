@@ -1,0 +1,86 @@
+package vcs_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"slices"
+	"testing"
+
+	"arpeggio/vcs"
+	"arpeggio/vcs/mem"
+)
+
+// cupboard holds some archives; the oldest makes room for the next.
+type cupboard struct {
+	room  int
+	there []int
+	puts  map[int]int // how often each epoch came
+}
+
+func (a *cupboard) Archive(_ context.Context, e vcs.Epoch, _ vcs.Source) (vcs.Receipt, error) {
+	a.puts[e.Number]++
+	if len(a.there) == a.room {
+		a.there = a.there[1:]
+	}
+	a.there = append(a.there, e.Number)
+	name := fmt.Sprintf("epoch %d", e.Number)
+	return vcs.Receipt{Name: name, SHA256: sha256.Sum256([]byte(name)), Bytes: 1}, nil
+}
+
+func (a *cupboard) Missing(_ context.Context, archived []vcs.Epoch) (missing []int, err error) {
+	for _, e := range archived {
+		if !slices.Contains(a.there, e.Number) {
+			missing = append(missing, e.Number)
+		}
+	}
+	return missing, nil
+}
+
+func (a *cupboard) OpenEpoch(context.Context, vcs.Epoch) (vcs.ObjectReader, error) {
+	return nil, vcs.ErrNotFound
+}
+
+func (a *cupboard) Fits(context.Context, vcs.Epoch) (bool, error) { return len(a.there) < a.room, nil }
+
+// An archive that holds fewer epochs than the store has those that left the store
+// last: what is here takes nobody's place there, and nothing is archived twice.
+func TestSmallArchiveHasWhatLeft(t *testing.T) {
+	a := &cupboard{room: 2, puts: make(map[int]int)}
+	cfg := vcs.Config[string, string]{}
+	cfg.Retention = vcs.Retention{MaxCommits: 96, Epochs: 12, Archive: a, Chains: []vcs.Chain{}}
+	back := mem.New()
+	r := openOn(t, back, cfg)
+	for i := range 300 {
+		if _, err := r.Set(t.Context(), "primary", fmt.Sprint("k", i%9), fmt.Sprint("v", i), vcs.CommitInfo{Message: "m"}); err != nil {
+			t.Fatal(err)
+		}
+		if i%4 == 3 {
+			if _, err := r.Store().Collect(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if i == 120 {
+			if err := r.Close(); err != nil {
+				t.Fatal(err)
+			}
+			r = openOn(t, back, cfg)
+		}
+	}
+	epochs := r.Store().Epochs()
+	states := make(map[vcs.EpochState]int)
+	for _, e := range epochs {
+		states[e.State]++
+		if e.State == vcs.EpochArchived && !slices.Contains(a.there, e.Number) {
+			t.Errorf("epoch %d should be archived, and is not there", e.Number)
+		}
+	}
+	if states[vcs.EpochArchived] != a.room || states[vcs.EpochLive] < 4 || states[vcs.EpochLost] < 10 {
+		t.Errorf("%v of %d epochs", states, len(epochs))
+	}
+	for number, n := range a.puts {
+		if n != 1 {
+			t.Errorf("epoch %d was archived %d times", number, n)
+		}
+	}
+}
