@@ -133,6 +133,9 @@ func (s *Store) openGroup() *group {
 	}
 	s.seq++
 	g := newGroup(s.seq)
+	if n := len(s.queue); n > 0 && s.queue[n-1].bytes >= groupBytes {
+		g.notes = make([]note, 0, min(len(s.queue[n-1].notes)*17/16, 4096)) // a busy time
+	}
 	s.queue = append(s.queue, g)
 	return g
 }

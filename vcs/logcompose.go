@@ -34,7 +34,7 @@ func (st *stager) texts(rec *logRecord, message string, changes []leafChange) {
 		}
 		ctx.leaf = leafName(x.path)
 		ctx.old.set(asString(fileOf(x.old)))
-		out.text = st.write(&st.values, asString(x.now.file))
+		out.text = st.write(&st.values, asString(x.now.file()))
 	}
 }
 

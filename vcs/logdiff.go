@@ -21,7 +21,7 @@ func fileOf(n *node) []byte {
 	if n == nil {
 		return nil
 	}
-	return n.file
+	return n.file()
 }
 
 // editTo makes of a path what a node is; nil removes it.
@@ -29,7 +29,7 @@ func editTo(path string, n *node) edit {
 	if n == nil {
 		return edit{path: path}
 	}
-	return edit{path, n.mode, n.id, n.file}
+	return edit{path, n.mode, n.id, n.file()}
 }
 
 // stateDiff makes the state of a new commit out of its first parent's, and

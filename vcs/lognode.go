@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unsafe"
 )
 
 // node is a file or a folder of one state of the tree: a persistent tree in
@@ -16,9 +17,13 @@ type node struct {
 	id    ID
 	key   uint32 // of a file, perhaps: one more than its path's number in the log, for the stager
 	owner *owner
-	file  []byte  // content of a file
 	dir   *folder // of a folder
+	data  *byte   // of a file, whose content has so many bytes; nil when that is not here
+	size  int32
 }
+
+// file returns the content of a file, nil when it is not here.
+func (n *node) file() []byte { return unsafe.Slice(n.data, n.size) }
 
 // owner is one run of changes; the nodes that it made are its own to change.
 type owner struct {
@@ -50,7 +55,7 @@ func (read objectSource) load(m Mode, id ID) (*node, error) {
 		content = b
 	}
 	if !m.IsDir() {
-		return &node{mode: m, id: id, known: true, file: content}, nil
+		return &node{mode: m, id: id, known: true, data: unsafe.SliceData(content), size: int32(len(content))}, nil
 	}
 	t, err := ParseTree(content)
 	if err != nil {
@@ -107,7 +112,7 @@ func newFolder(o *owner) *node {
 }
 
 func newFile(m Mode, content []byte, o *owner) *node {
-	return o.note(&node{mode: m, file: content, owner: o})
+	return o.note(&node{mode: m, data: unsafe.SliceData(content), size: int32(len(content)), owner: o})
 }
 
 func (o *owner) note(n *node) *node {
@@ -204,7 +209,7 @@ func (n *node) hash() ID {
 	case n.mode.IsDir():
 		n.id = n.dir.hash(n.owner)
 	default:
-		n.id = HashObject(KindBlob, n.file)
+		n.id = HashObject(KindBlob, n.file())
 	}
 	n.known = true
 	return n.id
@@ -215,7 +220,7 @@ func (n *node) content() []byte {
 	if n.mode.IsDir() {
 		return n.dir.raw
 	}
-	return n.file
+	return n.file()
 }
 
 // each visits the node and all that is loaded below it.

@@ -47,8 +47,14 @@ func parseSegment(raw []byte) (*segment, []string, error) {
 	}
 	keys := make([]string, 0, r.count(3))
 	prev := ""
-	for range cap(keys) {
-		prev = string(r.patch(nil, prev, false))
+	var texts []byte // of many keys: they stay together
+	for len(keys) < cap(keys) {
+		if cap(texts)-len(texts) < 256 {
+			texts = make([]byte, 0, min((cap(keys)-len(keys))*64, 16<<10))
+		}
+		from := len(texts)
+		texts = r.patch(texts, prev, false)
+		prev = asString(texts[from:])
 		if r.err == nil && checkPath(prev) != nil {
 			r.fail("bad path")
 		}

@@ -13,7 +13,7 @@ func TestNoteIndexWhileMade(t *testing.T) {
 	if err := w.edit(e); err != nil {
 		t.Fatal(err)
 	}
-	n := note{id: ID{1}, tree: w.root.hash(), changes: []leafChange{{path: e.path, now: &node{mode: e.mode, id: e.id, known: true, file: content}}}}
+	n := note{id: ID{1}, tree: w.root.hash(), changes: []leafChange{{path: e.path, now: fileNode(e, content)}}}
 	var x noteIndex
 	asked := false
 	err := x.make([]note{n}, nil, func(ID) (*node, error) {
@@ -32,4 +32,10 @@ func TestNoteIndexWhileMade(t *testing.T) {
 	if _, ok := x.nodes[e.id]; !ok {
 		t.Error("the file is not there")
 	}
+}
+
+func fileNode(e edit, content []byte) *node {
+	n := newFile(e.mode, content, nil)
+	n.id, n.known = e.id, true
+	return n
 }

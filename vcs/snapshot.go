@@ -125,8 +125,8 @@ func (v *Snapshot[K, V]) All(dir string) iter.Seq2[Entry[K, V], error] {
 				continue
 			}
 			var val V
-			if f.node != nil && f.node.file != nil {
-				val, err = v.r.decodeContent(f.path, f.node.file)
+			if f.node != nil && f.node.data != nil {
+				val, err = v.r.decodeContent(f.path, f.node.file())
 			} else {
 				val, err = v.r.decode(v.src, f.path, f.entry.ID)
 			}

@@ -225,10 +225,10 @@ func (r *Repo[K, V]) deltas(src source, dir string, a, b treeAt, yield func(Delt
 
 // valueAt is value of a file that may be at hand.
 func (r *Repo[K, V]) valueAt(src ObjectReader, path string, e TreeEntry, n *node) (Opt[V], error) {
-	if n == nil || n.file == nil || e.Mode.Kind() != KindBlob {
+	if n == nil || n.data == nil || e.Mode.Kind() != KindBlob {
 		return r.value(src, path, e)
 	}
-	v, err := r.decodeContent(path, n.file)
+	v, err := r.decodeContent(path, n.file())
 	if err != nil {
 		return None[V](), err
 	}

@@ -201,6 +201,9 @@ func (s *Store) freeze(w *workTree) {
 	}
 	w.own.made = nil // or each of its nodes would keep all others
 	w.own = &owner{collect: true, marks: true}
+	if n := len(made); n >= manyNodes {
+		w.own.made = make([]*node, 0, n+n/8) // so many again, likely
+	}
 	if w.head.IsZero() {
 		return
 	}
