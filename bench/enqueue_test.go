@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"math"
 	"runtime"
 	"time"
@@ -28,21 +29,27 @@ func queueSide(ctx context.Context, entries, commits int) (cost, vcs.ID, error) 
 	return took, head, err
 }
 
-// steps makes commits, which are durable when it returns.
+// steps makes commits, which are durable when it returns. A full queue would fold
+// changes of one key: before half of it is filled again, what filled it the time
+// before has to be committed.
 func (q *queued) steps(ctx context.Context, n int) error {
+	before := make(chan error, 1)
+	before <- nil
 	for i := range n {
 		k := q.w.next()
 		if err := q.Put(addr(k), q.w.value(k)); err != nil {
 			return err
 		}
-		// A full queue would fold changes of one key.
 		if i%(queueSize/2) == queueSize/2-1 {
-			if err := q.Flush(ctx); err != nil {
-				return err
+			flushed := make(chan error, 1)
+			go func() { flushed <- q.Flush(ctx) }()
+			if err := <-before; err != nil {
+				return errors.Join(err, <-flushed)
 			}
+			before = flushed
 		}
 	}
-	return q.Flush(ctx)
+	return errors.Join(<-before, q.Flush(ctx))
 }
 
 const queueSize = 16384
@@ -58,12 +65,16 @@ type queued struct {
 
 // newQueued has the workload's time or, when live, the system's.
 func newQueued(ctx context.Context, entries int, live bool) (*queued, error) {
+	return newQueuedOn(ctx, entries, live, mem.New())
+}
+
+func newQueuedOn(ctx context.Context, entries int, live bool, back vcs.Backend) (*queued, error) {
 	q := &queued{w: newWorkload(entries)}
 	clock := func() time.Time { return time.Unix(q.w.now, 0) }
 	if live {
 		clock = nil
 	}
-	r, err := vcs.Open(ctx, mem.New(), vcs.Config[uint32, string]{Layout: newPathTable(entries), Merge: larger,
+	r, err := vcs.Open(ctx, back, vcs.Config[uint32, string]{Layout: newPathTable(entries), Merge: larger,
 		Author: vcs.Signature{Name: authorName, Email: authorEmail}, StoreConfig: vcs.StoreConfig{CacheBytes: 64 << 20},
 		Clock: clock})
 	if err != nil {
@@ -81,10 +92,7 @@ func newQueued(ctx context.Context, entries int, live bool) (*queued, error) {
 	return q, nil
 }
 
-func (q *queued) close() {
-	q.Queue.Close()
-	q.o.Close()
-}
+func (q *queued) close() error { return errors.Join(q.Queue.Close(), q.o.Close()) }
 
 // describe makes the message from the value, as a program would.
 func (q *queued) describe(c vcs.Queued[uint32, string]) vcs.CommitInfo {
