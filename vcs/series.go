@@ -142,10 +142,29 @@ func (c *series) contents(steps []step) {
 			continue
 		}
 		c.lanes.object(KindBlob, x.content)
-		c.which = append(c.which, uint8(i))
+		c.collected(steps, i, -1)
 	}
+	c.sum(steps, -1)
+}
+
+// collected says that a step's message is in the lanes. As soon as they are full
+// they are hashed, while all of them is near.
+func (c *series) collected(steps []step, i, depth int) {
+	if c.which = append(c.which, uint8(i)); len(c.which) == sha1LaneCount {
+		c.sum(steps, depth)
+	}
+}
+
+// sum hashes what is in the lanes: folders at a depth, or contents of files.
+func (c *series) sum(steps []step, depth int) {
 	for i, job := range c.lanes.sum() {
-		steps[c.which[i]].id = job.id
+		x := &steps[c.which[i]]
+		if depth < 0 {
+			x.id = job.id
+			continue
+		}
+		n := x.folders[depth]
+		x.now, n.id, n.known = job.id, job.id, true
 	}
 	c.which = c.which[:0]
 }
@@ -180,14 +199,9 @@ func (c *series) folders(steps []step) {
 				continue
 			}
 			c.lanes.padded(n.dir.message())
-			c.which = append(c.which, uint8(i))
+			c.collected(steps, i, d)
 		}
-		for i, job := range c.lanes.sum() {
-			x := &steps[c.which[i]]
-			n := x.folders[d]
-			x.now, n.id, n.known = job.id, job.id, true
-		}
-		c.which = c.which[:0]
+		c.sum(steps, d)
 	}
 }
 
