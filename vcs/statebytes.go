@@ -77,7 +77,7 @@ func appendState(b []byte, epoch int, num uint32, root *node, load loader) ([]by
 				}
 				continue
 			}
-			content := k.file
+			content := k.file()
 			if k.mode == ModeSubmodule {
 				content = k.id[:]
 			} else if k.known && content == nil && k.id != HashObject(KindBlob, nil) {
@@ -174,12 +174,13 @@ func (d *stateReader) folder(dir string, depth int) (*node, error) {
 				return nil, err
 			}
 		} else {
-			n = &node{mode: d.mode, known: true, file: d.content}
+			n = newFile(d.mode, d.content, nil)
+			n.known = true
 			if d.mode == ModeSubmodule {
 				if len(d.content) != len(n.id) {
 					return nil, errNoStateBytes
 				}
-				n.id, n.file = ID(d.content), nil
+				n.id, n.data, n.size = ID(d.content), nil, 0
 			} else {
 				n.id = HashObject(KindBlob, d.content)
 			}
