@@ -14,16 +14,16 @@ func sampleState(t testing.TB) *node {
 	root, o := newFolder(nil), new(owner)
 	for i := range 200 {
 		path := fmt.Sprintf("d%d/e%d/k%d", i%3, i%7, i)
-		now := &node{mode: ModeFile, file: fmt.Appendf(nil, "mac %d\n", i)}
+		now := newFile(ModeFile, fmt.Appendf(nil, "mac %d\n", i), nil)
 		switch i % 50 {
 		case 1:
 			now.mode = ModeExecutable
 		case 2:
-			now.mode, now.file = ModeSymlink, []byte("x")
+			now = newFile(ModeSymlink, []byte("x"), nil)
 		case 3:
 			now = &node{mode: ModeSubmodule, id: ID{1, byte(i)}, known: true}
 		case 4:
-			path, now.file = fmt.Sprintf("k%d", i), []byte{}
+			path, now = fmt.Sprintf("k%d", i), newFile(ModeFile, []byte{}, nil)
 		}
 		var err error
 		root, err = root.with(path, o, nil, leafFunc(func(*node) (*node, error) { return now, nil }))
@@ -53,7 +53,7 @@ func TestStateBytes(t *testing.T) {
 	}
 	files := func(n *node) (all []string) {
 		n.each(func(k *node) bool {
-			all = append(all, fmt.Sprint(k.mode, k.id, string(k.file)))
+			all = append(all, fmt.Sprint(k.mode, k.id, string(k.file())))
 			return true
 		})
 		return all
