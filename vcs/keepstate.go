@@ -15,10 +15,10 @@ const (
 
 // keepState hands the backend what makes the next opening short: what has changed
 // when the store is closed, and when it was opened a state that it had to make.
-func (s *Store) keepState(closing bool) {
+func (s *Store) keepState(closing bool) error {
 	k, ok := s.backend.(StateKeeper)
 	if !ok || s.log == nil {
-		return
+		return nil
 	}
 	var heads []Ref
 	refs, _ := s.Refs() // a Store's own list cannot fail
@@ -36,11 +36,9 @@ func (s *Store) keepState(closing bool) {
 		state = s.log.stateToKeep(id, root)
 	}
 	if state == nil && (!closing || len(heads) == 0) {
-		return
+		return nil
 	}
-	if err := k.KeepState(heads, state); err != nil {
-		s.cfg.Logger.Warn("vcs: the next opening takes longer", "err", err)
-	}
+	return k.KeepState(heads, state)
 }
 
 // stateToKeep writes the state of a commit, which may be nil for one that the log

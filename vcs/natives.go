@@ -259,7 +259,7 @@ func (s *Store) forget(m *nativeMark, condemned map[ID]struct{}, seen int, drops
 	s.seal()
 	s.openGroup().forget = dead
 	s.seal()
-	signal(s.urgent)
+	signal(s.wake) // and whoever called waits for it
 	s.cfg.Logger.Info("vcs: objects that nothing leads to are deleted", "objects", len(dead))
 	return true
 }

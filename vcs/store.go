@@ -159,7 +159,9 @@ func (s *Store) open(ctx context.Context) error {
 	}
 	s.cache.max = s.cfg.CacheBytes
 	s.loadEpochs()
-	s.keepState(false)
+	if err := s.keepState(false); err != nil {
+		s.cfg.Logger.Warn("vcs: the next opening takes longer", "err", err)
+	}
 	s.watchers = make(map[*Watcher]struct{})
 	s.wake = make(chan struct{}, 1)
 	s.urgent = make(chan struct{}, 1)
@@ -171,7 +173,8 @@ func (s *Store) open(ctx context.Context) error {
 }
 
 // Close makes everything durable, ends all watchers and closes the backend. The
-// error says what could not be saved. Later calls return nil.
+// error says what could not be saved: what was written, or what makes the next
+// opening short. Later calls return nil.
 func (s *Store) Close() error {
 	s.mu.Lock()
 	if s.closed {
@@ -194,8 +197,8 @@ func (s *Store) Close() error {
 	s.mu.RUnlock()
 	if err != nil {
 		err = fmt.Errorf("vcs: close: unsaved changes are lost: %w", err)
-	} else {
-		s.keepState(true)
+	} else if err = s.keepState(true); err != nil {
+		err = fmt.Errorf("vcs: close: all is saved, but the next opening takes longer: %w", err)
 	}
 	return errors.Join(err, s.backend.Close())
 }

@@ -170,3 +170,35 @@ func TestDamagedFormat(t *testing.T) {
 		}
 	}
 }
+
+// TestCutManifest: a table that a damaged manifest does not name any more is not
+// taken for what a crash left, though there are newer writes.
+func TestCutManifest(t *testing.T) {
+	closed, _, head := filled(t)
+	r, _, err := openRepo(t.Context(), closed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	must(r.Set(t.Context(), "side", "k", "newer", vcs.CommitInfo{}))(t)
+	if err := r.Sync(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	copyDir(t, closed, dir, "LOCK")
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	path, data := theFile(t, dir, "MANIFEST")
+	write(t, path, data[:len(data)-4])
+	r, b, err := openRepo(t.Context(), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if rep := b.Report(); !strings.Contains(strings.Join(rep.Notes, " "), "made again from the tables") {
+		t.Errorf("report %s", rep.String())
+	}
+	if got := checkWhole(t, r); got != head {
+		t.Errorf("primary is at %v, want %v", got, head)
+	}
+}

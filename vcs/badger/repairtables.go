@@ -59,13 +59,14 @@ func (r *repair) tables() error {
 	if err != nil {
 		return err
 	}
-	for _, w := range logs {
-		newest = max(newest, w.last)
+	elsewhere := func(s tableScan) bool {
+		return s.newest <= newest || slices.ContainsFunc(logs, func(w wal) bool { return w.first <= s.newest && s.newest <= w.last })
 	}
 	for id, s := range scans {
 		// A table that is not listed is what a crash left of a compaction: its
-		// contents are elsewhere, too. Not so if it is newer than all else.
-		if _, ok := levels[id]; !ok && s.bad == 0 && s.newest > newest && !suspect {
+		// contents are elsewhere, too. Not so if it is newer than all that is
+		// listed, and no log has what it has.
+		if _, ok := levels[id]; !ok && s.bad == 0 && !elsewhere(s) && !suspect {
 			suspect = true
 			r.note("%s does not name %s and was made again from the tables", manifestName, tableName(id))
 		}

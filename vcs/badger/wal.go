@@ -30,7 +30,9 @@ type wal struct {
 	key  bool   // the header names an encryption key: it is damaged
 	end  int    // of the last whole transaction
 	last uint64 // its number, 0 for none
-	tail int    // bytes behind end that are not zeros at the end of the file
+	// first is the number of the first whole one.
+	first uint64
+	tail  int // bytes behind end that are not zeros at the end of the file
 	// fins are the numbers of transactions whose end can be read behind end.
 	fins []uint64
 }
@@ -102,7 +104,9 @@ scan:
 			if err != nil || number != open {
 				break scan
 			}
-			open, w.end, w.last = 0, at, number
+			if open, w.end, w.last = 0, at, number; w.first == 0 {
+				w.first = number
+			}
 		default:
 			break scan // we write no others
 		}

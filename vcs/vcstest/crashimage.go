@@ -17,6 +17,9 @@ func (c Crash) image(t *testing.T, run *crashRun, i int, n *tally) {
 	rnd := rand.New(rand.NewPCG(c.Seed, uint64(i)))
 	k := rnd.IntN(len(run.moments) - 1)
 	torn := i%2 == 0
+	if torn && run.moments[k+1].opened {
+		k++ // between two group commits there is more than one
+	}
 	var files Files
 	var what string
 	if torn {

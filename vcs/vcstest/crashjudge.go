@@ -43,7 +43,9 @@ func (c Crash) judge(run *crashRun, dir string, k int, torn, write bool, n *tall
 	if err != nil {
 		return err
 	}
-	at, known := run.at[fmt.Sprint(refs)]
+	state := fmt.Sprint(refs)
+	at, known := run.at[state]
+	before := state == run.moments[k].refs
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if torn {
@@ -51,9 +53,9 @@ func (c Crash) judge(run *crashRun, dir string, k int, torn, write bool, n *tall
 		switch {
 		case found.Damage != "":
 			return fmt.Errorf("a crash alone leaves damage: %s; %s", found.Damage, rep.String())
-		case !known || at != k && at != k+1:
-			return fmt.Errorf("the refs are those after group commit %d, or none", at)
-		case at == k:
+		case !before && state != run.moments[k+1].refs:
+			return fmt.Errorf("the refs are those after group commit %d, or none (%t)", at, !known)
+		case before:
 			n.before++
 		default:
 			n.after++
@@ -61,7 +63,7 @@ func (c Crash) judge(run *crashRun, dir string, k int, torn, write bool, n *tall
 		return nil
 	}
 	n.damaged++
-	whole := rep.OK() && known && at == k
+	whole := rep.OK() && before
 	switch silent := found.Damage == "" && found.Note == ""; {
 	case silent && whole:
 		n.intact++

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -32,6 +33,11 @@ func TestFaults(t *testing.T, open func(t *testing.T) vcs.Backend) {
 				}
 			}
 			t.Run("Read", func(t *testing.T) { testFaultyRead(t, start(t)) })
+			t.Run("Forget", func(t *testing.T) {
+				for _, fault := range []Fault{FailFirst, FailAfter} {
+					testFaultyForget(t, start(t), fault)
+				}
+			})
 			t.Run("Close", func(t *testing.T) { testFaultyClose(t, start(t)) })
 		})
 	}
@@ -170,6 +176,66 @@ func testFaultyRead(t *testing.T, f *Faulty) {
 	if err := r.Close(); err != nil {
 		t.Error(err)
 	}
+}
+
+// testFaultyForget lets the listing of objects fail, and then the Apply that
+// deletes those that nothing leads to. What is added again meanwhile stays.
+func testFaultyForget(t *testing.T, f *Faulty, fault Fault) {
+	names, stays, again, goes := blob("a branch's"), blob("read since the store is open"), blob("added again"), blob("nobody's")
+	if err := f.Apply(t.Context(), &vcs.Batch{Objects: slices.Values([]vcs.Object{names, stays, again, goes})}); err != nil {
+		t.Fatal(err)
+	}
+	kept := func() (ids []vcs.ID) {
+		for id, err := range f.Objects() {
+			if err != nil {
+				t.Fatal(err)
+			}
+			ids = append(ids, id)
+		}
+		return ids
+	}
+	r := openFlushing(t, f, time.Hour)
+	s := r.Store()
+	defer func() {
+		if err := r.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	if !f.KeepsLog() || len(kept()) == 0 {
+		return // it deletes by itself, or never
+	}
+	if err := s.UpdateRefs(t.Context(), []vcs.RefUpdate{{Name: "refs/tags/names", New: names.ID}}); err != nil {
+		t.Fatal(err)
+	}
+	set(t, r, 0)
+	if err := r.Sync(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	wantObject(t, s, stays)
+	f.FailRead(func(vcs.ID) error { return ErrInjected })
+	_, err := s.Collect(t.Context())
+	injected(t, "looking for what nothing leads to", err)
+	f.FailRead(nil)
+	f.FailApply(func(n int) Fault { return fault })
+	_, err = s.Collect(t.Context())
+	injected(t, "deleting", err)
+	if err := s.AddObjects(t.Context(), []vcs.Object{again}); err != nil {
+		t.Fatal(err)
+	}
+	set(t, r, 1)
+	has(t, r, 2)
+	injected(t, "Sync", r.Sync(t.Context()))
+	f.FailApply(nil)
+	if err := r.Sync(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range []vcs.Object{names, stays, again} {
+		wantObject(t, s, o)
+	}
+	if ids := kept(); slices.Contains(ids, goes.ID) || len(ids) != 3 {
+		t.Errorf("%d objects are kept: %v", len(ids), ids)
+	}
+	has(t, r, 2)
 }
 
 func testFaultyClose(t *testing.T, f *Faulty) {

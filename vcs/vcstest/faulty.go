@@ -3,6 +3,7 @@ package vcstest
 import (
 	"context"
 	"errors"
+	"iter"
 	"sync"
 
 	"arpeggio/vcs"
@@ -73,8 +74,8 @@ func (f *Faulty) FailClose(err error) {
 	f.close = err
 }
 
-// FailRead asks read about each object that is read from now on: an error of it
-// is the answer. Nil stops that.
+// FailRead asks read about each object that is read or listed from now on: an
+// error of it is the answer. Nil stops that.
 func (f *Faulty) FailRead(read func(id vcs.ID) error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -191,4 +192,29 @@ func (f *Faulty) ReadObject(id vcs.ID) (vcs.Kind, []byte, error) {
 		}
 	}
 	return f.Backend.(vcs.ObjectReader).ReadObject(id)
+}
+
+// Objects implements vcs.ObjectLister. It lists nothing when the backend cannot.
+func (f *Faulty) Objects() iter.Seq2[vcs.ID, error] {
+	return func(yield func(vcs.ID, error) bool) {
+		for id, err := range listed(f.Backend) {
+			f.mu.Lock()
+			read := f.read
+			f.mu.Unlock()
+			if err == nil && read != nil {
+				err = read(id)
+			}
+			if !yield(id, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// listed lists the objects of a backend that can.
+func listed(b vcs.Backend) iter.Seq2[vcs.ID, error] {
+	if l, ok := b.(vcs.ObjectLister); ok {
+		return l.Objects()
+	}
+	return func(func(vcs.ID, error) bool) {}
 }

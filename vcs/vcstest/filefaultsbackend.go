@@ -57,6 +57,22 @@ func useBackend(ctx context.Context, run *FileRun, open func(context.Context, st
 		if err != nil {
 			return err
 		}
+		// What nothing leads to, and came before it was opened, is deleted.
+		err = insist(run, func() error {
+			_, err := r.Store().Collect(ctx)
+			return err
+		})
+		if err == nil {
+			err = insist(run, func() error {
+				if err := r.Store().AddObjects(ctx, []vcs.Object{blob("nobody's")}); err != nil {
+					return err
+				}
+				return r.Sync(ctx)
+			})
+		}
+		if err != nil {
+			return errors.Join(err, r.Close())
+		}
 		for range 3 {
 			var head vcs.ID
 			err := insist(run, func() (err error) {
