@@ -115,7 +115,7 @@ func (c *TCPConn) opened(ctx context.Context) (*TCPConn, error) {
 			if errors.Is(err, context.DeadlineExceeded) {
 				err = os.ErrDeadlineExceeded // as package net: a timeout
 			}
-			return nil, &net.OpError{Op: "dial", Net: "tcp", Source: c.laddr, Addr: c.raddr, Err: err}
+			return nil, &net.OpError{Op: "dial", Net: "tcp", Source: c.LocalAddr(), Addr: c.RemoteAddr(), Err: err}
 		}
 		c.wr.wait()
 	}

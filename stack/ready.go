@@ -98,7 +98,7 @@ func (c *TCPConn) now(f func() (int, error), op string) (int, error) {
 	s.mu.Lock()
 	if c.closed {
 		s.mu.Unlock()
-		return 0, opError(op, "tcp", c.laddr, c.raddr, errClosed)
+		return 0, c.wrap(op, errClosed)
 	}
 	n, err := f()
 	if n > 0 {

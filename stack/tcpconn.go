@@ -32,11 +32,10 @@ type TCPConn struct {
 	timerAt    tcp.Instant
 	timerIndex int // in s.timers, -1 when not there
 
-	rd, wr       waiter
-	laddr, raddr *net.TCPAddr
-	keepAlive    tcp.KeepAlive
-	urgent       chan<- struct{} // see NotifyUrgent
-	notify       chan<- struct{} // see Notify
+	rd, wr    waiter
+	keepAlive tcp.KeepAlive
+	urgent    chan<- struct{} // see NotifyUrgent
+	notify    chan<- struct{} // see Notify
 }
 
 var _ net.Conn = (*TCPConn)(nil)
@@ -45,7 +44,6 @@ var _ net.Conn = (*TCPConn)(nil)
 func (s *Stack) newConn(m *tcp.Conn, route hop) *TCPConn {
 	c := &TCPConn{
 		s: s, m: m, key: keyOf(m.Local(), m.Remote()), route: route, timerIndex: -1, linger: -1,
-		laddr: net.TCPAddrFromAddrPort(m.Local()), raddr: net.TCPAddrFromAddrPort(m.Remote()),
 		keepAlive: s.cfg.KeepAlive,
 	}
 	c.rd.init(&s.mu)
@@ -172,7 +170,12 @@ func (c *TCPConn) fail(op string, err error) error {
 	if c.killed != nil {
 		err = c.killed
 	}
-	return opError(op, "tcp", c.laddr, c.raddr, tcpErrno(err))
+	return c.wrap(op, tcpErrno(err))
+}
+
+// wrap is opError with the ends of c.
+func (c *TCPConn) wrap(op string, err error) error {
+	return opError(op, "tcp", c.LocalAddr(), c.RemoteAddr(), err)
 }
 
 // usable returns an error once the user has closed the connection.
@@ -190,11 +193,11 @@ func (c *TCPConn) Read(p []byte) (int, error) {
 	for {
 		if c.closed {
 			s.mu.Unlock()
-			return 0, opError("read", "tcp", c.laddr, c.raddr, errClosed)
+			return 0, c.wrap("read", errClosed)
 		}
 		if err := c.rd.check(); err != nil {
 			s.mu.Unlock()
-			return 0, opError("read", "tcp", c.laddr, c.raddr, err)
+			return 0, c.wrap("read", err)
 		}
 		if len(p) == 0 {
 			s.mu.Unlock()
@@ -224,7 +227,7 @@ func (c *TCPConn) write(p []byte, put func([]byte) (int, error)) (n int, err err
 	s.mu.Lock()
 	if err := c.wr.acquire(c.usable); err != nil {
 		s.mu.Unlock()
-		return 0, opError("write", "tcp", c.laddr, c.raddr, err)
+		return 0, c.wrap("write", err)
 	}
 	for {
 		k, err := put(p[n:])
@@ -249,7 +252,7 @@ func (c *TCPConn) write(p []byte, put func([]byte) (int, error)) (n int, err err
 			}
 			c.wr.release()
 			s.mu.Unlock()
-			return n, opError("write", "tcp", c.laddr, c.raddr, err)
+			return n, c.wrap("write", err)
 		}
 		c.wr.release()
 		s.unlock(s.now())
@@ -264,7 +267,7 @@ func (c *TCPConn) Close() error {
 	s.mu.Lock()
 	if c.closed {
 		s.mu.Unlock()
-		return opError("close", "tcp", c.laddr, c.raddr, errClosed)
+		return c.wrap("close", errClosed)
 	}
 	c.closed = true
 	now := s.now()
@@ -305,7 +308,7 @@ func (c *TCPConn) control(op string, f func(now tcp.Instant)) error {
 	s.mu.Lock()
 	if c.closed {
 		s.mu.Unlock()
-		return opError(op, "tcp", c.laddr, c.raddr, errClosed)
+		return c.wrap(op, errClosed)
 	}
 	now := s.now()
 	f(now)

@@ -8,10 +8,10 @@ import (
 )
 
 // LocalAddr implements net.Conn; the result is a *net.TCPAddr.
-func (c *TCPConn) LocalAddr() net.Addr { return c.laddr }
+func (c *TCPConn) LocalAddr() net.Addr { return net.TCPAddrFromAddrPort(c.m.Local()) }
 
 // RemoteAddr implements net.Conn; the result is a *net.TCPAddr.
-func (c *TCPConn) RemoteAddr() net.Addr { return c.raddr }
+func (c *TCPConn) RemoteAddr() net.Addr { return net.TCPAddrFromAddrPort(c.m.Remote()) }
 
 // SetDeadline implements net.Conn.
 func (c *TCPConn) SetDeadline(t time.Time) error { return c.setDeadlines(t, &c.rd, &c.wr) }
@@ -26,7 +26,7 @@ func (c *TCPConn) setDeadlines(t time.Time, ws ...*waiter) error {
 	c.s.mu.Lock()
 	defer c.s.mu.Unlock()
 	if c.closed {
-		return opError("set", "tcp", c.laddr, c.raddr, errClosed)
+		return c.wrap("set", errClosed)
 	}
 	for _, w := range ws {
 		w.set(t)

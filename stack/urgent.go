@@ -14,7 +14,7 @@ func (c *TCPConn) ReadUrgent() (byte, error) {
 	c.s.mu.Lock()
 	defer c.s.mu.Unlock()
 	if c.closed {
-		return 0, opError("read", "tcp", c.laddr, c.raddr, errClosed)
+		return 0, c.wrap("read", errClosed)
 	}
 	b, err := c.m.ReadUrgent(false)
 	if err == tcp.ErrWouldBlock {

@@ -9,11 +9,17 @@ import (
 // waiter blocks the callers of one direction of a connection, with a deadline.
 // The stack's lock guards it.
 type waiter struct {
-	cond     sync.Cond // on the stack's lock
-	waiting  int
-	deadline time.Time
-	timer    *time.Timer
-	busy     bool // held by one call, see acquire
+	cond    sync.Cond // on the stack's lock
+	due     *due      // nil is no deadline
+	waiting int32
+	busy    bool // held by one call, see acquire
+}
+
+// due is a deadline and the timer that wakes at it, nil when it has passed
+// already.
+type due struct {
+	at    time.Time
+	timer *time.Timer
 }
 
 func (w *waiter) init(mu *sync.Mutex) { w.cond.L = mu }
@@ -27,7 +33,7 @@ func (w *waiter) wake() {
 
 // check returns os.ErrDeadlineExceeded when the deadline has passed.
 func (w *waiter) check() error {
-	if !w.deadline.IsZero() && !time.Now().Before(w.deadline) {
+	if w.due != nil && !time.Now().Before(w.due.at) {
 		return os.ErrDeadlineExceeded
 	}
 	return nil
@@ -42,14 +48,12 @@ func (w *waiter) wait() {
 
 // set changes the deadline; zero is none. Those who wait notice.
 func (w *waiter) set(t time.Time) {
-	w.deadline = t
-	if w.timer != nil {
-		w.timer.Stop()
-		w.timer = nil
-	}
+	w.stopTimer()
+	w.due = nil
 	if !t.IsZero() {
+		w.due = &due{at: t}
 		if d := time.Until(t); d > 0 {
-			w.timer = time.AfterFunc(d, func() {
+			w.due.timer = time.AfterFunc(d, func() {
 				w.cond.L.Lock()
 				defer w.cond.L.Unlock()
 				w.wake()
@@ -61,10 +65,14 @@ func (w *waiter) set(t time.Time) {
 
 // stop ends the deadline's timer for good.
 func (w *waiter) stop() {
-	if w.timer != nil {
-		w.timer.Stop()
-	}
+	w.stopTimer()
 	w.wake()
+}
+
+func (w *waiter) stopTimer() {
+	if w.due != nil && w.due.timer != nil {
+		w.due.timer.Stop()
+	}
 }
 
 // acquire keeps other calls of the direction out until release, so that large

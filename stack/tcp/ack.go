@@ -5,7 +5,7 @@ package tcp
 func (c *Conn) ack(now Instant, seg *Segment) bool {
 	// RFC 5961 §5.2: an acknowledgment older than the largest window, or of
 	// something not yet sent, is a stray or a forgery.
-	if seg.Ack.Before(c.sndUna.Add(-c.sndMaxWnd)) || seg.Ack.After(c.sndMax) {
+	if seg.Ack.Before(c.sndUna.Add(-int(c.sndMaxWnd))) || seg.Ack.After(c.sndMax) {
 		c.challenge(now)
 		return false
 	}
@@ -53,7 +53,7 @@ func (c *Conn) updateSendWindow(now Instant, seg *Segment, wnd int) {
 	}
 	c.sndWL1, c.sndWL2 = seg.Seq, seg.Ack
 	opened := wnd > 0 && c.sndWnd == 0
-	c.sndWnd, c.sndMaxWnd = wnd, max(c.sndMaxWnd, wnd)
+	c.sndWnd, c.sndMaxWnd = wnd, max(c.sndMaxWnd, int32(wnd))
 	switch {
 	case c.persist && wnd == 0:
 		// The answer to a probe: the peer lives, so the probing goes on

@@ -91,7 +91,9 @@ func TestIdleConnectionIsSmall(t *testing.T) {
 	if p.a.sndq.head != nil || p.b.rcvq.head != nil || p.b.rcvq.early.s != nil || p.a.board.s != nil {
 		t.Error("an idle connection holds buffers")
 	}
-	if n := unsafe.Sizeof(*p.a) + unsafe.Sizeof(Cubic{}); n > 1024 {
+	// The allocator has a class of 896 octets, of which eight are its own, and
+	// then one of 1024.
+	if n := unsafe.Sizeof(*p.a); n > 888 {
 		t.Errorf("a connection takes %d octets", n)
 	}
 }

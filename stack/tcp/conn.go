@@ -53,7 +53,9 @@ type Conn struct {
 	iss                    Seq
 	sndUna, sndNxt, sndMax Seq // sndMax is above sndNxt only after a window probe
 	sndWL1, sndWL2         Seq
-	sndWnd, sndMaxWnd      int
+	sndMaxWnd              int32
+	rcvUnacked             int32 // octets received and not yet acknowledged
+	sndWnd                 int
 	sndq                   sendQueue
 	sndBuf                 int
 
@@ -65,7 +67,6 @@ type Conn struct {
 	lastAckSent Seq
 	rcvq        recvQueue
 	rcvBuf      int
-	rcvUnacked  int // octets received and not yet acknowledged
 	urg         *urgent
 	dsack       SACKBlock
 
@@ -78,8 +79,8 @@ type Conn struct {
 	lost    spanSet  // what is taken for lost and was not sent again yet
 	sent    sentList // when what is in flight was sent
 	recover Seq      // recovery point
-	dupAcks int
-	inflate int // NewReno's window inflation
+	dupAcks int32
+	inflate int32 // NewReno's window inflation
 	rack    rack
 	tail    tailProbe
 	reduce  reduction
@@ -92,7 +93,7 @@ type Conn struct {
 	// Round-trip time (RFC 6298).
 	srtt, rttvar   time.Duration
 	rtoBase        time.Duration
-	minRTO, maxRTO time.Duration
+	minRTO, maxRTO millis
 	rttSeq         Seq
 	rttAt          Instant // when rttSeq was sent; 0 when nothing is timed
 
@@ -108,12 +109,12 @@ type Conn struct {
 	progressAt  Instant // when the outstanding data last moved
 	challengeAt Instant // start of the second in which challenges count
 
-	keep                                      KeepAlive
-	userTimeout, timeWait, finWait2, ackDelay time.Duration
+	keep                                      keepAlive
+	userTimeout, timeWait, finWait2, ackDelay millis
 
 	reply       resetReply
-	retransmits uint64
-	marks       uint64
+	retransmits uint32
+	marks       uint32
 	traffic     traffic
 }
 
@@ -136,13 +137,13 @@ func newConn(cfg *Config, now Instant) *Conn {
 		sndBuf: min(or(cfg.SndBuf, DefaultBuffer), maxBuffer), rcvBuf: min(or(cfg.RcvBuf, DefaultBuffer), maxBuffer),
 		tsOffset: cfg.TSOffset,
 		recover:  cfg.ISS,
-		minRTO:   or(cfg.MinRTO, DefaultMinRTO), maxRTO: or(cfg.MaxRTO, DefaultMaxRTO),
+		minRTO:   inMillis(or(cfg.MinRTO, DefaultMinRTO)), maxRTO: inMillis(or(cfg.MaxRTO, DefaultMaxRTO)),
 		rtoBase:     initialRTO,
-		userTimeout: or(cfg.UserTimeout, defaultUserTimeout), timeWait: or(cfg.TimeWait, DefaultTimeWait),
-		finWait2: or(cfg.FinWait2, DefaultFinWait2), ackDelay: min(or(cfg.DelayedAck, DefaultDelayedAck), maxDelayedAck),
+		userTimeout: inMillis(or(cfg.UserTimeout, defaultUserTimeout)), timeWait: inMillis(or(cfg.TimeWait, DefaultTimeWait)),
+		finWait2: inMillis(or(cfg.FinWait2, DefaultFinWait2)), ackDelay: inMillis(min(or(cfg.DelayedAck, DefaultDelayedAck), maxDelayedAck)),
 		waitAt:   now.Add(or(cfg.ConnectTimeout, defaultConnectTimeout)),
 		lastRecv: now, progressAt: now,
-		keep: cfg.KeepAlive, synDue: true,
+		keep: cfg.KeepAlive.compact(), synDue: true,
 	}
 	if c.pool == nil {
 		c.pool = new(Pool)
@@ -202,7 +203,7 @@ func (c *Conn) takeSYN(now Instant, syn *Segment) {
 		c.tsRecent, c.tsRecentAt = o.TSVal, now
 	}
 	// The window of a SYN is never scaled (RFC 7323 §2.2).
-	c.sndWnd, c.sndMaxWnd = int(syn.Window), int(syn.Window)
+	c.sndWnd, c.sndMaxWnd = int(syn.Window), int32(syn.Window)
 	c.sndWL1, c.sndWL2 = syn.Seq, syn.Ack
 	c.lastRecv = now
 	c.resizeMSS()
@@ -244,10 +245,10 @@ func (c *Conn) setState(now Instant, s State) {
 	switch s {
 	case FinWait2:
 		if c.orphan {
-			c.waitAt = now.Add(c.finWait2)
+			c.waitAt = now.Add(c.finWait2.duration())
 		}
 	case TimeWait:
-		c.waitAt = now.Add(c.timeWait)
+		c.waitAt = now.Add(c.timeWait.duration())
 		c.rtxAt, c.keepAt, c.tail = 0, 0, tailProbe{}
 		c.forgetFlight()
 	}

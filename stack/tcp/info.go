@@ -24,8 +24,8 @@ type Info struct {
 	QuickAcks         int    // segments that will be acknowledged at once
 	Backoff           int    // times that the retransmission timeout was doubled
 	Probes            int    // unanswered keep-alive probes
-	Retransmits       uint64 // segments sent again
-	Marks             uint64 // times that the window was reduced for ECN's sake
+	Retransmits       uint64 // segments sent again, modulo 1<<32
+	Marks             uint64 // times that the window was reduced for ECN's sake, modulo 1<<32
 	Reordering        bool   // seen on the way to the peer
 	Timestamps        bool
 	SACK              bool
@@ -70,14 +70,14 @@ func (c *Conn) Info() Info {
 	n := &c.traffic
 	return Info{
 		State: c.state, CongestionControl: c.cc.Name(),
-		SRTT: c.srtt, RTTVar: c.rttvar, RTO: c.rto(), MinRTT: c.rack.minRTT, AckDelay: c.ackDelay,
+		SRTT: c.srtt, RTTVar: c.rttvar, RTO: c.rto(), MinRTT: c.rack.minRTT, AckDelay: c.ackDelay.duration(),
 		Cwnd: c.win.Cwnd, Ssthresh: c.win.Ssthresh,
 		SndMSS: c.win.MSS, RcvMSS: int(c.rcvMSS), AdvMSS: int(c.maxMSS), PathMSS: int(c.pathMSS),
 		SndWnd: c.sndWnd, RcvWnd: max(0, c.rcvAdv.Sub(c.rcvNxt)),
 		SendQueue: c.sndq.n, Unsent: max(0, c.sndq.end().Sub(c.sndNxt)), RecvQueue: c.rcvq.n,
-		Flight: c.flight(), Sacked: c.board.octets, Lost: c.lost.octets,
+		Flight: c.flight(), Sacked: int(c.board.octets), Lost: int(c.lost.octets),
 		OutOfOrder: len(c.rcvq.early.s), Recovery: c.recoveryState(), QuickAcks: int(c.quickAcks), Backoff: int(c.backoff), Probes: int(c.keepProbes),
-		Retransmits: c.retransmits, Marks: c.marks, Reordering: c.rack.reordered,
+		Retransmits: uint64(c.retransmits), Marks: uint64(c.marks), Reordering: c.rack.reordered,
 		Timestamps: c.timestamps, SACK: c.sack, ECN: c.ecn.ok, SndScale: c.sndScale, RcvScale: c.rcvScale,
 		SegsIn: n.segsIn, SegsOut: n.segsOut, DataSegsIn: n.dataSegsIn, DataSegsOut: n.dataSegsOut,
 		BytesIn: n.bytesIn, BytesAcked: n.bytesAcked, BytesOut: n.bytesOut, BytesAgain: n.bytesAgain,

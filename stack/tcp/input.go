@@ -121,7 +121,7 @@ func (c *Conn) arriveSynReceived(now Instant, seg *Segment) {
 	c.synDue = false
 	c.ackedNew = true
 	c.sndWnd = int(seg.Window) << c.sndScale
-	c.sndMaxWnd = max(c.sndMaxWnd, c.sndWnd)
+	c.sndMaxWnd = max(c.sndMaxWnd, int32(c.sndWnd))
 	c.sndWL1, c.sndWL2 = seg.Seq, seg.Ack
 	c.established(now)
 	// Sixth to eighth: urgent data, text, FIN.

@@ -13,7 +13,7 @@ type reduction struct {
 // recovery.
 func (c *Conn) beginPRR(d *delivery) {
 	// What was reported before does not arrive during recovery.
-	from := c.flight() - c.board.octets + d.octets
+	from := c.flight() - int(c.board.octets) + d.octets
 	c.reduce = reduction{from: uint32(max(from, 1))}
 	c.prr(d)
 }

@@ -112,7 +112,7 @@ func (c *Conn) reorderWindow() time.Duration {
 // enoughSacked reports whether DupThresh segments are reported: as many spans,
 // or more than the octets of one segment less (RFC 6675 §4, IsLost).
 func (c *Conn) enoughSacked() bool {
-	return len(c.board.s) >= dupThresh || c.board.octets > (dupThresh-1)*c.win.MSS
+	return len(c.board.s) >= dupThresh || int(c.board.octets) > (dupThresh-1)*c.win.MSS
 }
 
 // detectLoss is step 5 of RFC 8985 §6.2: what was sent long enough before the
@@ -125,7 +125,7 @@ func (c *Conn) detectLoss(now Instant) (again bool) {
 		return false
 	}
 	wait := k.rtt + c.reorderWindow()
-	for i := c.sent.first; i < len(c.sent.list); i++ {
+	for i := int(c.sent.first); i < len(c.sent.list); i++ {
 		p := c.sent.list[i]
 		from := c.sent.begin(i)
 		if !p.again && p.at > k.at {
@@ -161,8 +161,8 @@ func (c *Conn) outstanding(from, to Seq) bool {
 // markTimedOut is RACK_mark_losses_on_RTO of RFC 8985 §6.3.
 func (c *Conn) markTimedOut(now Instant) {
 	wait := c.rack.rtt + c.reorderWindow()
-	for i := c.sent.first; i < len(c.sent.list); i++ {
-		if p := c.sent.list[i]; i == c.sent.first || p.at.Add(wait) <= now {
+	for i := int(c.sent.first); i < len(c.sent.list); i++ {
+		if p := c.sent.list[i]; i == int(c.sent.first) || p.at.Add(wait) <= now {
 			c.markLost(c.sent.begin(i), p.end)
 		}
 	}

@@ -350,7 +350,7 @@ func TestSpanSet(t *testing.T) {
 					t.Fatalf("seed %d: %d in the set: %v", seed, i, ok)
 				}
 			}
-			if s.octets != len(want) {
+			if int(s.octets) != len(want) {
 				t.Fatalf("seed %d: %d octets, want %d", seed, s.octets, len(want))
 			}
 		}

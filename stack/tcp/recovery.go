@@ -53,7 +53,7 @@ func (c *Conn) arrived(now Instant, seg *Segment, from, end Seq, d *delivery) {
 // pipe estimates the octets in flight (RFC 6675 §4): what was sent and neither
 // reported nor taken for lost since it was last sent. Without SACK, duplicate
 // acknowledgments say how much has left (RFC 6582 inflates the window by it).
-func (c *Conn) pipe() int { return c.flight() - c.board.octets - c.lost.octets - c.inflate }
+func (c *Conn) pipe() int { return c.flight() - int(c.board.octets+c.lost.octets+c.inflate) }
 
 // recoverLoss is what an acknowledgment means for loss recovery and for the
 // congestion window. duplicate is one by the definition of RFC 5681 §2, which
@@ -114,7 +114,7 @@ func (c *Conn) recoverNone(now Instant, d *delivery, duplicate bool) {
 			c.enterRecovery(now, d)
 			return
 		}
-		c.inflate += c.win.MSS // RFC 3042: one new segment for each of the first two
+		c.inflate += int32(c.win.MSS) // RFC 3042: one new segment for each of the first two
 	}
 }
 
@@ -123,7 +123,7 @@ func (c *Conn) recoverNone(now Instant, d *delivery, duplicate bool) {
 func (c *Conn) enterRecovery(now Instant, d *delivery) {
 	flight := c.flight()
 	if !c.sack {
-		flight -= c.inflate // RFC 5681 §3.2 step 2: without limited transmit
+		flight -= int(c.inflate) // RFC 5681 §3.2 step 2: without limited transmit
 	}
 	c.loss, c.recover = lossRecovery, c.sndNxt
 	c.rtxHead, c.inflate, c.rttAt, c.tail = true, 0, 0, tailProbe{}
@@ -132,7 +132,7 @@ func (c *Conn) enterRecovery(now Instant, d *delivery) {
 	if c.sack {
 		c.beginPRR(d)
 	} else {
-		c.inflate = dupThresh * c.win.MSS
+		c.inflate = dupThresh * int32(c.win.MSS)
 	}
 }
 
@@ -142,11 +142,11 @@ func (c *Conn) enterRecovery(now Instant, d *delivery) {
 func (c *Conn) newReno(d *delivery, duplicate bool) {
 	switch {
 	case duplicate:
-		c.inflate += c.win.MSS
+		c.inflate += int32(c.win.MSS)
 	case d.acked > 0:
-		c.inflate = max(0, c.inflate-d.acked)
+		c.inflate = max(0, c.inflate-int32(d.acked))
 		if d.acked >= c.win.MSS {
-			c.inflate += c.win.MSS
+			c.inflate += int32(c.win.MSS)
 		}
 		c.rtxHead = true
 	}

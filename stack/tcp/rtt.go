@@ -22,13 +22,13 @@ func (c *Conn) sampleRTT(r time.Duration) {
 		c.rttvar += ((c.srtt - r).Abs() - c.rttvar) / 4
 		c.srtt += (r - c.srtt) / 8
 	}
-	c.rtoBase = min(c.srtt+max(clockG, c.minRTO, 4*c.rttvar), c.maxRTO)
+	c.rtoBase = min(c.srtt+max(clockG, c.minRTO.duration(), 4*c.rttvar), c.maxRTO.duration())
 	c.backoff = 0
 }
 
 // rto returns the timeout with its back-off (RFC 6298 §5.5).
 func (c *Conn) rto() time.Duration {
-	return min(c.rtoBase<<min(c.backoff, maxBackoff), c.maxRTO)
+	return min(c.rtoBase<<min(c.backoff, maxBackoff), c.maxRTO.duration())
 }
 
 // timeSegment starts to time the segment that ends at end, unless one is timed

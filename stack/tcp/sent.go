@@ -17,7 +17,7 @@ type sent struct {
 type sentList struct {
 	start Seq    // of the first piece
 	list  []sent // those before first are over
-	first int
+	first int32
 }
 
 // end returns the number behind the last piece.
@@ -35,7 +35,7 @@ func (l *sentList) add(p *Pool, from, to Seq, now Instant) {
 		l.list, l.start = p.getSent(), from
 	}
 	if n := len(l.list); n > 0 {
-		if last := &l.list[n-1]; !last.again && last.at == now || n-l.first >= maxSent {
+		if last := &l.list[n-1]; !last.again && last.at == now || n-int(l.first) >= maxSent {
 			last.end, last.at = to, now
 			return
 		}
@@ -45,7 +45,7 @@ func (l *sentList) add(p *Pool, from, to Seq, now Instant) {
 
 // search returns the index of the piece that holds seq, or len(l.list).
 func (l *sentList) search(seq Seq) int {
-	lo, hi := l.first, len(l.list)
+	lo, hi := int(l.first), len(l.list)
 	for lo < hi {
 		if m := (lo + hi) / 2; l.list[m].end.After(seq) {
 			hi = m
@@ -58,7 +58,7 @@ func (l *sentList) search(seq Seq) int {
 
 // begin returns where piece i begins.
 func (l *sentList) begin(i int) Seq {
-	if i == l.first {
+	if i == int(l.first) {
 		return l.start
 	}
 	return l.list[i-1].end
@@ -87,7 +87,7 @@ func (l *sentList) resent(from, to Seq, now Instant) {
 	j := l.cut(to)
 	l.list[i] = sent{end: to, at: now, again: true}
 	l.list = append(l.list[:i+1], l.list[j:]...)
-	if prev := i - 1; prev >= l.first && l.list[prev].again && l.list[prev].at == now {
+	if prev := i - 1; prev >= int(l.first) && l.list[prev].again && l.list[prev].at == now {
 		l.list[prev].end = to
 		l.list = append(l.list[:i], l.list[i+1:]...)
 	}
@@ -104,7 +104,7 @@ func (l *sentList) trim(p *Pool, seq Seq) {
 		l.start = seq
 		return
 	}
-	l.first, l.start = i, seq
+	l.first, l.start = int32(i), seq
 	if 2*i > len(l.list) {
 		l.list, l.first = append(l.list[:0], l.list[i:]...), 0
 	}

@@ -14,7 +14,7 @@ type span struct {
 // It takes memory with the first span only.
 type spanSet struct {
 	s      []span
-	octets int // in all spans
+	octets int32 // in all spans
 	clock  uint32
 }
 
@@ -64,7 +64,7 @@ func (t *spanSet) add(start, end Seq) (fresh int, ok bool) {
 		t.s = append(t.s[:i+1], t.s[j:]...)
 	}
 	t.s[i] = merged
-	t.octets += fresh
+	t.octets += int32(fresh)
 	return fresh, true
 }
 
@@ -76,7 +76,7 @@ func (t *spanSet) remove(start, end Seq) {
 		o := &t.s[i]
 		from, to := maxSeq(o.start, start), minSeq(o.end, end)
 		front, rear := from.Sub(o.start), o.end.Sub(to)
-		t.octets -= to.Sub(from)
+		t.octets -= int32(to.Sub(from))
 		switch {
 		case front == 0 && rear == 0:
 			t.s = append(t.s[:i], t.s[i+1:]...)
@@ -84,7 +84,7 @@ func (t *spanSet) remove(start, end Seq) {
 		case front == 0:
 			o.start = to
 		case rear == 0 || len(t.s) >= maxSpans:
-			t.octets -= rear
+			t.octets -= int32(rear)
 			o.end = from
 		default:
 			right := span{start: to, end: o.end, stamp: o.stamp}
@@ -104,7 +104,7 @@ func (t *spanSet) remove(start, end Seq) {
 func (t *spanSet) trim(seq Seq) {
 	i := 0
 	for i < len(t.s) && t.s[i].end.BeforeEq(seq) {
-		t.octets -= t.s[i].end.Sub(t.s[i].start)
+		t.octets -= int32(t.s[i].end.Sub(t.s[i].start))
 		i++
 	}
 	if i == len(t.s) {
@@ -119,7 +119,7 @@ func (t *spanSet) trim(seq Seq) {
 	}
 	if cut := seq.Sub(t.s[0].start); cut > 0 {
 		t.s[0].start = seq
-		t.octets -= cut
+		t.octets -= int32(cut)
 	}
 }
 

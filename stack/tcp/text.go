@@ -51,7 +51,7 @@ func (c *Conn) text(now Instant, seg *Segment) {
 		c.ackDue = max(c.ackDue, 1)
 		return
 	}
-	c.rcvUnacked += c.rcvq.nxt().Sub(c.rcvNxt)
+	c.rcvUnacked += int32(c.rcvq.nxt().Sub(c.rcvNxt))
 	c.traffic.bytesIn += uint64(c.rcvq.nxt().Sub(c.rcvNxt))
 	c.lastText = now
 	c.rcvNxt = c.rcvq.nxt()
@@ -72,10 +72,10 @@ func (c *Conn) scheduleAck(now Instant, inOrder, gaps bool) {
 	case c.quickAcks > 0:
 		c.quickAcks--
 		c.ackDue = max(c.ackDue, 1)
-	case !inOrder || gaps, c.rcvUnacked >= 2*int(c.rcvMSS):
+	case !inOrder || gaps, c.rcvUnacked >= 2*int32(c.rcvMSS):
 		c.ackDue = max(c.ackDue, 1)
 	case c.ackAt == 0:
-		c.ackAt = now.Add(c.ackDelay)
+		c.ackAt = now.Add(c.ackDelay.duration())
 	}
 }
 

@@ -53,7 +53,7 @@ func (c *Conn) retransmitTimer(now Instant) {
 	if c.sndWnd == 0 && c.lastRecv > c.progressAt {
 		c.progressAt = c.lastRecv
 	}
-	if now.Sub(c.progressAt) >= c.userTimeout {
+	if now.Sub(c.progressAt) >= c.userTimeout.duration() {
 		// RFC 9293 §3.8.3: R2 is passed. The peer may only have lost our
 		// acknowledgments, so it is told.
 		c.giveUp()
@@ -71,7 +71,7 @@ func (c *Conn) retransmitTimer(now Instant) {
 func (c *Conn) armRetransmit(now Instant) {
 	at := now.Add(c.rto())
 	if c.state.Synchronized() {
-		at = min(at, max(c.progressAt.Add(c.userTimeout), now+1))
+		at = min(at, max(c.progressAt.Add(c.userTimeout.duration()), now+1))
 	}
 	c.rtxAt = at
 }
@@ -105,26 +105,26 @@ func (c *Conn) giveUp() {
 // armKeepAlive starts the wait for silence.
 func (c *Conn) armKeepAlive(now Instant) {
 	c.keepAt = 0
-	if c.keep.Idle > 0 && c.state.Synchronized() && c.state != TimeWait {
-		c.keepAt = now.Add(c.keep.Idle)
+	if c.keep.idle > 0 && c.state.Synchronized() && c.state != TimeWait {
+		c.keepAt = now.Add(c.keep.idle.duration())
 	}
 }
 
 // keepAliveTimer runs when keepAt has passed. Traffic does not move keepAt;
 // the time of the last segment tells whether the silence was real.
 func (c *Conn) keepAliveTimer(now Instant) {
-	if quiet := now.Sub(c.lastRecv); c.keepProbes == 0 && quiet < c.keep.Idle {
-		c.keepAt = c.lastRecv.Add(c.keep.Idle)
+	if quiet := now.Sub(c.lastRecv); c.keepProbes == 0 && quiet < c.keep.idle.duration() {
+		c.keepAt = c.lastRecv.Add(c.keep.idle.duration())
 		return
 	}
 	if c.flight() > 0 || c.persist {
-		c.keepAt = now.Add(c.keep.Idle) // retransmission watches the peer
+		c.keepAt = now.Add(c.keep.idle.duration()) // retransmission watches the peer
 		return
 	}
-	if int(c.keepProbes) >= or(c.keep.Probes, defaultKeepProbes) {
+	if c.keepProbes >= c.keep.probes {
 		c.giveUp()
 		return
 	}
 	c.keepDue = true
-	c.keepAt = now.Add(or(c.keep.Interval, defaultKeepInterval))
+	c.keepAt = now.Add(c.keep.interval.duration())
 }

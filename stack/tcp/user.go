@@ -142,17 +142,17 @@ func (c *Conn) SetQuickAck(on bool) {
 const quickAckRun = 16
 
 // SetFinWait2 changes Config.FinWait2, from the next close on.
-func (c *Conn) SetFinWait2(d time.Duration) { c.finWait2 = or(d, DefaultFinWait2) }
+func (c *Conn) SetFinWait2(d time.Duration) { c.finWait2 = inMillis(or(d, DefaultFinWait2)) }
 
 // SetKeepAlive changes keep-alive probing; a zero Idle switches it off.
 func (c *Conn) SetKeepAlive(now Instant, k KeepAlive) {
-	c.keep, c.keepProbes, c.keepDue = k, 0, false
+	c.keep, c.keepProbes, c.keepDue = k.compact(), 0, false
 	c.armKeepAlive(now)
 }
 
 // SetUserTimeout changes Config.UserTimeout; zero means the default.
 func (c *Conn) SetUserTimeout(now Instant, d time.Duration) {
-	c.userTimeout = or(d, defaultUserTimeout)
+	c.userTimeout = inMillis(or(d, defaultUserTimeout))
 	if c.rtxAt != 0 {
 		c.armRetransmit(now)
 	}
