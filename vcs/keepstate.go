@@ -1,8 +1,8 @@
 package vcs
 
 import (
+	"cmp"
 	"slices"
-	"sort"
 )
 
 // A state is kept for the next opening when that spares going through so many
@@ -69,34 +69,44 @@ func (ls *logs) stateToKeep(id ID, root *node) []byte {
 }
 
 // offer lets states be made from one that was written. It returns the number of
-// its commit, 0 when that is not here.
-func (ls *logs) offer(b []byte) uint32 {
+// its commit, and false when that is not here or is another one.
+func (ls *logs) offer(b []byte) (uint32, bool) {
 	epoch, s, err := parseState(b)
 	if err != nil {
-		return 0
+		return 0, false
 	}
 	l := ls.of(epoch)
 	if l == nil {
-		return 0
+		return 0, false
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	i := sort.Search(len(l.stored), func(i int) bool { return l.stored[i].num >= s.num })
-	if s.num >= l.n || i < len(l.stored) && l.stored[i].num == s.num {
-		return 0
+	seg, ok := l.segmentOf(s.num)
+	if !ok || seg.tree(s.num-seg.first) != s.tree {
+		return 0, false
 	}
-	l.stored = slices.Insert(l.stored, i, s)
-	return s.num
+	if i, known := slices.BinarySearch(l.offered, s.num); !known {
+		l.offered = slices.Insert(l.offered, i, s.num)
+	}
+	if i, known := l.storedAt(s.num); !known {
+		l.stored = slices.Insert(l.stored, i, s)
+	}
+	return s.num, true
 }
 
-// readStored returns the state of a commit of a tree, when it was offered and is
-// what it should be. The lock is held.
-func (l *oplog) readStored(num uint32, tree ID) *node {
-	i := sort.Search(len(l.stored), func(i int) bool { return l.stored[i].num >= num })
-	if i == len(l.stored) || l.stored[i].num != num {
+// storedAt returns where the state of a commit is, or would be.
+func (l *oplog) storedAt(num uint32) (int, bool) {
+	return slices.BinarySearchFunc(l.stored, num, func(s storedState, num uint32) int { return cmp.Compare(s.num, num) })
+}
+
+// readStored returns the state of a commit, when it was offered and is what it
+// should be. The lock is held.
+func (l *oplog) readStored(num uint32) *node {
+	i, ok := l.storedAt(num)
+	if !ok {
 		return nil
 	}
-	root, err := l.stored[i].root(tree)
+	root, err := l.stored[i].root()
 	l.stored = slices.Delete(l.stored, i, i+1)
 	if err != nil {
 		return nil

@@ -42,7 +42,7 @@ func loadLog(ctx context.Context, st State, native ObjectReader) (*logs, error) 
 		whole, parts = nil, 0
 	}
 	if st.Kept != nil {
-		ls.kept = ls.offer(st.Kept)
+		ls.kept, _ = ls.offer(st.Kept)
 	}
 	return ls, ctx.Err()
 }

@@ -297,7 +297,7 @@ func (l *oplog) nearest(num uint32) (root *node, chain []uint32, err error) {
 		if root := l.pooledState(num); root != nil {
 			return root, chain, nil
 		}
-		if root := l.readStored(num, v.tree(i)); root != nil {
+		if root := l.readStored(num); root != nil {
 			return root, chain, nil
 		}
 		chain = append(chain, num)

@@ -37,6 +37,7 @@ type oplog struct {
 	recent, older map[ID]uint32 // numbers of new commits and of some that were met
 	states        stateCache
 	stored        []storedState // states that can be read, ascending; each until it is
+	offered       []uint32      // commits of which there was one, ascending
 	lately        []uint32      // commits whose states came with groups
 	heads         map[string]ID // what refs point to, as far as it is saved
 	pool          nodePool      // trees and blobs of the heads, and some that were

@@ -16,15 +16,17 @@ import (
 //
 //	"vcsstate" and the version, one octet,
 //	CRC-32C of the rest, four octets,
+//	id of the tree, 20 octets,
 //	epoch, number of the commit in its log,
 //	octets of the files when they are not compressed,
 //	the files, compressed (RFC 1951), in the tree's order:
 //	mode, octets of the path shared with the one before, those of the rest,
 //	the rest, octets of the content, the content.
 //
-// Numbers are unsigned varints. Ids are not written: they are computed when a
-// state is used, and the commit's tree says whether they are right. So a state
-// that is damaged, or of another history, costs time and changes nothing.
+// Numbers are unsigned varints. The ids of files and folders are not written: they
+// are computed when a state is used, and the commit's tree says whether they are
+// right. So a state that is damaged, or of another history, costs time and changes
+// nothing.
 const stateMagic = "vcsstate\x01"
 
 // maxState bounds the files of a state that is written or read.
@@ -34,6 +36,7 @@ var errNoStateBytes = errors.New("vcs: not the state of a commit")
 
 // storedState is a state as it was written.
 type storedState struct {
+	tree ID
 	num  uint32
 	size uint64 // of the files
 	rest []byte // compressed
@@ -47,8 +50,10 @@ func parseState(b []byte) (epoch int, s storedState, err error) {
 		return 0, s, errNoStateBytes
 	}
 	r := byteReader{b: b[head:]}
+	s.tree = r.id()
 	e, num := r.uvarint(), r.uvarint()
-	s = storedState{uint32(num), r.uvarint(), r.b}
+	s.num, s.size = uint32(num), r.uvarint()
+	s.rest = r.b
 	if r.err != nil || e > 1<<31 || num >= 1<<31 || s.size > maxState {
 		return 0, s, errNoStateBytes
 	}
@@ -98,6 +103,7 @@ func appendState(b []byte, epoch int, num uint32, root *node, load loader) ([]by
 	}
 	at := len(b)
 	b = append(append(b, stateMagic...), 0, 0, 0, 0)
+	b = append(b, root.id[:]...)
 	for _, u := range []uint64{uint64(epoch), uint64(num), uint64(len(files))} {
 		b = binary.AppendUvarint(b, u)
 	}
@@ -113,9 +119,9 @@ func appendState(b []byte, epoch int, num uint32, root *node, load loader) ([]by
 	return b, nil
 }
 
-// root makes the state, with all ids computed, and checks that it is the one of a
-// tree.
-func (s *storedState) root(tree ID) (*node, error) {
+// root makes the state, with all ids computed, and checks that it is the one of
+// its tree.
+func (s *storedState) root() (*node, error) {
 	files := make([]byte, s.size)
 	z := flate.NewReader(bytes.NewReader(s.rest))
 	if _, err := io.ReadFull(z, files); err != nil {
@@ -127,8 +133,8 @@ func (s *storedState) root(tree ID) (*node, error) {
 	if err == nil && (d.r.err != nil || d.more) {
 		err = errNoStateBytes
 	}
-	if err == nil && root.id != tree {
-		err = fmt.Errorf("%w: state of commit %d hashes to %v, not to %v", ErrCorrupt, s.num, root.id, tree)
+	if err == nil && root.id != s.tree {
+		err = fmt.Errorf("%w: state of commit %d hashes to %v, not to %v", ErrCorrupt, s.num, root.id, s.tree)
 	}
 	return root, err
 }

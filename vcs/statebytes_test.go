@@ -47,7 +47,7 @@ func TestStateBytes(t *testing.T) {
 	if err != nil || epoch != 3 || s.num != 77 {
 		t.Fatal(epoch, s.num, err)
 	}
-	again, err := s.root(root.id)
+	again, err := s.root()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,7 +61,10 @@ func TestStateBytes(t *testing.T) {
 	if a, b := fmt.Sprint(files(again)), fmt.Sprint(files(root)); a != b {
 		t.Errorf("read %s, want %s", a, b)
 	}
-	if _, err := s.root(ID{1}); err == nil {
+	if s.tree = (ID{1}); s.tree == root.id {
+		t.Fatal(root.id)
+	}
+	if _, err := s.root(); err == nil {
 		t.Error("it passes for another state")
 	}
 	for i := range b {
@@ -97,7 +100,7 @@ func FuzzState(f *testing.F) {
 		if err != nil || s.size > 1<<20 {
 			return
 		}
-		if n, err := s.root(root.id); err == nil && n.hash() != root.id {
+		if n, err := s.root(); err == nil && n.hash() != s.tree {
 			t.Error("another tree")
 		}
 	})

@@ -31,8 +31,10 @@ type RecordIndex struct {
 
 // RecordIndexPath returns the file of the index of a branch, for a repository in a
 // directory.
-func RecordIndexPath(dir, branch string) string {
-	name := "arp-index"
+func RecordIndexPath(dir, branch string) string { return branchFile(dir, "arp-index", branch) }
+
+// branchFile is a file beside a repository, of one branch.
+func branchFile(dir, name, branch string) string {
 	if branch != "" && branch != Primary {
 		name += "-" + strings.ReplaceAll(branch, "/", "-")
 	}

@@ -9,8 +9,6 @@ import (
 	"io/fs"
 	"net/netip"
 	"os"
-	"path/filepath"
-	"strings"
 	"time"
 
 	"arpeggio/arp"
@@ -34,13 +32,7 @@ type SeenOwner struct {
 
 // SeenPath returns the file of the seen index of a branch, for a repository in a
 // directory.
-func SeenPath(dir, branch string) string {
-	name := "arp-seen"
-	if branch != "" && branch != Primary {
-		name += "-" + strings.ReplaceAll(branch, "/", "-")
-	}
-	return filepath.Join(dir, name)
-}
+func SeenPath(dir, branch string) string { return branchFile(dir, "arp-seen", branch) }
 
 // The file begins with seenMagic. What follows are batches: the length of a
 // payload and its CRC-32C, four octets each with the lowest first, and the

@@ -114,6 +114,9 @@ func (c *atCmd) Run(ctx context.Context) (err error) {
 	case len(specs) > 0:
 		return s.showFiles(r.Commit, specs)
 	case is:
+		if err := s.oldTables(ctx, r.Commit); err != nil {
+			return err
+		}
 		return s.table(r.Commit, false)
 	}
 	return s.showFiles(r.Commit, []history.Spec{{}})

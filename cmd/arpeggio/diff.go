@@ -57,6 +57,13 @@ func (c *diffCmd) run(ctx context.Context, k *kong.Context) (different bool, err
 			return false, err
 		}
 	}
+	if _, quick, err := s.Store.PathsBetween(old.Commit.ID, now.Commit.ID); err != nil {
+		return false, err
+	} else if !quick {
+		if err := s.oldTables(ctx, old.Commit); err != nil {
+			return false, err
+		}
+	}
 	s.out.Page()
 	d := differ{session: s, old: old.Commit, now: now.Commit, patch: c.Patch, names: c.NameStatus}
 	return d.print(specs)

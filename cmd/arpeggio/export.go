@@ -45,6 +45,9 @@ func (c *exportCmd) Run(ctx context.Context) (err error) {
 	}
 	defer s.close(&err)
 	r, err := s.tableAt(c.Rev)
+	if err == nil {
+		err = s.oldTables(ctx, r.Commit)
+	}
 	if err != nil {
 		return err
 	}

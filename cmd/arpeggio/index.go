@@ -11,6 +11,28 @@ import (
 	"arpeggio/vcs"
 )
 
+// oldTables lets the store make old tables without going through the whole history,
+// by a file beside it, which takes one walk the first time.
+func (s *session) oldTables(ctx context.Context, c *vcs.Commit) error {
+	head, err := s.Head()
+	if err != nil || !s.Store.Logged() || c == nil || c.ID == head {
+		return err
+	}
+	err = versioned.OldStates(ctx, s.Store, head, versioned.OldStatesPath(s.repo.Directory(), s.headBranch()))
+	if err != nil && ctx.Err() == nil {
+		note("%v; old tables take longer", err)
+	}
+	return ctx.Err()
+}
+
+// headBranch is the branch of HEAD, empty when it names none.
+func (s *session) headBranch() string {
+	if !s.Detached.IsZero() {
+		return ""
+	}
+	return history.ShortRef(s.Store.Head())
+}
+
 // index returns the index of HEAD's record, as of now, and keeps what is new in it
 // beside the repository where that can be written.
 func (s *session) index(ctx context.Context) (*versioned.RecordIndex, error) {
@@ -18,11 +40,7 @@ func (s *session) index(ctx context.Context) (*versioned.RecordIndex, error) {
 	if err != nil {
 		return nil, err
 	}
-	branch := ""
-	if s.Detached.IsZero() {
-		branch = history.ShortRef(s.Store.Head())
-	}
-	x := versioned.OpenRecordIndex(versioned.RecordIndexPath(s.repo.Directory(), branch))
+	x := versioned.OpenRecordIndex(versioned.RecordIndexPath(s.repo.Directory(), s.headBranch()))
 	err = x.Update(ctx, s.Store, head)
 	if errors.Is(err, vcs.ErrNotFound) {
 		return nil, nil // the history has gaps: what there is can be walked

@@ -36,6 +36,9 @@ func (c *tableCmd) Run(ctx context.Context) (err error) {
 	}
 	defer s.close(&err)
 	r, err := s.tableAt(c.Rev)
+	if err == nil {
+		err = s.oldTables(ctx, r.Commit)
+	}
 	if err != nil {
 		return err
 	}
