@@ -63,7 +63,7 @@ const checkEvery = 256
 func (a *stretch) choose(ctx context.Context, tips, known []ID) (rest []ID, err error) {
 	l := a.log
 	want, have := newBitset(l.n), newBitset(l.n)
-	live := 0 // wanted, not had, and still to be gone through
+	live := 0 // see down
 	top := uint32(0)
 	for _, id := range known {
 		num, ok, err := l.find(id)
@@ -91,6 +91,29 @@ func (a *stretch) choose(ctx context.Context, tips, known []ID) (rest []ID, err 
 		want.set(num)
 		top = max(top, num+1)
 	}
+	more, err := a.down(ctx, want, have, live, top)
+	return append(rest, more...), err
+}
+
+// chooseAll marks all commits of the log.
+func (a *stretch) chooseAll(ctx context.Context) error {
+	want := newBitset(a.log.n)
+	n := 0
+	for _, s := range a.log.segs {
+		for i := range s.n {
+			want.set(s.first + i)
+			n++
+		}
+	}
+	_, err := a.down(ctx, want, newBitset(a.log.n), n, a.log.n)
+	return err
+}
+
+// down marks what commits that are wanted lead to and those that are had do not.
+// Live is how many are wanted, not had, and still to be gone through; all of them
+// are below top. It returns the parents that are not in the log.
+func (a *stretch) down(ctx context.Context, want, have bitset, live int, top uint32) (rest []ID, err error) {
+	l := a.log
 	a.branched = newBitset(l.n)
 	var bases []uint32
 	c := cursor{log: l}

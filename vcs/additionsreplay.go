@@ -23,6 +23,7 @@ type replay struct {
 	states  savedStates
 	owner   *owner
 	add     Addition
+	num     uint32 // of the commit at hand
 }
 
 // savedStates are the states of commits from which a branch goes off. They are
@@ -78,6 +79,7 @@ func (r *replay) run(ctx context.Context) error {
 					return err
 				}
 			}
+			r.num = num
 			if root, err = r.commit(v, i, root); err != nil {
 				return err
 			}

@@ -95,6 +95,8 @@ type Store struct {
 	saveErr   error  // of the last Apply; nil after a success
 	closed    bool
 
+	finding chan struct{} // taken by whoever goes through all of history for objects
+
 	wake   chan struct{} // something is unsaved
 	urgent chan struct{} // somebody waits for it
 	stop   chan struct{}
@@ -163,6 +165,7 @@ func (s *Store) open(ctx context.Context) error {
 		s.cfg.Logger.Warn("vcs: the next opening takes longer", "err", err)
 	}
 	s.watchers = make(map[*Watcher]struct{})
+	s.finding = make(chan struct{}, 1)
 	s.wake = make(chan struct{}, 1)
 	s.urgent = make(chan struct{}, 1)
 	s.stop = make(chan struct{})
@@ -203,7 +206,9 @@ func (s *Store) Close() error {
 	return errors.Join(err, s.backend.Close())
 }
 
-// ReadObject implements ObjectReader over saved and unsaved objects.
+// ReadObject implements ObjectReader over saved and unsaved objects. Of an object
+// that an operation log made long ago somebody must have seen the commit; else
+// FindObjects finds it.
 func (s *Store) ReadObject(id ID) (Kind, []byte, error) {
 	if o, ok := s.queued(id); ok {
 		return o.Kind, o.Content, nil

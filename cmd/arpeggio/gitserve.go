@@ -103,3 +103,8 @@ func (n nowRepository) Head() string             { return n.repo.Store.Head() }
 func (n nowRepository) ReadObject(id vcs.ID) (vcs.Kind, []byte, error) {
 	return n.repo.Store.ReadObject(id)
 }
+
+// FindObjects implements vcs.ObjectFinder.
+func (n nowRepository) FindObjects(ctx context.Context, ids ...vcs.ID) error {
+	return n.repo.Store.FindObjects(ctx, ids...)
+}

@@ -1,11 +1,13 @@
 package gitserve
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"arpeggio/vcs"
@@ -242,4 +244,47 @@ func TestPartialClone(t *testing.T) {
 			t.Errorf("an unknown filter: %s", out)
 		}
 	})
+}
+
+// findRepo does not know its blobs until somebody has them looked for.
+type findRepo struct {
+	*testRepo
+	blobs atomic.Bool
+	asked atomic.Int32
+}
+
+func (r *findRepo) ReadObject(id vcs.ID) (vcs.Kind, []byte, error) {
+	kind, content, err := r.testRepo.ReadObject(id)
+	if kind == vcs.KindBlob && !r.blobs.Load() {
+		return 0, nil, vcs.ErrNotFound
+	}
+	return kind, content, err
+}
+
+// FindObjects implements vcs.ObjectFinder.
+func (r *findRepo) FindObjects(_ context.Context, ids ...vcs.ID) error {
+	r.asked.Add(1)
+	r.blobs.Store(true)
+	return nil
+}
+
+// TestPartialCloneFindsOldFiles: what a partial clone asks for by name is looked
+// for in all of the history; nobody else has that done.
+func TestPartialCloneFindsOldFiles(t *testing.T) {
+	r := &findRepo{testRepo: newTestRepo()}
+	r.chain(t, "primary", 5)
+	_, url := serve(t, Config{Repository: r})
+	dir := filepath.Join(t.TempDir(), "c")
+	vcstest.Git(t, filepath.Dir(dir), "clone", "-q", "--no-checkout", "--filter=blob:none", url, dir)
+	if n := r.asked.Load(); n != 0 {
+		t.Errorf("a clone has had objects looked for, %d times", n)
+	}
+	vcstest.Git(t, dir, "checkout", "-q", "primary~3")
+	if n := r.asked.Load(); n != 1 {
+		t.Errorf("objects were looked for %d times", n)
+	}
+	r.blobs.Store(false)
+	if out, ok := git(t, dir, "fetch", "--no-filter", "origin", strings.Repeat("1", 40)); ok || r.asked.Load() != 1 {
+		t.Errorf("looked for %d times without a filter: %s", r.asked.Load(), out)
+	}
 }

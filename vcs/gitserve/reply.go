@@ -3,6 +3,7 @@ package gitserve
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"time"
@@ -83,6 +84,11 @@ func (h *Handler) withPin(ctx context.Context, f *fetch, now vcs.ObjectReader, r
 			if earlier, release := h.leases.find(f.args.wants); earlier != nil {
 				defer release()
 				repo = earlier
+			} else if finder, ok := now.(vcs.ObjectFinder); ok && f.args.filter.kind != filterNone {
+				// A partial clone asks for what it has not by name, however old.
+				if err := finder.FindObjects(ctx, f.args.wants...); err != nil {
+					return fmt.Errorf("gitserve: look for what is wanted: %w", err)
+				}
 			}
 			break
 		}
