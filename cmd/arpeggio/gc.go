@@ -17,6 +17,7 @@ import (
 type gcCmd struct {
 	repoFlags
 	printFlags
+	List        bool      `short:"l" help:"Only list the epochs and change nothing, also of a URL, a data disk, and a store that is in use."`
 	Keep        keep.Size `placeholder:"SIZE" help:"Keep this much history in a store of serve --repo, such as 64M. Default: all."`
 	KeepFor     keep.Age  `placeholder:"AGE" help:"Keep no history older than this, such as 90d. Default: all."`
 	KeepCommits int       `placeholder:"N" help:"Keep no more commits than this. Default: all."`
@@ -34,7 +35,7 @@ this by itself: see serve --help. Exit codes: 0 ok, 1 failure, 2 usage.
 
 Examples:
 
-  arpeggio gc --repo store
+  arpeggio gc --repo store --list
   arpeggio gc --repo store --keep-for 90d --archive /mnt/old.git
   arpeggio gc --repo arp.git --prune`
 }
@@ -68,6 +69,12 @@ func (c *gcCmd) Run(ctx context.Context) (err error) {
 	if err := p.Check(); err != nil {
 		return usagef("how much to keep: %v", err)
 	}
+	if c.List {
+		if p.Bounded() || p.Archive != "" || c.Now || c.Prune {
+			return usagef("--list changes nothing: leave the other flags away, or --list")
+		}
+		return c.list(ctx)
+	}
 	if p.Archive == "" && (p.Bounded() || c.Now) {
 		p.Archive = storeArchive(c.Repo)
 	}
@@ -99,6 +106,25 @@ func (c *gcCmd) Run(ctx context.Context) (err error) {
 	}
 	s.epochs(c.JSON, epochs)
 	return s.repack(c.JSON, c.Prune || len(rep.Dropped) > 0)
+}
+
+// list prints the epochs of any history. Without a bound there is nothing that
+// Collect does but count.
+func (c *gcCmd) list(ctx context.Context) (err error) {
+	s, err := c.open(ctx, c.printFlags)
+	if err != nil {
+		return err
+	}
+	defer s.close(&err)
+	rep, err := s.Store.Collect(ctx)
+	if err != nil {
+		return err
+	}
+	epochs := s.Store.Epochs()
+	epochs[len(epochs)-1] = rep.Current
+	s.out.Page()
+	s.epochs(c.JSON, epochs)
+	return nil
 }
 
 // checkWritable opens the repository once without the archive, so that a wrong

@@ -15,6 +15,7 @@ import (
 	"arpeggio/internal/cli"
 	"arpeggio/internal/history"
 	"arpeggio/internal/openrepo"
+	"arpeggio/stack/ethernet"
 	"arpeggio/vcs"
 	"arpeggio/vcs/badger"
 	"arpeggio/vcs/gitremote"
@@ -248,6 +249,25 @@ func (s *session) isRevision(arg string) (bool, error) {
 		return false, err
 	}
 	return false, withHint(err, "for a path that is not there any more write -- before it")
+}
+
+// Resolve is that of the Resolver; the error of a word that means nothing names
+// the command that was meant, perhaps.
+func (s *session) Resolve(rev string) (history.Revision, error) {
+	r, err := s.Resolver.Resolve(rev)
+	if !errors.Is(err, history.ErrUnknown) {
+		return r, err
+	}
+	_, notMAC := ethernet.ParseAddr(rev)
+	switch {
+	case history.ParseSpec(rev).Addr.IsValid():
+		err = withHint(err, "that is an address: arpeggio log %[1]s tells its changes, arpeggio at TIME %[1]s who had it, arpeggio show HEAD:%[1]s its entry", rev)
+	case notMAC == nil:
+		err = withHint(err, "that is a MAC address: arpeggio log --mac %s tells what it did", rev)
+	default:
+		err = withHint(err, "arpeggio branch lists branches, arpeggio log commits; a time is such as 12:03, yesterday 12:03 or 5m ago")
+	}
+	return r, err
 }
 
 // heads returns the names of refs by the commit that they lead to.
