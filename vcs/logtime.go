@@ -93,6 +93,48 @@ func (l *oplog) backTo(id ID, t int64, roots map[ID]*graftPoint) (to ID, found b
 	}
 }
 
+// back goes back along first parents by so many commits at most, as far as one
+// operation log tells, and returns where that is and how many they were.
+func (p *Pin) back(id ID, steps int) (to ID, went int, err error) {
+	for _, l := range p.logs() {
+		if to, went, found, err := l.back(id, steps, p.roots); found || err != nil {
+			return to, went, err
+		}
+	}
+	return id, 0, nil
+}
+
+func (l *oplog) back(id ID, steps int, roots map[ID]*graftPoint) (to ID, went int, found bool, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	num, ok, err := l.find(id)
+	if err != nil || !ok {
+		return id, 0, ok, err
+	}
+	for left := steps; ; {
+		if s, ok := l.segmentOf(num); ok && s.first > 0 && left > int(num-s.first) && s.isLinear() {
+			num, left = s.first-1, left-int(num-s.first)-1
+			continue
+		}
+		v, i, err := l.at(num)
+		if err != nil {
+			return ID{}, 0, true, err
+		}
+		rec := v.rec(i)
+		end := left == 0 || rec.parent == noParent || rec.based
+		if !end {
+			if end, err = l.isRoot(v, i, roots); err != nil {
+				return ID{}, 0, true, err
+			}
+		}
+		if end {
+			to, err = l.idOf(v, i)
+			return to, steps - left, true, err
+		}
+		num, left = rec.parent, left-1
+	}
+}
+
 // isRoot reports whether a commit is one of some roots: it may have another root
 // as parent, and leads to the epoch before all the same.
 func (l *oplog) isRoot(v *segView, i uint32, roots map[ID]*graftPoint) (bool, error) {

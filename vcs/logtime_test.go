@@ -1,6 +1,7 @@
 package vcs_test
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
@@ -70,6 +71,14 @@ func TestHeldAt(t *testing.T) {
 			break
 		}
 		id = c.Parents[0]
+	}
+	for _, back := range []int{0, 1, 2, 7, 500, 4095, 4096, 4097, len(line) - 2, len(line) - 1} {
+		if got, err := s.Resolve(fmt.Sprintf("primary~%d", back)); err != nil || got != line[back].id {
+			t.Errorf("primary~%d is %v, %v; want %v", back, got.Short(), err, line[back].id.Short())
+		}
+	}
+	if _, err := s.Resolve(fmt.Sprintf("primary~%d", len(line))); !errors.Is(err, vcs.ErrNotFound) {
+		t.Errorf("before the beginning: %v", err)
 	}
 	for _, sec := range []int{-5, 0, 1, 124, 125, 126, 127, 128, 600, 1000, 2000, 3000, 4000, n/2 - 1, n / 2, n} {
 		at := base.Add(time.Duration(sec)*time.Second + time.Millisecond)
@@ -161,5 +170,24 @@ func TestHeldAtOverRoots(t *testing.T) {
 		if lines, err := s.LinesAt(at, head); err != nil || !slices.Contains(lines, got) {
 			t.Errorf("the lines after %d s are %v: %v", i, lines, err)
 		}
+	}
+	steps := 0
+	for id := head; ; steps++ {
+		if steps%50 == 0 || steps > 590 {
+			if got, err := s.Resolve(fmt.Sprintf("%v~%d", head, steps)); err != nil || got != id {
+				t.Errorf("head~%d is %v, %v; want %v", steps, got.Short(), err, id.Short())
+			}
+		}
+		c, err := s.ReadJoined(id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(c.Parents) == 0 {
+			break
+		}
+		id = c.Parents[0]
+	}
+	if steps < 598 {
+		t.Errorf("the branch has %d commits", steps)
 	}
 }

@@ -67,8 +67,17 @@ func (s *Store) ancestor(id ID, op byte, n int) (ID, error) {
 	if op == '^' {
 		steps, which = min(n, 1), n
 	}
-	for range steps {
-		c, err := grafted{s: s}.ReadCommit(id)
+	p := s.Pin()
+	defer p.Release()
+	for ; steps > 0; steps-- {
+		if which == 1 && steps > 1 && s.log != nil {
+			to, went, err := p.back(id, steps-1)
+			if err != nil {
+				return ID{}, err
+			}
+			id, steps = to, steps-went
+		}
+		c, err := p.ReadJoined(id)
 		if err != nil {
 			return ID{}, err
 		}
