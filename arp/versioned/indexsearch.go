@@ -73,6 +73,34 @@ func (x *RecordIndex) Search(from vcs.ID, at time.Time, q IndexQuery) (found ite
 	}, true
 }
 
+// After returns, of the commits that came after a time among one and its ancestors,
+// the oldest through which every way leads: going back from it along first parents
+// comes to the same as going back from the first. Ok is false when there is none, or
+// the index cannot tell, as for Search.
+func (x *RecordIndex) After(from vcs.ID, at, t time.Time) (f Found, ok bool) {
+	first, row, ok := x.place(from, at.Unix())
+	if !ok || first.flags(row)&rowCut == 0 {
+		return f, false
+	}
+	n := slices.Index(x.blocks, first) + 1
+	if slices.ContainsFunc(x.blocks[:n], func(b *indexBlock) bool { return b.skew }) {
+		return f, false
+	}
+	k := sort.Search(n, func(i int) bool { b := x.blocks[i]; return b.time(b.n-1) > t.Unix() })
+	for ; k < n; k++ {
+		b := x.blocks[k]
+		for r := sort.Search(b.n, func(r int) bool { return b.time(r) > t.Unix() }); r < b.n; r++ {
+			if k == n-1 && r > row {
+				return f, false
+			}
+			if b.flags(r)&rowCut != 0 {
+				return Found{ID: b.id(r), Time: time.Unix(b.time(r), 0), Cut: true}, true
+			}
+		}
+	}
+	return f, false
+}
+
 type searcher struct {
 	q           IndexQuery
 	macs, addrs []uint64

@@ -12,6 +12,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"arpeggio/arp/vendors"
+	"arpeggio/arp/versioned"
 	"arpeggio/internal/cli"
 	"arpeggio/internal/history"
 	"arpeggio/internal/openrepo"
@@ -115,11 +116,13 @@ func (f *repoFlags) openTo(ctx context.Context, p printFlags, write bool) (*sess
 	for _, n := range repo.Notes() {
 		note("%s: %s", f.Repo, cli.Clean(n, false))
 	}
-	return &session{
+	s := &session{
 		Resolver: &history.Resolver{Store: repo.Store, Now: time.Now(), Detached: repo.Detached},
 		repo:     repo,
 		out:      cli.New(cli.Config{Stdout: os.Stdout, Stderr: os.Stderr, Color: p.Color, JSON: p.JSON, NoPager: p.NoPager}),
-	}, nil
+	}
+	s.Index = func() (*versioned.RecordIndex, error) { return s.index(ctx) }
+	return s, nil
 }
 
 // close ends a session and adds what then goes wrong to err. An error is told

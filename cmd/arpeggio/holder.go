@@ -17,8 +17,9 @@ import (
 	"arpeggio/vcs"
 )
 
-// asker opens a branch for questions; the empty name is HEAD's.
-func (s *session) asker(branch string, window time.Duration) (*history.Asker, *vcs.Commit, error) {
+// asker opens a branch for questions; the empty name is HEAD's. An index of the
+// record is used where there is one; none is made.
+func (s *session) asker(ctx context.Context, branch string, window time.Duration) (*history.Asker, *vcs.Commit, error) {
 	head, err := s.Head()
 	if branch != "" {
 		head, err = s.branch(branch)
@@ -40,8 +41,10 @@ func (s *session) asker(branch string, window time.Duration) (*history.Asker, *v
 	if err != nil {
 		return nil, nil, err
 	}
-	a.Index = versioned.OpenRecordIndex(versioned.RecordIndexPath(s.repo.Directory(), branch))
-	return a, c, nil
+	if x := versioned.OpenRecordIndex(versioned.RecordIndexPath(s.repo.Directory(), branch)); x.Len() > 0 {
+		a.Index, err = s.update(ctx, x, head)
+	}
+	return a, c, err
 }
 
 // maxSeen bounds the addresses of which the last sight is read.
@@ -62,7 +65,7 @@ func (s *session) seen(branch string) (map[arp.Key][]versioned.SeenOwner, error)
 
 // holder answers who held some addresses at a time.
 func (s *session) holder(ctx context.Context, branch string, window time.Duration, in history.Networks, at time.Time, addrs []netip.Addr) error {
-	a, head, err := s.asker(branch, window)
+	a, head, err := s.asker(ctx, branch, window)
 	if err != nil {
 		return err
 	}
@@ -111,7 +114,7 @@ const maxQuestion = 1 << 16
 // holders answers questions, a line each. What makes no sense is told, and has
 // an answer of its own where a program reads them.
 func (s *session) holders(ctx context.Context, branch string, window time.Duration, in history.Networks, r io.Reader) error {
-	a, _, err := s.asker(branch, window)
+	a, _, err := s.asker(ctx, branch, window)
 	if err != nil {
 		return err
 	}

@@ -40,10 +40,15 @@ func (s *session) index(ctx context.Context) (*versioned.RecordIndex, error) {
 	if err != nil {
 		return nil, err
 	}
-	x := versioned.OpenRecordIndex(versioned.RecordIndexPath(s.repo.Directory(), s.headBranch()))
-	err = x.Update(ctx, s.Store, head)
+	return s.update(ctx, versioned.OpenRecordIndex(versioned.RecordIndexPath(s.repo.Directory(), s.headBranch())), head)
+}
+
+// update brings an index to a commit; it returns nil for a history that has gaps:
+// what there is can be walked.
+func (s *session) update(ctx context.Context, x *versioned.RecordIndex, head vcs.ID) (*versioned.RecordIndex, error) {
+	err := x.Update(ctx, s.Store, head)
 	if errors.Is(err, vcs.ErrNotFound) {
-		return nil, nil // the history has gaps: what there is can be walked
+		return nil, nil
 	}
 	if err != nil {
 		return nil, err

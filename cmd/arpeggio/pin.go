@@ -149,7 +149,7 @@ func (f *orderFlags) find(ctx context.Context, o *order, addr netip.Addr, in his
 	if o.on, err = o.target(f.On); err != nil {
 		return err
 	}
-	a, head, err := o.asker(o.on, 0)
+	a, head, err := o.asker(ctx, o.on, 0)
 	if err != nil {
 		return err
 	}

@@ -55,7 +55,7 @@ func (c *whoCmd) Run(ctx context.Context) (err error) {
 		return err
 	}
 	defer s.close(&err)
-	a, _, err := s.asker(c.Branch, 0)
+	a, _, err := s.asker(ctx, c.Branch, 0)
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"arpeggio/arp/versioned"
 	"arpeggio/vcs"
 )
 
@@ -25,6 +26,10 @@ type Resolver struct {
 	Now time.Time
 	// Detached is the commit of a HEAD that names no branch; zero when it does.
 	Detached vcs.ID
+	// Index, when not nil, returns the index of the record of HEAD, nil when there
+	// is none. It is asked for times that lie far back, where the store keeps no
+	// operation log, and changes no answer.
+	Index func() (*versioned.RecordIndex, error)
 }
 
 // Revision is a commit and how it was named.
@@ -259,7 +264,11 @@ func (r *Resolver) describe(ids []vcs.ID) string {
 // at returns the commit that a branch was at, going back from a commit along
 // first parents: where the branch was before each commit.
 func (r *Resolver) at(from vcs.ID, m Moment) (Revision, error) {
-	id, ok, err := r.Store.HeldAt(from, m.Time)
+	start, err := r.before(from, m.Time)
+	if err != nil {
+		return Revision{}, err
+	}
+	id, ok, err := r.Store.HeldAt(start, m.Time)
 	if err != nil {
 		return Revision{}, err
 	}
@@ -272,6 +281,44 @@ func (r *Resolver) at(from vcs.ID, m Moment) (Revision, error) {
 	}
 	return Revision{}, fmt.Errorf("%w time: nothing was recorded before %s; the first commit, %s, is of %s", ErrUnknown,
 		Stamp(m.Time), c.ID.Short(), Stamp(c.Time().In(m.Time.Location())))
+}
+
+// maxSteps is how many commits are gone back one by one before an index is asked.
+const maxSteps = 1000
+
+// before returns a commit from which it is less far to a time, along first parents,
+// than from another one, or that one.
+func (r *Resolver) before(from vcs.ID, at time.Time) (vcs.ID, error) {
+	head, err := r.Head()
+	if err != nil || r.Index == nil || r.Store.Logged() || from != head {
+		return from, err
+	}
+	c, err := r.Store.ReadJoined(from)
+	if err != nil {
+		return from, err
+	}
+	first := c
+	for range maxSteps {
+		if !c.Time().After(at) || len(c.Parents) == 0 {
+			return from, nil
+		}
+		p, err := r.Store.ReadJoined(c.Parents[0])
+		if errors.Is(err, vcs.ErrNotFound) {
+			return from, nil // its epoch has left
+		}
+		if err != nil {
+			return from, err
+		}
+		c = p
+	}
+	x, err := r.Index()
+	if err != nil || x == nil {
+		return c.ID, err
+	}
+	if f, ok := x.After(from, first.Time(), at); ok && f.Time.Before(c.Time()) {
+		return f.ID, nil
+	}
+	return c.ID, nil
 }
 
 // Stamp writes a time for people, with its zone.
