@@ -90,6 +90,7 @@ SOAK_COMMITS ?= 10000000
 soak: fuzz
 	@SOAK=1 $(GO) test -timeout 30m -run 'TestEveryHistory|TestLongHistories' ./arp/versioned ./vcs/vcstest
 	@SOAK=1 SOAK_COMMITS='$(SOAK_COMMITS)' $(GO) test -timeout 5h -v -run 'TestFlatMemory|TestDiskBudget' ./bench
+	@SOAK=1 $(GO) test -timeout 30m -run TestFindObjectsFarBack ./vcs
 	@SOAK=1 $(GO) test -timeout 30m -run 'TestRecallAndPrecision' ./arp/observe
 	@SOAK=1 $(GO) test -timeout 30m -run 'TestCrashAtEachChange|TestFileFaults' ./vcs/archive
 	@SOAK=1 $(GO) test -timeout 3h -v -run 'TestImages|TestDamagedRecords|TestFileFaults' ./vcs/badger ./vcs/gitremote ./vcs/mem

@@ -310,3 +310,32 @@ func TestPull(t *testing.T) {
 		e.sound(t)
 	})
 }
+
+// leavingStore is one in which an epoch leaves before the first objects are added.
+type leavingStore struct {
+	*vcs.Store
+	tries int
+}
+
+func (l *leavingStore) AddObjectsSettled(ctx context.Context, objs []vcs.Object, settled int64) error {
+	if l.tries++; l.tries == 1 {
+		return vcs.ErrLeft
+	}
+	return l.Store.AddObjectsSettled(ctx, objs, settled)
+}
+
+// TestFetchWhileEpochLeaves: what was looked at before is looked at again.
+func TestFetchWhileEpochLeaves(t *testing.T) {
+	everywhere(t, func(t *testing.T, e elsewhere) {
+		src, r := newStore(t), newStore(t)
+		head := write(t, src, "primary", 0, 20)
+		pushed(t, e, src.Store(), PushOptions{}, "refs/*:refs/*")
+		into := &leavingStore{Store: r.Store()}
+		rep := fetched(t, e, into, FetchOptions{})
+		if into.tries != 2 || rep.Objects < 60 {
+			t.Errorf("%d tries, %d objects", into.tries, rep.Objects)
+		}
+		wantRef(t, r.Store(), "refs/remotes/origin/primary", head)
+		sound(t, r.Store())
+	})
+}

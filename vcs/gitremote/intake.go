@@ -45,29 +45,61 @@ func (t *intake) take(ctx context.Context, file *os.File, tips func(*packfile.Pa
 	case err != nil:
 		return 0, fmt.Errorf("%w: %s: %w", ErrBadPack, t.from, err)
 	}
-	checked, err := pack.Check(ctx, t.into)
-	if err != nil {
-		return 0, fmt.Errorf("%w: %s: %w", ErrBadPack, t.from, err)
-	}
 	var want []vcs.Ref
-	if tips != nil {
-		want, err = tips(pack, checked)
-	} else {
-		for id := range pack.IDs {
-			want = append(want, vcs.Ref{Target: id})
+	stored := 0
+	for asked := false; ; asked = true {
+		settled, err := t.settled(ctx)
+		if err != nil {
+			return stored, err
 		}
-	}
-	if err != nil {
-		return 0, err
-	}
-	ids := make([]vcs.ID, 0, len(want))
-	for _, r := range want {
-		if err := t.isComplete(checked, r); err != nil {
-			return 0, err
+		checked, err := pack.Check(ctx, t.into)
+		if err != nil {
+			return stored, fmt.Errorf("%w: %s: %w", ErrBadPack, t.from, err)
 		}
-		ids = append(ids, r.Target)
+		if !asked && tips != nil {
+			want, err = tips(pack, checked)
+		} else if !asked {
+			for id := range pack.IDs {
+				want = append(want, vcs.Ref{Target: id})
+			}
+		}
+		if err != nil {
+			return stored, err
+		}
+		ids := make([]vcs.ID, 0, len(want))
+		for _, r := range want {
+			if err := t.isComplete(checked, r); err != nil {
+				return stored, err
+			}
+			ids = append(ids, r.Target)
+		}
+		n, err := t.store(ctx, checked, ids, settled)
+		if stored += n; !errors.Is(err, vcs.ErrLeft) {
+			return stored, err
+		}
+		// An epoch has left meanwhile, perhaps with something that is needed.
 	}
-	return t.store(ctx, checked, ids)
+}
+
+// settler is the ability of a Target of which parts may leave to add objects
+// unless one has left since they were looked at; a vcs.Store has it.
+type settler interface {
+	Settled(ctx context.Context) (int64, error)
+	AddObjectsSettled(ctx context.Context, objs []vcs.Object, settled int64) error
+}
+
+func (t *intake) settled(ctx context.Context) (int64, error) {
+	if s, ok := t.into.(settler); ok {
+		return s.Settled(ctx)
+	}
+	return 0, nil
+}
+
+func (t *intake) add(ctx context.Context, objs []vcs.Object, settled int64) error {
+	if s, ok := t.into.(settler); ok {
+		return s.AddObjectsSettled(ctx, objs, settled)
+	}
+	return t.into.AddObjects(ctx, objs)
 }
 
 func (t *intake) isComplete(checked *packfile.Checked, r vcs.Ref) error {
@@ -82,12 +114,12 @@ func (t *intake) isComplete(checked *packfile.Checked, r vcs.Ref) error {
 	return fmt.Errorf("%w: %s lacks %s, which %s names", ErrIncomplete, t.from, missing.ID, missing.From)
 }
 
-// store keeps what the tips lead to.
-func (t *intake) store(ctx context.Context, checked *packfile.Checked, tips []vcs.ID) (int, error) {
+// store keeps what the tips lead to, unless something has left since settled.
+func (t *intake) store(ctx context.Context, checked *packfile.Checked, tips []vcs.ID, settled int64) (int, error) {
 	var group []vcs.Object
 	size, stored := 0, 0
 	flush := func() error {
-		err := t.into.AddObjects(ctx, group)
+		err := t.add(ctx, group, settled)
 		if err == nil {
 			stored += len(group)
 		}
