@@ -40,6 +40,9 @@
 // it, and nothing that was acknowledged is lost. Where badger ends the process
 // instead, when it cannot open its file DISCARD or list the directory, Open does
 // so first and returns the error; only one that strikes in between still ends it.
+// What goes bad on the disk while the directory is open is met by badger itself: a
+// reader gets ErrDamaged, but a compaction that is led astray by it ends the
+// process, and the next Open sets it right or aside.
 // A flush that fails is tried again until it works.
 //
 // Records that a batch drops are deleted right after it, and their room comes
