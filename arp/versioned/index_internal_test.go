@@ -108,6 +108,20 @@ func FuzzOpenRecordIndex(f *testing.F) {
 		for i := range 3 {
 			x.push(numberedRow(1000 + i))
 		}
+		head := numberedRow(1002)
+		for _, at := range []int64{-1, 1003, 1 << 40} {
+			at := time.Unix(at, 0)
+			if f, ok := x.After(head.id, time.Unix(head.time, 0), at); ok && !f.Time.After(at) {
+				t.Fatalf("a commit of %v comes after %v", f.Time, at)
+			}
+			if found, ok := x.Search(head.id, time.Unix(head.time, 0), IndexQuery{Until: at, MACs: numberedRow(7).macs}); ok {
+				for f := range found {
+					if f.Time.After(at) {
+						t.Fatalf("found a commit of %v until %v", f.Time, at)
+					}
+				}
+			}
+		}
 		n := x.Len()
 		if err := x.Save(); err != nil {
 			t.Fatal(err)
@@ -190,4 +204,49 @@ func TestJournalFeedsIndex(t *testing.T) {
 		t.Error("after Update the index learns no more")
 	}
 	same()
+}
+
+// FuzzOfferStates: whatever is in a file of old tables, what is kept of it is whole,
+// and its frames are of use again.
+func FuzzOfferStates(f *testing.F) {
+	s, err := vcs.OpenStore(f.Context(), mem.New(), vcs.StoreConfig{})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Cleanup(func() { s.Close() })
+	j, err := OpenJournal(f.Context(), s, JournalConfig{})
+	if err != nil {
+		f.Fatal(err)
+	}
+	for i := range 2500 {
+		o := Observation{Op: arp.OpLearned, Key: arp.Key{Domain: "lan", Addr: netip.AddrFrom4([4]byte{10, 0, 0, byte(i % 7)})},
+			MAC: ethernet.Addr{2, 0, 0, 0, byte(i >> 8), byte(i)}, Time: time.Unix(int64(1_700_000_000+i), 0)}
+		if _, err := j.Write(f.Context(), &o); err != nil {
+			f.Fatal(err)
+		}
+	}
+	if err := s.Sync(f.Context()); err != nil {
+		f.Fatal(err)
+	}
+	good := []byte(statesMagic)
+	err = s.WriteStates(f.Context(), j.Head(), func(state []byte) error {
+		good = appendStateFrame(good, state)
+		return nil
+	})
+	if err != nil || len(good) < 100 {
+		f.Fatal(len(good), err)
+	}
+	f.Add(good)
+	f.Add(good[:len(good)-1])
+	f.Add([]byte(statesMagic))
+	f.Add([]byte{})
+	f.Fuzz(func(t *testing.T, file []byte) {
+		have, whole := offerStates(s, file)
+		if len(have) > len(file) || whole && len(file) > 0 && len(have) != len(file)-len(statesMagic) {
+			t.Fatalf("%d octets of %d are of use, whole: %v", len(have), len(file), whole)
+		}
+		if again, ok := offerStates(s, append([]byte(statesMagic), have...)); !ok || !bytes.Equal(again, have) {
+			t.Error("what was of use is of none")
+		}
+	})
 }
