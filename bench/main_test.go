@@ -41,6 +41,7 @@ var figures = []struct {
 	{"log", logKey},
 	{"record", record},
 	{"arpwatch", arpwatch},
+	{"goodput", goodput},
 }
 
 // board takes rows for the report.

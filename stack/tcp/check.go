@@ -141,8 +141,8 @@ func (c *Conn) reset() {
 // challenge asks for an acknowledgment that tells the peer where we are
 // (RFC 5961 §3 to §5), at most challengeLimit times a second.
 func (c *Conn) challenge(now Instant) {
-	if c.challengeAt == 0 || now.Sub(c.challengeAt) >= time.Second {
-		c.challengeAt, c.challenges = now, 0
+	if second := uint32(now / Instant(time.Second)); second != c.challengeAt {
+		c.challengeAt, c.challenges = second, 0
 	}
 	if c.challenges < challengeLimit {
 		c.challenges++

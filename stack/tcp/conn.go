@@ -103,11 +103,10 @@ type Conn struct {
 	keepAt Instant // keep-alive
 	waitAt Instant // end of the handshake, of FIN-WAIT-2 or of TIME-WAIT
 
-	lastRecv    Instant // when the peer was last heard
-	lastText    Instant // when it last said something new
-	lastSend    Instant // when text was last sent
-	progressAt  Instant // when the outstanding data last moved
-	challengeAt Instant // start of the second in which challenges count
+	lastRecv   Instant // when the peer was last heard
+	lastText   Instant // when it last said something new
+	lastSend   Instant // when text was last sent
+	progressAt Instant // when the outstanding data last moved
 
 	keep                                      keepAlive
 	userTimeout, timeWait, finWait2, ackDelay millis
@@ -115,6 +114,7 @@ type Conn struct {
 	reply       resetReply
 	retransmits uint32
 	marks       uint32
+	challengeAt uint32 // the second in which challenges count
 	traffic     traffic
 }
 
@@ -153,7 +153,7 @@ func newConn(cfg *Config, now Instant) *Conn {
 	}
 	c.quickAcks = uint8(min(max(cfg.QuickAcks, 0), 255))
 	c.pathMSS = c.maxMSS
-	c.sndq.start = c.iss.Add(1)
+	c.sndq.start, c.rack.fack = c.iss.Add(1), c.iss.Add(1)
 	for c.rcvBuf>>c.rcvScale > 65535 {
 		c.rcvScale++
 	}

@@ -21,9 +21,10 @@ type rack struct {
 }
 
 const (
-	rackPersist = 16              // RFC 8985 §6.2 step 4: recoveries until a grown window is given up
-	rackMaxMult = 63              // more quarters of the least round trip than a round trip can have is for nothing
-	minRTTLife  = 5 * time.Minute // RFC 8985 §6.2 step 1: how old the least round trip may be
+	rackPersist = 16               // RFC 8985 §6.2 step 4: recoveries until a grown window is given up
+	rackMaxMult = 63               // more quarters of the least round trip than a round trip can have is for nothing
+	rackSlack   = time.Microsecond // by which the times of a sentList may be late
+	minRTTLife  = 5 * time.Minute  // RFC 8985 §6.2 step 1: how old the least round trip may be
 )
 
 // rackArrived takes steps 1 to 3 of RFC 8985 §6.2 for text that arrived: the
@@ -33,7 +34,7 @@ func (c *Conn) rackArrived(now Instant, seg *Segment, from, end Seq, d *delivery
 	for i := c.sent.search(from); i < len(c.sent.list) && from.Before(end); i++ {
 		p := &c.sent.list[i]
 		to := minSeq(p.end, end)
-		rtt := now.Sub(p.at)
+		rtt := max(0, now.Sub(p.at))
 		if !p.again {
 			if to.BeforeEq(c.recover) {
 				d.original = true
@@ -43,7 +44,7 @@ func (c *Conn) rackArrived(now Instant, seg *Segment, from, end Seq, d *delivery
 			}
 			k.sampleMin(now, rtt)
 		}
-		if !p.again || rtt >= k.minRTT && !c.echoesEarlier(seg, p.at) {
+		if !p.again || rtt >= k.minRTT-rackSlack && !c.echoesEarlier(seg, p.at) {
 			k.rtt = rtt
 			if sentAfter(p.at, to, k.at, k.end) {
 				k.at, k.end = p.at, to

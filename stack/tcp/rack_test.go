@@ -286,7 +286,7 @@ func TestSentList(t *testing.T) {
 			case 0, 1:
 				l.add(&pool, base.Add(nxt), base.Add(nxt+n), now)
 				for range n {
-					want[nxt] = octet{at: now}
+					want[nxt] = octet{at: l.clock}
 					nxt++
 				}
 			case 2:
@@ -295,7 +295,7 @@ func TestSentList(t *testing.T) {
 					to := min(nxt, from+n)
 					l.resent(base.Add(from), base.Add(to), now)
 					for i := from; i < to; i++ {
-						want[i] = octet{now, true}
+						want[i] = octet{l.clock, true}
 					}
 				}
 			case 3:
@@ -367,5 +367,45 @@ func TestSpanSetFull(t *testing.T) {
 	s.remove(2, 4)
 	if s.octets != 6*maxSpans-4 || len(s.s) != maxSpans {
 		t.Fatalf("%d octets in %d spans", s.octets, len(s.s))
+	}
+}
+
+// Nothing has arrived yet when a connection begins, whatever its numbers are:
+// the first reports are no reordering.
+func TestRFC8985NothingIsReorderedAtFirst(t *testing.T) {
+	for _, iss := range []Seq{0, 1 << 30, 1 << 31, 0xffff_0000} {
+		s := newSim(t, 1)
+		s.ends[0].cfg.ISS = iss
+		s.ends[0].imp.dropNth = func(n int, seg *Segment) bool { return n == 20 }
+		s.transfer(200_000, 30*time.Second)
+		if c := s.ends[0].conn; c.rack.reordered {
+			t.Errorf("ISS %d: one loss is taken for reordering", iss)
+		}
+	}
+}
+
+// Acknowledgments of one moment release new text before a loss is seen: its
+// arrival says nothing about the retransmission that left after it.
+func TestRFC8985OrderWithinAMoment(t *testing.T) { // §6.2 step 2, RACK_sent_after
+	p := inFlight(t, 10)
+	p.write(20_000)
+	for to := 3001; to <= 5001; to += 1000 { // the third report reveals the loss
+		p.c.win.Cwnd += 1000
+		p.recv(ACK, 1, 1001, 0, sacking([2]int{2001, to}))
+	}
+	if n := len(p.out); n < 2 || p.out[0] != "[.] 11001+1000 ack 1" || p.out[n-1] != "[.] 1001+1000 ack 1" {
+		t.Fatalf("%q", p.out)
+	}
+	p.out = nil
+	p.now = p.now.Add(roundTrip)
+	ssthresh := p.c.Info().Ssthresh
+	p.recv(ACK, 1, 1001, 0, sacking([2]int{2001, 12001}))
+	for _, s := range p.out {
+		if s == "[.] 1001+1000 ack 1" {
+			t.Fatalf("the retransmission is taken for lost: %q", p.out)
+		}
+	}
+	if got := p.c.Info().Ssthresh; got != ssthresh {
+		t.Fatalf("Ssthresh %d, was %d", got, ssthresh)
 	}
 }

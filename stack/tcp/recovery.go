@@ -121,9 +121,11 @@ func (c *Conn) recoverNone(now Instant, d *delivery, duplicate bool) {
 // enterRecovery starts fast recovery: the first lost segment is retransmitted
 // whatever the window says (RFC 6675 §5 step 4, RFC 6582 §3.2 step 2).
 func (c *Conn) enterRecovery(now Instant, d *delivery) {
-	flight := c.flight()
-	if !c.sack {
-		flight -= int(c.inflate) // RFC 5681 §3.2 step 2: without limited transmit
+	// RFC 5681 §3.2 step 2: without what was sent while segments left out of
+	// order (RFC 3042).
+	flight := c.flight() - int(c.inflate)
+	if c.sack {
+		flight = min(flight, c.win.Cwnd)
 	}
 	c.loss, c.recover = lossRecovery, c.sndNxt
 	c.rtxHead, c.inflate, c.rttAt, c.tail = true, 0, 0, tailProbe{}

@@ -15,9 +15,13 @@ type sent struct {
 // sentList tells when each octet between SND.UNA and SND.NXT was last
 // transmitted. It takes memory, of the pool's, while something is in flight.
 type sentList struct {
-	start Seq    // of the first piece
-	list  []sent // those before first are over
+	start Seq // of the first piece
 	first int32
+	list  []sent // those before first are over
+	// clock is the time of the last transmission. The order in which segments
+	// left says what is lost, so retransmissions have times of their own where
+	// the owner's clock does not tell them apart; new text has the higher numbers.
+	clock Instant
 }
 
 // end returns the number behind the last piece.
@@ -31,6 +35,8 @@ func (l *sentList) end() Seq {
 // add notes that [from, to) was transmitted for the first time. Pieces come in
 // order.
 func (l *sentList) add(p *Pool, from, to Seq, now Instant) {
+	l.clock = max(l.clock, now)
+	now = l.clock
 	if len(l.list) == 0 {
 		l.list, l.start = p.getSent(), from
 	}
@@ -79,6 +85,8 @@ func (l *sentList) cut(seq Seq) int {
 
 // resent notes that [from, to) was transmitted once more.
 func (l *sentList) resent(from, to Seq, now Instant) {
+	l.clock = max(l.clock, now) + 1
+	now = l.clock
 	from, to = maxSeq(from, l.start), minSeq(to, l.end())
 	if !from.Before(to) {
 		return
@@ -87,10 +95,6 @@ func (l *sentList) resent(from, to Seq, now Instant) {
 	j := l.cut(to)
 	l.list[i] = sent{end: to, at: now, again: true}
 	l.list = append(l.list[:i+1], l.list[j:]...)
-	if prev := i - 1; prev >= int(l.first) && l.list[prev].again && l.list[prev].at == now {
-		l.list[prev].end = to
-		l.list = append(l.list[:i], l.list[i+1:]...)
-	}
 }
 
 // trim forgets what lies before seq and, when nothing remains, the memory.
