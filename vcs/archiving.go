@@ -117,6 +117,9 @@ func (s *Store) putAway(ctx context.Context, e Epoch, rep *CollectReport) error 
 	ctx, done := s.patience(ctx, e.Commits)
 	defer done()
 	receipt, err := s.cfg.Retention.Archive.Archive(ctx, e, epochSource{s, e})
+	if errors.Is(err, context.Canceled) && context.Cause(ctx) != nil {
+		err = context.Cause(ctx) // the ledger is to say why
+	}
 	if err != nil {
 		return fmt.Errorf("vcs: archive epoch %d: %w", e.Number, err)
 	}

@@ -47,15 +47,16 @@ func (s *Store) extendChains(epoch int) error {
 	if err != nil {
 		return err
 	}
-	left := s.chainRoom()
+	left, coarser := s.chainRoom(), time.Duration(0)
 	for i := range chains {
 		c := &chains[i]
 		took := c.size.bytes + c.old.bytes
 		if c.Period > 0 {
-			ends, bytes, err := x.choose(c, chainPart(left, state, i == len(chains)-1))
+			ends, bytes, err := x.choose(c, coarser, chainPart(left, state, i == len(chains)-1))
 			if err != nil {
 				return err
 			}
+			coarser = c.Period
 			if err := s.extendChain(c, ends); err != nil {
 				return err
 			}
@@ -77,14 +78,15 @@ type chainExtent struct {
 // choose returns the states that a chain gets, oldest first, and about how many
 // bytes they take. The newer half of a chain may grow to half of the chain's
 // room. When the ends of all periods do not fit, those of periods twice as long
-// are taken, and so on, and the last one alone when nothing else fits and that
-// does.
-func (x *chainExtent) choose(c *chainBranch, room int64) (ends []moment, bytes int64, err error) {
+// are taken, and so on, as long as these are shorter than those of the next
+// coarser chain; then as many of the newest as fit, and the last one in any case
+// if there is room for it at all.
+func (x *chainExtent) choose(c *chainBranch, coarser time.Duration, room int64) (ends []moment, bytes int64, err error) {
 	if x.l == nil {
 		ends, err = x.s.periodEnds(x.head, c.Chain)
 		return ends, 0, err
 	}
-	spans := chainSpans(c.Chain)
+	spans := chainSpans(c.Chain, coarser)
 	if x.all, err = x.l.measure(x.head, spans); err != nil || x.all.oldest.IsZero() {
 		return nil, 0, err // somebody had set the branch back: it has nothing here
 	}
@@ -92,19 +94,29 @@ func (x *chainExtent) choose(c *chainBranch, room int64) (ends []moment, bytes i
 	if err != nil {
 		return nil, 0, err
 	}
+	left := room/2 - c.size.bytes
 	for _, p := range spans {
-		if bytes = gap + p.bytes + int64(p.ends)*chainStateBytes; p.ends > 0 && bytes <= room/2-c.size.bytes {
+		if bytes = gap + p.bytes + int64(p.ends)*chainStateBytes; p.ends > 0 && bytes <= left {
 			ends, err = x.l.periodEnds(x.head, p.period, c.Limit)
 			return ends, bytes, err
 		}
 	}
-	if ends, err = x.l.periodEnds(x.head, spans[0].period, 1); err != nil || len(ends) == 0 {
+	finest := spans[0]
+	if ends, err = x.l.periodEnds(x.head, finest.period, 1); err != nil || len(ends) == 0 {
 		return nil, 0, err
 	}
-	if bytes, err = x.distance(c.head, ends[0].id); err != nil || bytes > min(room/2, room-c.size.bytes) {
+	whole, err := x.distance(c.head, ends[0].id)
+	if err != nil {
 		return nil, 0, err
 	}
-	return ends, bytes, nil
+	if n, took := finest.newest(left, whole); n > 0 {
+		ends, err = x.l.periodEnds(x.head, finest.period, n)
+		return ends, took, err
+	}
+	if whole > min(room/2, room-c.size.bytes) {
+		return nil, 0, nil
+	}
+	return ends, whole, nil
 }
 
 // chainStateBytes is about what a state takes beside its changes: the commit, and

@@ -13,6 +13,7 @@ type chainSpan struct {
 	ends   int
 	bytes  int64 // of the changes that lead from end to end
 
+	sums []int64 // bytes of the newest ends, none, one, two …
 	last int64   // the period that was met last
 	turn int32   // counts periods, the newest is 1
 	met  []int32 // by key, the turn in which it was met last
@@ -21,11 +22,11 @@ type chainSpan struct {
 // maxSpans bounds the lengths that are looked at for one chain.
 const maxSpans = 12
 
-// chainSpans returns the lengths for a chain: its period, twice that, and so on.
-func chainSpans(c Chain) []*chainSpan {
-	list := make([]*chainSpan, maxSpans)
-	for i := range list {
-		list[i] = &chainSpan{period: int64(c.Period/time.Second) << i, limit: c.Limit}
+// chainSpans returns the lengths for a chain: its period, twice that, and so on,
+// less than the next coarser chain's, or 0 when there is none.
+func chainSpans(c Chain, coarser time.Duration) (list []*chainSpan) {
+	for p := c.Period; len(list) == 0 || len(list) < maxSpans && (coarser == 0 || p < coarser); p *= 2 {
+		list = append(list, &chainSpan{period: int64(p / time.Second), limit: c.Limit})
 	}
 	return list
 }
@@ -34,15 +35,12 @@ func chainSpans(c Chain) []*chainSpan {
 func (p *chainSpan) see(t int64) bool {
 	if n := t / p.period; p.turn == 0 || n != p.last {
 		p.last = n
-		if p.turn++; p.turn > 1 { // the newest period goes on in the next epoch
+		if p.turn++; p.turn > 1 && p.ends < p.limit { // the newest period goes on in the next epoch
 			p.ends++
+			p.sums = append(p.sums, p.bytes)
 		}
 	}
-	if p.ends > p.limit {
-		p.ends = p.limit
-		return false
-	}
-	return p.turn > 1
+	return p.turn > 1 && int(p.turn)-1 == p.ends
 }
 
 // count adds a change, unless a newer one of that key in the same period did.
@@ -51,6 +49,17 @@ func (p *chainSpan) count(key uint32, bytes int64) {
 		p.met[key] = p.turn
 		p.bytes += bytes
 	}
+}
+
+// newest returns how many of the newest ends take so many bytes, and how many they
+// take; whole is what leads to the oldest of them.
+func (p *chainSpan) newest(room, whole int64) (n int, bytes int64) {
+	for i, sum := range p.sums {
+		if took := whole + sum + int64(i)*chainStateBytes; took <= room {
+			n, bytes = i+1, took
+		}
+	}
+	return n, bytes
 }
 
 // epochChanges is what the head branch's commits of an epoch changed.
