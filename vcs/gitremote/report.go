@@ -3,6 +3,7 @@ package gitremote
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"arpeggio/vcs"
 )
@@ -44,11 +45,21 @@ func diffRefs(before, after []vcs.Ref) []vcs.RefUpdate {
 	return out
 }
 
-// forced picks the moves that lose history. Objects must hold both sides.
-func forced(objects vcs.ObjectReader, changes []vcs.RefUpdate) ([]vcs.RefUpdate, error) {
+// forced picks the moves that lose history. Objects must hold both sides. The root
+// of an epoch that one of the refs replaces (git-replace(1)) goes on from what it
+// stands for, as it does for git.
+func forced(objects vcs.ObjectReader, changes []vcs.RefUpdate, refs []vcs.Ref) ([]vcs.RefUpdate, error) {
+	instead := make(map[vcs.ID]vcs.ID)
+	for _, r := range refs {
+		name, ok := strings.CutPrefix(r.Name, "refs/replace/")
+		if id, err := vcs.ParseID(name); ok && err == nil {
+			instead[id] = r.Target
+		}
+	}
+	objects = replacing{objects, instead}
 	var out []vcs.RefUpdate
 	for _, u := range changes {
-		if u.Old.IsZero() || u.New.IsZero() {
+		if u.Old.IsZero() || u.New.IsZero() || strings.HasPrefix(u.Name, "refs/replace/") {
 			continue
 		}
 		ok, err := contains(objects, u.New, u.Old)
@@ -60,6 +71,22 @@ func forced(objects vcs.ObjectReader, changes []vcs.RefUpdate) ([]vcs.RefUpdate,
 		}
 	}
 	return out, nil
+}
+
+// replacing reads other objects in place of some.
+type replacing struct {
+	vcs.ObjectReader
+	instead map[vcs.ID]vcs.ID
+}
+
+// ReadObject implements vcs.ObjectReader.
+func (r replacing) ReadObject(id vcs.ID) (vcs.Kind, []byte, error) {
+	if other, ok := r.instead[id]; ok {
+		if kind, content, err := r.ObjectReader.ReadObject(other); err == nil {
+			return kind, content, nil
+		}
+	}
+	return r.ObjectReader.ReadObject(id)
 }
 
 // contains reports whether the history of tip holds the commit old.

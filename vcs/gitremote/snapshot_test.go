@@ -206,3 +206,28 @@ func TestSnapshotLock(t *testing.T) {
 	unlock()
 	snapshot(t, dir, r.Store())
 }
+
+// TestSnapshotOverEpochs: branches that go on in a new epoch have not left their
+// history, as long as the epoch before is here.
+func TestSnapshotOverEpochs(t *testing.T) {
+	r := newStore(t)
+	dir := t.TempDir()
+	write(t, r, "primary", 0, 3)
+	write(t, r, "side", 10, 2)
+	snapshot(t, dir, r.Store())
+	write(t, r, "side", 20, 1)
+	if _, err := r.Store().EndEpoch(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	head := write(t, r, "primary", 30, 1)
+	if rep := snapshot(t, dir, r.Store()); len(rep.Changes) < 2 || len(rep.Forced) != 0 {
+		t.Errorf("report: %+v", rep)
+	}
+	other := write(t, r, "other", 40, 1)
+	if err := r.SetBranch(t.Context(), "primary", head, other); err != nil {
+		t.Fatal(err)
+	}
+	if rep := snapshot(t, dir, r.Store()); len(rep.Forced) != 1 || rep.Forced[0].Name != "refs/heads/primary" {
+		t.Errorf("report: %+v", rep)
+	}
+}

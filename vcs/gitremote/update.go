@@ -71,7 +71,7 @@ func (d *Dir) apply(old []vcs.Ref, c change) (Report, error) {
 		return Report{}, err
 	}
 	if c.trust < trustAll {
-		if report.Forced, err = forced(d, report.Changes); err != nil {
+		if report.Forced, err = forced(d, report.Changes, c.refs); err != nil {
 			return Report{}, err
 		}
 	}
