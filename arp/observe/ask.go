@@ -59,7 +59,7 @@ func (e *Engine) asks(s *Sighting, seg uint64, en *entry) {
 		return
 	}
 	k := keyOf(seg, target)
-	switch probes, known := s.Kind.Probes(), e.entries[k]; {
+	switch probes, known := s.Kind.Probes(), e.entries.get(k); {
 	case probes && known != nil:
 		known.wasAsked(e.now)
 		known.extra().probe = question{e.now, s.Sender()}
@@ -115,7 +115,7 @@ func (e *Engine) many(s *Sighting, st *station, kind windowKind, typ Type, full,
 	if !full {
 		return
 	}
-	if ep := st.busy[kind]; ep != nil {
+	if ep := st.busy(kind); ep != nil {
 		ep.seen, ep.event.Last = e.now, s.Time
 		if fresh {
 			ep.event.Count++
@@ -131,7 +131,7 @@ func (e *Engine) many(s *Sighting, st *station, kind windowKind, typ Type, full,
 	r.Detail = within(n, what, e.now-oldest)
 	ep.tell(r)
 	ep.st, ep.kind = st, kind
-	st.busy[kind] = ep
+	st.extra().busy[kind] = ep
 }
 
 // recall takes what was asked about an address before it was known.

@@ -28,7 +28,7 @@ func (e *Engine) impossible(s *Sighting, seg uint64) bool {
 // entry; nil when there is none.
 func (e *Engine) claim(s *Sighting, seg uint64) *entry {
 	k := keyOf(seg, s.Addr)
-	en := e.entries[k]
+	en := e.entries.get(k)
 	switch {
 	case en == nil:
 		if en = e.discover(s, k); en == nil {

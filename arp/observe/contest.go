@@ -78,7 +78,7 @@ func (e *Engine) judge(t *turn) (dispute, verdict) {
 	default:
 		return dispute{}, noVerdict
 	}
-	o := e.stations[macKey{en.key.seg, packMAC(d.offender)}]
+	o := e.stations.get(macKey{en.key.seg, packMAC(d.offender)})
 	d.spoof = o != nil && o.ownsAnother(en)
 	return d, disputeBegins
 }

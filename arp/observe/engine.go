@@ -21,14 +21,14 @@ type Engine struct {
 	out     []Record
 	stats   Stats
 
-	entries     map[addrKey]*entry
+	entries     index[addrKey, entry]
 	chunks      []*entryChunk
 	usedEntries int
 	freeEntries []*entry
 	probation   queue[*entry] // those that may be evicted, and some that may not any more
 	dirty       []*entry
 
-	stations     map[macKey]*station
+	stations     index[macKey, station]
 	stationChunk []station
 	freeStations []*station
 	visitors     queue[*station]
@@ -61,8 +61,8 @@ type Stats struct {
 func New(cfg Config) *Engine {
 	return &Engine{
 		cfg:      cfg.withDefaults(),
-		entries:  map[addrKey]*entry{},
-		stations: map[macKey]*station{},
+		entries:  newIndex(func(en *entry) addrKey { return en.key }),
+		stations: newIndex(func(st *station) macKey { return st.key }),
 		episodes: map[episodeKey]*episode{},
 	}
 }
@@ -170,7 +170,7 @@ func (e *Engine) done() []Record {
 // Stats returns the counts.
 func (e *Engine) Stats() Stats {
 	s := e.stats
-	s.Entries, s.Stations, s.Episodes = len(e.entries), len(e.stations), len(e.episodes)
+	s.Entries, s.Stations, s.Episodes = e.entries.len(), e.stations.len(), len(e.episodes)
 	return s
 }
 
@@ -203,7 +203,7 @@ func (e *Engine) restart() {
 	for i := range e.pools {
 		for _, w := range e.pools[i].all {
 			if w.owner != nil {
-				w.owner.windows[w.kind] = nil
+				w.owner.more.windows[w.kind] = nil
 				e.pools[i].put(w)
 			}
 		}

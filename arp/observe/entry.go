@@ -17,7 +17,6 @@ type owner struct {
 type entry struct {
 	key    addrKey
 	cur    owner    // who spoke last
-	past   []owner  // who spoke before, latest first; arpwatch's list without its head
 	holder *station // whom the address is bound to; nil when it has expired
 	maker  *station // who is charged with the entry
 	asked  int64    // when somebody last asked everybody for it
@@ -35,6 +34,7 @@ type entry struct {
 
 // more is what few entries need.
 type more struct {
+	past    []owner // who spoke before, latest first; arpwatch's list without its head
 	probe   question
 	contest *contest
 	claimed int64 // when the claimant who spoke last began to claim
@@ -58,12 +58,21 @@ func (en *entry) owner(mac ethernet.Addr) *owner {
 	if en.cur.mac == mac {
 		return &en.cur
 	}
-	for i := range en.past {
-		if en.past[i].mac == mac {
-			return &en.past[i]
+	past := en.past()
+	for i := range past {
+		if past[i].mac == mac {
+			return &past[i]
 		}
 	}
 	return nil
+}
+
+// past are those who spoke before, latest first.
+func (en *entry) past() []owner {
+	if en.more == nil {
+		return nil
+	}
+	return en.more.past
 }
 
 // speaker makes mac the one who spoke last and returns its place in
@@ -73,23 +82,24 @@ func (en *entry) speaker(mac ethernet.Addr, now int64, limit int) (place int) {
 	if en.cur.mac == mac {
 		return 0
 	}
-	drop := slices.IndexFunc(en.past, func(o owner) bool { return o.mac == mac })
+	x := en.extra()
+	drop := slices.IndexFunc(x.past, func(o owner) bool { return o.mac == mac })
 	place = drop + 1
 	next := owner{mac: mac, first: now}
 	switch {
 	case drop >= 0:
-		next = en.past[drop]
-	case len(en.past) < limit-1:
-		place, drop = -1, len(en.past)
-		en.past = append(en.past, owner{})
+		next = x.past[drop]
+	case len(x.past) < limit-1:
+		place, drop = -1, len(x.past)
+		x.past = append(x.past, owner{})
 	default:
-		place, drop = -1, len(en.past)-1
-		if en.holder != nil && en.past[drop].mac == en.holder.mac() {
+		place, drop = -1, len(x.past)-1
+		if en.holder != nil && x.past[drop].mac == en.holder.mac() {
 			drop--
 		}
 	}
-	copy(en.past[1:drop+1], en.past[:drop])
-	en.past[0], en.cur = en.cur, next
+	copy(x.past[1:drop+1], x.past[:drop])
+	x.past[0], en.cur = en.cur, next
 	return place
 }
 
@@ -115,7 +125,7 @@ func (e *Engine) enter(k addrKey, st *station) *entry {
 		return nil
 	}
 	st.made++ // first, so that making room does not forget st
-	if len(e.entries) >= e.cfg.MaxEntries && !e.evict() {
+	if e.entries.len() >= e.cfg.MaxEntries && !e.evict() {
 		st.made--
 		e.stats.Overflow++
 		return nil
@@ -133,7 +143,7 @@ func (e *Engine) enter(k addrKey, st *station) *entry {
 		e.usedEntries++
 	}
 	en.key, en.class, en.alive, en.maker = k, k.class(), true, st
-	e.entries[k] = en
+	e.entries.put(en)
 	e.probation.push(en)
 	return en
 }
@@ -150,8 +160,8 @@ func (e *Engine) evict() bool {
 		en.bind(nil)
 		maker.made--
 		en.alive = false
-		en.past, en.more = nil, nil
-		delete(e.entries, en.key)
+		en.more = nil
+		e.entries.drop(en.key)
 		e.freeEntries = append(e.freeEntries, en)
 		e.stats.Evicted++
 		e.leave(maker)

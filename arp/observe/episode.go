@@ -129,7 +129,7 @@ func (e *Engine) end(ep *episode) {
 		c.episodes = slices.DeleteFunc(c.episodes, func(o *episode) bool { return o == ep })
 	}
 	if ep.st != nil {
-		ep.st.busy[ep.kind] = nil
+		ep.st.more.busy[ep.kind] = nil
 	}
 }
 

@@ -209,12 +209,18 @@ func (f *follow) table(e *Engine) {
 	if n != len(f.holder) {
 		f.t.Fatalf("%d held, said %d", n, len(f.holder))
 	}
-	for _, en := range e.entries {
+	for _, en := range e.entries.slots {
+		if en == nil {
+			continue
+		}
 		if en.holder != nil {
 			owns[en.holder]++
 		}
 	}
-	for _, st := range e.stations {
+	for _, st := range e.stations.slots {
+		if st == nil {
+			continue
+		}
 		sum := uint32(0)
 		for _, c := range st.owns {
 			sum += c

@@ -52,7 +52,7 @@ func (e *Engine) Seed(k Known) error {
 		}
 	}
 	key := keyOf(segment(uint64(d), k.Key.VLAN), a)
-	if e.entries[key] != nil {
+	if e.entries.get(key) != nil {
 		return bad("known already")
 	}
 	st, _ := e.station(key.seg, k.Owners[0].MAC)
@@ -66,7 +66,7 @@ func (e *Engine) Seed(k Known) error {
 		if i == 0 {
 			en.cur = own
 		} else {
-			en.past = append(en.past, own)
+			en.extra().past = append(en.extra().past, own)
 		}
 	}
 	en.confirmed = en.cur.last-en.cur.first >= int64(e.cfg.ConfirmAfter)
@@ -80,7 +80,7 @@ func (e *Engine) Seed(k Known) error {
 // known describes en. Of a binding that a policy kept from the one who spoke
 // last, the holder comes first.
 func (e *Engine) known(en *entry) Known {
-	k := Known{Key: e.key(en.key), Held: en.holder != nil, Owners: make([]Owner, 0, 1+len(en.past))}
+	k := Known{Key: e.key(en.key), Held: en.holder != nil, Owners: make([]Owner, 0, 1+len(en.past()))}
 	add := func(o *owner) {
 		k.Owners = append(k.Owners, Owner{o.mac, stamp(o.first), stamp(o.last), o.frames})
 	}
@@ -91,8 +91,9 @@ func (e *Engine) known(en *entry) Known {
 		}
 	}
 	add(&en.cur)
-	for i := range en.past {
-		if o := &en.past[i]; o != holder {
+	past := en.past()
+	for i := range past {
+		if o := &past[i]; o != holder {
 			add(o)
 		}
 	}
@@ -106,7 +107,7 @@ func (e *Engine) Lookup(k arp.Key) (Known, bool) {
 	if d < 0 || !k.Addr.IsValid() {
 		return Known{}, false
 	}
-	en := e.entries[keyOf(segment(uint64(d), k.VLAN), k.Addr)]
+	en := e.entries.get(keyOf(segment(uint64(d), k.VLAN), k.Addr))
 	if en == nil {
 		return Known{}, false
 	}

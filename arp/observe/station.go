@@ -14,11 +14,46 @@ type station struct {
 	quota   quota
 	again   bool // visitors: passed over once
 
-	// What it asked for and answered for last, so that most stations need no
-	// window.
-	last    [numWindowKinds]seen
-	windows [numWindowKinds]*window
-	busy    [numWindowKinds]*episode // the scan, the proxy
+	asked seen         // what it asked for last, so that most stations need no window
+	more  *stationMore // of few stations
+}
+
+// stationMore is what stations need that answer, or ask for several others.
+type stationMore struct {
+	answered seen // what it answered for last
+	windows  [numWindowKinds]*window
+	busy     [numWindowKinds]*episode // the scan, the proxy
+}
+
+func (st *station) extra() *stationMore {
+	if st.more == nil {
+		st.more = new(stationMore)
+	}
+	return st.more
+}
+
+// last is what was noted last of a kind.
+func (st *station) last(kind windowKind) *seen {
+	if kind == scanWindow {
+		return &st.asked
+	}
+	return &st.extra().answered
+}
+
+// window returns the window of a kind, nil when there is none.
+func (st *station) window(kind windowKind) *window {
+	if st.more == nil {
+		return nil
+	}
+	return st.more.windows[kind]
+}
+
+// busy returns the episode of a kind that is under way; nil when there is none.
+func (st *station) busy(kind windowKind) *episode {
+	if st.more == nil {
+		return nil
+	}
+	return st.more.busy[kind]
 }
 
 func (st *station) mac() ethernet.Addr { return unpackMAC(st.key.mac) }
@@ -35,13 +70,13 @@ func (st *station) ownsAnother(en *entry) bool {
 // station returns the station, and whether it is a new one.
 func (e *Engine) station(seg uint64, mac ethernet.Addr) (st *station, fresh bool) {
 	k := macKey{seg, packMAC(mac)}
-	if st := e.stations[k]; st != nil {
+	if st := e.stations.get(k); st != nil {
 		return st, false
 	}
 	st = e.newStation()
 	st.key = k
 	_, st.virtual = Virtual(mac)
-	e.stations[k] = st
+	e.stations.put(st)
 	e.visit(st)
 	return st, true
 }
@@ -74,11 +109,11 @@ func (e *Engine) visit(st *station) {
 	e.visitors.push(st)
 	for n := e.visitors.len(); n > 0 && e.visitors.len() > e.cfg.MaxVisitors; n-- {
 		v := e.visitors.pop()
-		w := v.windows[scanWindow]
+		w := v.window(scanWindow)
 		switch {
 		case v.owns != [numClasses]uint32{} || v.made > 0:
 			v.queued = false // not a visitor any more; it comes back when it is one
-		case v == st, v.busy != [numWindowKinds]*episode{},
+		case v == st, v.busy(scanWindow) != nil, v.busy(proxyWindow) != nil,
 			!v.again && w != nil && len(w.items) > poolLight: // a scan in the making
 			v.again = true
 			e.visitors.push(v)
@@ -90,12 +125,13 @@ func (e *Engine) visit(st *station) {
 
 // forget removes a visitor.
 func (e *Engine) forget(st *station) {
-	for _, w := range st.windows {
-		if w != nil {
-			e.pools[w.kind].put(w)
+	for kind := range numWindowKinds {
+		if w := st.window(kind); w != nil {
+			e.pools[kind].put(w)
 		}
 	}
-	delete(e.stations, st.key)
+	e.stations.drop(st.key)
+	st.more = nil
 	e.freeStations = append(e.freeStations, st)
 }
 
@@ -106,14 +142,14 @@ func (e *Engine) note(st *station, kind windowKind, k addrKey, n int, span int64
 	if n <= 0 || span < 0 {
 		return false, false, 0
 	}
-	last := &st.last[kind]
+	last := st.last(kind)
 	if last.at != 0 && last.hi == k.hi && last.lo == k.lo {
 		last.at = e.now
-		if w := st.windows[kind]; w == nil {
+		if w := st.window(kind); w == nil {
 			return n == 1, false, e.now
 		}
 	}
-	w := st.windows[kind]
+	w := st.window(kind)
 	if w == nil {
 		before := *last
 		*last = seen{k.hi, k.lo, e.now}
@@ -124,7 +160,7 @@ func (e *Engine) note(st *station, kind windowKind, k addrKey, n int, span int64
 			e.stats.Untracked++
 			return false, true, 0
 		}
-		st.windows[kind] = w
+		st.extra().windows[kind] = w
 		w.items = append(w.items, before)
 	}
 	*last = seen{k.hi, k.lo, e.now}

@@ -108,7 +108,7 @@ func (p *pool) get(limit int, st *station, kind windowKind, now, span int64) *wi
 		if w = p.victim(now, span); w == nil {
 			return nil
 		}
-		w.owner.windows[w.kind] = nil
+		w.owner.more.windows[w.kind] = nil
 	}
 	w.items, w.owner, w.kind = w.items[:0], st, kind
 	return w
