@@ -54,7 +54,13 @@ func scanTable(b []byte, keep func(entry)) (s tableScan) {
 			s.bad++
 		}
 		if keep != nil && ok {
-			blockEntries(body, intact, keep)
+			blockEntries(body, intact, func(e entry) {
+				// A damaged number could be the last one there is, and badger ends
+				// the process when none is left.
+				if intact || y.ParseTs(e.key) <= s.newest {
+					keep(e)
+				}
+			})
 		}
 	}
 	return s
