@@ -173,3 +173,12 @@ func ChainBytes(s *Store) (bytes, room int64, err error) {
 	}
 	return bytes, s.chainRoom(), err
 }
+
+// ForgetReach has a store forget where trees and blobs are, as the limits of its
+// memory do in time, and look for them in the newest commits only.
+func ForgetReach(s *Store, most uint32) {
+	l := s.log.current()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.pool, l.states, l.recall, l.hints, l.most, l.scanned = nodePool{}, stateCache{}, nodeCache{}, hintTable{}, most, 0
+}

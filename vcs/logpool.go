@@ -10,6 +10,9 @@ type nodePool struct {
 	fresh []*node
 	live  int  // size when it was filled
 	stale bool // fresh nodes were left out
+
+	adopted *node // the state that was put in last by itself
+	whole   bool  // all states of the heads were put in
 }
 
 // add takes nodes in, which do not change any more.
@@ -61,6 +64,44 @@ func (l *oplog) adoptHeads() {
 		}
 		return root
 	})
+}
+
+// adoptState puts a state into the pool.
+func (l *oplog) adoptState(root *node) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.pool.full() {
+		l.sweep(l.states.get)
+	}
+	if l.pool.whole || l.pool.adopted == root {
+		return
+	}
+	l.pool.get(root.id) // what is fresh has its place
+	if l.pool.m == nil {
+		l.pool.m = make(map[ID]*node)
+	}
+	root.each(func(n *node) bool {
+		if n.mode == ModeSubmodule {
+			return false
+		}
+		l.pool.m[n.id] = n
+		return true
+	})
+	l.pool.live, l.pool.adopted = max(l.pool.live, len(l.pool.m)), root
+}
+
+// adoptAgain puts all that the heads lead to into the pool, with states that have to
+// be made perhaps. It reports false when they are there: what heads have come to
+// since is in commits that are looked through.
+func (l *oplog) adoptAgain() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.pool.whole && !l.pool.full() {
+		return false
+	}
+	l.adoptHeads()
+	l.pool.whole = true
+	return true
 }
 
 // pooled returns the node of an id if it is in the pool.

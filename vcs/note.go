@@ -288,7 +288,42 @@ func (s *Store) readLog(id ID) (Kind, []byte, error) {
 	case n != nil:
 		return n.mode.Kind(), n.content(), nil
 	}
-	return s.log.ReadObject(id)
+	// What a head has had for long is in no commit that anybody has seen of late,
+	// and the pool may have been emptied.
+	l := s.log.current()
+	for _, root := range s.newestUnsaved() {
+		l.adoptState(root)
+	}
+	if kind, content, err = l.near(id); !errors.Is(err, ErrNotFound) {
+		return kind, content, err
+	}
+	kind, content, err = s.log.ReadObject(id)
+	if errors.Is(err, ErrNotFound) && l.adoptAgain() {
+		return l.near(id)
+	}
+	return kind, content, err
+}
+
+// newestUnsaved returns the states of the heads that are not saved, as far as they
+// have been made.
+func (s *Store) newestUnsaved() (roots []*node) {
+	groups := s.unsavedNotes()
+	s.mu.RLock()
+	heads := make(map[ID]bool, len(s.refs))
+	for _, id := range s.refs {
+		heads[id] = true
+	}
+	s.mu.RUnlock()
+	for _, x := range groups {
+		x.g.noted.mu.Lock()
+		for id, root := range x.g.noted.roots {
+			if heads[id] {
+				roots = append(roots, root)
+			}
+		}
+		x.g.noted.mu.Unlock()
+	}
+	return roots
 }
 
 // A group of many notes leaves the work trees as they are, until they hold many
