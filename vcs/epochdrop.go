@@ -387,6 +387,9 @@ func (l *oplog) outsideParents() ([]ID, error) {
 			}
 			for _, p := range parents {
 				if p.native && !slices.Contains(l.outside, p.id) {
+					if len(l.outside) == 0 {
+						l.outsideAt = s.first + i
+					}
 					l.outside = append(l.outside, p.id)
 				}
 			}

@@ -79,7 +79,7 @@ func (s *Store) leadsToLeft(id ID, search bool) (bool, error) {
 }
 
 // leftItself reports whether an object has left. If not, and if somebody else
-// made it, it also returns the commits to which it leads. With search it may be
+// made it or something below it, it also returns the commits to which it leads. With search it may be
 // anything, else a commit.
 func (s *Store) leftItself(id ID, search bool) (left bool, next []ID, err error) {
 	if _, ok := s.unsavedCommit(id); ok {
@@ -90,8 +90,12 @@ func (s *Store) leftItself(id ID, search bool) (left bool, next []ID, err error)
 		return false, next, err
 	}
 	in, err := s.log.epochOf(id)
-	if err != nil || in > 0 {
-		return err == nil && s.epochs.gone(in), nil, err
+	if err != nil || in > 0 && s.epochs.gone(in) {
+		return err == nil, nil, err
+	}
+	if in > 0 {
+		next, err = s.log.parentsAbove(in, id)
+		return false, next, err
 	}
 	if _, ok := s.epochs.object(id); ok {
 		return false, nil, nil
@@ -119,6 +123,43 @@ func (s *Store) targets() map[ID]bool {
 		out[id] = true
 	}
 	return out
+}
+
+// parentsAbove returns the parents of a commit of an epoch's log through which
+// that may lead out of the log: somebody else's commits come into it, too, on top
+// of what is kept natively. There are none where nothing that is so old does.
+func (ls *logs) parentsAbove(epoch int, id ID) ([]ID, error) {
+	for _, l := range ls.newestFirst() {
+		if l.epoch != epoch {
+			continue
+		}
+		outside, err := l.outsideParents()
+		if len(outside) == 0 || err != nil {
+			return nil, err
+		}
+		return l.parentsFrom(id)
+	}
+	return nil, nil
+}
+
+// parentsFrom returns the parents of a commit of the log; none when no commit as
+// old as it has one outside.
+func (l *oplog) parentsFrom(id ID) ([]ID, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	num, ok, err := l.find(id)
+	if err != nil || !ok || num < l.outsideAt {
+		return nil, err
+	}
+	v, i, err := l.at(num)
+	if err != nil {
+		return nil, err
+	}
+	content, err := l.commitContent(v, i)
+	if err != nil {
+		return nil, err
+	}
+	return commitLinks(KindCommit, content)
 }
 
 // gone reports whether an epoch has left.

@@ -158,9 +158,14 @@ func TestPushedOntoEpochThatLeft(t *testing.T) {
 	if err := s.AddObjects(ctx, p.objs); err != nil {
 		t.Fatal(err)
 	}
-	for _, u := range []vcs.RefUpdate{{Name: "refs/heads/on", New: on}, {Name: "refs/tags/on", New: tag}, {Name: "refs/heads/late", New: late}} {
-		if err := s.UpdateRefs(ctx, []vcs.RefUpdate{u}); !errors.Is(err, vcs.ErrNotFound) {
-			t.Errorf("%s: %v", u.Name, err)
+	for range 2 { // before and after it is saved
+		for _, u := range []vcs.RefUpdate{{Name: "refs/heads/on", New: on}, {Name: "refs/tags/on", New: tag}, {Name: "refs/heads/late", New: late}} {
+			if err := s.UpdateRefs(ctx, []vcs.RefUpdate{u}); !errors.Is(err, vcs.ErrNotFound) {
+				t.Errorf("%s: %v", u.Name, err)
+			}
+		}
+		if err := s.Sync(ctx); err != nil {
+			t.Fatal(err)
 		}
 	}
 	if _, err := r.Merge(ctx, "main", on, vcs.MergeOptions{}); !errors.Is(err, vcs.ErrNotFound) {

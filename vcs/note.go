@@ -294,12 +294,12 @@ func (s *Store) readLog(id ID) (Kind, []byte, error) {
 	for _, root := range s.newestUnsaved() {
 		l.adoptState(root)
 	}
-	if kind, content, err = l.near(id); !errors.Is(err, ErrNotFound) {
+	if kind, content, err = s.log.near(id); !errors.Is(err, ErrNotFound) {
 		return kind, content, err
 	}
 	kind, content, err = s.log.ReadObject(id)
 	if errors.Is(err, ErrNotFound) && l.adoptAgain() {
-		return l.near(id)
+		return s.log.near(id)
 	}
 	return kind, content, err
 }

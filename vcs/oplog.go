@@ -32,7 +32,9 @@ type oplog struct {
 	awoke    bool // somebody has read since sleep was considered
 	outside  []ID // parents that are in no log of this epoch, of commits below lookedAt
 	lookedAt uint32
-	damage   error // of the first segment that could not be read
+	// outsideAt is the first commit that has one of them.
+	outsideAt uint32
+	damage    error // of the first segment that could not be read
 
 	recent, older map[ID]uint32 // numbers of new commits and of some that were met
 	states        stateCache
