@@ -13,8 +13,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"os/signal"
+	"reflect"
 
 	"github.com/alecthomas/kong"
 
@@ -58,6 +60,8 @@ func run(args []string) int {
 		kong.Vars{"version": "arpeggio " + version},
 		kong.Exit(func(c int) { code = c; panic(exited{}) }),
 		kong.Help(helpWithExample),
+		kong.TypeMapper(reflect.TypeFor[netip.Prefix](), kong.MapperFunc(prefixFlag)),
+		kong.TypeMapper(reflect.TypeFor[netip.Addr](), kong.MapperFunc(addrFlag)),
 	)
 	var cmd *kong.Context
 	err := func() (err error) {
