@@ -25,38 +25,46 @@ func (s *Stack) BindTCP(addr netip.AddrPort, reuse bool) (*Binding, error) {
 	fail := func(err error) (*Binding, error) {
 		return nil, opError("listen", "tcp", net.TCPAddrFromAddrPort(addr), nil, err)
 	}
-	if !addr.Addr().Is4() {
-		return fail(errInvalid)
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed {
-		return fail(errClosed)
-	}
-	if a := addr.Addr(); !a.IsUnspecified() && s.own[a] == nil {
-		return fail(errAddrNotAvail)
-	}
 	b := &Binding{s: s, addr: addr, reuse: reuse}
-	port := addr.Port()
-	if port == 0 {
-		port = s.choosePort(keyOf(addr, addr), func(p uint16) bool { return !s.bindingInUse(b, p) && s.tcpPorts[p] == 0 })
+	var err error
+	if b.addr, err = s.freeTCP(b, addr); err != nil {
+		return fail(err)
 	}
-	if port == 0 || s.bindingInUse(b, port) || !reuse && s.tcpPorts[port] > 0 {
+	port := b.addr.Port()
+	if !reuse && s.tcpPorts[port] > 0 {
 		return fail(errAddrInUse)
 	}
-	b.addr = netip.AddrPortFrom(addr.Addr(), port)
 	s.bound[port] = append(s.bound[port], b)
 	return b, nil
 }
 
-// bindingInUse reports whether a listener or another binding has b's address
-// with port.
-func (s *Stack) bindingInUse(b *Binding, port uint16) bool {
-	return slices.ContainsFunc(s.bound[port], func(o *Binding) bool {
-		return o != b && overlap(o.addr.Addr(), b.addr.Addr()) && !(o.reuse && b.reuse)
-	}) || slices.ContainsFunc(s.listeners[port], func(l *TCPListener) bool {
-		return overlap(l.addr.Addr(), b.addr.Addr())
-	})
+// freeTCP returns a local address that no listener has and no binding but b, which
+// may be nil, keeps: addr itself, with a port of the stack's choice where it has
+// none.
+func (s *Stack) freeTCP(b *Binding, addr netip.AddrPort) (netip.AddrPort, error) {
+	a, port := addr.Addr(), addr.Port()
+	switch {
+	case !a.Is4():
+		return addr, errInvalid
+	case s.closed:
+		return addr, errClosed
+	case !a.IsUnspecified() && s.own[a] == nil:
+		return addr, errAddrNotAvail
+	}
+	taken := func(port uint16) bool {
+		return s.boundByOther(b, a, port) || slices.ContainsFunc(s.listeners[port], func(l *TCPListener) bool {
+			return overlap(l.addr.Addr(), a)
+		})
+	}
+	if port == 0 {
+		port = s.choosePort(keyOf(addr, addr), func(p uint16) bool { return !taken(p) && s.tcpPorts[p] == 0 })
+	}
+	if port == 0 || taken(port) {
+		return addr, errAddrInUse
+	}
+	return netip.AddrPortFrom(a, port), nil
 }
 
 // overlap reports whether a packet could be for both.

@@ -61,38 +61,21 @@ func (lc *ListenConfig) listenTCP(s *Stack, addr netip.AddrPort) (*TCPListener, 
 	if !addr.Addr().IsValid() {
 		addr = netip.AddrPortFrom(netip.IPv4Unspecified(), addr.Port())
 	}
-	if !addr.Addr().Is4() {
-		return fail(errInvalid)
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed {
-		return fail(errClosed)
-	}
-	if a := addr.Addr(); !a.IsUnspecified() && s.own[a] == nil {
-		return fail(errAddrNotAvail)
-	}
-	taken := func(port uint16) bool {
-		return s.boundByOther(lc.Binding, addr.Addr(), port) || slices.ContainsFunc(s.listeners[port], func(o *TCPListener) bool {
-			return overlap(o.addr.Addr(), addr.Addr())
-		})
-	}
-	port := addr.Port()
-	if port == 0 {
-		port = s.choosePort(keyOf(addr, addr), func(p uint16) bool { return !taken(p) && s.tcpPorts[p] == 0 })
-	}
-	if port == 0 || taken(port) {
-		return fail(errAddrInUse)
+	local, err := s.freeTCP(lc.Binding, addr)
+	if err != nil {
+		return fail(err)
 	}
 	l := &TCPListener{
-		s: s, addr: netip.AddrPortFrom(addr.Addr(), port),
+		s: s, addr: local,
 		backlog: lc.Backlog, rcvBuf: lc.ReadBuffer, sndBuf: lc.WriteBuffer, edit: lc.Adjust,
 	}
 	if l.backlog <= 0 {
 		l.backlog = s.cfg.Backlog
 	}
 	l.wait.init(&s.mu)
-	s.listeners[port] = append(s.listeners[port], l)
+	s.listeners[local.Port()] = append(s.listeners[local.Port()], l)
 	return l, nil
 }
 

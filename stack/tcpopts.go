@@ -85,16 +85,6 @@ func (c *TCPConn) SetKeepAliveConfig(k net.KeepAliveConfig) error {
 	})
 }
 
-// SetKeepAliveTimes sets when keep-alive probes go; a zero Idle switches them off.
-func (c *TCPConn) SetKeepAliveTimes(k tcp.KeepAlive) error {
-	return c.control("set", func(now tcp.Instant) {
-		if k.Idle > 0 {
-			c.keepAlive = k
-		}
-		c.m.SetKeepAlive(now, k)
-	})
-}
-
 // SetCongestionControl changes what decides the congestion window; cc serves
 // this connection only.
 func (c *TCPConn) SetCongestionControl(cc tcp.CongestionControl) error {

@@ -39,7 +39,11 @@ func (c *TCPConn) Urgent() int {
 
 // AtMark reports whether the last urgent octet is the next one (SIOCATMARK). Read
 // never goes across the mark in one call.
-func (c *TCPConn) AtMark() bool { return c.Urgent() == 1 }
+func (c *TCPConn) AtMark() bool {
+	c.s.mu.Lock()
+	defer c.s.mu.Unlock()
+	return c.m.AtMark()
+}
 
 // NotifyUrgent has ch sent to whenever the peer announces urgent data, or more of
 // them (RFC 9293 §3.8.5, MUST-32). Nobody waits for a receiver: give it room for

@@ -44,7 +44,7 @@ func (a *Agent) execute(q request, gone <-chan struct{}) reply {
 		}
 		return a.send(fd, q.a[1], q.data[6:], &to, gone)
 	case opClose:
-		return a.close(fd, gone)
+		return a.close(fd)
 	case opShutdown:
 		return a.with(fd, func(s *sock) reply { return reply{err: s.shutdown(q.a[1])} })
 	case opGetsockopt:
@@ -174,7 +174,7 @@ func (a *Agent) accept(fd int32, gone <-chan struct{}) (r reply) {
 			return err
 		}
 		_ = c.Notify(a.events)
-		n := &sock{stream: true, conn: c, opt: s.opt.inherited(), left: peerOf(c)}
+		n := &sock{stream: true, conn: c, opt: s.opt, left: peerOf(c)}
 		n.opt.apply(c)
 		a.mu.Lock()
 		defer a.mu.Unlock()
@@ -259,7 +259,7 @@ func (a *Agent) startConnect(s *sock, to netip.AddrPort) error {
 	return nil
 }
 
-func (a *Agent) close(fd int32, gone <-chan struct{}) reply {
+func (a *Agent) close(fd int32) reply {
 	a.mu.Lock()
 	s, err := a.get(fd)
 	delete(a.table, fd)

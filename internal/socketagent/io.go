@@ -25,6 +25,9 @@ func (a *Agent) recv(fd, length, flags int32, from bool, gone <-chan struct{}) (
 		return reply{err: err}
 	}
 	limit := s.limit(flags, s.opt.rcvTimeout)
+	if flags&syscall.MSG_OOB != 0 {
+		limit = 0 // it never waits
+	}
 	a.mu.Unlock()
 	var data []byte
 	var peer netip.AddrPort
@@ -103,25 +106,10 @@ func (s *sock) recvUrgent() ([]byte, error) {
 		return nil, syscall.ENOTCONN
 	}
 	b, err := s.conn.ReadUrgent()
-	if errors.Is(err, syscall.EAGAIN) {
-		return nil, errNoWait{err}
-	}
 	if err != nil {
 		return nil, err
 	}
 	return []byte{b}, nil
-}
-
-// errNoWait is EAGAIN from a call that never waits.
-type errNoWait struct{ error }
-
-func (e errNoWait) Is(error) bool { return false }
-func (e errNoWait) As(to any) bool {
-	p, ok := to.(*syscall.Errno)
-	if ok {
-		*p = syscall.EAGAIN
-	}
-	return ok
 }
 
 func (a *Agent) send(fd, flags int32, data []byte, to *netip.AddrPort, gone <-chan struct{}) reply {

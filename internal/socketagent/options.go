@@ -2,6 +2,7 @@ package socketagent
 
 import (
 	"encoding/binary"
+	"net"
 	"strings"
 	"syscall"
 	"time"
@@ -68,9 +69,6 @@ func defaultOptions() options {
 	return options{keepIdle: 7200, keepIntvl: 75, keepCnt: 9, synCnt: 6, linger2: 60, congestion: "cubic"}
 }
 
-// inherited returns what an accepted socket has from its listener.
-func (o options) inherited() options { return o }
-
 // quickAcks is how many segments Linux acknowledges at once at first.
 const quickAcks = 16
 
@@ -78,7 +76,10 @@ const quickAcks = 16
 func (o *options) adjust(cfg *tcp.Config) {
 	cfg.NoDelay = o.noDelay
 	cfg.QuickAcks = quickAcks
-	cfg.KeepAlive = o.keep()
+	cfg.KeepAlive = tcp.KeepAlive{} // not the stack's
+	if k := o.keep(); k.Enable {
+		cfg.KeepAlive = tcp.KeepAlive{Idle: k.Idle, Interval: k.Interval, Probes: k.Count}
+	}
 	if o.maxSeg > 0 {
 		cfg.MSS = min(cfg.MSS, uint16(o.maxSeg))
 	}
@@ -102,11 +103,9 @@ func (o *options) adjust(cfg *tcp.Config) {
 	}
 }
 
-func (o *options) keep() tcp.KeepAlive {
-	if !o.keepAlive {
-		return tcp.KeepAlive{}
-	}
-	return tcp.KeepAlive{Idle: time.Duration(o.keepIdle) * time.Second, Interval: time.Duration(o.keepIntvl) * time.Second, Probes: int(o.keepCnt)}
+func (o *options) keep() net.KeepAliveConfig {
+	return net.KeepAliveConfig{Enable: o.keepAlive, Idle: time.Duration(o.keepIdle) * time.Second,
+		Interval: time.Duration(o.keepIntvl) * time.Second, Count: int(o.keepCnt)}
 }
 
 // apply sets what is not in the configuration.
@@ -238,7 +237,7 @@ func (s *sock) setSocket(name int32, v []byte) error {
 
 func (s *sock) applyKeepAlive() {
 	if s.conn != nil {
-		_ = s.conn.SetKeepAliveTimes(s.opt.keep())
+		_ = s.conn.SetKeepAliveConfig(s.opt.keep())
 	}
 }
 
