@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/netip"
 	"os"
@@ -141,11 +142,38 @@ func lossy(t *testing.T, wire string, percent int) {
 		fmt.Fprintf(&rules, "chain %s { type filter hook ingress device %s priority 0; numgen random mod 100 < %d counter drop; }\n", dev, dev, percent)
 	}
 	fmt.Fprintln(&rules, "}")
-	cmd := exec.Command("ip", "netns", "exec", wire, "nft", "-f", "-")
-	cmd.Stdin = strings.NewReader(rules.String())
+	filter(t, wire, rules.String())
+}
+
+// filter loads rules for nftables in a namespace.
+func filter(t *testing.T, ns, rules string) {
+	t.Helper()
+	cmd := exec.Command("ip", "netns", "exec", ns, "nft", "-f", "-")
+	cmd.Stdin = strings.NewReader(rules)
 	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Skipf("nftables without a netdev ingress hook: %v\n%s", err, out)
+		t.Skipf("nftables takes no such rules here: %v\n%s", err, out)
 	}
+}
+
+// meet connects a socket of the kernel in ns to our port 7000, and returns both
+// ends, which end with the test.
+func meet(t *testing.T, s *stack.Stack, ns string) (kernel net.Conn, ours *stack.TCPConn) {
+	t.Helper()
+	ln, err := s.Listen("tcp", ":7000")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { ln.Close() })
+	kernel = inside(t, ns, func() (net.Conn, error) { return net.DialTimeout("tcp", "10.9.0.2:7000", 10*time.Second) })
+	accepted, err := ln.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []net.Conn{kernel, accepted} {
+		t.Cleanup(func() { c.Close() })
+		_ = c.SetDeadline(time.Now().Add(time.Minute))
+	}
+	return kernel, accepted.(*stack.TCPConn)
 }
 
 // serve answers GET with n octets of stream(7, n) and PUT with the SHA-256 of

@@ -5,8 +5,6 @@ package stack_test
 import (
 	"io"
 	"net"
-	"os/exec"
-	"strings"
 	"testing"
 	"time"
 
@@ -18,11 +16,7 @@ import (
 func TestKernelCookie(t *testing.T) {
 	needTools(t, "nft")
 	s, ns, _ := onTAP(t, true, false)
-	rules := exec.Command("ip", "netns", "exec", ns, "nft", "-f", "-")
-	rules.Stdin = strings.NewReader("table ip deaf {\nchain c {\ntype filter hook input priority 0;\ntcp dport 5555 drop\n}\n}\n")
-	if out, err := rules.CombinedOutput(); err != nil {
-		t.Skipf("nftables cannot drop: %v\n%s", err, out)
-	}
+	filter(t, ns, "table ip deaf {\nchain c {\ntype filter hook input priority 0;\ntcp dport 5555 drop\n}\n}\n")
 	ln, err := (&stack.ListenConfig{Backlog: 1}).Listen(s, "tcp", ":7000")
 	if err != nil {
 		t.Fatal(err)

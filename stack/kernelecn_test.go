@@ -5,12 +5,8 @@ package stack_test
 import (
 	"io"
 	"net"
-	"os/exec"
 	"strings"
 	"testing"
-	"time"
-
-	"arpeggio/stack"
 )
 
 // The kernel asks for ECN and a router on the way marks: both ends slow down for
@@ -19,41 +15,25 @@ func TestKernelECN(t *testing.T) {
 	needTools(t, "nft", "sysctl", "nstat")
 	s, ns, wire := onTAP(t, true, true)
 	in(t, ns, "sysctl", "-qw", "net.ipv4.tcp_ecn=1")
-	rules := exec.Command("ip", "netns", "exec", wire, "nft", "-f", "-")
-	rules.Stdin = strings.NewReader(`table bridge router {
+	filter(t, wire, `table bridge router {
 	chain forward {
 		type filter hook forward priority 0;
 		ip ecn ect0 numgen random mod 100 < 5 ip ecn set ce
 	}
 }
 `)
-	if out, err := rules.CombinedOutput(); err != nil {
-		t.Skipf("nftables cannot mark: %v\n%s", err, out)
-	}
-	ln, err := s.Listen("tcp", ":7000")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	c := inside(t, ns, func() (net.Conn, error) { return net.DialTimeout("tcp", "10.9.0.2:7000", 10*time.Second) })
-	defer c.Close()
-	ours, err := ln.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ours.Close()
+	c, ours := meet(t, s, ns)
 	const n = 8 << 20
 	for _, end := range []net.Conn{c, ours} {
-		_ = end.SetDeadline(time.Now().Add(time.Minute))
 		go func() { _, _ = end.Write(make([]byte, n)) }()
 	}
 	done := make(chan error)
 	go func() { _, err := io.ReadFull(c, make([]byte, n)); done <- err }()
-	_, err = io.ReadFull(ours, make([]byte, n))
+	_, err := io.ReadFull(ours, make([]byte, n))
 	if err2 := <-done; err != nil || err2 != nil {
 		t.Fatal(err, err2)
 	}
-	i := ours.(*stack.TCPConn).Info()
+	i := ours.Info()
 	if !i.ECN || i.Marks == 0 {
 		t.Errorf("%+v", i)
 	}

@@ -8,29 +8,12 @@ import (
 	"net"
 	"syscall"
 	"testing"
-	"time"
-
-	"arpeggio/stack"
 )
 
 // Urgent data in both directions between us and the kernel's sockets.
 func TestKernelUrgent(t *testing.T) {
 	s, ns, _ := onTAP(t, true, false)
-	ln, err := s.Listen("tcp", ":7000")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	c := inside(t, ns, func() (net.Conn, error) { return net.DialTimeout("tcp", "10.9.0.2:7000", 10*time.Second) })
-	defer c.Close()
-	_ = c.SetDeadline(time.Now().Add(20 * time.Second))
-	accepted, err := ln.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
-	ours := accepted.(*stack.TCPConn)
-	defer ours.Close()
-	_ = ours.SetDeadline(time.Now().Add(20 * time.Second))
+	c, ours := meet(t, s, ns)
 	raw, err := c.(*net.TCPConn).SyscallConn()
 	if err != nil {
 		t.Fatal(err)
