@@ -151,15 +151,11 @@ func (l *oplog) parentsFrom(id ID) ([]ID, error) {
 	if err != nil || !ok || num < l.outsideAt {
 		return nil, err
 	}
-	v, i, err := l.at(num)
+	kind, content, err := l.commitObject(id, num)
 	if err != nil {
 		return nil, err
 	}
-	content, err := l.commitContent(v, i)
-	if err != nil {
-		return nil, err
-	}
-	return commitLinks(KindCommit, content)
+	return commitLinks(kind, content)
 }
 
 // gone reports whether an epoch has left.

@@ -10,9 +10,7 @@ type nodePool struct {
 	fresh []*node
 	live  int  // size when it was filled
 	stale bool // fresh nodes were left out
-
-	adopted *node // the state that was put in last by itself
-	whole   bool  // all states of the heads were put in
+	whole bool // all states of the heads were put in
 }
 
 // add takes nodes in, which do not change any more.
@@ -66,42 +64,33 @@ func (l *oplog) adoptHeads() {
 	})
 }
 
-// adoptState puts a state into the pool.
-func (l *oplog) adoptState(root *node) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.pool.full() {
-		l.sweep(l.states.get)
-	}
-	if l.pool.whole || l.pool.adopted == root {
-		return
-	}
-	l.pool.get(root.id) // what is fresh has its place
-	if l.pool.m == nil {
-		l.pool.m = make(map[ID]*node)
-	}
-	root.each(func(n *node) bool {
-		if n.mode == ModeSubmodule {
-			return false
-		}
-		l.pool.m[n.id] = n
-		return true
-	})
-	l.pool.live, l.pool.adopted = max(l.pool.live, len(l.pool.m)), root
-}
-
 // adoptAgain puts all that the heads lead to into the pool, with states that have to
-// be made perhaps. It reports false when they are there: what heads have come to
-// since is in commits that are looked through.
-func (l *oplog) adoptAgain() bool {
+// be made perhaps, and more states. It reports false when the heads' are there: what
+// heads have come to since is in commits that are looked through.
+func (l *oplog) adoptAgain(more []*node) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.pool.whole && !l.pool.full() {
 		return false
 	}
 	l.adoptHeads()
+	for _, root := range more {
+		l.pool.putState(root)
+	}
 	l.pool.whole = true
 	return true
+}
+
+// putState puts a state into the place where only whole ones are.
+func (p *nodePool) putState(root *node) {
+	root.each(func(n *node) bool {
+		if n.mode == ModeSubmodule {
+			return false
+		}
+		have := p.m[n.id]
+		p.m[n.id] = n
+		return have != n
+	})
 }
 
 // pooled returns the node of an id if it is in the pool.
@@ -115,24 +104,18 @@ func (l *oplog) pooled(id ID) *node {
 // sweep fills the pool anew with what the heads lead to. What else was in it can
 // be made again.
 func (l *oplog) sweep(state func(num uint32) *node) {
-	pool := make(map[ID]*node, l.pool.live+l.pool.live/8)
+	pool := nodePool{m: make(map[ID]*node, l.pool.live+l.pool.live/8)}
 	for _, num := range l.headNumbers() {
 		root := state(num)
 		if root == nil {
 			root = l.pooledState(num)
 		}
 		if root != nil {
-			root.each(func(n *node) bool {
-				if n.mode == ModeSubmodule {
-					return false
-				}
-				have := pool[n.id]
-				pool[n.id] = n
-				return have != n
-			})
+			pool.putState(root)
 		}
 	}
-	l.pool = nodePool{m: pool, live: len(pool)}
+	pool.live = len(pool.m)
+	l.pool = pool
 }
 
 // pooledState returns the state of a commit whose tree is in the pool.

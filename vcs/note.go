@@ -288,17 +288,10 @@ func (s *Store) readLog(id ID) (Kind, []byte, error) {
 	case n != nil:
 		return n.mode.Kind(), n.content(), nil
 	}
+	kind, content, err = s.log.ReadObject(id)
 	// What a head has had for long is in no commit that anybody has seen of late,
 	// and the pool may have been emptied.
-	l := s.log.current()
-	for _, root := range s.newestUnsaved() {
-		l.adoptState(root)
-	}
-	if kind, content, err = s.log.near(id); !errors.Is(err, ErrNotFound) {
-		return kind, content, err
-	}
-	kind, content, err = s.log.ReadObject(id)
-	if errors.Is(err, ErrNotFound) && l.adoptAgain() {
+	if errors.Is(err, ErrNotFound) && s.log.current().adoptAgain(s.newestUnsaved()) {
 		return s.log.near(id)
 	}
 	return kind, content, err
@@ -307,14 +300,8 @@ func (s *Store) readLog(id ID) (Kind, []byte, error) {
 // newestUnsaved returns the states of the heads that are not saved, as far as they
 // have been made.
 func (s *Store) newestUnsaved() (roots []*node) {
-	groups := s.unsavedNotes()
-	s.mu.RLock()
-	heads := make(map[ID]bool, len(s.refs))
-	for _, id := range s.refs {
-		heads[id] = true
-	}
-	s.mu.RUnlock()
-	for _, x := range groups {
+	heads := s.targets()
+	for _, x := range s.unsavedNotes() {
 		x.g.noted.mu.Lock()
 		for id, root := range x.g.noted.roots {
 			if heads[id] {
