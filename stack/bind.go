@@ -99,7 +99,7 @@ func (b *Binding) Close() {
 }
 
 // Dialer holds options for connecting over TCP. The zero value is what DialTCP
-// uses.
+// and DialContext of Stack use.
 type Dialer struct {
 	// Local is the address to connect from; what is open is chosen by the
 	// stack. Binding, when there is one, stands for it.

@@ -48,30 +48,13 @@ func (s *Stack) Dial(network, address string) (net.Conn, error) {
 	return s.DialContext(context.Background(), network, address)
 }
 
-// DialContext connects to address, an IPv4 address and a port, on "tcp",
-// "tcp4", "udp" or "udp4". It fits http.Transport.DialContext. Errors are
-// *net.OpError around the errno that connect(2) would give.
+// DialContext connects to address, a host and a port, on "tcp", "tcp4", "udp" or
+// "udp4". The host is an IPv4 address or a name for the resolver of SetNames; the
+// port may be a name as well, such as "http". It fits http.Transport.DialContext.
+// Errors are *net.OpError around the errno that connect(2) would give, or around
+// a *net.DNSError.
 func (s *Stack) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
-	base, err := baseNetwork(network)
-	var remote netip.AddrPort
-	if err == nil {
-		remote, err = parseAddr(address)
-	}
-	if err != nil {
-		return nil, &net.OpError{Op: "dial", Net: network, Err: err}
-	}
-	if base == "udp" {
-		u, err := s.DialUDP(netip.AddrPort{}, remote)
-		if err != nil {
-			return nil, err
-		}
-		return u, nil
-	}
-	c, err := s.DialTCP(ctx, netip.AddrPort{}, remote)
-	if err != nil {
-		return nil, err
-	}
-	return c, nil
+	return new(Dialer).DialContext(ctx, s, network, address)
 }
 
 // DialTCP connects from local to remote. The zero local address and port are

@@ -36,6 +36,7 @@ type Stack struct {
 	reasm   *ipv4.Reassembler
 	icmpLim *icmp.Limiter
 	pings   map[pingKey]*ping
+	names   NameResolver // nil is nobody
 
 	conns     map[connKey]*TCPConn
 	listeners map[uint16][]*TCPListener

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 
 	"arpeggio/stack"
+	"arpeggio/stack/ethernet"
 	"arpeggio/stack/host"
 	"arpeggio/stack/vnet"
 )
@@ -51,4 +52,50 @@ func Example() {
 	fmt.Println(lease.Addr, "via", lease.Router, err)
 	// Output:
 	// 192.168.7.100/24 via 192.168.7.1 <nil>
+}
+
+// A host that dials by name: the name server is on the LAN as well.
+func ExampleResolver() {
+	sw := vnet.New(vnet.Config{Seed: 1})
+	defer sw.Close()
+	neighbours := stack.StaticResolver{}
+	attach := func(name, address, mac string) *stack.Stack {
+		port, err := sw.Port(vnet.PortConfig{Name: name, Addr: ethernet.MustParseAddr(mac)})
+		if err != nil {
+			panic(err)
+		}
+		s := stack.New(stack.Config{})
+		p := netip.MustParsePrefix(address)
+		neighbours[p.Addr()] = port.Info().Addr
+		if _, err := s.AddInterface(stack.InterfaceConfig{Device: port, Resolver: neighbours, Addresses: []netip.Prefix{p}}); err != nil {
+			panic(err)
+		}
+		return s
+	}
+	alice := attach("alice", "10.0.0.1/24", "02:00:00:00:00:01")
+	defer alice.Close()
+	bob := attach("bob", "10.0.0.2/24", "02:00:00:00:00:02")
+	defer bob.Close()
+	go answerNames(bob, map[string]netip.Addr{"bob.lan.": netip.MustParseAddr("10.0.0.2")})
+	ln, err := bob.Listen("tcp", ":80")
+	if err != nil {
+		panic(err)
+	}
+	defer ln.Close()
+
+	names, err := host.NewResolver(host.ResolverConfig{
+		Stack: alice, Servers: []netip.Addr{netip.MustParseAddr("10.0.0.2")}, Search: []string{"lan"},
+	})
+	if err != nil {
+		panic(err)
+	}
+	alice.SetNames(names)
+	conn, err := alice.Dial("tcp", "bob:80")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer conn.Close()
+	fmt.Println(conn.RemoteAddr())
+	// Output: 10.0.0.2:80
 }

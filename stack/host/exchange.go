@@ -1,0 +1,178 @@
+package host
+
+import (
+	"net"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/net/dns/dnsmessage"
+
+	"arpeggio/stack"
+)
+
+// exchange is one question by UDP, as a connection for package net: what is
+// written goes to one server after the other until one has an answer, which is
+// what is read. One goroutine uses it.
+type exchange struct {
+	r       *Resolver
+	query   []byte
+	servers []netip.Addr // not asked yet
+	end     time.Time    // of the caller's patience; zero is none
+
+	asked netip.Addr     // the server that is being asked
+	conn  *stack.UDPConn // to it; nil when there is none
+	until time.Time      // how long it is waited for
+	local net.Addr       // of the last conn
+	poor  []byte         // an answer that says no more than that its server has none
+	err   error          // of the last server that failed
+}
+
+var _ net.PacketConn = (*exchange)(nil) // package net tells datagrams by this
+
+// Write keeps the question for Read.
+func (x *exchange) Write(p []byte) (int, error) {
+	x.query = slices.Clone(p)
+	return len(p), nil
+}
+
+// Read returns the next datagram that answers the question. Called again, it goes
+// on waiting for a better one.
+func (x *exchange) Read(p []byte) (int, error) {
+	for {
+		if x.conn == nil && !x.next() {
+			if x.poor != nil {
+				return copy(p, x.poor), nil
+			}
+			return 0, x.err
+		}
+		n, err := x.conn.Read(p)
+		if err != nil {
+			x.failed(err)
+			continue
+		}
+		switch judge(x.query, p[:n]) {
+		case answerPoor:
+			x.poor = slices.Clone(p[:n])
+			x.hangUp()
+		case answerGood:
+			return n, nil
+		}
+	}
+}
+
+// next asks the next server and reports false when there is none left, or no time.
+func (x *exchange) next() bool {
+	for len(x.servers) > 0 {
+		if !x.end.IsZero() && !time.Now().Before(x.end) {
+			x.err = os.ErrDeadlineExceeded
+			return false
+		}
+		x.asked, x.servers = x.servers[0], x.servers[1:]
+		c, err := dialRandom(x.r.stack, netip.AddrPortFrom(x.asked, dnsPort))
+		if err != nil {
+			x.failed(err)
+			continue
+		}
+		x.conn, x.local = c, c.LocalAddr()
+		x.until = time.Now().Add(x.r.share(x.end, len(x.servers)+1))
+		if err = c.SetReadDeadline(x.until); err == nil {
+			_, err = c.Write(x.query)
+		}
+		if err == nil {
+			return true
+		}
+		x.failed(err)
+	}
+	return false
+}
+
+// failed notes that a server gave no answer.
+func (x *exchange) failed(err error) {
+	x.err = err
+	x.r.demote(x.asked)
+	x.hangUp()
+}
+
+func (x *exchange) hangUp() {
+	if x.conn != nil {
+		_ = x.conn.Close() // ours alone: it cannot have been closed before
+		x.conn = nil
+	}
+}
+
+// answer says what a datagram is worth.
+type answer uint8
+
+const (
+	answerForeign answer = iota // not to our question: a forgery, or late
+	answerPoor                  // from a server that cannot say; another one may
+	answerGood
+)
+
+// judge looks whether response answers query (RFC 5452 §9.1), and how.
+func judge(query, response []byte) answer {
+	var q, r dnsmessage.Parser
+	qh, err := q.Start(query)
+	if err != nil {
+		return answerForeign
+	}
+	rh, err := r.Start(response)
+	if err != nil || !rh.Response || rh.ID != qh.ID {
+		return answerForeign
+	}
+	want, err := q.Question()
+	if err != nil {
+		return answerForeign
+	}
+	got, err := r.Question()
+	if err != nil || got.Type != want.Type || got.Class != want.Class ||
+		!strings.EqualFold(got.Name.String(), want.Name.String()) {
+		return answerForeign
+	}
+	switch rh.RCode {
+	case dnsmessage.RCodeSuccess, dnsmessage.RCodeNameError:
+		return answerGood
+	}
+	return answerPoor
+}
+
+// Close implements net.Conn.
+func (x *exchange) Close() error {
+	x.hangUp()
+	x.servers = nil
+	return nil
+}
+
+// SetDeadline bounds Read, if end does not come before; Write never waits.
+func (x *exchange) SetDeadline(t time.Time) error {
+	if x.end.IsZero() || t.Before(x.end) {
+		x.end = t
+	}
+	return nil
+}
+
+// SetReadDeadline is SetDeadline.
+func (x *exchange) SetReadDeadline(t time.Time) error { return x.SetDeadline(t) }
+
+// SetWriteDeadline does nothing: Write never waits.
+func (x *exchange) SetWriteDeadline(time.Time) error { return nil }
+
+// LocalAddr returns the end of the last question sent.
+func (x *exchange) LocalAddr() net.Addr { return x.local }
+
+// RemoteAddr returns the server that was asked last.
+func (x *exchange) RemoteAddr() net.Addr {
+	return net.UDPAddrFromAddrPort(netip.AddrPortFrom(x.asked, dnsPort))
+}
+
+// ReadFrom is Read with RemoteAddr.
+func (x *exchange) ReadFrom(p []byte) (int, net.Addr, error) {
+	n, err := x.Read(p)
+	return n, x.RemoteAddr(), err
+}
+
+// WriteTo is Write.
+func (x *exchange) WriteTo(p []byte, _ net.Addr) (int, error) { return x.Write(p) }

@@ -1,0 +1,59 @@
+package host
+
+import (
+	"testing"
+
+	"golang.org/x/net/dns/dnsmessage"
+)
+
+// packed is a message about name, of type A.
+func packed(t testing.TB, h dnsmessage.Header, name string) []byte {
+	t.Helper()
+	m := dnsmessage.Message{Header: h, Questions: []dnsmessage.Question{{
+		Name: dnsmessage.MustNewName(name), Type: dnsmessage.TypeA, Class: dnsmessage.ClassINET}}}
+	b, err := m.Pack()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func TestJudge(t *testing.T) {
+	query := packed(t, dnsmessage.Header{ID: 7, RecursionDesired: true}, "x.test.")
+	for _, tc := range []struct {
+		what string
+		h    dnsmessage.Header
+		name string
+		want answer
+	}{
+		{"an answer", dnsmessage.Header{ID: 7, Response: true}, "x.test.", answerGood},
+		{"case does not matter", dnsmessage.Header{ID: 7, Response: true}, "X.Test.", answerGood},
+		{"no such name", dnsmessage.Header{ID: 7, Response: true, RCode: dnsmessage.RCodeNameError}, "x.test.", answerGood},
+		{"failure", dnsmessage.Header{ID: 7, Response: true, RCode: dnsmessage.RCodeServerFailure}, "x.test.", answerPoor},
+		{"refused", dnsmessage.Header{ID: 7, Response: true, RCode: dnsmessage.RCodeRefused}, "x.test.", answerPoor},
+		{"another id", dnsmessage.Header{ID: 8, Response: true}, "x.test.", answerForeign},
+		{"another name", dnsmessage.Header{ID: 7, Response: true}, "y.test.", answerForeign},
+		{"the question itself", dnsmessage.Header{ID: 7}, "x.test.", answerForeign},
+	} {
+		if got := judge(query, packed(t, tc.h, tc.name)); got != tc.want {
+			t.Errorf("%s: %d, want %d", tc.what, got, tc.want)
+		}
+	}
+	if judge(query, nil) != answerForeign || judge(nil, query) != answerForeign {
+		t.Error("nothing answers something")
+	}
+}
+
+// Whatever comes from the port of a name server: no panic, and nothing counts that
+// does not carry the id of the question.
+func FuzzJudge(f *testing.F) {
+	query := packed(f, dnsmessage.Header{ID: 7}, "x.test.")
+	f.Add(packed(f, dnsmessage.Header{ID: 7, Response: true}, "x.test."))
+	f.Add(query)
+	f.Add([]byte{})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if judge(query, b) != answerForeign && (len(b) < 12 || b[0] != 0 || b[1] != 7 || b[2]&0x80 == 0) {
+			t.Errorf("%x counts", b)
+		}
+	})
+}
