@@ -49,7 +49,7 @@ func TestServe(t *testing.T) {
 	p := spawn(t, append(serve, "--pcap", pcap, "--sink", "/up")...)
 	p.expect(30*time.Second, `^  site +http://10.9.0.2/`)
 
-	if out := in("ping", "-c", "3", "-i", "0.2", "-W", "5", "10.9.0.2"); !strings.Contains(out, " 0% packet loss") {
+	if out := in("ping", "-c", "3", "-i", "1", "-W", "5", "10.9.0.2"); !strings.Contains(out, " 0% packet loss") {
 		t.Errorf("ping:\n%s", out)
 	}
 	in("ping", "-c", "1", "-s", "65000", "-W", "10", "10.9.0.2") // 45 fragments each way
