@@ -50,7 +50,7 @@ func (s *Stack) freeTCP(b *Binding, addr netip.AddrPort) (netip.AddrPort, error)
 		return addr, errInvalid
 	case s.closed:
 		return addr, errClosed
-	case !a.IsUnspecified() && s.own[a] == nil:
+	case !a.IsUnspecified() && !s.local(a):
 		return addr, errAddrNotAvail
 	}
 	taken := func(port uint16) bool {

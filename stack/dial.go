@@ -141,7 +141,10 @@ func (s *Stack) connectLocked(d *Dialer, local, remote netip.AddrPort, now tcp.I
 	if !local.IsValid() || src.IsUnspecified() {
 		src = route.src
 	}
-	if s.own[src] == nil {
+	if src.IsLoopback() && route.Interface != nil {
+		return nil, errInvalid // 127.0.0.0/8 stays in the host
+	}
+	if !s.local(src) {
 		return nil, errAddrNotAvail
 	}
 	if s.busy() >= s.cfg.MaxConns {

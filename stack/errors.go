@@ -17,6 +17,8 @@ const (
 	errRefused      = syscall.ECONNREFUSED
 	errAddrInUse    = syscall.EADDRINUSE
 	errAddrNotAvail = syscall.EADDRNOTAVAIL
+	errHostDown     = syscall.EHOSTDOWN
+	errNotSupported = syscall.EOPNOTSUPP
 	errMsgSize      = syscall.EMSGSIZE
 	errNoBufs       = syscall.ENOBUFS
 	errNotConn      = syscall.ENOTCONN

@@ -10,7 +10,7 @@ import (
 )
 
 // receiveICMP handles a message to us (RFC 1122 §3.2.2).
-func (s *Stack) receiveICMP(h *ipv4.Header, payload []byte, a arrival) {
+func (s *Stack) receiveICMP(h *ipv4.Header, opts, payload []byte, a arrival) {
 	m, err := icmp.Parse(payload)
 	if err != nil {
 		s.stats.ICMPMalformed++
@@ -19,22 +19,24 @@ func (s *Stack) receiveICMP(h *ipv4.Header, payload []byte, a arrival) {
 	s.stats.ICMPIn++
 	switch m.Type {
 	case icmp.Echo:
-		s.echo(h, m)
+		s.echo(h, opts, payload, m, a)
 	case icmp.EchoReply:
 		s.pong(h, &m, a)
 	case icmp.Unreachable, icmp.TimeExceeded, icmp.ParamProblem:
-		s.icmpArrived(&m, a)
+		s.icmpArrived(h, &m, a)
 	default:
 		// Redirects are not followed and quenches not heeded (RFC 6633); a
-		// timestamp would tell an attacker our clock.
+		// timestamp would tell an attacker our clock. What RFC 6918 deprecates, the
+		// address mask request among it, and what is unknown goes unanswered.
 		s.stats.ICMPIgnored++
 	}
 }
 
 // echo answers a ping, except to a broadcast or multicast address
 // (RFC 1122 §3.2.2.6 allows the silence; amplifiers are made of the answer).
-func (s *Stack) echo(h *ipv4.Header, m icmp.Message) {
-	if s.own[h.Dst] == nil {
+// Record route and timestamp come back with our entry.
+func (s *Stack) echo(h *ipv4.Header, opts, payload []byte, m icmp.Message, a arrival) {
+	if !s.local(h.Dst) {
 		s.stats.ICMPIgnored++
 		return
 	}
@@ -43,9 +45,15 @@ func (s *Stack) echo(h *ipv4.Header, m icmp.Message) {
 		s.stats.IPNoRoute++
 		return
 	}
+	entered, pos, err := ipv4.Record(opts, h.Dst, s.time(a.now))
+	if err != nil {
+		s.stats.countIP(err)
+		s.icmpError(h, opts, payload, a, icmp.NewParamProblem(uint8(ipv4.MinHeaderLen+pos), nil))
+		return
+	}
 	reply := m.Reply()
 	s.stats.ICMPOut++
-	s.sendIP(via, ipv4.Header{TOS: h.TOS, Proto: ipv4.ProtoICMP, Src: h.Dst, Dst: h.Src}, nil, reply.AppendTo(nil), nil)
+	s.sendIP(via, ipv4.Header{TOS: h.TOS, Proto: ipv4.ProtoICMP, Src: h.Dst, Dst: h.Src}, entered, reply.AppendTo(nil), nil)
 }
 
 // icmpError sends m, whose Body is still empty, about the received packet, if
@@ -74,7 +82,7 @@ func (s *Stack) icmpError(h *ipv4.Header, opts, payload []byte, a arrival, m icm
 	}
 	m.Body = icmp.Quote(append(h.AppendTo(nil, opts, len(payload)), payload[:min(len(payload), icmp.MaxErrorLen)]...))
 	src := h.Dst
-	if s.own[src] == nil {
+	if !s.local(src) {
 		src = via.src
 	}
 	s.stats.ICMPOut++
@@ -93,10 +101,11 @@ func (s *Stack) expireFragments(now tcp.Instant) {
 }
 
 // icmpArrived gives an error to the connection whose packet it quotes. The
-// quotation must be of something that we sent (RFC 5927 §4).
-func (s *Stack) icmpArrived(m *icmp.Message, a arrival) {
+// quotation must be of something that we sent, and the error have come to the
+// address that sent it (RFC 5927 §4).
+func (s *Stack) icmpArrived(outer *ipv4.Header, m *icmp.Message, a arrival) {
 	h, body, ok := quoted(m.Body)
-	if !ok || s.own[h.Src] == nil || h.Offset != 0 {
+	if !ok || !s.local(h.Src) || h.Src != outer.Dst || h.Offset != 0 {
 		s.stats.ICMPMalformed++
 		return
 	}
@@ -140,8 +149,8 @@ func quoted(b []byte) (h ipv4.Header, body []byte, ok bool) {
 	}, b[hlen:], true
 }
 
-// icmpErrno maps an error to what a socket reports. hard is what RFC 1122
-// §4.2.3.9 calls so.
+// icmpErrno maps an error to what a socket of Linux reports. hard is what
+// RFC 1122 §4.2.3.9 calls so.
 func icmpErrno(m *icmp.Message) (errno syscall.Errno, hard bool) {
 	switch m.Type {
 	case icmp.TimeExceeded:
@@ -150,7 +159,7 @@ func icmpErrno(m *icmp.Message) (errno syscall.Errno, hard bool) {
 		return errProtocol, false
 	case icmp.Unreachable:
 		switch m.Code {
-		case icmp.CodeNet, icmp.CodeNetUnknown, icmp.CodeNetProhibited:
+		case icmp.CodeNet, icmp.CodeNetUnknown, icmp.CodeNetProhibited, icmp.CodeNetTOS:
 			return errNetUnreach, false
 		case icmp.CodeProtocol:
 			return errNoProtoOpt, true
@@ -158,8 +167,10 @@ func icmpErrno(m *icmp.Message) (errno syscall.Errno, hard bool) {
 			return errRefused, true
 		case icmp.CodeFragNeeded:
 			return errMsgSize, false
-		case icmp.CodeHost, icmp.CodeSourceRoute, icmp.CodeHostUnknown, icmp.CodeHostProhibited, icmp.CodeAdminProhibited:
-			return errHostUnreach, false
+		case icmp.CodeSourceRoute:
+			return errNotSupported, false
+		case icmp.CodeHostUnknown:
+			return errHostDown, false
 		}
 		return errHostUnreach, false
 	}

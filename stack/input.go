@@ -94,13 +94,13 @@ func (s *Stack) receive(in *Interface, packet []byte, a arrival) {
 	h, opts, payload, err := ipv4.Parse(packet)
 	if err != nil {
 		s.stats.countIP(err)
-		if err == ipv4.ErrOption && in != nil && s.own[h.Dst] != nil {
+		if err == ipv4.ErrOption && in != nil && s.own[h.Dst] != nil && s.admit(in, &h, opts, payload, packet, a) {
 			pos, _ := ipv4.CheckOptions(opts)
 			s.icmpError(&h, opts, payload, a, icmp.NewParamProblem(uint8(ipv4.MinHeaderLen+pos), nil))
 		}
 		return
 	}
-	if in != nil && !s.admit(in, &h, opts, packet, a) {
+	if in != nil && !s.admit(in, &h, opts, payload, packet, a) {
 		return
 	}
 	if !h.IsFragment() {
@@ -108,7 +108,11 @@ func (s *Stack) receive(in *Interface, packet []byte, a arrival) {
 		return
 	}
 	s.stats.IPFragmentsIn++
-	first, opts, whole, err := s.reasm.Input(s.time(a.now), h, opts, payload)
+	var index uint32
+	if in != nil {
+		index = in.index
+	}
+	first, opts, whole, err := s.reasm.Input(s.time(a.now), index, h, opts, payload)
 	if err != nil {
 		s.stats.countIP(err)
 		return
@@ -124,7 +128,7 @@ func (s *Stack) receive(in *Interface, packet []byte, a arrival) {
 // martians, spoofed own addresses and source routes are dropped, other hosts'
 // packets go to the forward hook. An address of ours is ours on every
 // interface (the weak end-system model, RFC 1122 §3.3.4.2).
-func (s *Stack) admit(in *Interface, h *ipv4.Header, opts, packet []byte, a arrival) bool {
+func (s *Stack) admit(in *Interface, h *ipv4.Header, opts, payload, packet []byte, a arrival) bool {
 	toBroadcast := in.isBroadcast(h.Dst)
 	switch {
 	case h.Src.IsUnspecified():
@@ -140,12 +144,17 @@ func (s *Stack) admit(in *Interface, h *ipv4.Header, opts, packet []byte, a arri
 		s.stats.IPSpoofed++
 		return false
 	}
-	if h.Dst.IsUnspecified() || h.Dst.IsLoopback() {
+	// 0.0.0.0 is the limited broadcast address of 4.2BSD (RFC 1122 §3.3.6).
+	oldBroadcast := h.Dst.IsUnspecified() && a.group
+	if !oldBroadcast && !toBroadcast && !h.Dst.IsMulticast() && !isUnicast(h.Dst) || h.Dst.IsLoopback() {
 		s.stats.IPMartians++
 		return false
 	}
-	if len(opts) > 0 && ipv4.HasSourceRoute(opts) {
+	if found, complete := ipv4.SourceRoute(opts); found {
 		s.stats.IPSourceRoute++
+		if !complete && s.own[h.Dst] != nil { // RFC 1122 §3.3.5
+			s.icmpError(h, opts, payload, a, icmp.NewUnreachable(icmp.CodeSourceRoute, nil))
+		}
 		return false
 	}
 	switch {
@@ -155,17 +164,23 @@ func (s *Stack) admit(in *Interface, h *ipv4.Header, opts, packet []byte, a arri
 			return false
 		}
 		return true
-	case toBroadcast || h.Dst == allHosts:
+	case toBroadcast || oldBroadcast || h.Dst == allHosts:
 		return true
 	case h.Dst.IsMulticast():
 		s.stats.IPForeign++
 		return false
 	}
 	s.stats.IPForeign++
-	if s.cfg.Forward != nil && !a.group {
+	if s.cfg.Forward != nil && !a.group && forwardable(h) && !s.isAnyBroadcast(h.Dst) {
 		in.port.forwards = append(in.port.forwards, forward{in, whole(h, packet, a.csum)})
 	}
 	return false
+}
+
+// forwardable reports whether a router could pass the packet on: never one with a
+// link-local address (RFC 3927 §2.7).
+func forwardable(h *ipv4.Header) bool {
+	return !h.Src.IsLinkLocalUnicast() && !h.Dst.IsLinkLocalUnicast() && !h.Src.IsUnspecified()
 }
 
 // whole returns a copy of a packet with its transport checksum complete, which
@@ -189,7 +204,7 @@ func (s *Stack) deliver(in *Interface, h *ipv4.Header, opts, payload []byte, a a
 	case ipv4.ProtoUDP:
 		s.receiveUDP(in, h, opts, payload, a)
 	case ipv4.ProtoICMP:
-		s.receiveICMP(h, payload, a)
+		s.receiveICMP(h, opts, payload, a)
 	default:
 		s.stats.IPUnknownProto++
 		s.icmpError(h, opts, payload, a, icmp.NewUnreachable(icmp.CodeProtocol, nil))
@@ -218,13 +233,14 @@ func broadcastOf(p netip.Prefix) netip.Addr {
 }
 
 // isBroadcast reports whether dst is the limited broadcast address or that of
-// one of the interface's networks (RFC 1122 §3.3.6, RFC 3021 for /31).
+// one of the interface's networks, in today's form or in 4.2BSD's, all zeros
+// (RFC 1122 §3.3.6, RFC 3021 for /31).
 func (i *Interface) isBroadcast(dst netip.Addr) bool {
 	if dst == limitedBroadcast {
 		return true
 	}
 	for _, p := range i.addrs {
-		if p.Bits() < 31 && p.Contains(dst) && dst == broadcastOf(p) {
+		if p.Bits() < 31 && p.Contains(dst) && (dst == broadcastOf(p) || dst == p.Masked().Addr()) {
 			return true
 		}
 	}

@@ -57,6 +57,7 @@ type Interface struct {
 	dev      link.Device
 	port     *port
 	name     string
+	index    uint32 // from 1, never used again
 	vlan     ethernet.VLAN
 	mac      ethernet.Addr
 	mtu      int
@@ -172,6 +173,8 @@ func (s *Stack) attach(i *Interface, addrs []netip.Prefix) error {
 			return fmt.Errorf("stack: there is an interface %q already; give this one another Name", i.name)
 		}
 	}
+	s.indexes++
+	i.index = s.indexes
 	for _, p := range s.ports {
 		if p.dev != i.dev {
 			continue
@@ -227,7 +230,7 @@ func (s *Stack) RemoveInterface(i *Interface) error {
 	s.pending.dropInterface(i)
 	now := s.now()
 	for _, c := range s.conns {
-		if c.route.Interface == i || s.own[c.m.Local().Addr()] == nil {
+		if c.route.Interface == i || !s.local(c.m.Local().Addr()) {
 			c.kill(errNetDown, now)
 		}
 	}
@@ -267,6 +270,10 @@ func (i *Interface) Name() string { return i.name }
 
 // Addr returns the interface's MAC address.
 func (i *Interface) Addr() ethernet.Addr { return i.mac }
+
+// Index returns the interface's number, which programs know interfaces by; it
+// is not given to another one.
+func (i *Interface) Index() int { return int(i.index) }
 
 // VLAN returns the interface's broadcast domain, zero when untagged.
 func (i *Interface) VLAN() ethernet.VLAN { return i.vlan }

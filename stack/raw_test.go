@@ -179,9 +179,9 @@ func TestMartians(t *testing.T) {
 			t.Errorf("%d answers, %+v", len(got), r.stats())
 		}
 	})
-	rawTest(t, "source route", func(t *testing.T, r *raw) {
+	rawTest(t, "source route that ends here", func(t *testing.T, r *raw) {
 		h, body := udpPacket(peer, own, []byte("x"))
-		r.ip(h, []byte{131, 7, 4, 10, 0, 0, 7, 0}, body)
+		r.ip(h, []byte{131, 7, 8, 10, 0, 0, 7, 0}, body)
 		if got := r.got(); len(got) > 0 || r.stats().IPSourceRoute != 1 {
 			t.Errorf("%d answers, %+v", len(got), r.stats())
 		}

@@ -82,8 +82,11 @@ type hop struct {
 // lookup finds the way to dst. via, when not nil, is the interface to leave by,
 // whether or not a route leads there. The caller holds mu.
 func (s *Stack) lookup(dst netip.Addr, via *Interface) (h hop, ok bool) {
-	if s.own[dst] != nil {
+	if s.local(dst) {
 		return hop{next: dst, src: dst}, true
+	}
+	if !isUnicast(dst) && !dst.IsMulticast() && dst != limitedBroadcast {
+		return hop{}, false // class E and 0.0.0.0/8 are no destinations (RFC 1122 §3.2.1.3)
 	}
 	if via != nil && (dst == limitedBroadcast || via.isBroadcast(dst) || dst.IsMulticast()) {
 		return hop{via, dst, via.source(dst), !dst.IsMulticast()}, true
@@ -117,6 +120,10 @@ func (s *Stack) lookup(dst netip.Addr, via *Interface) (h hop, ok bool) {
 	}
 	return hop{}, false
 }
+
+// local reports whether a is ours: an interface's, or one of 127.0.0.0/8, which
+// never leaves the host and is never believed from the wire (RFC 1122 §3.2.1.3 (g)).
+func (s *Stack) local(a netip.Addr) bool { return s.own[a] != nil || a.IsLoopback() }
 
 // source returns the interface's address on next's network, else its first,
 // else 0.0.0.0.

@@ -24,6 +24,7 @@ type Stack struct {
 	closed  bool
 	ports   []*port
 	ifaces  []*Interface
+	indexes uint32                    // given to interfaces
 	own     map[netip.Addr]*Interface // our addresses
 	routes  []Route                   // longest prefix first
 	stats   Stats

@@ -106,7 +106,7 @@ func (st *Stats) countIP(err error) {
 		st.IPBadOptions++
 	case ipv4.ErrOverlap:
 		st.IPFragmentOverlaps++
-	case ipv4.ErrFragment, ipv4.ErrFragLimit:
+	case ipv4.ErrFragment, ipv4.ErrFragLimit, ipv4.ErrFragECN:
 		st.IPFragmentErrors++
 	default:
 		st.IPMalformed++

@@ -36,7 +36,7 @@ func (s *Stack) receiveTCP(h *ipv4.Header, payload []byte, a arrival) {
 		return
 	}
 	seg.Mark = h.TOS & 3
-	if s.own[h.Dst] == nil { // RFC 9293 §3.9.2.3 (MUST-57): no connections with groups
+	if !s.local(h.Dst) { // RFC 9293 §3.9.2.3 (MUST-57): no connections with groups
 		s.stats.TCPMalformed++
 		return
 	}

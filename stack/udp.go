@@ -94,7 +94,7 @@ func (s *Stack) newUDP(local, remote netip.AddrPort, lc *ListenConfig) (*UDPConn
 		}
 	}
 	a := u.local.Addr()
-	if !a.IsUnspecified() && s.own[a] == nil && !s.isAnyBroadcast(a) {
+	if !a.IsUnspecified() && !s.local(a) && !s.isAnyBroadcast(a) {
 		return nil, errAddrNotAvail
 	}
 	port := u.local.Port()
@@ -161,7 +161,7 @@ func (s *Stack) receiveUDP(in *Interface, h *ipv4.Header, opts, payload []byte, 
 		return
 	}
 	from := netip.AddrPortFrom(h.Src, uh.SrcPort)
-	unicast := s.own[h.Dst] != nil
+	unicast := s.local(h.Dst)
 	var best *UDPConn
 	score := 0
 	for _, u := range s.udp[uh.DstPort] {
@@ -289,8 +289,11 @@ func (u *UDPConn) sendLocked(p []byte, to netip.AddrPort) error {
 		return errNetUnreach
 	}
 	src := u.local.Addr()
-	if src.IsUnspecified() || s.own[src] == nil {
+	if src.IsUnspecified() || !s.local(src) {
 		src = via.src
+	}
+	if src.IsLoopback() && via.Interface != nil {
+		return errInvalid // 127.0.0.0/8 stays in the host
 	}
 	if src.IsUnspecified() && !via.broadcast {
 		return errAddrNotAvail

@@ -49,6 +49,8 @@ const (
 	CodeHostUnknown     = 7
 	CodeNetProhibited   = 9
 	CodeHostProhibited  = 10
+	CodeNetTOS          = 11
+	CodeHostTOS         = 12
 	CodeAdminProhibited = 13 // RFC 1812 §5.2.7.1
 )
 

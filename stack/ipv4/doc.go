@@ -27,7 +27,7 @@ const (
 	ProtoUDP  Proto = 17
 )
 
-// Errors of Parse, CheckOptions, Fragment and Reassembler.Input.
+// Errors of Parse, CheckOptions, Record, Fragment and Reassembler.Input.
 var (
 	ErrShort       = errors.New("ipv4: packet shorter than its header")
 	ErrVersion     = errors.New("ipv4: version is not 4")
@@ -37,6 +37,7 @@ var (
 	ErrOption      = errors.New("ipv4: malformed option")
 	ErrFragment    = errors.New("ipv4: fragment of impossible length or position")
 	ErrOverlap     = errors.New("ipv4: overlapping fragments")
+	ErrFragECN     = errors.New("ipv4: fragments with and without ECN in one datagram")
 	ErrFragLimit   = errors.New("ipv4: no room to keep the fragment")
 	ErrNeedFrag    = errors.New("ipv4: packet exceeds the MTU and must not be fragmented")
 	ErrTooLong     = errors.New("ipv4: datagram exceeds 65535 octets")

@@ -26,7 +26,7 @@ func Example() {
 			fmt.Println(err)
 			return
 		}
-		if _, _, whole, _ := r.Input(time.Now(), h, opts, payload); whole != nil {
+		if _, _, whole, _ := r.Input(time.Now(), 1, h, opts, payload); whole != nil {
 			fmt.Println(len(whole), "octets")
 		}
 	}

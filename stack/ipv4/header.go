@@ -14,6 +14,7 @@ type Header struct {
 	TOS    uint8  // DSCP and ECN (RFC 2474, RFC 3168)
 	ID     uint16 // meaningful only where fragmentation is possible (RFC 6864)
 	DF     bool   // do not fragment
+	RF     bool   // the reserved flag: never set by us, quoted as it came
 	MF     bool   // more fragments follow
 	Offset uint16 // of this fragment in its datagram's payload, octets, a multiple of 8
 	TTL    uint8
@@ -26,6 +27,7 @@ type Header struct {
 func (h *Header) IsFragment() bool { return h.MF || h.Offset != 0 }
 
 const (
+	flagRF     = 0x8000
 	flagDF     = 0x4000
 	flagMF     = 0x2000
 	offsetMask = 0x1fff
@@ -57,7 +59,7 @@ func Parse(packet []byte) (h Header, opts, payload []byte, err error) {
 	frag := binary.BigEndian.Uint16(packet[6:])
 	h = Header{
 		TOS: packet[1], ID: binary.BigEndian.Uint16(packet[4:]),
-		DF: frag&flagDF != 0, MF: frag&flagMF != 0, Offset: frag & offsetMask * 8,
+		RF: frag&flagRF != 0, DF: frag&flagDF != 0, MF: frag&flagMF != 0, Offset: frag & offsetMask * 8,
 		TTL: packet[8], Proto: Proto(packet[9]),
 		Src: netip.AddrFrom4([4]byte(packet[12:16])), Dst: netip.AddrFrom4([4]byte(packet[16:20])),
 	}
@@ -84,6 +86,9 @@ func (h *Header) AppendTo(b, opts []byte, payloadLen int) []byte {
 	hlen := MinHeaderLen + (len(opts)+3)&^3
 	start := len(b)
 	frag := h.Offset / 8
+	if h.RF {
+		frag |= flagRF
+	}
 	if h.DF {
 		frag |= flagDF
 	}

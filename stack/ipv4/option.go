@@ -75,21 +75,22 @@ func CheckOptions(opts []byte) (pos int, err error) {
 	return 0, nil
 }
 
-// HasSourceRoute reports whether well-formed options ask for a route of the
+// SourceRoute reports whether well-formed options ask for a route of the
 // sender's choice, which this host refuses to follow or to reverse
-// (RFC 1122 §3.2.1.8, RFC 7126 §4.3).
-func HasSourceRoute(opts []byte) bool {
+// (RFC 1122 §3.2.1.8, RFC 7126 §4.3), and whether that route has been gone to its
+// end.
+func SourceRoute(opts []byte) (found, complete bool) {
 	for len(opts) > 0 {
-		typ, _, rest, ok := NextOption(opts)
+		typ, option, rest, ok := NextOption(opts)
 		if !ok {
-			return false
+			return false, false
 		}
-		if typ == OptLSRR || typ == OptSSRR {
-			return true
+		if (typ == OptLSRR || typ == OptSSRR) && len(option) > 2 {
+			return true, int(option[2]) > len(option)
 		}
 		opts = rest
 	}
-	return false
+	return false, false
 }
 
 // copiedOptions returns the options that fragments after the first carry.

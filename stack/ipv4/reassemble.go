@@ -49,6 +49,7 @@ type Reassembler struct {
 }
 
 type key struct {
+	link     uint32
 	src, dst netip.Addr
 	id       uint16
 	proto    Proto
@@ -58,6 +59,7 @@ type datagram struct {
 	key        key
 	deadline   time.Time
 	first      Header // of the fragment with offset 0
+	ecn        ecnSet
 	opts       []byte
 	parts      []part // by offset, disjoint
 	have       int    // octets in parts
@@ -73,6 +75,27 @@ type part struct {
 }
 
 func (p part) end() int { return p.off + len(p.data) }
+
+// ecnSet is which ECN codepoints the fragments of a datagram carry.
+type ecnSet uint8
+
+const (
+	notECT = 1 << 0
+	ce     = 1 << 3
+)
+
+// join returns the codepoint of the whole datagram, where that of the first
+// fragment is first (RFC 3168 §5.3): congestion that one fragment met, all have
+// met. A mark beside a fragment of a sender that knows no ECN is wrong.
+func (s ecnSet) join(first uint8) (cp uint8, ok bool) {
+	switch {
+	case s&ce == 0:
+		return first, true
+	case s&notECT == 0:
+		return 3, true
+	}
+	return 0, false
+}
 
 // Expired is a datagram whose time ran out. When Payload is not nil the first
 // fragment had arrived, and a time exceeded message, code 1, quoting it is to
@@ -107,15 +130,17 @@ func (r *Reassembler) Bytes() int { return r.bytes }
 // Evicted returns how many datagrams gave way to a cap since the beginning.
 func (r *Reassembler) Evicted() uint64 { return r.evicted }
 
-// Input takes a fragment as Parse returned it; opts and payload are copied.
+// Input takes a fragment as Parse returned it, which arrived on the given link;
+// fragments of different links never meet. opts and payload are copied.
 // When it completes a datagram, whole is that datagram's payload, the caller's
 // to keep, and first and firstOpts are the header and options of its first
 // fragment with MF clear. Otherwise whole is nil.
 //
 // ErrOverlap and ErrFragment mean that the datagram was dropped for good,
-// ErrFragLimit that the fragment alone exceeds a cap.
-func (r *Reassembler) Input(now time.Time, h Header, opts, payload []byte) (first Header, firstOpts, whole []byte, err error) {
-	k := key{h.Src, h.Dst, h.ID, h.Proto}
+// ErrFragLimit that the fragment alone exceeds a cap, ErrFragECN that the datagram
+// was dropped because its fragments disagree on ECN.
+func (r *Reassembler) Input(now time.Time, link uint32, h Header, opts, payload []byte) (first Header, firstOpts, whole []byte, err error) {
+	k := key{link, h.Src, h.Dst, h.ID, h.Proto}
 	d := r.table[k]
 	if d != nil && !now.Before(d.deadline) {
 		r.remove(d) // its time is up although Expire has not run yet
@@ -140,6 +165,7 @@ func (r *Reassembler) Input(now time.Time, h Header, opts, payload []byte) (firs
 	}
 	d.parts = slices.Insert(d.parts, i, part{int(h.Offset), bytes.Clone(payload)})
 	d.have += len(payload)
+	d.ecn |= 1 << (h.TOS & 3)
 	if !h.MF {
 		d.total = int(h.Offset) + len(payload)
 	}
@@ -149,12 +175,17 @@ func (r *Reassembler) Input(now time.Time, h Header, opts, payload []byte) (firs
 	if d.have != d.total {
 		return first, nil, nil, nil
 	}
+	r.remove(d)
+	cp, ok := d.ecn.join(d.first.TOS & 3)
+	if !ok {
+		return first, nil, nil, ErrFragECN
+	}
 	whole = make([]byte, 0, d.total)
 	for _, p := range d.parts {
 		whole = append(whole, p.data...)
 	}
-	r.remove(d)
 	d.first.MF = false
+	d.first.TOS = d.first.TOS&^3 | cp
 	return d.first, d.opts, whole, nil
 }
 

@@ -45,7 +45,7 @@ func pattern(n int) []byte {
 
 func feed(r *Reassembler, at time.Time, frags ...frag) (whole []byte, h Header, err error) {
 	for _, f := range frags {
-		h1, _, w, e := r.Input(at, f.h, f.opts, f.data)
+		h1, _, w, e := r.Input(at, 1, f.h, f.opts, f.data)
 		if e != nil {
 			err = e
 		}
@@ -303,26 +303,26 @@ func TestReassemblerCaps(t *testing.T) {
 	}
 	r := NewReassembler(ReassemblerConfig{MaxBytes: 100_000, MaxBytesPerSource: 40_000, MaxDatagrams: 50})
 	victim := from("192.0.2.99", 7)
-	r.Input(t0, victim, nil, pattern(8))
+	r.Input(t0, 1, victim, nil, pattern(8))
 	for id := range uint16(2000) {
-		r.Input(t0, from("192.0.2.66", id), nil, pattern(8192))
+		r.Input(t0, 1, from("192.0.2.66", id), nil, pattern(8192))
 		if r.Bytes() > 100_000 || r.sources[netip.MustParseAddr("192.0.2.66")] > 40_000+datagramCost || r.Len() > 50 {
 			t.Fatalf("%d octets in %d datagrams", r.Bytes(), r.Len())
 		}
 	}
 	last := victim
 	last.MF, last.Offset = false, 8
-	if _, _, w, err := r.Input(t0, last, nil, pattern(8)); len(w) != 16 {
+	if _, _, w, err := r.Input(t0, 1, last, nil, pattern(8)); len(w) != 16 {
 		t.Errorf("a flood from one source displaced another's datagram: %v", err)
 	}
 	if r.Evicted() == 0 {
 		t.Error("nothing was counted")
 	}
-	if _, _, _, err := r.Input(t0, from("192.0.2.3", 1), nil, pattern(41_000&^7)); err != ErrFragLimit {
+	if _, _, _, err := r.Input(t0, 1, from("192.0.2.3", 1), nil, pattern(41_000&^7)); err != ErrFragLimit {
 		t.Errorf("a fragment beyond the cap: %v", err)
 	}
 	for i := range 2000 { // many sources: the total holds
-		r.Input(t0, from(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}).String(), 1), nil, pattern(8192))
+		r.Input(t0, 1, from(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}).String(), 1), nil, pattern(8192))
 		if r.Bytes() > 100_000+50*datagramCost || r.Len() > 50 {
 			t.Fatalf("%d octets in %d datagrams", r.Bytes(), r.Len())
 		}
@@ -342,7 +342,7 @@ func FuzzReassembler(f *testing.F) {
 		for ; len(script) >= 2; script = script[2:] {
 			h := plain()
 			h.ID, h.Offset, h.MF = uint16(script[0]&3), uint16(script[0]>>2)*8, script[1]&0x80 != 0
-			_, _, whole, _ := r.Input(now, h, nil, pattern(int(script[1]&0x7f)))
+			_, _, whole, _ := r.Input(now, 1, h, nil, pattern(int(script[1]&0x7f)))
 			if len(whole) > MaxLen {
 				t.Fatal("too long a datagram")
 			}
@@ -359,4 +359,55 @@ func FuzzReassembler(f *testing.F) {
 			t.Fatal("leak")
 		}
 	})
+}
+
+// RFC 3168 §5.3: a mark on one fragment is a mark on the datagram, unless another
+// fragment says that the sender knows no ECN.
+func TestReassembleECN(t *testing.T) {
+	for _, tc := range []struct {
+		marks [3]uint8
+		want  uint8
+		err   error
+	}{
+		{[3]uint8{0, 0, 0}, 0, nil},
+		{[3]uint8{2, 2, 2}, 2, nil},
+		{[3]uint8{1, 1, 1}, 1, nil},
+		{[3]uint8{2, 3, 2}, 3, nil},
+		{[3]uint8{1, 2, 3}, 3, nil},
+		{[3]uint8{3, 3, 3}, 3, nil},
+		{[3]uint8{2, 1, 2}, 2, nil},
+		{[3]uint8{2, 0, 2}, 2, nil},
+		{[3]uint8{3, 0, 3}, 0, ErrFragECN},
+		{[3]uint8{0, 0, 3}, 0, ErrFragECN},
+	} {
+		permutations(3, func(p []int) {
+			r := NewReassembler(ReassemblerConfig{})
+			frags := cut(t, plain(), nil, pattern(4000), 1500)
+			for i := range frags {
+				frags[i].h.TOS |= tc.marks[i]
+			}
+			whole, h, err := feed(r, t0, frags[p[0]], frags[p[1]], frags[p[2]])
+			if err != tc.err || (whole != nil) != (err == nil) {
+				t.Fatalf("%v: %v", tc.marks, err)
+			}
+			if err == nil && h.TOS != plain().TOS|tc.want {
+				t.Errorf("%v in order %v: TOS %#x, want ECN %d", tc.marks, p, h.TOS, tc.want)
+			}
+			if r.Len() != 0 || r.Bytes() != 0 {
+				t.Errorf("%d octets left", r.Bytes())
+			}
+		})
+	}
+}
+
+// Two links with the same addresses: fragments do not meet.
+func TestReassembleLinks(t *testing.T) {
+	frags := cut(t, plain(), nil, pattern(2000), 1500)
+	r := NewReassembler(ReassemblerConfig{})
+	for i, link := range []uint32{1, 2, 2, 1} {
+		_, _, whole, err := r.Input(t0, link, frags[i%2].h, nil, frags[i%2].data)
+		if err != nil || (whole != nil) != (i >= 2) {
+			t.Fatalf("step %d: %d octets, %v", i, len(whole), err)
+		}
+	}
 }
