@@ -31,12 +31,18 @@ type Config struct {
 	// MaxConns bounds the TCP connections before TIME-WAIT (default 65536).
 	MaxConns int
 
-	// RcvBuf and SndBuf bound the octets that a TCP connection queues (default
-	// 1 MiB each). UDPRcvBuf bounds those of a PacketConn (default 256 KiB).
+	// RcvBuf and SndBuf bound the octets that a TCP connection queues. Zero
+	// means a bound that begins with DefaultBuffer and grows as the path and the
+	// reader need it, to an eighth of TCPMemory. UDPRcvBuf bounds those of a
+	// PacketConn (default 256 KiB).
 	RcvBuf, SndBuf, UDPRcvBuf int
 	// TCPMemory bounds the octets that all TCP connections queue together
-	// (default 64 MiB); see tcp.Pool. Thousands of peers that do not read then
-	// share what a few of them would take.
+	// (default 64 MiB); see tcp.Pool. Each queue may take an eighth of what is
+	// free, so thousands of peers that do not read share what a few of them would
+	// take. As memory gets short, first no buffer grows any more, then the
+	// windows get smaller (never by taking back what was promised), then what
+	// arrived out of order gives way to what arrives in order. Stats counts all
+	// three.
 	TCPMemory int
 
 	// KeepAlive of new TCP connections; the zero value is net.Dialer's default:
@@ -70,7 +76,7 @@ const (
 	DefaultTTL       = 64
 	DefaultBacklog   = 4096
 	DefaultMaxConns  = 65536
-	DefaultBuffer    = 1 << 20
+	DefaultBuffer    = tcp.DefaultBuffer // of TCP, to begin with
 	DefaultUDPBuffer = 256 << 10
 	DefaultTCPMemory = 64 << 20
 	DefaultKeepAlive = 15 * time.Second
@@ -91,7 +97,7 @@ func (c *Config) setDefaults() {
 		def int
 	}{
 		{&c.Backlog, DefaultBacklog}, {&c.MaxConns, DefaultMaxConns},
-		{&c.RcvBuf, DefaultBuffer}, {&c.SndBuf, DefaultBuffer}, {&c.UDPRcvBuf, DefaultUDPBuffer},
+		{&c.UDPRcvBuf, DefaultUDPBuffer},
 		{&c.TCPMemory, DefaultTCPMemory},
 	} {
 		if *d.v <= 0 {

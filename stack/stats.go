@@ -69,6 +69,8 @@ type Stats struct {
 	TCPCookiesSent, TCPCookiesUsed  uint64 // SYN cookies (RFC 4987), and connections made of them
 	TCPCookiesBad                   uint64 // acknowledgments that answer no cookie of ours
 	TCPMemoryShort                  uint64 // segments not taken, or not all, for lack of memory
+	TCPBuffersDenied                uint64 // times a buffer was not let grow, for lack of memory
+	TCPEarlyPruned                  uint64 // times text out of order gave way to text in order, for lack of memory
 	AddrConflicts                   uint64 // addresses of ours claimed by others
 }
 
@@ -79,6 +81,7 @@ func (s *Stack) Stats() Stats {
 	st := s.stats
 	st.IPFragmentEvicted = s.reasm.Evicted()
 	st.TCPMemoryShort = s.pool.Refused()
+	st.TCPBuffersDenied, st.TCPEarlyPruned = s.pool.Denied(), s.pool.Pruned()
 	return st
 }
 

@@ -91,14 +91,15 @@ func (c *TCPConn) SetCongestionControl(cc tcp.CongestionControl) error {
 	return c.control("set", func(tcp.Instant) { c.m.SetCongestionControl(cc) })
 }
 
-// SetReadBuffer bounds the octets that wait for Read. The window scale of the
-// handshake limits how far it can grow; see ListenConfig.ReadBuffer and
-// Config.RcvBuf.
+// SetReadBuffer bounds the octets that wait for Read, and ends the growing of
+// the bound by itself. The window scale of the handshake limits how far it can
+// grow; see ListenConfig.ReadBuffer and Config.RcvBuf.
 func (c *TCPConn) SetReadBuffer(n int) error {
 	return c.control("set", func(tcp.Instant) { c.m.SetReceiveBuffer(n) })
 }
 
-// SetWriteBuffer bounds the octets that wait to be sent and acknowledged.
+// SetWriteBuffer bounds the octets that wait to be sent and acknowledged, and
+// ends the growing of the bound by itself.
 func (c *TCPConn) SetWriteBuffer(n int) error {
 	return c.control("set", func(tcp.Instant) { c.m.SetSendBuffer(n) })
 }

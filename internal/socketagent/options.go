@@ -155,6 +155,17 @@ const (
 	maxBuf    = 16 << 20
 )
 
+// buffers returns the bounds of the queues: what was set, or how far they have
+// grown by themselves.
+func (s *sock) buffers() (snd, rcv int) {
+	snd, rcv = stack.DefaultBuffer, stack.DefaultBuffer
+	if s.conn != nil {
+		info := s.conn.Info()
+		snd, rcv = info.SndBuf, info.RcvBuf
+	}
+	return or(s.opt.sndBuf, snd), or(s.opt.rcvBuf, rcv)
+}
+
 // publish has connections to come see the options.
 func (s *sock) publish() {
 	o := s.opt
@@ -373,9 +384,11 @@ func (a *Agent) getSocket(s *sock, name int32) []byte {
 	case soBroadcast:
 		return flag(o.broadcast)
 	case soSndBuf:
-		return int32s(int32(or(o.sndBuf, stack.DefaultBuffer)))
+		snd, _ := s.buffers()
+		return int32s(int32(snd))
 	case soRcvBuf:
-		return int32s(int32(or(o.rcvBuf, stack.DefaultBuffer)))
+		_, rcv := s.buffers()
+		return int32s(int32(rcv))
 	case soKeepAlive:
 		return flag(o.keepAlive)
 	case soOOBInline:

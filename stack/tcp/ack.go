@@ -30,6 +30,7 @@ func (c *Conn) ack(now Instant, seg *Segment) bool {
 	c.recoverLoss(now, &d, duplicate)
 	c.ecnEcho(now, seg)
 	if advanced {
+		c.growSend()
 		c.armAfterAck(now)
 	} else if d.octets > 0 {
 		c.armTailProbe(now)

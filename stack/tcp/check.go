@@ -87,7 +87,7 @@ func (c *Conn) ackUnacceptable(now Instant, seg *Segment) {
 		// the sender would take the time since the lost acknowledgment for a
 		// round trip. RFC 7323 §4.3 does not ask for the window; a window's
 		// worth behind is as hard to hit for an attacker as one ahead.
-		if seg.Options.HasTimestamps && int32(seg.Options.TSVal-c.tsRecent) >= 0 && seg.Seq.AfterEq(c.rcvNxt.Add(-c.rcvBuf)) {
+		if seg.Options.HasTimestamps && int32(seg.Options.TSVal-c.tsRecent) >= 0 && seg.Seq.AfterEq(c.rcvNxt.Add(-int(c.rcvBuf))) {
 			c.updateTSRecent(now, seg)
 		}
 	}

@@ -25,8 +25,11 @@ type Config struct {
 	TSOffset uint32
 
 	// RcvBuf and SndBuf bound the octets queued in either direction. Memory is
-	// taken as data arrive, not in advance. Zero means DefaultBuffer; both are
-	// bounded by the largest window there is, just below 1<<30 octets.
+	// taken as data arrive, not in advance. Zero means a bound that begins with
+	// DefaultBuffer and grows as the path and the user need it, to an eighth of
+	// Pool.Limit (just below 16 MiB without a limit) while memory is not short.
+	// What is set stays as it is; it is bounded by the largest window there is,
+	// just below 1<<30 octets.
 	RcvBuf, SndBuf int
 
 	// NoDelay switches Nagle's algorithm off (RFC 9293 §3.7.4).

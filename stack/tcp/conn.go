@@ -17,6 +17,7 @@ type Conn struct {
 
 	state State
 	loss  lossState
+	frto  frtoState
 
 	passive     bool // began with NewPassive
 	closing     bool // a FIN is queued behind the send queue
@@ -37,6 +38,8 @@ type Conn struct {
 	finReceived bool // rcvFin is valid
 	hasDSACK    bool
 	urgentApart bool // SetUrgentInline(false)
+	sndAuto     bool // sndBuf grows by itself
+	rcvAuto     bool // likewise
 	backoff     uint8
 	keepProbes  uint8 // unanswered keep-alive probes
 	challenges  uint8 // challenge ACKs in the present second
@@ -55,9 +58,9 @@ type Conn struct {
 	sndWL1, sndWL2         Seq
 	sndMaxWnd              int32
 	rcvUnacked             int32 // octets received and not yet acknowledged
+	sndBuf                 int32
 	sndWnd                 int
 	sndq                   sendQueue
-	sndBuf                 int
 
 	// Receive sequence variables.
 	irs         Seq
@@ -66,8 +69,9 @@ type Conn struct {
 	rcvFin      Seq // sequence number of the peer's FIN
 	lastAckSent Seq
 	rcvq        recvQueue
-	rcvBuf      int
+	rcvBuf      int32
 	urg         *urgent
+	tune        *tuning // of the receive buffer; nil while little has come
 	dsack       SACKBlock
 
 	// Timestamps (RFC 7323).
@@ -86,7 +90,6 @@ type Conn struct {
 	reduce  reduction
 	ecn     ecn
 	cork    cork
-	frto    frtoState
 	win     Window
 	before  struct{ cwnd, ssthresh uint32 } // the timeout that frto is about
 
@@ -134,7 +137,8 @@ func newConn(cfg *Config, now Instant) *Conn {
 		timestamps: !cfg.NoTimestamps, sack: !cfg.NoSACK, scaling: !cfg.NoWindowScale,
 		maxMSS: or(cfg.MSS, defaultMSS), peerMSS: defaultMSS,
 		iss: cfg.ISS, sndUna: cfg.ISS, sndNxt: cfg.ISS, sndMax: cfg.ISS,
-		sndBuf: min(or(cfg.SndBuf, DefaultBuffer), maxBuffer), rcvBuf: min(or(cfg.RcvBuf, DefaultBuffer), maxBuffer),
+		sndBuf: int32(min(or(cfg.SndBuf, DefaultBuffer), maxBuffer)), rcvBuf: int32(min(or(cfg.RcvBuf, DefaultBuffer), maxBuffer)),
+		sndAuto: cfg.SndBuf <= 0, rcvAuto: cfg.RcvBuf <= 0,
 		tsOffset: cfg.TSOffset,
 		recover:  cfg.ISS,
 		minRTO:   inMillis(or(cfg.MinRTO, DefaultMinRTO)), maxRTO: inMillis(or(cfg.MaxRTO, DefaultMaxRTO)),
@@ -154,7 +158,13 @@ func newConn(cfg *Config, now Instant) *Conn {
 	c.quickAcks = uint8(min(max(cfg.QuickAcks, 0), 255))
 	c.pathMSS = c.maxMSS
 	c.sndq.start, c.rack.fack = c.iss.Add(1), c.iss.Add(1)
-	for c.rcvBuf>>c.rcvScale > 65535 {
+	// RFC 7323 §2.3: the scale is for good, so it is that of the largest window
+	// to come.
+	most := int(c.rcvBuf)
+	if c.rcvAuto {
+		most = c.pool.autoBuffer()
+	}
+	for most>>c.rcvScale > 65535 {
 		c.rcvScale++
 	}
 	return c
@@ -187,7 +197,7 @@ func (c *Conn) takeSYN(now Instant, syn *Segment) {
 	o := &syn.Options
 	c.irs, c.rcvNxt = syn.Seq, syn.Seq.Add(1)
 	c.rcvq.rd = c.rcvNxt
-	c.rcvAdv = c.rcvNxt.Add(min(c.rcvBuf, 65535))
+	c.rcvAdv = c.rcvNxt.Add(int(min(c.rcvBuf, 65535)))
 	c.lastAckSent = c.rcvNxt
 	if o.MSS != 0 {
 		c.peerMSS = max(o.MSS, minSendMSS)

@@ -14,6 +14,7 @@ type Info struct {
 	SndMSS, RcvMSS    int           // payload of a full segment; RcvMSS is the largest seen
 	AdvMSS, PathMSS   int           // what we announced; what the path carries
 	SndWnd, RcvWnd    int           // the peer's window, and what it may send us
+	SndBuf, RcvBuf    int           // bounds of the queues at present, before the pool's
 	SendQueue         int           // written and not acknowledged
 	Unsent            int           // of these, not sent yet
 	RecvQueue         int           // received in order and not read
@@ -74,6 +75,7 @@ func (c *Conn) Info() Info {
 		Cwnd: c.win.Cwnd, Ssthresh: c.win.Ssthresh,
 		SndMSS: c.win.MSS, RcvMSS: int(c.rcvMSS), AdvMSS: int(c.maxMSS), PathMSS: int(c.pathMSS),
 		SndWnd: c.sndWnd, RcvWnd: max(0, c.rcvAdv.Sub(c.rcvNxt)),
+		SndBuf: int(c.sndBuf), RcvBuf: int(c.rcvBuf),
 		SendQueue: c.sndq.n, Unsent: max(0, c.sndq.end().Sub(c.sndNxt)), RecvQueue: c.rcvq.n,
 		Flight: c.flight(), Sacked: int(c.board.octets), Lost: int(c.lost.octets),
 		OutOfOrder: len(c.rcvq.early.s), Recovery: c.recoveryState(), QuickAcks: int(c.quickAcks), Backoff: int(c.backoff), Probes: int(c.keepProbes),

@@ -25,20 +25,30 @@ func (p *Pool) Lent() int { return p.lent * chunkSize }
 // taken because memory was short. The peer sends it again.
 func (p *Pool) Refused() uint64 { return p.refused }
 
+// Pruned returns how many times text that had arrived out of order was given up
+// for text in order because memory was short.
+func (p *Pool) Pruned() uint64 { return p.pruned }
+
 // sendSpace returns the bound of the send queue.
-func (c *Conn) sendSpace() int { return min(c.sndBuf, c.pool.share()) }
+func (c *Conn) sendSpace() int { return min(int(c.sndBuf), c.pool.share()) }
 
 // recvSpace returns the bound of the receive queue: what the window promises.
-func (c *Conn) recvSpace() int { return min(c.rcvBuf, c.pool.share()) }
+func (c *Conn) recvSpace() int { return min(int(c.rcvBuf), c.pool.share()) }
 
 // affordable returns the part of text at seq, which is not before RCV.NXT, for
 // which there is memory. Windows are promised before others take the memory
 // that they stand for; then the text is as good as lost on the way. Text that
-// can be read at once gets minShare whatever waits behind a gap.
+// can be read at once gets minShare whatever waits behind a gap, and displaces
+// that, the farthest first: RFC 2018 §8 lets a receiver go back on what it has
+// reported, and the peer sends it again.
 func (c *Conn) affordable(seq Seq, p []byte) []byte {
 	room := c.pool.share() - c.rcvq.lent*chunkSize
 	if seq == c.rcvNxt {
 		room = max(room, minShare-c.rcvq.n)
+		if over := (len(p) - room + chunkSize - 1) / chunkSize; over > 0 && c.rcvq.prune(c.pool, c.rcvq.lent-over) {
+			c.pool.pruned++
+			room = max(room, c.pool.share()-c.rcvq.lent*chunkSize)
+		}
 	}
 	if len(p) <= room {
 		return p

@@ -16,6 +16,7 @@ type transmitter struct {
 // returns; the owner calls again when there is room.
 func (c *Conn) Output(now Instant, maxPayload int, emit func(*Segment) bool) {
 	c.runTimers(now)
+	c.tuneReceive(now)
 	t := transmitter{now, maxPayload, emit}
 	if c.reply.due && !c.sendReset(&t) {
 		return

@@ -24,6 +24,8 @@ type Pool struct {
 
 	lent    int // chunks with storage that are in queues
 	refused uint64
+	pruned  uint64
+	denied  uint64
 
 	free  *chunk // with storage
 	nfree int

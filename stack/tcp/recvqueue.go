@@ -152,22 +152,34 @@ func (q *recvQueue) consume(pool *Pool, k int) {
 
 // dropEarly forgets what arrived out of order.
 func (q *recvQueue) dropEarly(pool *Pool) {
+	q.prune(pool, 0)
 	q.early.clear()
-	q.cur = nil
-	if q.n == 0 {
-		q.consume(pool, 0)
-		return
+	q.consume(pool, 0)
+}
+
+// prune gives up what arrived out of order, the farthest first, until no more
+// than keep chunks are held, or those with text in order. It reports whether
+// there was something to give up.
+func (q *recvQueue) prune(pool *Pool, keep int) bool {
+	var last *chunk // to stay
+	c := q.head
+	for i := 0; c != nil && (i < keep || c.pos.Before(q.nxt())); i++ {
+		last, c = c, c.next
 	}
-	last := q.nxt().Add(-1)
-	for c := q.head; c != nil; c = c.next {
-		if c.pos.Add(chunkSize).After(last) {
-			for d := c.next; d != nil; {
-				next := d.next
-				q.lent--
-				pool.put(d)
-				d = next
-			}
-			c.next, q.tail = nil, c
-		}
+	if c == nil || q.early.empty() {
+		return false
 	}
+	q.early.remove(c.pos, q.early.max())
+	if q.cur, q.tail = nil, last; last != nil {
+		last.next = nil
+	} else {
+		q.head = nil
+	}
+	for c != nil {
+		next := c.next
+		q.lent--
+		pool.put(c)
+		c = next
+	}
+	return true
 }

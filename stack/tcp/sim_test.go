@@ -258,9 +258,9 @@ func checkInvariants(t *testing.T, c *Conn) {
 	switch {
 	case c.sndUna.After(c.sndNxt) || c.sndNxt.After(c.sndMax):
 		t.Fatalf("SND.UNA %d, SND.NXT %d, max %d out of order", c.sndUna, c.sndNxt, c.sndMax)
-	case c.state.Synchronized() && c.rcvq.n > c.rcvBuf:
+	case c.state.Synchronized() && c.rcvq.n > int(c.rcvBuf):
 		t.Fatalf("receive queue %d exceeds its bound %d", c.rcvq.n, c.rcvBuf)
-	case c.state.Synchronized() && !c.finDone() && c.rcvAdv.Sub(c.rcvq.rd) > c.rcvBuf:
+	case c.state.Synchronized() && !c.finDone() && c.rcvAdv.Sub(c.rcvq.rd) > int(c.rcvBuf):
 		t.Fatalf("advertised %d beyond what is unread, buffer %d", c.rcvAdv.Sub(c.rcvq.rd), c.rcvBuf)
 	case c.state.Synchronized() && c.state != TimeWait && c.flight() > 0 && c.rtxAt == 0:
 		t.Fatalf("%v: %d octets in flight and no timer", c.state, c.flight())

@@ -130,7 +130,7 @@ func TestLostSynAckKeepsAgreement(t *testing.T) {
 	s.ends[1].imp.dropNth = func(n int, _ *Segment) bool { return n <= 2 }
 	s.transfer(200_000, 30*time.Second)
 	for _, e := range s.ends {
-		if i := e.info(); !i.SACK || !i.Timestamps || i.SndScale != 3 || i.RcvScale != 3 {
+		if i := e.info(); !i.SACK || !i.Timestamps || i.SndScale != 8 || i.RcvScale != 8 {
 			t.Fatalf("%+v", i)
 		}
 	}

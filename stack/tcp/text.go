@@ -55,6 +55,9 @@ func (c *Conn) text(now Instant, seg *Segment) {
 	c.traffic.bytesIn += uint64(c.rcvq.nxt().Sub(c.rcvNxt))
 	c.lastText = now
 	c.rcvNxt = c.rcvq.nxt()
+	if inOrder {
+		c.seeRTT(now, seg)
+	}
 	if c.noReader {
 		c.rcvq.discard(c.pool)
 	}

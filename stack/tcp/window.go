@@ -12,7 +12,7 @@ func (c *Conn) window() (field uint16, edge Seq) {
 		edge = c.rcvAdv
 	}
 	wnd := max(0, edge.Sub(c.rcvNxt))
-	if up := (wnd + unit - 1) &^ (unit - 1); c.rcvNxt.Add(up).BeforeEq(c.rcvq.rd.Add(c.rcvBuf)) {
+	if up := (wnd + unit - 1) &^ (unit - 1); c.rcvNxt.Add(up).BeforeEq(c.rcvq.rd.Add(int(c.rcvBuf))) {
 		wnd = up
 	}
 	scaled := min(wnd>>c.rcvScale, 65535)
