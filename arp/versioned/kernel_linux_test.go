@@ -122,7 +122,7 @@ func TestAgainstTheKernel(t *testing.T) {
 	k.attach(svc, us)
 	svc.AddressAdded(netip.PrefixFrom(me, 24), nil)
 
-	if out := k.run("arping", "-c", "2", "-W", "0.2", "-i", "tap0", me.String()); !strings.Contains(out, "2 packets received") || !strings.Contains(out, us.String()) {
+	if out := k.run("arping", "-c", "2", "-W", "1", "-i", "tap0", me.String()); !strings.Contains(out, "2 packets received") || !strings.Contains(out, us.String()) {
 		t.Errorf("arping had no two answers from %v", us)
 	}
 	if out := k.run("arping", "-0", "-c", "1", "-i", "tap0", me.String()); !strings.Contains(out, "1 packets received") {
@@ -132,9 +132,9 @@ func TestAgainstTheKernel(t *testing.T) {
 		t.Error("we answered for an address that is not ours")
 	}
 	k.run("ping", "-c", "1", "-W", "0.3", me.String()) // nobody speaks IP here, but the kernel must resolve
-	if out := k.run("ip", "neigh", "show", "dev", "tap0"); !strings.Contains(out, me.String()+" lladdr "+us.String()) {
-		t.Error("the kernel did not resolve us")
-	}
+	k.eventually("the kernel resolves us", 10*time.Second, func() bool {
+		return strings.Contains(k.run("ip", "neigh", "show", "dev", "tap0"), me.String()+" lladdr "+us.String())
+	})
 
 	got := make(chan ethernet.Addr, 1)
 	answer := func(_ netip.Addr, mac ethernet.Addr, err error) {
