@@ -19,7 +19,7 @@ RUNARGS ?=
 
 export PATH := $(PATH):/usr/sbin:/sbin
 
-.PHONY: run image build test lint cover bench gobench soak fuzz vendors demo clean help FORCE
+.PHONY: run image build test lint cover bench gobench soak fuzz mutants rfc-coverage vendors demo clean help FORCE
 .DEFAULT_GOAL := help
 
 help:
@@ -34,6 +34,8 @@ help:
 	@echo 'make fuzz    each fuzz target for FUZZTIME=$(FUZZTIME)'
 	@echo 'make soak    the same, larger bounds in tests that try every case, and SOAK_COMMITS=$(SOAK_COMMITS) commits into a'
 	@echo '             store of 64 MB and onto a disk of 256 MB (as root), with archives that are joined and compared'
+	@echo 'make rfc-coverage   write docs/rfc-coverage.md anew from the clauses and from the marks above the tests'
+	@echo 'make mutants disable each clause of the RFCs in turn; its tests have to fail (a part of make soak; ONLY=REGEXP some)'
 	@echo 'make vendors OUI=DIR   renew the embedded table of MAC vendors from oui.txt, mam.txt, oui36.txt and iab.txt of the IEEE'
 	@echo 'make clean   remove build/, test_results/ and demo_results/'
 
@@ -87,7 +89,7 @@ gobench:
 # stock git after every crash, tens of thousands of torn and damaged images, and SOAK_COMMITS commits into stores that are
 # bounded (a bound of memory is 64 MB for ten million, less for fewer).
 SOAK_COMMITS ?= 10000000
-soak: fuzz
+soak: fuzz mutants
 	@SOAK=1 $(GO) test -timeout 30m -run 'TestEveryHistory|TestLongHistories' ./arp/versioned ./vcs/vcstest
 	@SOAK=1 SOAK_COMMITS='$(SOAK_COMMITS)' $(GO) test -timeout 5h -v -run 'TestFlatMemory|TestDiskBudget' ./bench
 	@SOAK=1 $(GO) test -timeout 30m -run TestFindObjectsFarBack ./vcs
@@ -102,6 +104,14 @@ fuzz:
 		for f in $$($(GO) test -list '^Fuzz' $$p | grep '^Fuzz'); do \
 			echo "$$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p || exit 1; \
 		done; done
+
+# docs/rfc-coverage.md says which test proves which clause of which RFC. The
+# clauses are data, and so is how each is disabled: internal/rfc/clauses.
+rfc-coverage:
+	@$(GO) run ./internal/rfc
+
+mutants:
+	@$(GO) run ./internal/rfc -mutants -only '$(ONLY)'
 
 # The registry of https://standards-oui.ieee.org as text files; Debian's package
 # ieee-data has them here.

@@ -45,8 +45,8 @@ type Config struct {
 	// three.
 	TCPMemory int
 
-	// KeepAlive of new TCP connections; the zero value is net.Dialer's default:
-	// probes after 15 s of silence. Set Idle below zero to switch it off.
+	// KeepAlive of new TCP connections; off when Idle is zero, as RFC 9293
+	// §3.8.4 (MUST-25) wants it. Programs switch it on for a connection, too.
 	KeepAlive tcp.KeepAlive
 	// MinRTO and TimeWait are tcp.Config's.
 	MinRTO, TimeWait time.Duration
@@ -79,7 +79,10 @@ const (
 	DefaultBuffer    = tcp.DefaultBuffer // of TCP, to begin with
 	DefaultUDPBuffer = 256 << 10
 	DefaultTCPMemory = 64 << 20
-	DefaultKeepAlive = 15 * time.Second
+	// DefaultKeepAlive is the silence before the first probe of a connection
+	// whose program asks for probes and names no time: the least that RFC 9293
+	// §3.8.4 (MUST-28) allows. Package net takes 15 s where it is asked to choose.
+	DefaultKeepAlive = 2 * time.Hour
 )
 
 func (c *Config) setDefaults() {
@@ -103,11 +106,5 @@ func (c *Config) setDefaults() {
 		if *d.v <= 0 {
 			*d.v = d.def
 		}
-	}
-	switch {
-	case c.KeepAlive.Idle < 0:
-		c.KeepAlive = tcp.KeepAlive{}
-	case c.KeepAlive.Idle == 0:
-		c.KeepAlive = tcp.KeepAlive{Idle: DefaultKeepAlive, Interval: DefaultKeepAlive}
 	}
 }

@@ -80,6 +80,8 @@ func dialRaw(t *testing.T, r *raw) (syn []byte, result chan error) {
 // RFC 1122 §4.2.3.9: protocol and port unreachable end a handshake; the others
 // only explain its end (RFC 9293 §3.9.2.2, MUST-56). A quotation with a
 // sequence number that is not in flight is forged (RFC 5927 §4.1).
+//
+//rfc:9293 MUST-54 MUST-56
 func TestICMPErrnoTCP(t *testing.T) {
 	rawTest(t, "hard", func(t *testing.T, r *raw) {
 		syn, result := dialRaw(t, r)

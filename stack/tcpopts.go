@@ -59,7 +59,8 @@ func (c *TCPConn) SetKeepAlivePeriod(d time.Duration) error {
 }
 
 // SetKeepAliveConfig configures keep-alive as net.TCPConn's does: zero means
-// the default of package net, below zero leaves a value as it is.
+// the default (DefaultKeepAlive, then every 75 s, nine times), below zero leaves
+// a value as it is.
 func (c *TCPConn) SetKeepAliveConfig(k net.KeepAliveConfig) error {
 	return c.control("set", func(now tcp.Instant) {
 		pick := func(v, def, old time.Duration) time.Duration {
@@ -74,8 +75,8 @@ func (c *TCPConn) SetKeepAliveConfig(k net.KeepAliveConfig) error {
 		old := c.keepAlive
 		c.keepAlive = tcp.KeepAlive{
 			Idle:     pick(k.Idle, DefaultKeepAlive, old.Idle),
-			Interval: pick(k.Interval, DefaultKeepAlive, old.Interval),
-			Probes:   int(pick(time.Duration(k.Count), 9, time.Duration(old.Probes))),
+			Interval: pick(k.Interval, 0, old.Interval),
+			Probes:   int(pick(time.Duration(k.Count), 0, time.Duration(old.Probes))),
 		}
 		if k.Enable {
 			c.m.SetKeepAlive(now, c.keepAlive)

@@ -31,6 +31,7 @@ func TestRFC5961BlindSynInEveryState(t *testing.T) {
 	}
 }
 
+//rfc:9293 MAY-12
 func TestRFC5961BlindDataWithBadAck(t *testing.T) {
 	p := inEstablished(t)
 	p.write(100)
@@ -153,6 +154,7 @@ func TestTimestampsOnEverySegment(t *testing.T) {
 	}
 }
 
+//rfc:9293 MAY-5 MUST-27 MUST-29 SHLD-12
 func TestKeepAliveCountsAndTimes(t *testing.T) {
 	p := inEstablished(t, config(func(c *Config) { c.KeepAlive = KeepAlive{10 * time.Second, 2 * time.Second, 3} }))
 	at := p.times(time.Minute)
@@ -191,6 +193,7 @@ func TestKeepAliveAnsweredGoesOn(t *testing.T) {
 	p.state(Established)
 }
 
+//rfc:9293 MUST-24
 func TestKeepAliveOffByDefaultAndSettable(t *testing.T) {
 	p := inEstablished(t)
 	if p.c.Deadline() != 0 {

@@ -53,7 +53,7 @@ type Config struct {
 	// FinWait2 is how long FIN-WAIT-2 lasts after Close. Zero means
 	// DefaultFinWait2.
 	FinWait2 time.Duration
-	// DelayedAck is how long an acknowledgment may wait for company, at most
+	// DelayedAck is how long an acknowledgment may wait for company, less than
 	// 500 ms (RFC 9293 §3.8.6.3). Zero means DefaultDelayedAck.
 	DelayedAck time.Duration
 
@@ -112,7 +112,7 @@ const (
 	defaultUserTimeout    = 5 * time.Minute
 	defaultKeepInterval   = 75 * time.Second
 	defaultKeepProbes     = 9
-	maxDelayedAck         = 500 * time.Millisecond // RFC 9293 §3.8.6.3 MUST-40
+	maxDelayedAck         = 499 * time.Millisecond // RFC 9293 §3.8.6.3 MUST-40: less than half a second
 	minSendMSS            = 88                     // least payload bound that a peer or a path may impose; less is a denial of service
 )
 

@@ -17,6 +17,7 @@ func grow(cc CongestionControl, w *Window, now Instant, rtt, d time.Duration) In
 	return now
 }
 
+//rfc:9293 MUST-19
 func TestRFC5681SlowStartDoubles(t *testing.T) {
 	for _, cc := range []CongestionControl{new(Reno), new(Cubic)} {
 		w := &Window{MSS: 1000, Cwnd: 10_000, Ssthresh: 40_000}
@@ -35,6 +36,7 @@ func TestRFC5681SlowStartDoubles(t *testing.T) {
 	}
 }
 
+//rfc:9293 MUST-19
 func TestRFC5681CongestionAvoidance(t *testing.T) {
 	w := &Window{MSS: 1000, Cwnd: 20_000, Ssthresh: 10_000}
 	r := new(Reno)
@@ -49,6 +51,13 @@ func TestRFC5681CongestionAvoidance(t *testing.T) {
 	r.TimedOut(w, 1, 3_000)
 	if w.Ssthresh != 2_000 {
 		t.Errorf("%+v", w)
+	}
+}
+
+//rfc:9293 MAY-18
+func TestRFC9438IsTheDefault(t *testing.T) { // §1
+	if name := inEstablished(t).c.Info().CongestionControl; name != "cubic" {
+		t.Errorf("%s", name)
 	}
 }
 

@@ -123,6 +123,8 @@ func TestRFC3168Receiver(t *testing.T) { // §6.1.3
 
 // The window is halved once for what is in flight, and the next new text says
 // so.
+//
+//rfc:9293 SHLD-8
 func TestRFC3168Sender(t *testing.T) { // §6.1.2
 	p := inECN(t)
 	p.c.win.Cwnd, p.gso = 10_000, 20_000

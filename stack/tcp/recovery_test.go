@@ -44,6 +44,7 @@ func TestRFC5681OneSegmentAfterLostSyn(t *testing.T) {
 	}
 }
 
+//rfc:9293 MUST-18
 func TestRFC6298Estimator(t *testing.T) { // §2.2, §2.3
 	p, syn := inSynSent(t)
 	step := func(d time.Duration, seq int, want time.Duration) {
@@ -63,6 +64,7 @@ func TestRFC6298Estimator(t *testing.T) { // §2.2, §2.3
 	step(300*time.Millisecond, 11, 1087500*time.Microsecond)
 }
 
+//rfc:9293 MUST-18 MUST-19
 func TestRFC6298BackoffAndKarn(t *testing.T) { // §5.5, §5.7
 	p := sentSegments(t, 1)
 	at := p.times(7 * time.Second)

@@ -36,6 +36,7 @@ func TestParseSegmentErrors(t *testing.T) {
 	}
 }
 
+//rfc:9293 MUST-4 MUST-5 MUST-6 MUST-7 MUST-64
 func TestRFC9293OptionsParsedLeniently(t *testing.T) { // MUST-5 to MUST-7
 	mss := Options{MSS: 1460}
 	for _, tc := range []struct {
@@ -65,6 +66,7 @@ func TestRFC9293OptionsParsedLeniently(t *testing.T) { // MUST-5 to MUST-7
 	}
 }
 
+//rfc:9293 MUST-68 MUST-69
 func TestSegmentRoundTrip(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for range 2000 {

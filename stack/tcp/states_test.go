@@ -8,6 +8,7 @@ import (
 	"time"
 )
 
+//rfc:9293 MUST-14 SHLD-5
 func TestRFC9293ActiveOpen(t *testing.T) {
 	p := inEstablished(t)
 	if p.segs[0].Options.MSS != 1000 || p.segs[0].Window != 10000 {
@@ -33,6 +34,7 @@ func TestRFC9293PassiveOpenTakesTextOfThirdSegment(t *testing.T) {
 	p.read(1, 10)
 }
 
+//rfc:9293 MUST-10
 func TestRFC9293SimultaneousOpen(t *testing.T) { // §3.5, figure 7
 	p, _ := inSynSent(t)
 	p.recv(SYN, 0, 0, 0)
@@ -136,6 +138,7 @@ func TestLostSynAckKeepsAgreement(t *testing.T) {
 	}
 }
 
+//rfc:9293 MUST-22 MUST-23 SHLD-25
 func TestRFC9293ConnectTimeout(t *testing.T) {
 	p, _ := inSynSent(t)
 	p.c.SoftError(syscall.EHOSTUNREACH) // MUST-56: does not end it, but says why
@@ -152,6 +155,7 @@ func TestRFC9293ConnectTimeout(t *testing.T) {
 	}
 }
 
+//rfc:9293 SHLD-26
 func TestHardErrorEndsOnlyTheHandshake(t *testing.T) { // RFC 5927 §5.2
 	p, _ := inSynSent(t)
 	p.c.HardError(syscall.ECONNREFUSED)
@@ -171,6 +175,7 @@ func TestOutstandingGuardsAgainstForgedICMP(t *testing.T) { // RFC 5927 §4.1
 	}
 }
 
+//rfc:9293 MUST-13
 func TestRFC9293ActiveClose(t *testing.T) {
 	p := inTimeWait(t)
 	p.after(59 * time.Second)
@@ -252,6 +257,7 @@ func TestFinWait2TimesOutAfterClose(t *testing.T) {
 	p.failed(nil)
 }
 
+//rfc:9293 MAY-1 SHLD-3
 func TestRFC9293DataAfterCloseResets(t *testing.T) { // §3.6.1
 	p := inEstablished(t)
 	p.c.Close(p.now)
@@ -262,6 +268,7 @@ func TestRFC9293DataAfterCloseResets(t *testing.T) { // §3.6.1
 	p.expect("[R.] 2 ack 1")
 }
 
+//rfc:9293 SHLD-3
 func TestRFC9293CloseWithUnreadDataResets(t *testing.T) {
 	p := inEstablished(t)
 	p.recv(ACK, 1, 1, 10)
@@ -334,6 +341,7 @@ func TestRFC9293ExactResetInEveryState(t *testing.T) {
 	}
 }
 
+//rfc:9293 MUST-12
 func TestResetKeepsWhatArrivedReadable(t *testing.T) {
 	p := inEstablished(t)
 	p.recv(ACK, 1, 1, 10)
@@ -379,6 +387,7 @@ func TestTimeWaitAcksRetransmittedFinAndRestarts(t *testing.T) {
 	p.failed(nil)
 }
 
+//rfc:9293 MAY-2 SHLD-4
 func TestRFC6191Reopens(t *testing.T) {
 	syn := func(rel int, ts uint32) *Segment {
 		return &Segment{Flags: SYN, Seq: peerISS.Add(rel), Options: Options{HasTimestamps: ts != 0, TSVal: ts}}

@@ -12,6 +12,7 @@ import (
 // pointing sets the urgent pointer of a segment of the peer's.
 func pointing(n uint16) func(*Segment) { return func(s *Segment) { s.Urgent = n } }
 
+//rfc:9293 MUST-30 MUST-62
 func TestRFC9293UrgentSender(t *testing.T) { // §3.8.5, MUST-30
 	p := inEstablished(t)
 	if n, err := p.c.WriteUrgent([]byte("urgent")); n != 6 || err != nil {
@@ -31,6 +32,8 @@ func TestRFC9293UrgentSender(t *testing.T) { // §3.8.5, MUST-30
 
 // Urgent text of any length (MUST-31): each segment of it points to the end, as
 // far as a pointer reaches, and none is cut by somebody who would not move it.
+//
+//rfc:9293 MUST-31
 func TestRFC9293UrgentIsLong(t *testing.T) {
 	p := inEstablished(t, config(func(c *Config) { c.SndBuf = 200_000 }))
 	p.c.win.Cwnd, p.gso = 100_000, 60_000
@@ -80,6 +83,8 @@ func TestRFC9293UrgentIsNotKeptBack(t *testing.T) {
 
 // The user is told when urgent text is announced and when there is more of it
 // (MUST-32), and can ask how much is left (MUST-33).
+//
+//rfc:9293 MUST-32 MUST-33
 func TestRFC9293UrgentReceiver(t *testing.T) {
 	for _, make := range []func(*testing.T, ...option) *script{inEstablished, inFinWait1, inFinWait2} {
 		p := make(t)

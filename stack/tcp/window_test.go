@@ -6,6 +6,7 @@ import (
 	"time"
 )
 
+//rfc:9293 SHLD-7 SHLD-27 SHLD-28 MAY-16 MUST-60 MUST-61
 func TestRFC9293Nagle(t *testing.T) { // §3.7.4
 	p := inEstablished(t)
 	p.write(10)
@@ -23,6 +24,7 @@ func TestRFC9293Nagle(t *testing.T) { // §3.7.4
 	p.expect("[FP.] 1061+500 ack 1") // the end does not wait
 }
 
+//rfc:9293 MUST-17
 func TestRFC9293NoDelay(t *testing.T) {
 	p := inEstablished(t)
 	p.c.SetNoDelay(true)
@@ -31,6 +33,7 @@ func TestRFC9293NoDelay(t *testing.T) {
 	p.expect("[P.] 1+10 ack 1", "[P.] 11+20 ack 1")
 }
 
+//rfc:9293 SHLD-18 SHLD-19
 func TestDelayedAck(t *testing.T) { // RFC 9293 §3.8.6.3
 	p := inEstablished(t)
 	p.recv(ACK, 1, 1, 1000)
@@ -58,6 +61,7 @@ func TestSuperSegmentGetsOneAck(t *testing.T) {
 	p.expect("[.] 1 ack 9001")
 }
 
+//rfc:9293 SHLD-31 MAY-13
 func TestOutOfOrderAckedAtOnce(t *testing.T) { // RFC 5681 §4.2
 	p := inEstablished(t)
 	p.take(ACK, 1001, 1, 500)
@@ -123,6 +127,7 @@ func TestFinInTheMiddleAndEarly(t *testing.T) {
 	q.read(1, 100)
 }
 
+//rfc:9293 MAY-8
 func TestWindowNeverExceedsBufferAndCloses(t *testing.T) {
 	p := inEstablished(t)
 	for seq := 1; seq < 10001; seq += 1000 {
@@ -146,6 +151,7 @@ func TestWindowNeverExceedsBufferAndCloses(t *testing.T) {
 	}
 }
 
+//rfc:9293 MUST-39
 func TestRFC9293ReceiverAvoidsSillyWindows(t *testing.T) { // §3.8.6.2.2
 	p := inEstablished(t)
 	p.recv(ACK, 1, 1, 10000)
@@ -178,6 +184,7 @@ func TestAckAcceptedWithClosedWindow(t *testing.T) { // §3.10.7.4: "special all
 	p.failed(ErrReset)
 }
 
+//rfc:9293 REC-1
 func TestRFC7323WindowScale(t *testing.T) {
 	big := config(func(c *Config) { c.RcvBuf = 1 << 20 })
 	p := inEstablished(t, withScale(3), big)
@@ -205,6 +212,7 @@ func TestRFC7323WindowScale(t *testing.T) {
 	}
 }
 
+//rfc:9293 MUST-14 MUST-15 MUST-16
 func TestRFC9293MSS(t *testing.T) { // §3.7.1
 	for _, tc := range []struct{ ours, peers, want uint16 }{
 		{1460, 0, 536}, {1460, 1000, 1000}, {1000, 1460, 1000}, {1460, 10, minSendMSS}, {0, 1460, 536}, {65000, 9000, 9000},
@@ -221,6 +229,7 @@ func TestRFC9293MSS(t *testing.T) { // §3.7.1
 	}
 }
 
+//rfc:9293 MUST-38
 func TestSenderStaysInWindow(t *testing.T) {
 	p := inEstablished(t)
 	p.recv(ACK, 1, 1, 0, window(2500))
@@ -251,6 +260,7 @@ func TestSillyWindowOverride(t *testing.T) { // §3.8.6.2.1 (4)
 	p.expect("[.] 1+50 ack 1")
 }
 
+//rfc:9293 MUST-36 MUST-37 SHLD-30
 func TestRFC9293ZeroWindowProbesWithoutEnd(t *testing.T) { // §3.8.6.1 MUST-36, MUST-37
 	p := inEstablished(t)
 	p.recv(ACK, 1, 1, 0, window(0))
@@ -310,6 +320,8 @@ func TestZeroWindowFinProbes(t *testing.T) {
 
 // The window closes over data in flight (the peer shrank it): no timeout while
 // the peer answers, everything again when it opens.
+//
+//rfc:9293 SHLD-17
 func TestShrunkWindow(t *testing.T) {
 	p := inEstablished(t, config(func(c *Config) { c.UserTimeout = time.Minute }))
 	p.write(3000)
@@ -354,6 +366,7 @@ func TestOldSegmentDoesNotMoveWindow(t *testing.T) { // SND.WL1, SND.WL2
 	}
 }
 
+//rfc:9293 MUST-21
 func TestUserTimeout(t *testing.T) {
 	p := inEstablished(t)
 	p.c.SetUserTimeout(p.now, 10*time.Second)

@@ -1,0 +1,210 @@
+package main
+
+import (
+	"bytes"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// The real clauses, marks and sources fit each other, and the page says so.
+func TestPageIsUpToDate(t *testing.T) {
+	docs, err := load("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	page, err := os.ReadFile(filepath.Join("../..", docFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(page, render(docs)) {
+		t.Errorf("%s is not what clauses and marks say: run `make rfc-coverage` and commit it", docFile)
+	}
+}
+
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+const small = `# RFC 7 Sums
+Of two numbers.
+
+sum MUST §1
+  The sum is
+  the sum.
+  in a.go
+  - return a + b
+  + return a - b
+
+vain SHOULD §2
+  Two is two.
+  in a.go
+  - const two = 2
+  + const two = 3
+
+big MAY §3
+  Large numbers.
+  not: there are
+  none
+`
+
+const smallTests = `package a
+
+import "testing"
+
+// TestSum has a word in front of its marks.
+//
+//rfc:7 sum
+func TestSum(t *testing.T) {
+	if Sum(1, 2) != 3 {
+		t.Error("wrong")
+	}
+}
+
+//rfc:7 vain
+func TestVain(t *testing.T) { Sum(1, 2) }
+`
+
+// module makes a module with the clauses and tests above the working directory.
+func module(t *testing.T, clauses, tests string) {
+	t.Helper()
+	dir := t.TempDir()
+	t.Chdir(dir)
+	write(t, "go.mod", "module a\n\ngo 1.26\n")
+	write(t, "a.go", "package a\n\nconst two = 2\n\nfunc Sum(a, b int) int {\n\t_ = two\n\treturn a + b\n}\n")
+	write(t, "a_test.go", tests)
+	write(t, filepath.Join(clauseDir, "rfc7.txt"), clauses)
+}
+
+func TestLoadAndRender(t *testing.T) {
+	module(t, small, smallTests)
+	docs, err := load(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	page := string(render(docs))
+	for _, want := range []string{
+		"| [RFC 7](#rfc-7) Sums | 1 of 1 | 1 of 1 | 0 of 1 |",
+		"| all | 1 of 1 | 1 of 1 | 0 of 1 |",
+		"Sums. Of two numbers.",
+		"| MUST sum | 1 | The sum is the sum. | TestSum |",
+		"| MAY big | 3 | Large numbers. | not done: there are none |",
+	} {
+		if !strings.Contains(page, want) {
+			t.Errorf("%q is missing in\n%s", want, page)
+		}
+	}
+}
+
+// What has drifted apart is an error that names the place and the remedy.
+func TestLoadRefuses(t *testing.T) {
+	for name, tc := range map[string]struct{ old, new, oldTest, newTest, want string }{
+		"no test":          {oldTest: "//rfc:7 sum", newTest: "", want: "RFC 7 sum has no test: write //rfc:7 sum above"},
+		"unknown clause":   {oldTest: "//rfc:7 sum", newTest: "//rfc:7 sum product", want: "RFC 7 product is in no file"},
+		"unknown RFC":      {oldTest: "//rfc:7 sum", newTest: "//rfc:8 sum", want: "RFC 8 sum is in no file"},
+		"no number":        {oldTest: "//rfc:7 sum", newTest: "//rfc:seven sum", want: `"seven" is no number`},
+		"no clause":        {oldTest: "//rfc:7 sum", newTest: "//rfc:7", want: "want //rfc:NUMBER CLAUSE"},
+		"not above a test": {oldTest: "func TestSum", newTest: "var x int\n\nfunc TestSum", want: "a mark belongs into the comment right above a test"},
+		"moved code":       {old: "- return a + b", new: "- return b + a", want: `a.go has the text "return b + a" 0 times`},
+		"text twice":       {old: "- return a + b", new: "- a", want: "3 times, not once; the code that the clause is about was changed"},
+		"no such file":     {old: "in a.go\n  - return", new: "in b.go\n  - return", want: "its code has moved"},
+		"no Go":            {old: "+ return a - b", new: "+ return a -", want: "is no Go any more"},
+		"excused MUST":     {old: "in a.go\n  - return a + b\n  + return a - b", new: "not: too hard", want: "RFC 7 sum is a MUST: a reason does not excuse it"},
+		"marked reason":    {old: "in a.go\n  - const two = 2\n  + const two = 3", new: "not: why", want: "RFC 7 vain is marked by"},
+		"no edit":          {old: "in a.go\n  - return a + b\n  + return a - b", new: "", want: "has no edit that disables it"},
+		"edit and reason":  {old: "  not: there are", new: "  in a.go\n  - const two\n  not: there are", want: `behind "in FILE" come lines`},
+		"both reasons":     {old: "  not: there are", new: "  missing: all\n  not: there are", want: `is either "not:" or "missing:"`},
+		"level":            {old: "vain SHOULD", new: "vain WILL", want: "want NAME MUST|SHOULD|MAY §SECTION"},
+		"twice":            {old: "vain SHOULD", new: "sum SHOULD", want: "RFC 7 sum stands here twice"},
+		"title":            {old: "# RFC 7 Sums", new: "# Sums", want: "rfc7.txt:1: want a first line"},
+		"silent":           {old: "  Large numbers.\n", new: "", want: "RFC 7 big does not say what it asks for"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			clauses := strings.Replace(small, tc.old, tc.new, 1)
+			tests := strings.Replace(smallTests, tc.oldTest, tc.newTest, 1)
+			module(t, clauses, tests)
+			if _, err := load("."); err == nil || !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("%v, want %q", err, tc.want)
+			}
+		})
+	}
+}
+
+func TestApply(t *testing.T) {
+	src := "if a {\n\t\tb()\n\t\tc()\n\t}\n\tb()\n"
+	for _, tc := range []struct {
+		old, new []string
+		want     string
+	}{
+		{[]string{"b()", "c()"}, []string{"d()", "e()"}, "if a {\n\t\td()\ne()\n\t}\n\tb()\n"},
+		{[]string{"c()"}, []string{""}, "if a {\n\t\tb()\n\t\t\n\t}\n\tb()\n"},
+		{[]string{"if a"}, []string{"if !a"}, "if !a {\n\t\tb()\n\t\tc()\n\t}\n\tb()\n"},
+	} {
+		got, err := edit{file: "f", old: tc.old, new: tc.new}.apply([]byte(src))
+		if err != nil || string(got) != tc.want {
+			t.Errorf("%q: %q, %v", tc.old, got, err)
+		}
+	}
+}
+
+// A clause whose test fails without it counts, another is named.
+func TestMutants(t *testing.T) {
+	module(t, small, smallTests)
+	docs, err := load(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	err = runMutants(docs, regexp.MustCompile(""), &out)
+	if err == nil || !strings.Contains(err.Error(), "RFC 7 vain is disabled, and still pass: TestVain") || strings.Contains(err.Error(), "sum") {
+		t.Errorf("%v", err)
+	}
+	if !strings.Contains(out.String(), "noticed   RFC 7 sum by TestSum") || !strings.Contains(out.String(), "2 clauses disabled, 1 not noticed") {
+		t.Errorf("%s", out.String())
+	}
+	if err := runMutants(docs, regexp.MustCompile("sum$"), io.Discard); err != nil {
+		t.Errorf("only sum: %v", err)
+	}
+	if err := runMutants(docs, regexp.MustCompile("product"), io.Discard); err == nil {
+		t.Error("nothing to do is no error")
+	}
+}
+
+// Tests that do not run prove nothing.
+func TestMutantsWantRunningTests(t *testing.T) {
+	for name, body := range map[string]string{"skipped": `t.Skip("no")`, "failing": `t.Error("no")`} {
+		t.Run(name, func(t *testing.T) {
+			module(t, small, strings.Replace(smallTests, "Sum(1, 2) }", body+" }", 1))
+			docs, err := load(".")
+			if err != nil {
+				t.Fatal(err)
+			}
+			err = runMutants(docs, regexp.MustCompile("vain"), io.Discard)
+			if err == nil || !strings.Contains(err.Error(), "TestVain does not pass although nothing is disabled") {
+				t.Errorf("%v", err)
+			}
+		})
+	}
+}
+
+func TestSortDocuments(t *testing.T) {
+	docs := []*document{{number: 826}, {number: 1122}, {number: 791}, {number: 9293}}
+	sortDocuments(docs)
+	var got []int
+	for _, d := range docs {
+		got = append(got, d.number)
+	}
+	if !slices.Equal(got, []int{9293, 1122, 791, 826}) {
+		t.Error(got)
+	}
+}

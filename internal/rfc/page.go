@@ -1,0 +1,90 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+)
+
+// render writes docs/rfc-coverage.md.
+func render(docs []*document) []byte {
+	var b bytes.Buffer
+	b.WriteString(`# What the RFCs ask for, and which test proves it
+
+Made by ` + "`make rfc-coverage`" + ` from the clauses in ` + "`internal/rfc/clauses`" + ` and from the marks above the tests (` + "`//rfc:9293 MUST-15`" + `);
+` + "`make test`" + ` fails when this page is not what they say. A mark counts only if the test fails without the clause's code: beside
+each clause stands an edit of the sources that disables it, and ` + "`make mutants`" + ` (a part of ` + "`make soak`" + `) makes each of them and wants
+every test named here to fail. A reason stands only beside a SHOULD or a MAY; a MUST is proven, or **missing** and a defect.
+What a clause asks for is said in our words; the number behind § is the RFC's section.
+
+`)
+	b.WriteString("| RFC | MUST | SHOULD | MAY |\n|---|---|---|---|\n")
+	total := map[string]*tally{}
+	for _, d := range docs {
+		t := map[string]*tally{}
+		for _, c := range d.clauses {
+			for _, m := range []map[string]*tally{t, total} {
+				if m[c.level] == nil {
+					m[c.level] = new(tally)
+				}
+				m[c.level].count(c)
+			}
+		}
+		fmt.Fprintf(&b, "| [RFC %d](#rfc-%d) %s | %s | %s | %s |\n", d.number, d.number, d.title, t["MUST"], t["SHOULD"], t["MAY"])
+	}
+	fmt.Fprintf(&b, "| all | %s | %s | %s |\n", total["MUST"], total["SHOULD"], total["MAY"])
+	b.WriteString("\nThe first number is how many are proven, the second how many there are.\n")
+	for _, d := range docs {
+		fmt.Fprintf(&b, "\n## RFC %d\n\n%s.", d.number, d.title)
+		if d.note != "" {
+			b.WriteString(" " + d.note)
+		}
+		b.WriteString("\n\n| clause | § | asks for | proven by, or why not |\n|---|---|---|---|\n")
+		for _, c := range d.clauses {
+			fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", c.title(), c.section, cell(c.text), c.status())
+		}
+	}
+	return b.Bytes()
+}
+
+// tally counts clauses of one level.
+type tally struct{ proven, all int }
+
+func (t *tally) count(c *clause) {
+	t.all++
+	if len(c.marks) > 0 {
+		t.proven++
+	}
+}
+
+func (t *tally) String() string {
+	if t == nil {
+		return "–"
+	}
+	return fmt.Sprintf("%d of %d", t.proven, t.all)
+}
+
+// title names the clause with its level, unless its number says it.
+func (c *clause) title() string {
+	if strings.HasPrefix(c.id, "MUST-") || strings.HasPrefix(c.id, "SHLD-") || strings.HasPrefix(c.id, "MAY-") {
+		return c.id
+	}
+	return c.level + " " + c.id
+}
+
+// status is the last column.
+func (c *clause) status() string {
+	switch {
+	case c.not != "":
+		return "not done: " + cell(c.not)
+	case c.missing != "":
+		return "**missing:** " + cell(c.missing)
+	}
+	var names []string
+	for _, m := range c.marks {
+		names = append(names, m.name())
+	}
+	return strings.Join(names, ", ")
+}
+
+func cell(s string) string { return strings.ReplaceAll(s, "|", `\|`) }

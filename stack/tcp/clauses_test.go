@@ -1,0 +1,198 @@
+package tcp
+
+import (
+	"testing"
+	"time"
+)
+
+// Clauses of RFC 9293 that no other script needs.
+
+//rfc:9293 MUST-1
+func TestRFC9293WindowIsUnsigned(t *testing.T) { // §3.1
+	p := inEstablished(t)
+	p.c.win.Cwnd = 100_000
+	p.recv(ACK, 1, 1, 0, window(65535))
+	p.write(65_000)
+	if len(p.out) != 65 {
+		t.Fatalf("%d segments into a window of 65535", len(p.out))
+	}
+}
+
+// Who opened actively was refused; for who opened passively the connection only
+// goes away.
+//
+//rfc:9293 MUST-11
+func TestRFC9293ResetInSynReceived(t *testing.T) { // §3.10.7.4, second
+	p, _ := inSynSent(t)
+	p.recv(SYN, 0, 0, 0)
+	p.state(SynReceived)
+	p.recv(RST, 1, 0, 0)
+	p.failed(ErrRefused)
+	q := inSynReceived(t)
+	q.recv(RST, 1, 0, 0)
+	q.failed(ErrReset)
+}
+
+//rfc:9293 SHLD-2
+func TestRFC9293ResetMayCarryText(t *testing.T) { // §3.5.3
+	p := inEstablished(t)
+	p.recv(RST, 1, 0, 20)
+	p.failed(ErrReset)
+}
+
+//rfc:9293 MAY-3
+func TestRFC9293MSSIsAlwaysSent(t *testing.T) { // §3.7.1
+	p, _ := inSynSent(t, config(func(c *Config) { c.MSS = 0 }))
+	if mss := p.last().Options.MSS; mss != 536 {
+		t.Fatalf("MSS option %d, want the default", mss)
+	}
+}
+
+//rfc:9293 MUST-65
+func TestRFC9293MSSOnlyInSYN(t *testing.T) { // §3.2
+	p := inEstablished(t)
+	p.write(100)
+	p.recv(ACK, 1, 101, 10)
+	p.c.CloseWrite(p.now)
+	p.after(time.Second)
+	p.c.Abort(p.now)
+	p.flush()
+	for _, s := range p.segs {
+		if s.Flags&SYN == 0 && s.Options.MSS != 0 {
+			t.Fatalf("%v", &s)
+		}
+	}
+	if len(p.segs) < 5 {
+		t.Fatalf("only %d segments", len(p.segs))
+	}
+}
+
+// R2 is five minutes unless the user says something else.
+//
+//rfc:9293 MUST-20 SHLD-11
+func TestRFC9293GivesUpLate(t *testing.T) { // §3.8.3
+	p := inEstablished(t)
+	p.write(10)
+	p.after(100 * time.Second)
+	p.state(Established)
+	p.after(10 * time.Minute)
+	p.failed(ErrTimeout)
+}
+
+//rfc:9293 MUST-26
+func TestRFC9293KeepAliveOnlyInSilence(t *testing.T) { // §3.8.4
+	p := inEstablished(t, config(func(c *Config) { c.KeepAlive = KeepAlive{10 * time.Second, 2 * time.Second, 3} }))
+	p.write(10)
+	p.after(30 * time.Second) // what is outstanding is sent again, and nothing else is
+	for _, s := range p.segs[2:] {
+		if len(s.Payload) == 0 {
+			t.Fatalf("probe %v while data are outstanding", &s)
+		}
+	}
+	p.recv(ACK, 1, 11, 0)
+	p.out = nil
+	p.after(9 * time.Second)
+	p.recv(ACK, 1, 11, 0) // an empty acknowledgment ends the silence, too
+	p.after(9 * time.Second)
+	p.expect()
+	p.after(time.Second)
+	p.expect("[.] 10 ack 1")
+}
+
+// The edge moves left into what is in flight, so that the usable window is
+// negative: nothing new goes out, what is old goes again in its time.
+//
+//rfc:9293 MUST-34 SHLD-15
+func TestRFC9293WindowShrinksIntoTheFlight(t *testing.T) { // §3.8.6
+	p := inEstablished(t)
+	p.write(3000)
+	p.out = nil
+	p.recv(ACK, 1, 1, 0, window(1500))
+	p.write(2000)
+	p.expect()
+	p.after(300 * time.Millisecond)
+	p.expect("[.] 1+1000 ack 1")
+	p.recv(ACK, 1, 3001, 0)
+	p.expect("[.] 3001+1000 ack 1")
+}
+
+//rfc:9293 SHLD-16 MAY-7
+func TestRFC9293OldTextGoesAgainIntoAShrunkWindow(t *testing.T) { // §3.8.6
+	p := inEstablished(t)
+	p.write(3000)
+	p.out = nil
+	p.recv(ACK, 1, 1, 0, window(1500))
+	p.after(300 * time.Millisecond)
+	p.expect("[.] 1+1000 ack 1")
+}
+
+// A window that has closed over what is in flight is probed with it.
+//
+//rfc:9293 MUST-35
+func TestRFC9293WindowShrunkToZeroIsProbed(t *testing.T) { // §3.8.6
+	p := inEstablished(t)
+	p.write(3000)
+	p.recv(ACK, 1, 1, 0, window(0))
+	at := p.times(10 * time.Second)
+	if len(at) < 4 || at[1]-at[0] != 2*at[0] || at[2]-at[1] != 4*at[0] {
+		t.Fatalf("probes after %v", at)
+	}
+}
+
+// Memory gets short after the window was promised.
+//
+//rfc:9293 SHLD-14
+func TestRFC9293ReceiverDoesNotShrinkTheWindow(t *testing.T) { // §3.8.6
+	pool := new(Pool)
+	p := inEstablished(t, config(func(c *Config) { c.Pool, c.RcvBuf = pool, 60000 }))
+	p.recv(ACK, 1, 1, 1000)
+	pool.Limit = 1
+	p.recv(ACK, 1001, 1, 1000)
+	p.expect("[.] 1 ack 2001")
+	if s := p.last(); s.Ack.Add(int(s.Window)) != peerISS.Add(60001) {
+		t.Fatalf("edge at %d, was at 60001", s.Ack.Add(int(s.Window)).Sub(peerISS))
+	}
+}
+
+//rfc:9293 SHLD-29
+func TestRFC9293FirstProbeAfterTheTimeout(t *testing.T) { // §3.8.6.1
+	p := inEstablished(t)
+	p.recv(ACK, 1, 1, 0, window(0))
+	p.write(500)
+	rto := p.c.Info().RTO
+	if at := p.times(rto); len(at) != 1 || at[0] != rto {
+		t.Fatalf("probed after %v, RTO %v", at, rto)
+	}
+}
+
+//rfc:9293 MUST-40
+func TestRFC9293AckDelayIsBounded(t *testing.T) { // §3.8.6.3
+	p := inEstablished(t, config(func(c *Config) { c.DelayedAck = time.Hour }))
+	p.recv(ACK, 1, 1, 10)
+	p.expect()
+	if at := p.times(time.Minute); len(at) != 1 || at[0] >= 500*time.Millisecond {
+		t.Fatalf("acknowledged after %v", at)
+	}
+}
+
+// RST and URG count although no text is accepted.
+//
+//rfc:9293 MUST-66
+func TestRFC9293ClosedWindowHearsControl(t *testing.T) { // §3.4
+	for _, rst := range []bool{false, true} {
+		p := inEstablished(t)
+		p.recv(ACK, 1, 1, 10000)
+		if p.last().Window != 0 {
+			t.Fatal("the window is open")
+		}
+		if rst {
+			p.recv(RST|ACK, 10001, 1, 5)
+			p.failed(ErrReset)
+			continue
+		}
+		p.recv(ACK|URG, 10001, 1, 5, pointing(5))
+		if !p.c.UrgentNews() || p.c.Urgent() != 10005 {
+			t.Fatalf("%d octets to the mark", p.c.Urgent())
+		}
+	}
+}

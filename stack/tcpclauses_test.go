@@ -1,0 +1,387 @@
+package stack_test
+
+import (
+	"encoding/binary"
+	"net/netip"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"arpeggio/stack"
+	"arpeggio/stack/checksum"
+	"arpeggio/stack/ethernet"
+	"arpeggio/stack/icmp"
+	"arpeggio/stack/ipv4"
+	"arpeggio/stack/link"
+	"arpeggio/stack/tcp"
+	"arpeggio/stack/vnet"
+)
+
+// What RFC 9293 asks of TCP together with the IP layer and the user's face.
+
+// tcpPacket returns a segment between two addresses as a packet, checksum set.
+func tcpPacket(src, dst netip.Addr, opts []byte, seg tcp.Segment) []byte {
+	body := append(seg.AppendHeader(nil), seg.Payload...)
+	sum := checksum.Checksum(checksum.Sum(body, checksum.Pseudo(src, dst, uint8(ipv4.ProtoTCP), len(body))))
+	binary.BigEndian.PutUint16(body[tcp.ChecksumOffset:], sum)
+	h := ipv4.Header{TTL: 64, Proto: ipv4.ProtoTCP, Src: src, Dst: dst}
+	return append(h.AppendTo(nil, opts, len(body)), body...)
+}
+
+// tcp sends a segment from the station to the stack and lets it react.
+func (r *raw) tcp(seg tcp.Segment) {
+	r.frame(r.mac, tcpPacket(addr(9), addr(1), nil, seg))
+	synctest.Wait()
+}
+
+// segments returns the TCP segments that the stack has sent, with the headers
+// of their packets. Every checksum must be right.
+func (r *raw) segments() (hs []ipv4.Header, segs []tcp.Segment) {
+	r.t.Helper()
+	for _, p := range r.got() {
+		if p.h.Proto != ipv4.ProtoTCP {
+			continue
+		}
+		if checksum.Checksum(checksum.Sum(p.body, checksum.Pseudo(p.h.Src, p.h.Dst, uint8(ipv4.ProtoTCP), len(p.body)))) != 0 {
+			r.t.Fatalf("checksum of % x", p.body)
+		}
+		s, err := tcp.ParseSegment(p.body)
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		hs, segs = append(hs, p.h), append(segs, s)
+	}
+	return hs, segs
+}
+
+// one is segments where exactly one is expected.
+func (r *raw) one() (ipv4.Header, tcp.Segment) {
+	r.t.Helper()
+	hs, segs := r.segments()
+	if len(segs) != 1 {
+		r.t.Fatalf("%d segments: %v", len(segs), segs)
+	}
+	return hs[0], segs[0]
+}
+
+// syn is the station's SYN to port 80.
+func syn(port uint16) tcp.Segment {
+	return tcp.Segment{SrcPort: port, DstPort: 80, Seq: 1000, Flags: tcp.SYN, Window: 60000, Options: tcp.Options{MSS: 1460}}
+}
+
+// ack is the station's segment seq octets into its stream, acknowledging what
+// the stack has sent.
+func ack(port uint16, ours tcp.Segment, seq int, payload []byte) tcp.Segment {
+	return tcp.Segment{SrcPort: port, DstPort: 80, Seq: tcp.Seq(1001).Add(seq), Ack: ours.Seq.Add(ours.Len()),
+		Flags: tcp.ACK, Window: 60000, Payload: payload}
+}
+
+// open makes a connection from the station's port to the stack's port 80, where
+// somebody listens.
+func (r *raw) open(port uint16) (synAck tcp.Segment) {
+	r.t.Helper()
+	r.tcp(syn(port))
+	_, synAck = r.one()
+	if synAck.Flags&^tcp.ECE != tcp.SYN|tcp.ACK {
+		r.t.Fatalf("%v", &synAck)
+	}
+	r.tcp(ack(port, synAck, 0, nil))
+	return synAck
+}
+
+// listen announces on the stack's port 80.
+func (r *raw) listen() *stack.TCPListener {
+	r.t.Helper()
+	ln, err := r.stacks[0].ListenTCP(netip.AddrPortFrom(netip.IPv4Unspecified(), 80))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return ln
+}
+
+//rfc:9293 MUST-2
+func TestRFC9293ChecksumIsSent(t *testing.T) { // §3.1
+	rawTest(t, "SYN-ACK, text, reset", func(t *testing.T, r *raw) {
+		ln := r.listen()
+		r.open(4000)
+		c, err := ln.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Write([]byte("some text"))
+		if _, s := r.one(); string(s.Payload) != "some text" { // r.segments checks
+			t.Fatalf("%v", &s)
+		}
+		r.tcp(tcp.Segment{SrcPort: 5000, DstPort: 81, Seq: 5, Flags: tcp.SYN})
+		if _, s := r.one(); s.Flags != tcp.RST|tcp.ACK {
+			t.Fatalf("%v", &s)
+		}
+	})
+}
+
+//rfc:9293 MUST-3
+func TestRFC9293ChecksumIsChecked(t *testing.T) { // §3.1
+	rawTest(t, "every wrong bit", func(t *testing.T, r *raw) {
+		r.listen()
+		good := tcpPacket(addr(9), addr(1), nil, syn(4000))
+		for at := ipv4.MinHeaderLen; at < len(good); at++ {
+			bad := append([]byte(nil), good...)
+			bad[at] ^= 0x10
+			r.frame(r.mac, bad)
+		}
+		if _, segs := r.segments(); len(segs) > 0 {
+			t.Fatalf("%d answers", len(segs))
+		}
+		if n := r.stats().TCPBadChecksum; n != uint64(len(good)-ipv4.MinHeaderLen) {
+			t.Errorf("%d counted", n)
+		}
+		r.frame(r.mac, good)
+		r.one()
+	})
+}
+
+// A listener that comes, or cannot come, leaves connections of its port alone.
+//
+//rfc:9293 MUST-41
+func TestRFC9293ListenLeavesConnectionsAlone(t *testing.T) { // §3.9.1.1
+	rawTest(t, "listen again", func(t *testing.T, r *raw) {
+		ln := r.listen()
+		synAck := r.open(4000)
+		c, err := ln.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := r.stacks[0].Listen("tcp", ":80"); err == nil {
+			t.Error("two listeners")
+		}
+		ln.Close()
+		r.listen()
+		r.tcp(ack(4000, synAck, 0, []byte("still here")))
+		b := make([]byte, 100)
+		if n, err := c.Read(b); string(b[:n]) != "still here" {
+			t.Errorf("%q, %v", b[:n], err)
+		}
+	})
+}
+
+//rfc:9293 MUST-42
+func TestRFC9293ListenWhileConnecting(t *testing.T) { // §3.9.1.1
+	rawTest(t, "same port", func(t *testing.T, r *raw) {
+		go r.stacks[0].DialTCP(t.Context(), addrPort(1, 80), addrPort(9, 7))
+		if _, s := r.one(); s.Flags&tcp.SYN == 0 || s.SrcPort != 80 {
+			t.Fatalf("%v", &s)
+		}
+		r.listen()
+		r.open(4000)
+	})
+}
+
+// second gives the stack another address beside 10.0.0.1 and a network of its
+// own.
+func (r *raw) second() {
+	r.t.Helper()
+	for _, p := range []string{"10.0.0.7/24", "192.168.5.1/24"} {
+		if err := r.ifaces[0].AddAddress(netip.MustParsePrefix(p)); err != nil {
+			r.t.Fatal(err)
+		}
+	}
+	r.neighbors[netip.MustParseAddr("192.168.5.9")] = rawMAC
+	r.got()
+}
+
+//rfc:9293 MUST-43
+func TestRFC9293LocalAddressIsAsked(t *testing.T) { // §3.9.1.1
+	rawTest(t, "10.0.0.7", func(t *testing.T, r *raw) {
+		r.second()
+		go r.stacks[0].DialTCP(t.Context(), addrPort(7, 0), addrPort(9, 7))
+		if h, _ := r.one(); h.Src != addr(7) {
+			t.Errorf("from %v", h.Src)
+		}
+	})
+}
+
+//rfc:9293 MUST-44
+func TestRFC9293LocalAddressIsChosen(t *testing.T) { // §3.9.1.1
+	rawTest(t, "by the way", func(t *testing.T, r *raw) {
+		r.second()
+		far := netip.MustParseAddrPort("192.168.5.9:7")
+		go r.stacks[0].DialTCP(t.Context(), netip.AddrPort{}, far)
+		if h, _ := r.one(); h.Src != netip.MustParseAddr("192.168.5.1") {
+			t.Errorf("from %v", h.Src)
+		}
+	})
+}
+
+//rfc:9293 MUST-45
+func TestRFC9293LocalAddressStays(t *testing.T) { // §3.9.1.1
+	rawTest(t, "that of the SYN", func(t *testing.T, r *raw) {
+		r.second()
+		ln := r.listen()
+		r.frame(r.mac, tcpPacket(addr(9), addr(7), nil, syn(4000)))
+		h, synAck := r.one()
+		if h.Src != addr(7) {
+			t.Fatalf("SYN-ACK from %v", h.Src)
+		}
+		r.frame(r.mac, tcpPacket(addr(9), addr(7), nil, ack(4000, synAck, 0, nil)))
+		c, err := ln.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Write([]byte("text"))
+		c.Close()
+		hs, _ := r.segments()
+		for _, h := range hs {
+			if h.Src != addr(7) {
+				t.Errorf("from %v", h.Src)
+			}
+		}
+		if len(hs) == 0 {
+			t.Error("nothing came")
+		}
+	})
+}
+
+//rfc:9293 MUST-49
+func TestRFC9293TimeToLive(t *testing.T) { // §3.9.2
+	synctest.Test(t, func(t *testing.T) {
+		r := newRaw(t, stack.Config{TTL: 7})
+		defer r.close()
+		r.tcp(syn(4000))
+		if h, _ := r.one(); h.TTL != 7 {
+			t.Errorf("reset with TTL %d", h.TTL)
+		}
+		go r.stacks[0].DialTCP(t.Context(), netip.AddrPort{}, addrPort(9, 7))
+		if h, _ := r.one(); h.TTL != 7 {
+			t.Errorf("SYN with TTL %d", h.TTL)
+		}
+	})
+}
+
+//rfc:9293 MUST-50
+func TestRFC9293UnknownIPOptions(t *testing.T) { // §3.9.2
+	rawTest(t, "ignored", func(t *testing.T, r *raw) {
+		r.listen()
+		r.frame(r.mac, tcpPacket(addr(9), addr(1), []byte{0x5e, 8, 1, 2, 3, 4, 5, 6}, syn(4000)))
+		if _, s := r.one(); s.Flags&tcp.SYN == 0 {
+			t.Errorf("%v", &s)
+		}
+	})
+}
+
+//rfc:9293 MUST-55
+func TestRFC9293SourceQuench(t *testing.T) { // §3.9.2.2
+	rawTest(t, "discarded", func(t *testing.T, r *raw) {
+		ln := r.listen()
+		r.open(4000)
+		c, err := ln.AcceptTCP()
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Write([]byte("text"))
+		before := c.Info()
+		r.icmp(icmp.Message{Type: icmp.SourceQuench, Body: r.got()[0].packet})
+		if after := c.Info(); after != before {
+			t.Errorf("%+v, before %+v", after, before)
+		}
+		if got := r.got(); len(got) > 0 {
+			t.Errorf("%+v", got)
+		}
+	})
+}
+
+//rfc:9293 MUST-57
+func TestRFC9293NoConnectionsWithGroups(t *testing.T) { // §3.9.2.3
+	rawTest(t, "broadcast and multicast", func(t *testing.T, r *raw) {
+		r.listen()
+		for _, dst := range []string{"10.0.0.255", "255.255.255.255", "224.0.0.1"} {
+			r.frame(ethernet.Broadcast, tcpPacket(addr(9), netip.MustParseAddr(dst), nil, syn(4000)))
+		}
+		if got := r.got(); len(got) > 0 || len(r.stacks[0].Conns()) > 0 {
+			t.Errorf("%d answers, %d connections", len(got), len(r.stacks[0].Conns()))
+		}
+	})
+}
+
+//rfc:9293 MUST-63
+func TestRFC9293NoConnectionsFromNowhere(t *testing.T) { // §3.9.2.3
+	rawTest(t, "invalid sources", func(t *testing.T, r *raw) {
+		if err := r.stacks[0].AddRoute(stack.Route{Prefix: netip.MustParsePrefix("0.0.0.0/0"), Interface: r.ifaces[0], NextHop: addr(9)}); err != nil {
+			t.Fatal(err)
+		}
+		r.listen()
+		for _, src := range []string{"127.0.0.1", "224.0.0.9", "250.1.2.3", "255.255.255.255", "10.0.0.255", "0.1.2.3"} {
+			r.frame(r.mac, tcpPacket(netip.MustParseAddr(src), addr(1), nil, syn(4000)))
+		}
+		if got := r.got(); len(got) > 0 || len(r.stacks[0].Conns()) > 0 {
+			t.Errorf("%d answers, %d connections", len(got), len(r.stacks[0].Conns()))
+		}
+	})
+}
+
+// Segments that arrive together are all processed before anything is
+// acknowledged, and share their acknowledgment.
+//
+//rfc:9293 MUST-58 MUST-59
+func TestRFC9293AcksAreAggregated(t *testing.T) { // §3.10.7.4
+	rawTest(t, "a batch", func(t *testing.T, r *raw) {
+		r.listen()
+		synAck := r.open(4000)
+		var batch []link.Frame
+		h := ethernet.Header{Dst: r.mac, Src: rawMAC, Type: ethernet.TypeIPv4}
+		for i := range 6 {
+			batch = append(batch, link.Frame{Head: append(h.AppendTo(nil), tcpPacket(addr(9), addr(1), nil, ack(4000, synAck, 1000*i, make([]byte, 1000)))...)})
+		}
+		r.dev.WriteFrames(batch)
+		if _, s := r.one(); s.Ack != 1001+6000 {
+			t.Errorf("%v", &s)
+		}
+	})
+}
+
+//rfc:9293 MUST-67
+func TestRFC9293MSSFitsTheLink(t *testing.T) { // §3.7.1
+	for mtu, want := range map[int]uint16{576: 536, 1500: 1460, 9000: 8960} {
+		synctest.Test(t, func(t *testing.T) {
+			sw := vnet.New(vnet.Config{})
+			defer sw.Close()
+			p := port(t, sw, vnet.PortConfig{Name: "a", MTU: mtu})
+			s := stack.New(stack.Config{})
+			defer s.Close()
+			add(t, s, stack.InterfaceConfig{Device: p, Resolver: stack.StaticResolver{addr(9): rawMAC}, Addresses: []netip.Prefix{netip.PrefixFrom(addr(1), 24)}})
+			var got tcp.Segment
+			defer sw.Monitor(func(_ string, f []byte, _ time.Time) {
+				if _, _, body, err := ipv4.Parse(f[14:]); err == nil {
+					got, _ = tcp.ParseSegment(body)
+				}
+			})()
+			go s.DialTCP(t.Context(), netip.AddrPort{}, addrPort(9, 7))
+			synctest.Wait()
+			if got.Options.MSS != want {
+				t.Errorf("MTU %d: MSS option %d", mtu, got.Options.MSS)
+			}
+		})
+	}
+}
+
+//rfc:9293 MUST-25 MUST-28
+func TestRFC9293KeepAliveDefaults(t *testing.T) { // §3.8.4
+	rawTest(t, "off, then two hours", func(t *testing.T, r *raw) {
+		ln := r.listen()
+		r.open(4000)
+		c, err := ln.AcceptTCP()
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(24 * time.Hour)
+		if got := r.got(); len(got) > 0 {
+			t.Fatalf("%d packets in a day of silence", len(got))
+		}
+		c.SetKeepAlive(true)
+		time.Sleep(2*time.Hour - time.Second)
+		if got := r.got(); len(got) > 0 {
+			t.Fatalf("%d packets in two hours of silence", len(got))
+		}
+		time.Sleep(2 * time.Second)
+		r.one()
+	})
+}
