@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -49,6 +50,8 @@ type guestConfig struct {
 	Push   bool // at the management address; who may is given over the control port
 	Export bool // no site: open the data disk, export it, stop
 	Saved  bool // export the last snapshot and leave the store alone
+	DNS    []netip.Addr
+	NTP    []string
 	// Keep is what the person asked for; the disk and the memory say the rest.
 	Keep   keep.Policy
 	Record recordFlags
@@ -72,9 +75,24 @@ func (c guestConfig) words() map[string]string {
 	if c.Saved {
 		w["saved"] = "1"
 	}
+	if len(c.DNS) > 0 {
+		w["dns"] = joinAddrs(c.DNS)
+	}
+	if len(c.NTP) > 0 {
+		w["ntp"] = strings.Join(c.NTP, ",")
+	}
 	c.keepWords(w)
 	c.Record.words(w)
 	return w
+}
+
+// joinAddrs puts commas between addresses.
+func joinAddrs(as []netip.Addr) string {
+	words := make([]string, len(as))
+	for i, a := range as {
+		words[i] = a.String()
+	}
+	return strings.Join(words, ",")
 }
 
 // parseGuestConfig reads what words wrote.
@@ -84,6 +102,18 @@ func parseGuestConfig(w map[string]string) (c guestConfig, err error) {
 		if c.Expire, err = time.ParseDuration(v); err != nil || c.Expire <= 0 {
 			return c, fmt.Errorf("arpeggio.expire=%s on the kernel's command line is not a positive duration such as 20m", v)
 		}
+	}
+	if v, ok := w["dns"]; ok {
+		for s := range strings.SplitSeq(v, ",") {
+			a, err := netip.ParseAddr(s)
+			if err != nil {
+				return c, fmt.Errorf("arpeggio.dns=%s on the kernel's command line: %w", v, err)
+			}
+			c.DNS = append(c.DNS, a)
+		}
+	}
+	if v, ok := w["ntp"]; ok {
+		c.NTP = strings.Split(v, ",")
 	}
 	if err := c.Record.parse(w); err != nil {
 		return c, err
@@ -153,6 +183,7 @@ func serveGuest(ctx context.Context, env guest.Env, cfg guestConfig) error {
 	defer dir.Close()
 	ac := appliance.Config{
 		Device: dev, MAC: ethernet.Addr(env.Card.Addr), Address: env.Params.Address, Gateway: env.Params.Gateway,
+		DNS: cfg.DNS, NTP: cfg.NTP, SetClock: guest.AdjustClock,
 		Site: dir, Node: cfg.Node, Wording: cfg.Record.wording(), Noise: versioned.Noise(cfg.Record.Noise), Expire: cfg.Expire, Logger: env.Logger,
 	}
 	if cfg.Manage {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"net/netip"
 	"reflect"
 	"strings"
 	"testing"
@@ -15,6 +16,7 @@ func TestGuestConfigTravels(t *testing.T) {
 	for _, c := range []guestConfig{
 		{Node: "a"},
 		{Node: "b", Expire: time.Minute, Manage: true, Export: true, Saved: true,
+			DNS: []netip.Addr{netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("10.0.0.2")}, NTP: []string{"time.example", "10.0.0.3"},
 			Keep:   keep.Policy{Bytes: 64 << 20, Age: keep.Age(time.Hour), Commits: 5000, ArchiveBytes: 1 << 30},
 			Record: recordFlags{compatFlags{"2015"}, noiseFlags{1, 2, 3, 4, 5, time.Second, true}}},
 	} {
@@ -28,7 +30,7 @@ func TestGuestConfigTravels(t *testing.T) {
 			t.Errorf("%+v became %+v, %v", c, got, err)
 		}
 	}
-	for _, w := range []map[string]string{{"compat": "2016"}, {"noise-keep": "many"}, {"noise-alone": "-1"}, {"noise-max-fold": "soon"}} {
+	for _, w := range []map[string]string{{"compat": "2016"}, {"dns": "10.0.0.1,x"}, {"noise-keep": "many"}, {"noise-alone": "-1"}, {"noise-max-fold": "soon"}} {
 		if c, err := parseGuestConfig(w); err == nil {
 			t.Errorf("%v is %+v", w, c)
 		}

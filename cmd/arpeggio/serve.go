@@ -13,6 +13,7 @@ import (
 
 	"arpeggio/arp/versioned"
 	"arpeggio/internal/appliance"
+	"arpeggio/internal/guest"
 	"arpeggio/internal/openrepo"
 	"arpeggio/site"
 	"arpeggio/stack/capture"
@@ -28,6 +29,8 @@ type serveCmd struct {
 	IP          netip.Prefix  `name:"ip" placeholder:"ADDR/LEN" help:"Own address, such as 10.9.0.2/24. Default: by DHCP."`
 	HostIP      netip.Prefix  `name:"host-ip" placeholder:"ADDR/LEN" help:"Give this host's end of the TAP an address, such as 10.9.0.1/24."`
 	Gateway     netip.Addr    `placeholder:"ADDR" help:"Next hop for other networks."`
+	DNS         []netip.Addr  `name:"dns" placeholder:"ADDR" help:"Name servers, the preferred one first. Default: those that DHCP names."`
+	NTP         []string      `name:"ntp" placeholder:"SERVER" help:"Set this host's clock by these time servers (addresses or names), asked over the own stack; needs root or CAP_SYS_TIME. Default: leave it alone."`
 	MAC         ethernet.Addr `name:"mac" placeholder:"MAC" help:"Own MAC address. Default: a random local one."`
 	Root        string        `placeholder:"DIR" help:"The site. Default: the built-in one."`
 	Port        uint16        `default:"80" help:"TCP port of the site (${default})."`
@@ -55,8 +58,11 @@ func (c *serveCmd) Run(ctx context.Context) error {
 	}
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
 	cfg := appliance.Config{
-		Address: c.IP, Gateway: c.Gateway, MAC: c.MAC, Card: c.TAP, Port: c.Port, Manage: c.Manage, Sink: c.Sink, Inetd: c.Inetd, SocketAgent: c.SocketAgent,
+		Address: c.IP, Gateway: c.Gateway, DNS: c.DNS, MAC: c.MAC, Card: c.TAP, Port: c.Port, Manage: c.Manage, Sink: c.Sink, Inetd: c.Inetd, SocketAgent: c.SocketAgent,
 		Node: c.Node, Wording: c.wording(), Noise: versioned.Noise(c.Noise), Expire: c.Expire, SnapshotDir: c.Snapshot, Logger: log,
+	}
+	if len(c.NTP) > 0 {
+		cfg.NTP, cfg.SetClock = c.NTP, guest.AdjustClock
 	}
 	if err := c.check(&cfg); err != nil {
 		return err
@@ -144,6 +150,9 @@ func (c *serveCmd) check(cfg *appliance.Config) error {
 	} else if c.Gateway.IsValid() {
 		return usagef("--gateway goes with --ip: without it, DHCP gives both")
 	}
+	if err := checkServers(c.DNS); err != nil {
+		return err
+	}
 	if c.MAC.IsMulticast() {
 		return usagef("--mac %v is a group address; a station's has an even first octet, such as 02:50:00:00:00:02", c.MAC)
 	}
@@ -167,6 +176,16 @@ func (c *serveCmd) check(cfg *appliance.Config) error {
 	}
 	if cfg.Node == "" {
 		cfg.Node, _ = os.Hostname()
+	}
+	return nil
+}
+
+// checkServers refuses name servers that the stack cannot reach.
+func checkServers(dns []netip.Addr) error {
+	for _, a := range dns {
+		if !a.Is4() || a.IsUnspecified() || a.IsMulticast() {
+			return usagef("--dns %v: want the IPv4 address of a name server", a)
+		}
 	}
 	return nil
 }

@@ -31,6 +31,8 @@ type vmRunCmd struct {
 	Net        string        `enum:"lan,user,tap" default:"lan" help:"The wire: lan (a software LAN in this process), user (QEMU's own gateway), tap (a TAP of this host, needs root). Default ${default}."`
 	Tap        string        `default:"arpeggio0" placeholder:"NAME" help:"Name of the TAP for --net tap (${default})."`
 	IP         netip.Prefix  `placeholder:"ADDR/LEN" help:"The guest's address. Default: by DHCP; 10.9.0.2/24 for --net tap."`
+	DNS        []netip.Addr  `name:"dns" placeholder:"ADDR" help:"The guest's name servers. Default: those that DHCP names."`
+	NTP        []string      `name:"ntp" placeholder:"SERVER" help:"Time servers (addresses or names) by which the guest sets its clock. Default: those that DHCP names, else the clock that it boots with."`
 	HTTP       string        `default:"127.0.0.1:8080" placeholder:"ADDR" help:"Where this host publishes the site (${default}); off for nowhere."`
 	Manage     string        `default:"off" placeholder:"ADDR" help:"Where this host publishes live page, metrics and history; they tell who is on the network. Off by default."`
 	WriteToken string        `placeholder:"FILE" type:"path" help:"Take pushes to the history at --manage from who knows a token of this file; they change the live table. Default: read only."`
@@ -149,7 +151,7 @@ func (c *vmRunCmd) check() error {
 	if err := (keep.Policy{Bytes: c.Keep, Commits: c.KeepCommits}).Check(); err != nil {
 		return usagef("how much to keep: %v", err)
 	}
-	return nil
+	return checkServers(c.DNS)
 }
 
 // findQEMU sees that QEMU is there, installing it where it may.

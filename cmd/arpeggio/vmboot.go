@@ -38,7 +38,7 @@ func (c *vmRunCmd) boot(ctx context.Context, im image, w wire, accel qemu.Accele
 	if c.Disk != "" {
 		params.Data = guest.DataRequired
 	}
-	params.Extra = guestConfig{Node: c.Node, Record: c.recordFlags, Expire: c.Expire, Manage: c.Manage != "off", Push: c.WriteToken != "",
+	params.Extra = guestConfig{Node: c.Node, Record: c.recordFlags, Expire: c.Expire, Manage: c.Manage != "off", Push: c.WriteToken != "", DNS: c.DNS, NTP: c.NTP,
 		Keep: keep.Policy{Bytes: c.Keep, Age: c.KeepFor, Commits: c.KeepCommits, ArchiveBytes: c.ArchiveMax}}.words()
 	limit := bootLimitKVM
 	if accel.Kind == qemu.TCG {

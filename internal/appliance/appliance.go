@@ -38,6 +38,13 @@ type Config struct {
 	MAC     ethernet.Addr // the device's own when zero
 	Address netip.Prefix  // by DHCP when invalid
 	Gateway netip.Addr
+	DNS     []netip.Addr // name servers; those of the DHCP lease when empty
+
+	// SetClock moves the machine's clock by what time servers say; nil leaves the
+	// clock alone and asks nobody. NTP are the servers, by address or name; those
+	// of the DHCP lease when empty.
+	SetClock func(offset time.Duration) error
+	NTP      []string
 
 	Site fs.FS  // the built-in one when nil
 	Port uint16 // of the site; 80 when 0
@@ -91,6 +98,8 @@ type Appliance struct {
 	table   *versioned.Table
 	node    *node.Node
 	dhcp    *lease
+	names   *host.Resolver
+	clock   *host.SNTPClient   // nil when the clock is not ours to set
 	inetd   *host.Inetd        // nil unless asked for
 	agent   *socketagent.Agent // nil unless asked for
 	servers []*http.Server
@@ -151,10 +160,16 @@ func (a *Appliance) start(ctx context.Context) error {
 		return err
 	}
 	a.node = n
+	if err := a.prepareAsking(); err != nil {
+		return err
+	}
 	if !a.cfg.Address.IsValid() {
-		if a.dhcp, err = acquire(ctx, n, a.cfg.Node, a.log, func(err error) { a.ended("DHCP client", err) }); err != nil {
+		if a.dhcp, err = acquire(ctx, n, a.cfg.Node, a.log, a.leased, func(err error) { a.ended("DHCP client", err) }); err != nil {
 			return err
 		}
+	}
+	if a.clock != nil {
+		a.work.Go(func() { a.clock.Run(a.life) })
 	}
 	if err := a.serve(); err != nil {
 		return err

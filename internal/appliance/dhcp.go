@@ -29,12 +29,13 @@ type lease struct {
 	done   chan struct{}
 }
 
-// acquire runs a DHCP client and returns when it has brought an address. It
-// calls ended, from another goroutine, when the client gives up for good.
-func acquire(ctx context.Context, n *node.Node, name string, log *slog.Logger, ended func(error)) (*lease, error) {
+// acquire runs a DHCP client and returns when it has brought an address. From
+// another goroutine it calls changed when the lease changes, and ended when the
+// client gives up for good.
+func acquire(ctx context.Context, n *node.Node, name string, log *slog.Logger, changed func(old, new host.Lease), ended func(error)) (*lease, error) {
 	client, err := host.NewDHCPClient(host.DHCPClientConfig{
 		Stack: n.Stack, Interface: n.Interface, Hostname: name, Logger: log,
-		InUse: n.ARP.InUse,
+		InUse: n.ARP.InUse, Changed: changed,
 	})
 	if err != nil {
 		return nil, err

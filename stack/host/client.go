@@ -205,7 +205,7 @@ func (c *DHCPClient) publish(l Lease, err error, end bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	maps.Copy(c.refused, c.engine.refused)
-	l.DNS = slices.Clone(l.DNS)
+	l.DNS, l.NTP = slices.Clone(l.DNS), slices.Clone(l.NTP)
 	changed := end || !c.lease.same(l)
 	if end && c.cfg.KeepOnClose {
 		l = c.lease

@@ -19,7 +19,8 @@ func TestAcquireAndRelease(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLAN(t, host.DHCPServerConfig{
 			First: netip.MustParseAddr("10.0.0.100"), Last: netip.MustParseAddr("10.0.0.199"), Router: gateway.Addr(),
-			DNS: []netip.Addr{netip.MustParseAddr("10.0.0.53")}, Domain: "lan", Lease: time.Hour,
+			DNS: []netip.Addr{netip.MustParseAddr("10.0.0.53")}, NTP: []netip.Addr{netip.MustParseAddr("10.0.0.123")},
+			Domain: "lan", Lease: time.Hour,
 		})
 		defer l.close()
 		begin := time.Now()
@@ -31,7 +32,7 @@ func TestAcquireAndRelease(t *testing.T) {
 		if a := le.Addr.Addr(); a.Less(netip.MustParseAddr("10.0.0.100")) || netip.MustParseAddr("10.0.0.199").Less(a) || le.Addr.Bits() != 24 {
 			t.Errorf("address %v", le.Addr)
 		}
-		if le.Router != gateway.Addr() || le.Server != gateway.Addr() || fmt.Sprint(le.DNS) != "[10.0.0.53]" || le.Domain != "lan" {
+		if le.Router != gateway.Addr() || le.Server != gateway.Addr() || fmt.Sprint(le.DNS) != "[10.0.0.53]" || fmt.Sprint(le.NTP) != "[10.0.0.123]" || le.Domain != "lan" {
 			t.Errorf("lease %+v", le)
 		}
 		if le.Expiry.Sub(le.Start) != time.Hour || le.Renew.Sub(le.Start) != 30*time.Minute || le.Rebind.Sub(le.Start) != 52*time.Minute+30*time.Second {

@@ -142,12 +142,8 @@ func (ns *nameServer) answer(t *testing.T, way string, query []byte) []byte {
 	return b
 }
 
-// answerNames is the whole name server of an example.
-func answerNames(s *stack.Stack, zone map[string]netip.Addr) {
-	pc, err := s.ListenPacket("udp", ":53")
-	if err != nil {
-		panic(err)
-	}
+// answerNames is the whole name server of an example, until pc is closed.
+func answerNames(pc net.PacketConn, zone map[string]netip.Addr) {
 	buf := make([]byte, 2048)
 	for {
 		n, from, err := pc.ReadFrom(buf)

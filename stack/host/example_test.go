@@ -76,7 +76,11 @@ func ExampleResolver() {
 	defer alice.Close()
 	bob := attach("bob", "10.0.0.2/24", "02:00:00:00:00:02")
 	defer bob.Close()
-	go answerNames(bob, map[string]netip.Addr{"bob.lan.": netip.MustParseAddr("10.0.0.2")})
+	pc, err := bob.ListenPacket("udp", ":53")
+	if err != nil {
+		panic(err)
+	}
+	go answerNames(pc, map[string]netip.Addr{"bob.lan.": netip.MustParseAddr("10.0.0.2")})
 	ln, err := bob.Listen("tcp", ":80")
 	if err != nil {
 		panic(err)

@@ -11,7 +11,8 @@ type Lease struct {
 	Addr     netip.Prefix // the address with its network's prefix length
 	Router   netip.Addr   // first usable router; the zero Addr when there is none
 	DNS      []netip.Addr
-	Hostname string // the name the server gave us, if any
+	NTP      []netip.Addr // time servers
+	Hostname string       // the name the server gave us, if any
 	Domain   string
 	Server   netip.Addr // the server's identifier
 
@@ -26,7 +27,7 @@ func (l Lease) IsZero() bool { return !l.Addr.IsValid() }
 
 // same reports whether two leases configure an interface alike.
 func (l Lease) same(o Lease) bool {
-	return l.Addr == o.Addr && l.Router == o.Router && slices.Equal(l.DNS, o.DNS) && l.Hostname == o.Hostname && l.Domain == o.Domain
+	return l.Addr == o.Addr && l.Router == o.Router && slices.Equal(l.DNS, o.DNS) && slices.Equal(l.NTP, o.NTP) && l.Hostname == o.Hostname && l.Domain == o.Domain
 }
 
 // minLease is the shortest lease that is accepted: shorter ones would have the
@@ -36,7 +37,7 @@ const minLease = 10 * time.Second
 // leaseFrom checks an OFFER or ACK and returns the lease in it, or the reason why
 // it is refused.
 func leaseFrom(m message, sent time.Time) (Lease, string) {
-	l := Lease{Server: m.server, DNS: m.dns, Hostname: m.hostname, Domain: m.domain, Start: sent}
+	l := Lease{Server: m.server, DNS: m.dns, NTP: m.ntp, Hostname: m.hostname, Domain: m.domain, Start: sent}
 	switch {
 	case !isHost(m.server):
 		return l, "no server identifier"

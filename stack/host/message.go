@@ -56,6 +56,7 @@ type message struct {
 	bits      int        // option 1 as a prefix length; -1 when absent, -2 when not a mask
 	routers   []netip.Addr
 	dns       []netip.Addr
+	ntp       []netip.Addr // option 42
 	hostname  string
 	domain    string
 	lease     time.Duration // option 51
@@ -85,6 +86,7 @@ func parse(b []byte) (message, error) {
 		bits:      maskBits(p.Options.Get(dhcpv4.OptionSubnetMask)),
 		routers:   addrsOf(p.Options.Get(dhcpv4.OptionRouter)),
 		dns:       addrsOf(p.Options.Get(dhcpv4.OptionDomainNameServer)),
+		ntp:       addrsOf(p.Options.Get(dhcpv4.OptionNTPServers)),
 		hostname:  text(p.Options.Get(dhcpv4.OptionHostName)),
 		domain:    text(p.Options.Get(dhcpv4.OptionDomainName)),
 		lease:     seconds(p.Options.Get(dhcpv4.OptionIPAddressLeaseTime)),
@@ -95,7 +97,7 @@ func parse(b []byte) (message, error) {
 }
 
 // parameters are what a client asks for (option 55).
-var parameters = []byte{1, 3, 6, 12, 15, 51, 54, 58, 59}
+var parameters = []byte{1, 3, 6, 12, 15, 42, 51, 54, 58, 59}
 
 // encode writes a message; wants adds the options of a client that asks for
 // configuration.
@@ -124,6 +126,7 @@ func (m message) encode(wants bool) []byte {
 	set(dhcpv4.OptionDomainName, []byte(m.domain))
 	set(dhcpv4.OptionRouter, octets(m.routers...))
 	set(dhcpv4.OptionDomainNameServer, octets(m.dns...))
+	set(dhcpv4.OptionNTPServers, octets(m.ntp...))
 	if m.bits > 0 {
 		set(dhcpv4.OptionSubnetMask, net.CIDRMask(m.bits, 32))
 	}

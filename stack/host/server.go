@@ -37,6 +37,7 @@ type DHCPServerConfig struct {
 	First, Last netip.Addr
 	Router      netip.Addr // default route of the clients; the zero Addr tells none
 	DNS         []netip.Addr
+	NTP         []netip.Addr // time servers
 	Domain      string
 	// Lease is how long an address is granted; zero means one hour. The
 	// shortest is 10 s.
@@ -116,7 +117,7 @@ func newServerEngine(cfg DHCPServerConfig) (*serverEngine, error) {
 		return nil, fmt.Errorf("host: a DHCP lease lasts %v at least, not %v", minLease, cfg.Lease)
 	}
 	e := &serverEngine{
-		id: cfg.Addr.Addr(), prefix: cfg.Addr.Masked(), first: cfg.First, size: size, router: cfg.Router, dns: slices.Clone(cfg.DNS),
+		id: cfg.Addr.Addr(), prefix: cfg.Addr.Masked(), first: cfg.First, size: size, router: cfg.Router, dns: slices.Clone(cfg.DNS), ntp: slices.Clone(cfg.NTP),
 		domain: cfg.Domain, lease: min(cfg.Lease, infinite), reserved: maps.Clone(cfg.Reserved),
 		taken: map[netip.Addr]bool{network: true, last: true, cfg.Addr.Addr(): true, cfg.Router: true},
 		byKey: make(map[string]*binding), byAddr: make(map[netip.Addr]*binding), refused: make(map[string]uint64),

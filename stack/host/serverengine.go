@@ -32,7 +32,7 @@ type serverEngine struct {
 	first    netip.Addr
 	size     uint32 // addresses in the pool
 	router   netip.Addr
-	dns      []netip.Addr
+	dns, ntp []netip.Addr
 	domain   string
 	lease    time.Duration
 	reserved map[ethernet.Addr]netip.Addr
@@ -217,7 +217,7 @@ func (e *serverEngine) answer(m message, kind messageType, a netip.Addr) {
 	r := message{
 		kind: kind, reply: true, xid: m.xid, broadcast: m.broadcast, mac: m.mac, ciaddr: m.ciaddr, yiaddr: a,
 		server: e.id, clientID: m.clientID, // RFC 6842
-		bits: e.prefix.Bits(), dns: e.dns, domain: e.domain,
+		bits: e.prefix.Bits(), dns: e.dns, ntp: e.ntp, domain: e.domain,
 	}
 	if e.router.IsValid() {
 		r.routers = []netip.Addr{e.router}
