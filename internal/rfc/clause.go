@@ -29,6 +29,7 @@ type clause struct {
 	text    string // what it asks for, in our words
 	not     string // why it is not done; never for a MUST
 	missing string // what has to be built; only until it is
+	instead string // what a later standard or this project puts in its place, which the tests prove
 	edits   []edit // how it is disabled
 	marks   []mark // the tests that prove it
 	line    string // where it stands, for errors
@@ -65,7 +66,9 @@ var (
 //
 // A lone + deletes. Several edits of a clause, also of one file, are made
 // together. "missing: …" instead of an edit says that the code has yet to be
-// written.
+// written. "instead: …" before the edits says what has taken the clause's place,
+// a later standard or an order to this project; tests and edits are then about
+// that.
 func readDocument(path string) (*document, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -129,12 +132,16 @@ func (c *clause) add(line string) error {
 		c.not = strings.TrimPrefix(line, "not: ")
 	case strings.HasPrefix(line, "missing: "):
 		c.missing = strings.TrimPrefix(line, "missing: ")
+	case strings.HasPrefix(line, "instead: "):
+		c.instead = strings.TrimPrefix(line, "instead: ")
 	case last >= 0:
 		return fmt.Errorf("%s: behind \"in FILE\" come lines that begin with - and then lines that begin with +, not %q", c.name(), line)
 	case c.not != "":
 		c.not = join(c.not, line)
 	case c.missing != "":
 		c.missing = join(c.missing, line)
+	case c.instead != "":
+		c.instead = join(c.instead, line)
 	default:
 		c.text = join(c.text, line)
 	}

@@ -52,6 +52,13 @@ vain SHOULD §2
   - const two = 2
   + const two = 3
 
+old MUST §2.1
+  Overflow is an error.
+  instead: it wraps
+  in a.go
+  - return a + b
+  + return max(a, b)
+
 big MAY §3
   Large numbers.
   not: there are
@@ -64,7 +71,7 @@ import "testing"
 
 // TestSum has a word in front of its marks.
 //
-//rfc:7 sum
+//rfc:7 sum old
 func TestSum(t *testing.T) {
 	if Sum(1, 2) != 3 {
 		t.Error("wrong")
@@ -94,10 +101,11 @@ func TestLoadAndRender(t *testing.T) {
 	}
 	page := string(render(docs))
 	for _, want := range []string{
-		"| [RFC 7](#rfc-7) Sums | 1 of 1 | 1 of 1 | 0 of 1 |",
-		"| all | 1 of 1 | 1 of 1 | 0 of 1 |",
+		"| [RFC 7](#rfc-7) Sums | 2 of 2 (1) | 1 of 1 | 0 of 1 |",
+		"| all | 2 of 2 (1) | 1 of 1 | 0 of 1 |",
 		"Sums. Of two numbers.",
 		"| MUST sum | 1 | The sum is the sum. | TestSum |",
+		"| MUST old | 2.1 | Overflow is an error. | instead: it wraps: TestSum |",
 		"| MAY big | 3 | Large numbers. | not done: there are none |",
 	} {
 		if !strings.Contains(page, want) {
@@ -113,7 +121,7 @@ func TestLoadRefuses(t *testing.T) {
 		"unknown clause":   {oldTest: "//rfc:7 sum", newTest: "//rfc:7 sum product", want: "RFC 7 product is in no file"},
 		"unknown RFC":      {oldTest: "//rfc:7 sum", newTest: "//rfc:8 sum", want: "RFC 8 sum is in no file"},
 		"no number":        {oldTest: "//rfc:7 sum", newTest: "//rfc:seven sum", want: `"seven" is no number`},
-		"no clause":        {oldTest: "//rfc:7 sum", newTest: "//rfc:7", want: "want //rfc:NUMBER CLAUSE"},
+		"no clause":        {oldTest: "//rfc:7 sum old", newTest: "//rfc:7", want: "want //rfc:NUMBER CLAUSE"},
 		"not above a test": {oldTest: "func TestSum", newTest: "var x int\n\nfunc TestSum", want: "a mark belongs into the comment right above a test"},
 		"moved code":       {old: "- return a + b", new: "- return b + a", want: `a.go has the text "return b + a" 0 times`},
 		"text twice":       {old: "- return a + b", new: "- a", want: "3 times, not once; the code that the clause is about was changed"},
@@ -169,7 +177,7 @@ func TestMutants(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "RFC 7 vain is disabled, and still pass: TestVain") || strings.Contains(err.Error(), "sum") {
 		t.Errorf("%v", err)
 	}
-	if !strings.Contains(out.String(), "noticed   RFC 7 sum by TestSum") || !strings.Contains(out.String(), "2 clauses disabled, 1 not noticed") {
+	if !strings.Contains(out.String(), "noticed   RFC 7 sum by TestSum") || !strings.Contains(out.String(), "3 clauses disabled, 1 not noticed") {
 		t.Errorf("%s", out.String())
 	}
 	if err := runMutants(docs, regexp.MustCompile("sum$"), io.Discard); err != nil {

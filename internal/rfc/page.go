@@ -33,7 +33,8 @@ What a clause asks for is said in our words; the number behind § is the RFC's s
 		fmt.Fprintf(&b, "| [RFC %d](#rfc-%d) %s | %s | %s | %s |\n", d.number, d.number, d.title, t["MUST"], t["SHOULD"], t["MAY"])
 	}
 	fmt.Fprintf(&b, "| all | %s | %s | %s |\n", total["MUST"], total["SHOULD"], total["MAY"])
-	b.WriteString("\nThe first number is how many are proven, the second how many there are.\n")
+	b.WriteString("\nThe first number is how many are proven, the second how many there are; in brackets, for how many of those that\n" +
+		"are proven something else has taken the clause's place.\n")
 	for _, d := range docs {
 		fmt.Fprintf(&b, "\n## RFC %d\n\n%s.", d.number, d.title)
 		if d.note != "" {
@@ -48,12 +49,15 @@ What a clause asks for is said in our words; the number behind § is the RFC's s
 }
 
 // tally counts clauses of one level.
-type tally struct{ proven, all int }
+type tally struct{ proven, instead, all int }
 
 func (t *tally) count(c *clause) {
 	t.all++
 	if len(c.marks) > 0 {
 		t.proven++
+		if c.instead != "" {
+			t.instead++
+		}
 	}
 }
 
@@ -61,7 +65,11 @@ func (t *tally) String() string {
 	if t == nil {
 		return "–"
 	}
-	return fmt.Sprintf("%d of %d", t.proven, t.all)
+	n := fmt.Sprintf("%d of %d", t.proven, t.all)
+	if t.instead > 0 {
+		n += fmt.Sprintf(" (%d)", t.instead)
+	}
+	return n
 }
 
 // title names the clause with its level, unless its number says it.
@@ -83,6 +91,9 @@ func (c *clause) status() string {
 	var names []string
 	for _, m := range c.marks {
 		names = append(names, m.name())
+	}
+	if c.instead != "" {
+		return "instead: " + cell(c.instead) + ": " + strings.Join(names, ", ")
 	}
 	return strings.Join(names, ", ")
 }
