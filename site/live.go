@@ -42,12 +42,15 @@ type Interface struct {
 	MTU   int            `json:"mtu"` // octets
 }
 
-// Counter is a number that only grows. On /metrics it is
-// arpeggio_<Name>_total; on the page it stands beside Help.
+// Counter is a number that only grows, or a gauge. On /metrics it is
+// arpeggio_<Name>_total, a gauge arpeggio_<Name>; on the page it stands beside
+// Help.
 type Counter struct {
 	Name  string `json:"name"` // lower-case letters, digits and underscores: tcp_segments_in
 	Help  string `json:"help"` // a few words for people: TCP segments in
 	Value uint64 `json:"value"`
+	// Gauge marks a number that may fall: how much there is now.
+	Gauge bool `json:"gauge,omitempty"`
 }
 
 // LiveConfig tells NewLive where its pages take their content. Each function

@@ -107,9 +107,12 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	}
 	if cfg.Counters != nil {
 		for _, k := range cfg.Counters() {
-			name := strings.TrimSuffix(k.Name, "_total") + "_total"
+			name, add := strings.TrimSuffix(k.Name, "_total")+"_total", e.counter
+			if k.Gauge {
+				name, add = k.Name, func(name, help string, v uint64) { e.gauge(name, help, float64(v)) }
+			}
 			if metricName(k.Name) && !e.seen[name] {
-				e.counter(name, clean(k.Help, 100), k.Value)
+				add(name, clean(k.Help, 100), k.Value)
 			}
 		}
 	}

@@ -34,6 +34,7 @@ func TestMetrics(t *testing.T) {
 			return []site.Counter{
 				{Name: "tcp_segments_in", Help: "TCP segments in", Value: 9},
 				{Name: "tcp_segments_in", Help: "the same again", Value: 10},
+				{Name: "tcp_curr_estab", Help: "TCP curr estab", Value: 2, Gauge: true},
 				{Name: "events_total", Help: "clashes with arpeggio_events_total", Value: 11},
 				{Name: "Bad-Name", Help: "cannot be a metric", Value: 12},
 			}
@@ -61,6 +62,8 @@ func TestMetrics(t *testing.T) {
 		"arpeggio_commit_seconds_sum 0.5",
 		"arpeggio_tcp_segments_in_total 9",
 		"# TYPE arpeggio_tcp_segments_in_total counter",
+		"arpeggio_tcp_curr_estab 2",
+		"# TYPE arpeggio_tcp_curr_estab gauge",
 		"go_goroutines ",
 	} {
 		if !strings.Contains(b, want+"\n") && !strings.Contains(b, want) {

@@ -72,11 +72,11 @@ func TestBuffersShareTheBudget(t *testing.T) {
 			held += c.RecvQueue
 		}
 		st := l.stacks[1].Stats()
-		t.Logf("%d octets held, %d refusals, %d buffers not grown", held, st.TCPMemoryShort, st.TCPBuffersDenied)
+		t.Logf("%d octets held, %d refusals, %d buffers not grown", held, st.TCP.TextRefused, st.TCP.BuffersDenied)
 		if held > budget+40*16<<10 || held < budget/2 {
 			t.Errorf("%d octets held of a budget of %d", held, budget)
 		}
-		if st.TCPBuffersDenied == 0 {
+		if st.TCP.BuffersDenied == 0 {
 			t.Error("no buffer was kept from growing")
 		}
 		for _, c := range conns {

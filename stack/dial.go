@@ -171,7 +171,6 @@ func (s *Stack) connectLocked(d *Dialer, local, remote netip.AddrPort, now tcp.I
 		d.Adjust(&cfg)
 	}
 	c := s.newConn(tcp.NewActive(cfg, now), route)
-	s.stats.TCPActiveOpens++
 	c.changed()
 	return c, nil
 }

@@ -52,7 +52,7 @@ func TestDialErrors(t *testing.T) {
 		if d := time.Since(start); d > time.Second {
 			t.Errorf("it took %v to say so", d)
 		}
-		if st := l.stacks[0].Stats(); st.PendingFailed != 1 {
+		if st := l.stacks[0].Stats(); st.Pending.Failed != 1 {
 			t.Errorf("%+v", st)
 		}
 	})
@@ -158,8 +158,8 @@ func TestListenErrors(t *testing.T) {
 				opened++
 			}
 		}
-		if st := l.stacks[1].Stats(); opened != 3 || st.TCPBacklogFull == 0 {
-			t.Errorf("%d connections opened, %d refused for the backlog", opened, st.TCPBacklogFull)
+		if st := l.stacks[1].Stats(); opened != 3 || st.TCP.BacklogFull == 0 {
+			t.Errorf("%d connections opened, %d refused for the backlog", opened, st.TCP.BacklogFull)
 		}
 		ln.Close() // resets those that nobody accepted
 		synctest.Wait()
@@ -207,8 +207,8 @@ func TestBurstOfConnections(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		if st := l.stacks[1].Stats(); st.TCPBacklogFull != 0 {
-			t.Errorf("%d times no room in the backlog", st.TCPBacklogFull)
+		if st := l.stacks[1].Stats(); st.TCP.BacklogFull != 0 {
+			t.Errorf("%d times no room in the backlog", st.TCP.BacklogFull)
 		}
 		ln.Close()
 	})

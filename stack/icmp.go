@@ -11,12 +11,13 @@ import (
 
 // receiveICMP handles a message to us (RFC 1122 §3.2.2).
 func (s *Stack) receiveICMP(h *ipv4.Header, opts, payload []byte, a arrival) {
+	s.stats.ICMP.InMsgs++
 	m, err := icmp.Parse(payload)
 	if err != nil {
-		s.stats.ICMPMalformed++
+		s.stats.ICMP.refused(err)
 		return
 	}
-	s.stats.ICMPIn++
+	s.stats.ICMP.arrived(m.Type)
 	switch m.Type {
 	case icmp.Echo:
 		s.echo(h, opts, payload, m, a)
@@ -28,7 +29,7 @@ func (s *Stack) receiveICMP(h *ipv4.Header, opts, payload []byte, a arrival) {
 		// Redirects are not followed and quenches not heeded (RFC 6633); a
 		// timestamp would tell an attacker our clock. What RFC 6918 deprecates, the
 		// address mask request among it, and what is unknown goes unanswered.
-		s.stats.ICMPIgnored++
+		s.stats.ICMP.Ignored++
 	}
 }
 
@@ -37,22 +38,21 @@ func (s *Stack) receiveICMP(h *ipv4.Header, opts, payload []byte, a arrival) {
 // Record route and timestamp come back with our entry.
 func (s *Stack) echo(h *ipv4.Header, opts, payload []byte, m icmp.Message, a arrival) {
 	if !s.local(h.Dst) {
-		s.stats.ICMPIgnored++
+		s.stats.ICMP.Ignored++
 		return
 	}
-	via, ok := s.lookup(h.Src, nil)
-	if !ok || via.broadcast {
-		s.stats.IPNoRoute++
+	via, ok := s.wayBack(h.Src)
+	if !ok {
 		return
 	}
 	entered, pos, err := ipv4.Record(opts, h.Dst, s.time(a.now))
 	if err != nil {
-		s.stats.countIP(err)
+		s.stats.ICMP.BadOption++
 		s.icmpError(h, opts, payload, a, icmp.NewParamProblem(uint8(ipv4.MinHeaderLen+pos), nil))
 		return
 	}
 	reply := m.Reply()
-	s.stats.ICMPOut++
+	s.stats.ICMP.sent(reply.Type)
 	s.sendIP(via, ipv4.Header{TOS: h.TOS, Proto: ipv4.ProtoICMP, Src: h.Dst, Dst: h.Src}, entered, reply.AppendTo(nil), nil)
 }
 
@@ -72,12 +72,12 @@ func (s *Stack) icmpError(h *ipv4.Header, opts, payload []byte, a arrival, m icm
 	if !o.MayReport() {
 		return
 	}
-	via, ok := s.lookup(h.Src, nil)
-	if !ok || via.broadcast {
+	via, ok := s.wayBack(h.Src)
+	if !ok {
 		return
 	}
 	if via.Interface != nil && !s.icmpLim.Allow(s.time(a.now), h.Src) {
-		s.stats.ICMPLimited++
+		s.stats.ICMP.Limited++
 		return
 	}
 	m.Body = icmp.Quote(append(h.AppendTo(nil, opts, len(payload)), payload[:min(len(payload), icmp.MaxErrorLen)]...))
@@ -85,14 +85,14 @@ func (s *Stack) icmpError(h *ipv4.Header, opts, payload []byte, a arrival, m icm
 	if !s.local(src) {
 		src = via.src
 	}
-	s.stats.ICMPOut++
+	s.stats.ICMP.sent(m.Type)
 	s.sendIP(via, ipv4.Header{TOS: 0xc0, Proto: ipv4.ProtoICMP, Src: src, Dst: h.Src}, nil, m.AppendTo(nil), nil)
 }
 
 // expireFragments reports datagrams that stayed incomplete (RFC 792).
 func (s *Stack) expireFragments(now tcp.Instant) {
 	s.reasm.Expire(s.time(now), func(e ipv4.Expired) {
-		s.stats.IPReassemblyTimeouts++
+		s.stats.IP.FragmentTimeouts++
 		if e.Payload != nil {
 			s.icmpError(&e.Header, e.Options, e.Payload, arrival{now: now},
 				icmp.NewTimeExceeded(icmp.CodeReassembly, nil))
@@ -106,12 +106,12 @@ func (s *Stack) expireFragments(now tcp.Instant) {
 func (s *Stack) icmpArrived(outer *ipv4.Header, m *icmp.Message, a arrival) {
 	h, body, ok := quoted(m.Body)
 	if !ok || !s.local(h.Src) || h.Src != outer.Dst || h.Offset != 0 {
-		s.stats.ICMPMalformed++
+		s.stats.ICMP.BadQuote++
 		return
 	}
 	errno, hard := icmpErrno(m)
 	if errno == 0 {
-		s.stats.ICMPIgnored++
+		s.stats.ICMP.Ignored++
 		return
 	}
 	switch h.Proto {
@@ -181,7 +181,7 @@ func icmpErrno(m *icmp.Message) (errno syscall.Errno, hard bool) {
 // the connection decide; a packet that was too big lowers the path MTU.
 func (s *Stack) icmpTCP(m *icmp.Message, h *ipv4.Header, body []byte, errno syscall.Errno, hard bool, a arrival) {
 	if len(body) < 8 {
-		s.stats.ICMPMalformed++
+		s.stats.ICMP.BadQuote++
 		return
 	}
 	k := connKey{
@@ -191,7 +191,7 @@ func (s *Stack) icmpTCP(m *icmp.Message, h *ipv4.Header, body []byte, errno sysc
 	seq := tcp.Seq(uint32(body[4])<<24 | uint32(body[5])<<16 | uint32(body[6])<<8 | uint32(body[7]))
 	c := s.conns[k]
 	if c == nil || !c.m.Outstanding(seq) {
-		s.stats.ICMPIgnored++
+		s.stats.ICMP.Ignored++
 		return
 	}
 	switch {
@@ -218,7 +218,7 @@ func (s *Stack) tooBig(c *TCPConn, mtu int, a arrival) {
 		}
 	}
 	if mtu = max(mtu, minPathMTU); mtu >= cur {
-		s.stats.ICMPIgnored++
+		s.stats.ICMP.Ignored++
 		return
 	}
 	s.paths.put(dst, mtu, now)

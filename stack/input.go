@@ -19,13 +19,15 @@ type input struct {
 	iface  *Interface
 	packet []byte
 	csum   link.CsumState
-	group  bool // the frame was a link-layer broadcast or multicast
+	gso    uint16 // of a super-frame: the size of its segments
+	group  bool   // the frame was a link-layer broadcast or multicast
 }
 
 // arrival is what is known of a packet besides its octets.
 type arrival struct {
 	now     tcp.Instant
 	csum    link.CsumState
+	gso     uint16
 	group   bool
 	trusted bool // from ourselves: neither filtered nor summed
 }
@@ -42,33 +44,33 @@ func (p *port) accept(f *link.Frame, at time.Time, drops *FrameStats) (in input,
 	if err != nil {
 		switch err {
 		case ethernet.ErrShort:
-			drops.FrameRunts++
+			drops.Runts++
 		case ethernet.ErrLength:
-			drops.FrameUnknownType++
+			drops.UnknownType++
 		default:
-			drops.FrameMalformed++
+			drops.Malformed++
 		}
 		return in, false
 	}
 	if f.GSO.Type == link.GSONone && len(payload) > p.info.MTU+maxTrailer && !p.info.Caps.Has(link.CapGRO) {
-		drops.FrameGiants++
+		drops.Giants++
 		return in, false
 	}
 	i := p.byVLAN(h.VLAN())
 	if i == nil {
-		drops.FrameForeignVLAN++
+		drops.ForeignVLAN++
 		return in, false
 	}
 	group := h.Dst.IsMulticast()
 	switch {
 	case h.Src == i.mac:
-		drops.FrameOwnSource++ // a loop in the wiring, or an impostor
+		drops.OwnSource++ // a loop in the wiring, or an impostor
 		return in, false
 	case !h.Src.IsStation():
-		drops.FrameBadSource++
+		drops.BadSource++
 		return in, false
 	case h.Dst != i.mac && !group:
-		drops.FrameForeignMAC++
+		drops.ForeignMAC++
 		return in, false
 	}
 	for _, t := range i.types {
@@ -81,22 +83,29 @@ func (p *port) accept(f *link.Frame, at time.Time, drops *FrameStats) (in input,
 		}
 	}
 	if h.Type != ethernet.TypeIPv4 {
-		drops.FrameUnknownType++
+		drops.UnknownType++
 		return in, false
 	}
-	return input{i, payload, f.Csum.State, group}, true
+	return input{i, payload, f.Csum.State, f.GSO.Size, group}, true
 }
 
 // receive takes an IPv4 packet. in is nil for one that we sent to ourselves.
 // The caller holds mu; packet is only valid during the call.
 func (s *Stack) receive(in *Interface, packet []byte, a arrival) {
-	s.stats.IPIn++
+	s.stats.IP.InReceives++
+	s.stats.IP.InOctets += uint64(len(packet))
 	h, opts, payload, err := ipv4.Parse(packet)
 	if err != nil {
-		s.stats.countIP(err)
-		if err == ipv4.ErrOption && in != nil && s.own[h.Dst] != nil && s.admit(in, &h, opts, payload, packet, a) {
+		if err == ipv4.ErrOption && in != nil && s.own[h.Dst] != nil {
+			if !s.admit(in, &h, opts, payload, packet, a) {
+				return // it has more against it, and is counted for that
+			}
 			pos, _ := ipv4.CheckOptions(opts)
 			s.icmpError(&h, opts, payload, a, icmp.NewParamProblem(uint8(ipv4.MinHeaderLen+pos), nil))
+		}
+		s.stats.IP.refused(err)
+		if err == ipv4.ErrFragment {
+			s.stats.IP.ReasmReqds++
 		}
 		return
 	}
@@ -107,18 +116,18 @@ func (s *Stack) receive(in *Interface, packet []byte, a arrival) {
 		s.deliver(in, &h, opts, payload, a)
 		return
 	}
-	s.stats.IPFragmentsIn++
+	s.stats.IP.ReasmReqds++
 	var index uint32
 	if in != nil {
 		index = in.index
 	}
 	first, opts, whole, err := s.reasm.Input(s.time(a.now), index, h, opts, payload)
 	if err != nil {
-		s.stats.countIP(err)
+		s.stats.IP.refused(err)
 		return
 	}
 	if whole != nil {
-		s.stats.IPReassembled++
+		s.stats.IP.ReasmOKs++
 		a.csum = link.CsumUnknown
 		s.deliver(in, &first, opts, whole, a)
 	}
@@ -134,24 +143,24 @@ func (s *Stack) admit(in *Interface, h *ipv4.Header, opts, payload, packet []byt
 	case h.Src.IsUnspecified():
 		// Only a host that looks for its address has none (RFC 1122 §3.2.1.3 (a)).
 		if h.Proto != ipv4.ProtoUDP || !toBroadcast {
-			s.stats.IPMartians++
+			s.stats.IP.Martians++
 			return false
 		}
 	case !isUnicast(h.Src) || h.Src.IsLoopback() || s.isAnyBroadcast(h.Src):
-		s.stats.IPMartians++
+		s.stats.IP.Martians++
 		return false
 	case s.own[h.Src] != nil:
-		s.stats.IPSpoofed++
+		s.stats.IP.Spoofed++
 		return false
 	}
 	// 0.0.0.0 is the limited broadcast address of 4.2BSD (RFC 1122 §3.3.6).
 	oldBroadcast := h.Dst.IsUnspecified() && a.group
 	if !oldBroadcast && !toBroadcast && !h.Dst.IsMulticast() && !isUnicast(h.Dst) || h.Dst.IsLoopback() {
-		s.stats.IPMartians++
+		s.stats.IP.Martians++
 		return false
 	}
 	if found, complete := ipv4.SourceRoute(opts); found {
-		s.stats.IPSourceRoute++
+		s.stats.IP.SourceRoute++
 		if !complete && s.own[h.Dst] != nil { // RFC 1122 §3.3.5
 			s.icmpError(h, opts, payload, a, icmp.NewUnreachable(icmp.CodeSourceRoute, nil))
 		}
@@ -160,18 +169,19 @@ func (s *Stack) admit(in *Interface, h *ipv4.Header, opts, payload, packet []byt
 	switch {
 	case s.own[h.Dst] != nil:
 		if a.group { // RFC 1122 §3.3.6
-			s.stats.IPGroupFrame++
+			s.stats.IP.GroupFrame++
 			return false
 		}
 		return true
 	case toBroadcast || oldBroadcast || h.Dst == allHosts:
 		return true
 	case h.Dst.IsMulticast():
-		s.stats.IPForeign++
+		s.stats.IP.Foreign++
 		return false
 	}
-	s.stats.IPForeign++
+	s.stats.IP.Foreign++
 	if s.cfg.Forward != nil && !a.group && forwardable(h) && !s.isAnyBroadcast(h.Dst) {
+		s.stats.IP.InForwDatagrams++
 		in.port.forwards = append(in.port.forwards, forward{in, whole(h, packet, a.csum)})
 	}
 	return false
@@ -197,7 +207,6 @@ func whole(h *ipv4.Header, packet []byte, state link.CsumState) []byte {
 
 // deliver hands a whole datagram to its protocol.
 func (s *Stack) deliver(in *Interface, h *ipv4.Header, opts, payload []byte, a arrival) {
-	s.stats.IPDelivered++
 	switch h.Proto {
 	case ipv4.ProtoTCP:
 		s.receiveTCP(h, payload, a)
@@ -206,9 +215,11 @@ func (s *Stack) deliver(in *Interface, h *ipv4.Header, opts, payload []byte, a a
 	case ipv4.ProtoICMP:
 		s.receiveICMP(h, opts, payload, a)
 	default:
-		s.stats.IPUnknownProto++
+		s.stats.IP.InUnknownProtos++
 		s.icmpError(h, opts, payload, a, icmp.NewUnreachable(icmp.CodeProtocol, nil))
+		return
 	}
+	s.stats.IP.InDelivers++
 }
 
 var (

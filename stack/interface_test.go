@@ -208,7 +208,7 @@ func TestForwardHook(t *testing.T) {
 		r.ip(h, nil, body)
 		mu.Lock()
 		defer mu.Unlock()
-		if len(seen) != 1 || string(seen[0][len(seen[0])-7:]) != "transit" || r.stats().IPForeign != 1 {
+		if len(seen) != 1 || string(seen[0][len(seen[0])-7:]) != "transit" || r.stats().IP.Foreign != 1 {
 			t.Errorf("%q, %+v", seen, r.stats())
 		}
 	})
@@ -338,7 +338,7 @@ func TestDeviceRefusesFrames(t *testing.T) {
 		if _, err := s.Ping(ctx, addr(2), 3000); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("%v", err)
 		}
-		if st := s.Stats(); st.FrameOutErrors != 3 || st.FramesOut != 0 {
+		if st := s.Stats(); st.Frames.OutErrors != 3 || st.Frames.Out != 0 {
 			t.Errorf("%+v", st)
 		}
 	})

@@ -224,7 +224,7 @@ func TestKernelTransfer(t *testing.T) {
 			s, ns, _ := onTAP(t, offload, false)
 			serve(t, s, n)
 			transfer(t, ns, n, n)
-			if st := s.Stats(); st.TCPBadChecksum+st.IPBadChecksum+st.TCPMalformed+st.FrameOutErrors > 0 {
+			if st := s.Stats(); st.TCP.BadChecksum+st.IP.BadChecksum+st.TCP.InErrs+st.Frames.OutErrors > 0 {
 				t.Errorf("%+v", st)
 			}
 		})
@@ -301,7 +301,7 @@ func TestKernelPacket(t *testing.T) {
 	in(t, ns, "ping", "-c", "1", "-W", "5", "-s", "65000", "10.9.0.2")
 	serve(t, s, n)
 	transfer(t, ns, n, n)
-	if st := s.Stats(); st.TCPBadChecksum+st.IPBadChecksum+st.TCPMalformed > 0 {
+	if st := s.Stats(); st.TCP.BadChecksum+st.IP.BadChecksum+st.TCP.InErrs > 0 {
 		t.Errorf("%+v", st)
 	}
 }
@@ -312,7 +312,7 @@ func TestKernelForeignFrames(t *testing.T) {
 	s, ns, _ := onTAP(t, true, false)
 	run(t, "ip", "-n", ns, "neigh", "add", "10.9.0.77", "lladdr", "02:00:00:00:00:77", "dev", "tap0")
 	exec.Command("ip", "netns", "exec", ns, "ping", "-c", "1", "-W", "1", "10.9.0.77").Run()
-	if s.Stats().FrameForeignMAC == 0 {
+	if s.Stats().Frames.ForeignMAC == 0 {
 		t.Fatal("the foreign frame did not arrive: the test shows nothing")
 	}
 	serve(t, s, 1<<10)
@@ -336,7 +336,7 @@ func TestKernelRefusals(t *testing.T) {
 	if out, err := exec.Command("ip", "netns", "exec", ns, "bash", "-c", script).CombinedOutput(); err == nil || !bytes.Contains(out, []byte("refused")) {
 		t.Errorf("closed UDP port: %v, %s", err, out)
 	}
-	if st := s.Stats(); st.UDPNoPort == 0 || st.TCPNoListener == 0 {
+	if st := s.Stats(); st.UDP.NoPorts == 0 || st.TCP.NoListener == 0 {
 		t.Errorf("%+v", st)
 	}
 }

@@ -48,7 +48,7 @@ func TestKernelCookie(t *testing.T) {
 		t.Fatalf("%q, %v", buf, err)
 	}
 	i, st := ours.(*stack.TCPConn).Info(), s.Stats()
-	if st.TCPCookiesUsed != 1 || !i.SACK || !i.Timestamps || i.SndScale == 0 || i.SndMSS != 1448 {
-		t.Errorf("%+v, %d cookies used", i, st.TCPCookiesUsed)
+	if st.TCP.CookiesUsed != 1 || !i.SACK || !i.Timestamps || i.SndScale == 0 || i.SndMSS != 1448 {
+		t.Errorf("%+v, %d cookies used", i, st.TCP.CookiesUsed)
 	}
 }

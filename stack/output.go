@@ -23,28 +23,36 @@ func (s *Stack) sendIP(via hop, h ipv4.Header, opts, payload []byte, from sender
 	if !h.DF {
 		h.ID = s.nextID(h.Dst)
 	}
-	full := false
+	st, full, parts := &s.stats.IP, false, 0
+	st.OutRequests++
 	err := ipv4.Fragment(h, opts, payload, mtu, func(h ipv4.Header, opts, part []byte) {
-		s.stats.IPOut++
-		if h.IsFragment() {
-			s.stats.IPFragmentsOut++
-		}
+		parts++
 		if via.Interface == nil {
 			b := h.AppendTo(make([]byte, 0, ipv4.MinHeaderLen+len(opts)+len(part)), opts, len(part))
 			s.loop = append(s.loop, append(b, part...))
+			st.transmitted(len(b) + len(part))
 			return
 		}
 		if s.tx.full() {
 			full = true
-			s.stats.FrameOutErrors++
+			st.OutDiscards++
 			return
 		}
 		f := s.tx.add(via, from)
+		start := len(f.Head)
 		f.Head = append(h.AppendTo(f.Head, opts, len(part)), part...)
 		s.tx.bytes += len(f.Head)
+		st.transmitted(len(f.Head) - start)
 	})
+	if parts > 1 {
+		st.OutFragReqds++
+		st.OutFragOKs++
+		st.OutFragCreates += uint64(parts)
+	}
 	switch {
 	case err == ipv4.ErrTooLong || err == ipv4.ErrNeedFrag || err == ipv4.ErrMTUTooSmall:
+		st.OutFragReqds++
+		st.OutFragFails++
 		return errMsgSize
 	case full:
 		return errNoBufs
@@ -90,8 +98,8 @@ func (s *Stack) sendTCP(via hop, src, dst netip.Addr, seg *tcp.Segment, from sen
 			b = append(b, p...)
 		}
 		s.loop = append(s.loop, b)
-		s.stats.IPOut++
-		s.stats.TCPOut++
+		s.stats.IP.OutRequests++
+		s.stats.IP.transmitted(len(b))
 		return true
 	}
 	if s.tx.full() {
@@ -115,7 +123,7 @@ func (s *Stack) sendTCP(via hop, src, dst netip.Addr, seg *tcp.Segment, from sen
 			f.Head = append(f.Head, p...)
 		}
 	}
-	s.stats.IPOut++
-	s.stats.TCPOut++
+	s.stats.IP.OutRequests++
+	s.stats.IP.transmitted(ipv4.MinHeaderLen + hlen + n)
 	return true
 }

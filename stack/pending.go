@@ -88,7 +88,7 @@ func (s *Stack) park(f *link.Frame, m *txMeta, asked bool) {
 // caller holds mu.
 func (s *Stack) requeue(b []byte, f *link.Frame, m *txMeta) {
 	if s.tx.full() {
-		s.stats.FrameOutErrors++
+		s.stats.IP.OutDiscards++
 		return
 	}
 	q := s.tx.add(hop{Interface: m.iface, next: m.next}, m.from)
@@ -106,14 +106,14 @@ func (s *Stack) keep(f *link.Frame, m *txMeta) {
 	n := neighbour{m.iface, m.next}
 	if w := q.waiting[n]; len(w) >= pendingPerAddr {
 		s.forget(w[0])
-		s.stats.PendingDropped++
+		s.stats.Pending.Dropped++
 	}
 	q.waiting[n] = append(q.waiting[n], q.order.PushBack(p))
 	q.bytes += p.cost()
-	s.stats.PendingQueued++
+	s.stats.Pending.Queued++
 	for q.bytes > pendingMaxBytes {
 		s.forget(q.order.Front())
-		s.stats.PendingDropped++
+		s.stats.Pending.Dropped++
 	}
 }
 
@@ -155,7 +155,7 @@ func (s *Stack) answered(n neighbour, a answer) {
 	for range packets {
 		p := s.forget(q.waiting[n][0])
 		if a.err != nil {
-			s.stats.PendingFailed++
+			s.stats.Pending.Failed++
 			if p.meta.from != nil {
 				p.meta.from.unreachable(errHostUnreach, destination(&p.frame, n.iface))
 			}
@@ -180,6 +180,7 @@ func (q *pendingQueue) dropInterface(i *Interface) {
 		if p := e.Value.(*parked); p.meta.iface == i {
 			q.order.Remove(e)
 			q.bytes -= p.cost()
+			i.s.stats.Pending.Dropped++
 		}
 		e = next
 	}

@@ -81,7 +81,7 @@ func (s *Stack) Ping(ctx context.Context, addr netip.Addr, size int) (rtt time.D
 	s.pings[k] = p
 	p.sent = time.Now()
 	m := icmp.NewEcho(k.id, k.seq, p.data)
-	s.stats.ICMPOut++
+	s.stats.ICMP.sent(m.Type)
 	err = s.sendIP(via, ipv4.Header{Proto: ipv4.ProtoICMP, Src: via.src, Dst: addr}, nil, m.AppendTo(nil), p)
 	s.unlock(s.instant(p.sent))
 	defer func() {
@@ -107,7 +107,7 @@ func (s *Stack) Ping(ctx context.Context, addr netip.Addr, size int) (rtt time.D
 func (s *Stack) pong(h *ipv4.Header, m *icmp.Message, a arrival) {
 	p := s.pings[pingKey{h.Src, m.ID(), m.Seq()}]
 	if p == nil || string(p.data) != string(m.Body) {
-		s.stats.ICMPIgnored++
+		s.stats.ICMP.Ignored++
 		return
 	}
 	p.finish(pingResult{rtt: s.time(a.now).Sub(p.sent)})

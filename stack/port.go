@@ -65,7 +65,7 @@ func (p *port) run() {
 	for {
 		n, err := p.dev.ReadFrames(frames)
 		at := time.Now()
-		drops := FrameStats{FramesIn: uint64(n)}
+		drops := FrameStats{In: uint64(n)}
 		inputs = inputs[:0]
 		for k := range frames[:n] {
 			if in, ok := p.accept(&frames[k], at, &drops); ok {
@@ -75,10 +75,10 @@ func (p *port) run() {
 		s.mu.Lock()
 		now := s.instant(at)
 		p.idle = false
-		s.stats.merge(&drops)
+		s.stats.Frames.merge(&drops)
 		for k := range inputs {
 			in := &inputs[k]
-			s.receive(in.iface, in.packet, arrival{now: now, csum: in.csum, group: in.group})
+			s.receive(in.iface, in.packet, arrival{now: now, csum: in.csum, gso: in.gso, group: in.group})
 		}
 		s.runTimers(now)
 		s.settle(now)

@@ -122,7 +122,7 @@ func TestEcho(t *testing.T) {
 		b := echo(10)
 		b[12] ^= 1
 		r.ip(ask, nil, b)
-		if got := r.got(); len(got) > 0 || r.stats().ICMPMalformed != 2 {
+		if got := r.got(); len(got) > 0 || r.stats().ICMP.InErrors != 2 {
 			t.Errorf("%d answers, %+v", len(got), r.stats())
 		}
 	})
@@ -130,7 +130,7 @@ func TestEcho(t *testing.T) {
 		h := ask
 		h.Dst = addr(2)
 		r.ip(h, nil, echo(10))
-		if got := r.got(); len(got) > 0 || r.stats().IPForeign != 1 {
+		if got := r.got(); len(got) > 0 || r.stats().IP.Foreign != 1 {
 			t.Errorf("%d answers, %+v", len(got), r.stats())
 		}
 	})
@@ -140,7 +140,7 @@ func TestEcho(t *testing.T) {
 			h.Dst = netip.MustParseAddr(dst)
 			r.frame(ethernet.Broadcast, append(h.AppendTo(nil, nil, 18), echo(10)...))
 		}
-		if got := r.got(); len(got) > 0 || r.stats().ICMPIgnored != 3 {
+		if got := r.got(); len(got) > 0 || r.stats().ICMP.Ignored != 3 {
 			t.Errorf("%d answers, %+v", len(got), r.stats())
 		}
 	})
@@ -154,15 +154,15 @@ func TestMartians(t *testing.T) {
 		src, dst netip.Addr
 		count    func(s stack.Stats) uint64
 	}{
-		"from 0.0.0.0":          {a("0.0.0.0"), addr(1), func(s stack.Stats) uint64 { return s.IPMartians }},
-		"from 127.0.0.1":        {a("127.0.0.1"), addr(1), func(s stack.Stats) uint64 { return s.IPMartians }},
-		"from multicast":        {a("224.0.0.9"), addr(1), func(s stack.Stats) uint64 { return s.IPMartians }},
-		"from class E":          {a("250.0.0.9"), addr(1), func(s stack.Stats) uint64 { return s.IPMartians }},
-		"from broadcast":        {a("255.255.255.255"), addr(1), func(s stack.Stats) uint64 { return s.IPMartians }},
-		"from subnet broadcast": {a("10.0.0.255"), addr(1), func(s stack.Stats) uint64 { return s.IPMartians }},
-		"from our address":      {addr(1), addr(1), func(s stack.Stats) uint64 { return s.IPSpoofed }},
-		"to 127.0.0.1":          {addr(9), a("127.0.0.1"), func(s stack.Stats) uint64 { return s.IPMartians }},
-		"to 0.0.0.0":            {addr(9), a("0.0.0.0"), func(s stack.Stats) uint64 { return s.IPMartians }},
+		"from 0.0.0.0":          {a("0.0.0.0"), addr(1), func(s stack.Stats) uint64 { return s.IP.Martians }},
+		"from 127.0.0.1":        {a("127.0.0.1"), addr(1), func(s stack.Stats) uint64 { return s.IP.Martians }},
+		"from multicast":        {a("224.0.0.9"), addr(1), func(s stack.Stats) uint64 { return s.IP.Martians }},
+		"from class E":          {a("250.0.0.9"), addr(1), func(s stack.Stats) uint64 { return s.IP.Martians }},
+		"from broadcast":        {a("255.255.255.255"), addr(1), func(s stack.Stats) uint64 { return s.IP.Martians }},
+		"from subnet broadcast": {a("10.0.0.255"), addr(1), func(s stack.Stats) uint64 { return s.IP.Martians }},
+		"from our address":      {addr(1), addr(1), func(s stack.Stats) uint64 { return s.IP.Spoofed }},
+		"to 127.0.0.1":          {addr(9), a("127.0.0.1"), func(s stack.Stats) uint64 { return s.IP.Martians }},
+		"to 0.0.0.0":            {addr(9), a("0.0.0.0"), func(s stack.Stats) uint64 { return s.IP.Martians }},
 	} {
 		rawTest(t, name, func(t *testing.T, r *raw) {
 			h, body := udpPacket(netip.AddrPortFrom(tc.src, 9), netip.AddrPortFrom(tc.dst, 9), []byte("x"))
@@ -175,14 +175,14 @@ func TestMartians(t *testing.T) {
 	rawTest(t, "our address in a link broadcast", func(t *testing.T, r *raw) {
 		h, body := udpPacket(peer, own, []byte("x"))
 		r.frame(ethernet.Broadcast, append(h.AppendTo(nil, nil, len(body)), body...))
-		if got := r.got(); len(got) > 0 || r.stats().IPGroupFrame != 1 {
+		if got := r.got(); len(got) > 0 || r.stats().IP.GroupFrame != 1 {
 			t.Errorf("%d answers, %+v", len(got), r.stats())
 		}
 	})
 	rawTest(t, "source route that ends here", func(t *testing.T, r *raw) {
 		h, body := udpPacket(peer, own, []byte("x"))
 		r.ip(h, []byte{131, 7, 8, 10, 0, 0, 7, 0}, body)
-		if got := r.got(); len(got) > 0 || r.stats().IPSourceRoute != 1 {
+		if got := r.got(); len(got) > 0 || r.stats().IP.SourceRoute != 1 {
 			t.Errorf("%d answers, %+v", len(got), r.stats())
 		}
 	})
@@ -201,7 +201,7 @@ func TestMartians(t *testing.T) {
 		}
 		synctest.Wait()
 		st := r.stats()
-		if len(r.got()) > 0 || st.FrameForeignMAC != 1 || st.FrameOwnSource != 1 || st.FrameUnknownType != 1 || st.FrameForeignVLAN != 1 {
+		if len(r.got()) > 0 || st.Frames.ForeignMAC != 1 || st.Frames.OwnSource != 1 || st.Frames.UnknownType != 1 || st.Frames.ForeignVLAN != 1 {
 			t.Errorf("%+v", st)
 		}
 	})
@@ -251,7 +251,7 @@ func TestICMPErrors(t *testing.T) {
 		if len(got) != 1 || got[0].m.Type != icmp.TimeExceeded || got[0].m.Code != icmp.CodeReassembly {
 			t.Fatalf("%d messages, %+v", len(got), got)
 		}
-		if st := r.stats(); st.IPReassemblyTimeouts != 2 {
+		if st := r.stats(); st.IP.FragmentTimeouts != 2 {
 			t.Errorf("%+v", st)
 		}
 	})
@@ -270,7 +270,7 @@ func TestICMPErrors(t *testing.T) {
 		for range 100 {
 			r.ip(h, nil, body)
 		}
-		if n, limited := len(r.got()), r.stats().ICMPLimited; n != icmp.DefaultHostBurst || limited != 100-icmp.DefaultHostBurst {
+		if n, limited := len(r.got()), r.stats().ICMP.Limited; n != icmp.DefaultHostBurst || limited != 100-icmp.DefaultHostBurst {
 			t.Errorf("%d errors sent, %d not", n, limited)
 		}
 	})

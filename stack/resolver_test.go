@@ -138,7 +138,7 @@ func TestPending(t *testing.T) {
 				t.Fatalf("got %d, want %d, %v", buf[0], i, err)
 			}
 		}
-		if st := l.stacks[0].Stats(); st.PendingQueued != 100 || st.PendingDropped != 84 {
+		if st := l.stacks[0].Stats(); st.Pending.Queued != 100 || st.Pending.Dropped != 84 {
 			t.Errorf("%+v", st)
 		}
 	})
@@ -148,10 +148,10 @@ func TestPending(t *testing.T) {
 			a.WriteToAddrPort(make([]byte, 1400), addrPort(30+i%200, 2))
 		}
 		st := l.stacks[0].Stats()
-		if kept := st.PendingQueued - st.PendingDropped; kept < 500 || kept > 1<<20/1400 {
+		if kept := st.Pending.Queued - st.Pending.Dropped; kept < 500 || kept > 1<<20/1400 {
 			t.Errorf("%d kept", kept)
 		}
-		if st.PendingQueued != 1200 {
+		if st.Pending.Queued != 1200 {
 			t.Errorf("%+v", st)
 		}
 	})

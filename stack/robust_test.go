@@ -141,21 +141,22 @@ func TestMillionFrames(t *testing.T) {
 		}
 		c.Close()
 		st := s.Stats()
-		if st.FramesIn < uint64(total)*9/10 {
-			t.Errorf("only %d frames arrived", st.FramesIn)
+		if st.Frames.In < uint64(total)*9/10 {
+			t.Errorf("only %d frames arrived", st.Frames.In)
 		}
 		for name, n := range map[string]uint64{
-			"malformed IP": st.IPMalformed, "bad options": st.IPBadOptions,
-			"overlaps": st.IPFragmentOverlaps, "malformed UDP or no port": st.UDPMalformed + st.UDPNoPort,
-			"malformed TCP": st.TCPMalformed, "no listener": st.TCPNoListener, "unknown protocol": st.IPUnknownProto,
-			"ICMP ignored": st.ICMPIgnored, "ICMP malformed": st.ICMPMalformed, "rate-limited": st.ICMPLimited,
+			"malformed IP": st.IP.Short + st.IP.BadVersion + st.IP.BadHeaderLen + st.IP.InTruncatedPkts, "bad options": st.IP.BadOptions,
+			"overlaps": st.IP.FragmentOverlaps, "malformed UDP or no port": st.UDP.Short + st.UDP.BadLength + st.UDP.NoPorts,
+			"malformed TCP": st.TCP.Short + st.TCP.BadDataOffset + st.TCP.BadPort, "no listener": st.TCP.NoListener, "unknown protocol": st.IP.InUnknownProtos,
+			"ICMP ignored": st.ICMP.Ignored, "ICMP malformed": st.ICMP.InErrors, "rate-limited": st.ICMP.Limited,
 		} {
 			if n == 0 {
 				t.Errorf("nothing counted as %s", name)
 			}
 		}
-		if got := st.IPDelivered + st.IPFragmentsIn; st.IPIn < got-st.IPReassembled {
-			t.Errorf("%d in, %d accounted for", st.IPIn, got)
+		ip := &st.IP
+		if got := ip.InHdrErrors + ip.InTruncatedPkts + ip.InAddrErrors + ip.InForwDatagrams + ip.ReasmReqds + ip.InDelivers + ip.InUnknownProtos - ip.ReasmOKs; ip.InReceives != got {
+			t.Errorf("%d in, %d accounted for: %+v", ip.InReceives, got, st)
 		}
 		u.Close()
 		ln.Close()
@@ -175,7 +176,7 @@ func TestOverlapFromTheWire(t *testing.T) {
 		send(0, 64, 1)
 		send(56, len(body), 1)
 		send(64, len(body), 1)
-		if st := r.stats(); st.IPFragmentOverlaps != 2 || st.IPReassembled != 0 {
+		if st := r.stats(); st.IP.FragmentOverlaps != 2 || st.IP.ReasmOKs != 0 {
 			t.Errorf("%+v", st)
 		}
 		send(64, len(body), 2)
@@ -212,8 +213,8 @@ func TestSYNFlood(t *testing.T) {
 			}
 		}
 		flood(5000)
-		if n, st := len(s.Conns()), s.Stats(); n != 64 || st.TCPCookiesSent != 5000-64 {
-			t.Errorf("%d connections are being opened, %d cookies sent", n, st.TCPCookiesSent)
+		if n, st := len(s.Conns()), s.Stats(); n != 64 || st.TCP.CookiesSent != 5000-64 {
+			t.Errorf("%d connections are being opened, %d cookies sent", n, st.TCP.CookiesSent)
 		}
 		go io.Copy(io.Discard, readerOf(ln))
 		result := make(chan error, 1)
@@ -231,7 +232,7 @@ func TestSYNFlood(t *testing.T) {
 		if err := <-result; err != nil {
 			t.Error(err)
 		}
-		if c := s.Conns(); s.Stats().TCPCookiesUsed != 1 || !slices.ContainsFunc(c, func(c stack.ConnInfo) bool {
+		if c := s.Conns(); s.Stats().TCP.CookiesUsed != 1 || !slices.ContainsFunc(c, func(c stack.ConnInfo) bool {
 			return c.State == tcp.Established && c.SACK && c.Timestamps && c.SndScale > 0
 		}) {
 			t.Errorf("the cookie opened no connection with all options: %+v", s.Stats())

@@ -125,6 +125,16 @@ func (s *Stack) lookup(dst netip.Addr, via *Interface) (h hop, ok bool) {
 // never leaves the host and is never believed from the wire (RFC 1122 §3.2.1.3 (g)).
 func (s *Stack) local(a netip.Addr) bool { return s.own[a] != nil || a.IsLoopback() }
 
+// wayBack finds the way to who sent us something, which is no group, and counts
+// when there is none.
+func (s *Stack) wayBack(to netip.Addr) (h hop, ok bool) {
+	if h, ok = s.lookup(to, nil); !ok || h.broadcast {
+		s.stats.IP.OutNoRoutes++
+		return hop{}, false
+	}
+	return h, true
+}
+
 // source returns the interface's address on next's network, else its first,
 // else 0.0.0.0.
 func (i *Interface) source(next netip.Addr) netip.Addr {

@@ -30,7 +30,7 @@ func pairMTU(t *testing.T, client, server int, f func(t *testing.T, c, s *stack.
 		c, s := l.connect()
 		f(t, c, s)
 		for i, s := range l.stacks {
-			if st := s.Stats(); st.FrameOutErrors > 0 {
+			if st := s.Stats(); st.Frames.OutErrors > 0 {
 				t.Errorf("stack %d: %+v", i, st)
 			}
 		}

@@ -1,77 +1,141 @@
 package stack
 
-import "arpeggio/stack/ipv4"
-
-// FrameStats are the counters of the link layer.
-type FrameStats struct {
-	FramesIn, FramesOut uint64
-
-	FrameRunts       uint64 // shorter than their header
-	FrameGiants      uint64 // longer than the MTU
-	FrameMalformed   uint64 // too many VLAN tags
-	FrameForeignVLAN uint64 // no interface for the VLAN
-	FrameForeignMAC  uint64 // for another station
-	FrameOwnSource   uint64 // from our own address: a loop or an impostor
-	FrameBadSource   uint64 // from a group or the null address
-	FrameUnknownType uint64 // neither IPv4 nor the resolver's
-	FrameOutErrors   uint64 // refused by the device, or no room to queue
-}
+import (
+	"arpeggio/stack/icmp"
+	"arpeggio/stack/ipv4"
+	"arpeggio/stack/tcp"
+	"arpeggio/stack/udp"
+)
 
 // Stats counts what passed and what was dropped, by reason, since the stack was
 // made. Every packet that does not reach its receiver is in one of these.
+//
+// Fields with a tag mib bear the names and follow the definitions of the MIBs:
+// RFC 4293 (IP, ICMP), RFC 4022 (TCP), RFC 4113 (UDP). The others, without the
+// tag, say why. Counters grow only; those with the tag metric:"gauge" tell how
+// much there is now.
 type Stats struct {
-	FrameStats
+	Frames  FrameStats
+	IP      IPStats
+	ICMP    ICMPStats
+	UDP     UDPStats
+	TCP     TCPStats
+	Pending PendingStats
 
-	IPIn, IPDelivered, IPOut uint64
+	AddrConflicts uint64 // addresses of ours claimed by others
+}
 
-	IPMalformed    uint64 // version, lengths
-	IPBadChecksum  uint64
-	IPBadOptions   uint64
-	IPMartians     uint64 // impossible source or destination
-	IPSpoofed      uint64 // from an address of ours
-	IPSourceRoute  uint64 // refused
-	IPGroupFrame   uint64 // our address in a link-layer broadcast
-	IPForeign      uint64 // for another host: given to Config.Forward or dropped
-	IPUnknownProto uint64
-	IPNoRoute      uint64 // no way back
+// FrameStats are the counters of the link layer.
+type FrameStats struct {
+	In, Out uint64
 
-	IPFragmentsIn, IPFragmentsOut, IPReassembled uint64
+	Runts       uint64 // shorter than their header
+	Giants      uint64 // longer than the MTU
+	Malformed   uint64 // too many VLAN tags
+	ForeignVLAN uint64 // no interface for the VLAN
+	ForeignMAC  uint64 // for another station
+	OwnSource   uint64 // from our own address: a loop or an impostor
+	BadSource   uint64 // from a group or the null address
+	UnknownType uint64 // neither IPv4 nor the resolver's
+	OutErrors   uint64 // refused by the device
+}
 
-	IPFragmentErrors     uint64 // impossible lengths or positions
-	IPFragmentOverlaps   uint64
-	IPFragmentEvicted    uint64 // datagrams that gave way to a cap
-	IPReassemblyTimeouts uint64
+// IPStats are the counters of IPv4. A super-frame counts as one datagram.
+type IPStats struct {
+	InReceives      uint64 `mib:"ipSystemStatsHCInReceives"`    // all, those in error included
+	InOctets        uint64 `mib:"ipSystemStatsHCInOctets"`      // of InReceives
+	InHdrErrors     uint64 `mib:"ipSystemStatsInHdrErrors"`     // Short, BadVersion, BadHeaderLen, BadChecksum, BadOptions, SourceRoute
+	InAddrErrors    uint64 `mib:"ipSystemStatsInAddrErrors"`    // Martians, Spoofed, GroupFrame, and Foreign that nobody forwards
+	InTruncatedPkts uint64 `mib:"ipSystemStatsInTruncatedPkts"` // total length beyond the packet, or below its header's
+	InUnknownProtos uint64 `mib:"ipSystemStatsInUnknownProtos"`
+	InForwDatagrams uint64 `mib:"ipSystemStatsHCInForwDatagrams"` // given to Config.Forward
+	InDelivers      uint64 `mib:"ipSystemStatsHCInDelivers"`      // given to ICMP, UDP or TCP
+	OutRequests     uint64 `mib:"ipSystemStatsHCOutRequests"`     // datagrams of ours, before fragmentation
+	OutTransmits    uint64 `mib:"ipSystemStatsHCOutTransmits"`    // datagrams and fragments given to an interface or to ourselves
+	OutOctets       uint64 `mib:"ipSystemStatsHCOutOctets"`       // of OutTransmits
+	OutNoRoutes     uint64 `mib:"ipSystemStatsHCOutNoRoutes"`     // answers without a way back
+	OutDiscards     uint64 `mib:"ipSystemStatsOutDiscards"`       // no room to queue
 
-	PendingQueued  uint64 // packets that waited for a neighbour's address
-	PendingDropped uint64 // of these: displaced by newer ones
-	PendingFailed  uint64 // of these: the neighbour did not answer
+	ReasmReqds     uint64 `mib:"ipSystemStatsReasmReqds"` // fragments received
+	ReasmOKs       uint64 `mib:"ipSystemStatsReasmOKs"`   // datagrams put together
+	ReasmFails     uint64 `mib:"ipSystemStatsReasmFails"` // FragmentErrors, FragmentOverlaps, FragmentEvicted, FragmentTimeouts
+	OutFragReqds   uint64 `mib:"ipSystemStatsOutFragReqds"`
+	OutFragOKs     uint64 `mib:"ipSystemStatsOutFragOKs"`
+	OutFragFails   uint64 `mib:"ipSystemStatsOutFragFails"`   // DF, or too long
+	OutFragCreates uint64 `mib:"ipSystemStatsOutFragCreates"` // fragments made
 
-	ICMPIn, ICMPOut uint64
+	Short        uint64 // shorter than a header
+	BadVersion   uint64
+	BadHeaderLen uint64 // below five words, or beyond the packet
+	BadChecksum  uint64
+	BadOptions   uint64
+	SourceRoute  uint64 // refused
+	Martians     uint64 // impossible source or destination
+	Spoofed      uint64 // from an address of ours
+	GroupFrame   uint64 // our address in a link-layer broadcast
+	Foreign      uint64 // for another host: given to Config.Forward or dropped
 
-	ICMPMalformed uint64
-	ICMPIgnored   uint64 // not answered or not believed
-	ICMPLimited   uint64 // errors not sent, for the rate limit
+	FragmentErrors   uint64 // impossible lengths or positions
+	FragmentOverlaps uint64 // RFC 5722
+	FragmentEvicted  uint64 // datagrams that gave way to a cap
+	FragmentTimeouts uint64
+}
 
-	UDPIn, UDPOut uint64
+// ICMPStats are the counters of ICMP.
+type ICMPStats struct {
+	InMsgs    uint64 `mib:"icmpStatsInMsgs"`   // those in error included
+	InErrors  uint64 `mib:"icmpStatsInErrors"` // Short, BadChecksum, BadQuote
+	OutMsgs   uint64 `mib:"icmpStatsOutMsgs"`
+	OutErrors uint64 `mib:"icmpStatsOutErrors"` // not sent: Limited
 
-	UDPMalformed   uint64
-	UDPBadChecksum uint64
-	UDPNoPort      uint64
-	UDPQueueFull   uint64
+	// icmpMsgStatsTable, by the type of the message.
+	InEchos, InEchoReps, InDestUnreachs, InTimeExcds, InParmProbs, InRedirects, InSrcQuenchs, InOthers uint64
+	OutEchos, OutEchoReps, OutDestUnreachs, OutTimeExcds, OutParmProbs                                 uint64
 
-	TCPIn, TCPOut                   uint64
-	TCPActiveOpens, TCPPassiveOpens uint64
-	TCPResetsOut                    uint64 // to segments without a connection
-	TCPMalformed                    uint64
-	TCPBadChecksum                  uint64
-	TCPNoListener                   uint64
-	TCPBacklogFull                  uint64 // SYNs and third segments that found no room
-	TCPCookiesSent, TCPCookiesUsed  uint64 // SYN cookies (RFC 4987), and connections made of them
-	TCPCookiesBad                   uint64 // acknowledgments that answer no cookie of ours
-	TCPMemoryShort                  uint64 // segments not taken, or not all, for lack of memory
-	TCPBuffersDenied                uint64 // times a buffer was not let grow, for lack of memory
-	TCPEarlyPruned                  uint64 // times text out of order gave way to text in order, for lack of memory
-	AddrConflicts                   uint64 // addresses of ours claimed by others
+	Short       uint64 // shorter than a header
+	BadChecksum uint64
+	BadQuote    uint64 // errors about what we cannot have sent
+	BadOption   uint64 // echoes whose record of the route or of times cannot take our entry
+	Ignored     uint64 // not answered or not believed
+	Limited     uint64 // errors not sent, for the rate limit
+}
+
+// UDPStats are the counters of UDP.
+type UDPStats struct {
+	InDatagrams  uint64 `mib:"udpHCInDatagrams"` // queued for a reader; one for a group counts for each
+	NoPorts      uint64 `mib:"udpNoPorts"`
+	InErrors     uint64 `mib:"udpInErrors"` // Short, BadLength, BadChecksum, QueueFull
+	OutDatagrams uint64 `mib:"udpHCOutDatagrams"`
+
+	Short       uint64 // shorter than a header
+	BadLength   uint64 // length field below 8 or beyond the packet
+	BadChecksum uint64
+	QueueFull   uint64
+}
+
+// TCPStats are the counters of TCP: those of the connections, and what became
+// of segments before they reached one.
+type TCPStats struct {
+	tcp.Counters
+
+	Short         uint64 // shorter than a header
+	BadDataOffset uint64 // below five words, or beyond the packet
+	BadPort       uint64 // zero
+	BadChecksum   uint64
+	ToGroup       uint64 // for a broadcast or multicast address (RFC 9293 §3.9.2.3)
+	NoListener    uint64 // answered with a reset, unless it is one
+	Unasked       uint64 // to a listener, and neither a SYN nor an answer to one
+	BacklogFull   uint64 // SYNs and third segments that found no room
+	CookiesSent   uint64 // SYN cookies (RFC 4987)
+	CookiesUsed   uint64 // connections made of them
+	CookiesBad    uint64 // acknowledgments that answer no cookie of ours
+}
+
+// PendingStats count packets that wait for a neighbour's address.
+type PendingStats struct {
+	Queued  uint64
+	Dropped uint64 // of these: displaced by newer ones, or their interface was removed
+	Failed  uint64 // of these: the neighbour did not answer
 }
 
 // Stats returns a snapshot.
@@ -79,39 +143,133 @@ func (s *Stack) Stats() Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st := s.stats
-	st.IPFragmentEvicted = s.reasm.Evicted()
-	st.TCPMemoryShort = s.pool.Refused()
-	st.TCPBuffersDenied, st.TCPEarlyPruned = s.pool.Denied(), s.pool.Pruned()
+	st.TCP.Counters = s.pool.Counters
+	st.IP.FragmentEvicted = s.reasm.Evicted()
+	st.sum()
 	return st
+}
+
+// sum fills in those objects of the MIBs that are sums of reasons.
+func (st *Stats) sum() {
+	ip, ic, u, t := &st.IP, &st.ICMP, &st.UDP, &st.TCP
+	ip.InHdrErrors = ip.Short + ip.BadVersion + ip.BadHeaderLen + ip.BadChecksum + ip.BadOptions + ip.SourceRoute
+	ip.InAddrErrors = ip.Martians + ip.Spoofed + ip.GroupFrame + ip.Foreign - ip.InForwDatagrams
+	ip.ReasmFails = ip.FragmentErrors + ip.FragmentOverlaps + ip.FragmentEvicted + ip.FragmentTimeouts
+	ic.InErrors = ic.Short + ic.BadChecksum + ic.BadQuote
+	ic.OutErrors = ic.Limited
+	u.InErrors = u.Short + u.BadLength + u.BadChecksum + u.QueueFull
+	t.InErrs = t.Short + t.BadDataOffset + t.BadPort + t.BadChecksum
 }
 
 // merge adds what was counted without the lock.
 func (st *FrameStats) merge(o *FrameStats) {
-	st.FramesIn += o.FramesIn
-	st.FramesOut += o.FramesOut
-	st.FrameRunts += o.FrameRunts
-	st.FrameGiants += o.FrameGiants
-	st.FrameMalformed += o.FrameMalformed
-	st.FrameForeignVLAN += o.FrameForeignVLAN
-	st.FrameForeignMAC += o.FrameForeignMAC
-	st.FrameOwnSource += o.FrameOwnSource
-	st.FrameBadSource += o.FrameBadSource
-	st.FrameUnknownType += o.FrameUnknownType
-	st.FrameOutErrors += o.FrameOutErrors
+	st.In += o.In
+	st.Out += o.Out
+	st.Runts += o.Runts
+	st.Giants += o.Giants
+	st.Malformed += o.Malformed
+	st.ForeignVLAN += o.ForeignVLAN
+	st.ForeignMAC += o.ForeignMAC
+	st.OwnSource += o.OwnSource
+	st.BadSource += o.BadSource
+	st.UnknownType += o.UnknownType
+	st.OutErrors += o.OutErrors
 }
 
-// countIP counts a packet or fragment that package ipv4 refused.
-func (st *Stats) countIP(err error) {
+// transmitted counts a datagram or fragment of n octets that left, or that is
+// for ourselves.
+func (st *IPStats) transmitted(n int) {
+	st.OutTransmits++
+	st.OutOctets += uint64(n)
+}
+
+// refused counts a packet or fragment that package ipv4 did not take.
+func (st *IPStats) refused(err error) {
 	switch err {
+	case ipv4.ErrShort:
+		st.Short++
+	case ipv4.ErrVersion:
+		st.BadVersion++
+	case ipv4.ErrHeaderLen:
+		st.BadHeaderLen++
+	case ipv4.ErrTotalLen:
+		st.InTruncatedPkts++
 	case ipv4.ErrChecksum:
-		st.IPBadChecksum++
+		st.BadChecksum++
 	case ipv4.ErrOption:
-		st.IPBadOptions++
+		st.BadOptions++
 	case ipv4.ErrOverlap:
-		st.IPFragmentOverlaps++
-	case ipv4.ErrFragment, ipv4.ErrFragLimit, ipv4.ErrFragECN:
-		st.IPFragmentErrors++
+		st.FragmentOverlaps++
 	default:
-		st.IPMalformed++
+		st.FragmentErrors++
+	}
+}
+
+// refused counts a message that package icmp did not take.
+func (st *ICMPStats) refused(err error) {
+	if err == icmp.ErrShort {
+		st.Short++
+	} else {
+		st.BadChecksum++
+	}
+}
+
+// arrived counts a message by its type.
+func (st *ICMPStats) arrived(t icmp.Type) {
+	switch t {
+	case icmp.Echo:
+		st.InEchos++
+	case icmp.EchoReply:
+		st.InEchoReps++
+	case icmp.Unreachable:
+		st.InDestUnreachs++
+	case icmp.TimeExceeded:
+		st.InTimeExcds++
+	case icmp.ParamProblem:
+		st.InParmProbs++
+	case icmp.Redirect:
+		st.InRedirects++
+	case icmp.SourceQuench:
+		st.InSrcQuenchs++
+	default:
+		st.InOthers++
+	}
+}
+
+// sent counts a message of ours.
+func (st *ICMPStats) sent(t icmp.Type) {
+	st.OutMsgs++
+	switch t {
+	case icmp.Echo:
+		st.OutEchos++
+	case icmp.EchoReply:
+		st.OutEchoReps++
+	case icmp.Unreachable:
+		st.OutDestUnreachs++
+	case icmp.TimeExceeded:
+		st.OutTimeExcds++
+	case icmp.ParamProblem:
+		st.OutParmProbs++
+	}
+}
+
+// refused counts a datagram that package udp did not take.
+func (st *UDPStats) refused(err error) {
+	if err == udp.ErrShort {
+		st.Short++
+	} else {
+		st.BadLength++
+	}
+}
+
+// refused counts a segment that package tcp did not take.
+func (st *TCPStats) refused(err error) {
+	switch err {
+	case tcp.ErrShort:
+		st.Short++
+	case tcp.ErrDataOffset:
+		st.BadDataOffset++
+	default:
+		st.BadPort++
 	}
 }

@@ -132,7 +132,7 @@ func TestRFC9293ChecksumIsChecked(t *testing.T) { // §3.1
 		if _, segs := r.segments(); len(segs) > 0 {
 			t.Fatalf("%d answers", len(segs))
 		}
-		if n := r.stats().TCPBadChecksum; n != uint64(len(good)-ipv4.MinHeaderLen) {
+		if n := r.stats().TCP.BadChecksum; n != uint64(len(good)-ipv4.MinHeaderLen) {
 			t.Errorf("%d counted", n)
 		}
 		r.frame(r.mac, good)

@@ -27,20 +27,22 @@ func keyOf(local, remote netip.AddrPort) connKey {
 func (s *Stack) receiveTCP(h *ipv4.Header, payload []byte, a arrival) {
 	if a.csum == link.CsumUnknown && !a.trusted &&
 		checksum.Checksum(checksum.Sum(payload, checksum.Pseudo(h.Src, h.Dst, uint8(h.Proto), len(payload)))) != 0 {
-		s.stats.TCPBadChecksum++
+		s.pool.Counters.InSegs++
+		s.stats.TCP.BadChecksum++
 		return
 	}
 	seg, err := tcp.ParseSegment(payload)
 	if err != nil {
-		s.stats.TCPMalformed++
+		s.pool.Counters.InSegs++
+		s.stats.TCP.refused(err)
 		return
 	}
-	seg.Mark = h.TOS & 3
+	seg.Mark, seg.GSOSize = h.TOS&3, a.gso
+	s.pool.Counters.InSegs += uint64(seg.Pieces())
 	if !s.local(h.Dst) { // RFC 9293 §3.9.2.3 (MUST-57): no connections with groups
-		s.stats.TCPMalformed++
+		s.stats.TCP.ToGroup++
 		return
 	}
-	s.stats.TCPIn++
 	local, remote := netip.AddrPortFrom(h.Dst, seg.DstPort), netip.AddrPortFrom(h.Src, seg.SrcPort)
 	k := keyOf(local, remote)
 	c := s.conns[k]
@@ -72,31 +74,31 @@ func (s *Stack) listen(local, remote netip.AddrPort, seg *tcp.Segment, iss tcp.S
 	}
 	if l == nil || seg.Flags.Has(tcp.ACK) || seg.Flags.Has(tcp.RST) {
 		if l == nil {
-			s.stats.TCPNoListener++
+			s.stats.TCP.NoListener++
 		}
 		s.reset(local, remote, seg)
 		return
 	}
 	if !seg.Flags.Has(tcp.SYN) || seg.Flags.Has(tcp.FIN) {
-		s.stats.TCPMalformed++
+		s.stats.TCP.Unasked++
 		return
 	}
 	if len(l.ready) >= l.backlog || s.busy() >= s.cfg.MaxConns && l.opening.Len() == 0 {
-		s.stats.TCPBacklogFull++
+		s.stats.TCP.BacklogFull++
 		return
 	}
-	route, ok := s.lookup(remote.Addr(), nil)
-	if !ok || route.broadcast {
-		s.stats.IPNoRoute++
+	route, ok := s.wayBack(remote.Addr())
+	if !ok {
 		return
 	}
 	cfg := s.passiveConfig(l, local, remote, route, now)
 	if l.opening.Len()+len(l.ready) >= l.backlog || s.busy() >= s.cfg.MaxConns {
 		// No room for one more that may come from nowhere: the peer keeps it.
-		s.stats.TCPCookiesSent++
 		l.cookieAt = now
 		answer := s.cookies.Answer(&cfg, seg, now)
-		s.sendTCP(route, local.Addr(), remote.Addr(), &answer, nil)
+		if s.answer(route, local, remote, &answer) {
+			s.stats.TCP.CookiesSent++
+		}
 		return
 	}
 	if reopen {
@@ -104,7 +106,6 @@ func (s *Stack) listen(local, remote netip.AddrPort, seg *tcp.Segment, iss tcp.S
 	}
 	c := s.newConn(tcp.NewPassive(cfg, seg, now), route)
 	l.begin(c)
-	s.stats.TCPPassiveOpens++
 	c.changed()
 }
 
@@ -114,24 +115,23 @@ func (s *Stack) openCookie(l *TCPListener, local, remote netip.AddrPort, seg *tc
 	if l.cookieAt == 0 || now.Sub(l.cookieAt) > tcp.CookieLife {
 		return false
 	}
-	route, ok := s.lookup(remote.Addr(), nil)
-	if !ok || route.broadcast {
+	route, ok := s.wayBack(remote.Addr())
+	if !ok {
 		return false
 	}
 	m, ok := s.cookies.Open(s.passiveConfig(l, local, remote, route, now), seg, now)
 	if !ok {
-		s.stats.TCPCookiesBad++
+		s.stats.TCP.CookiesBad++
 		return false
 	}
 	if s.busy() >= s.cfg.MaxConns && l.opening.Len() > 0 {
 		l.evict(now) // this peer exists, that one may not
 	}
 	if len(l.ready) >= l.backlog || s.busy() >= s.cfg.MaxConns {
-		s.stats.TCPBacklogFull++ // it comes again with the peer's first text
+		s.stats.TCP.BacklogFull++ // it comes again with the peer's first text
 		return true
 	}
-	s.stats.TCPCookiesUsed++
-	s.stats.TCPPassiveOpens++
+	s.stats.TCP.CookiesUsed++
 	c := s.newConn(m, route)
 	l.begin(c)
 	m.Input(now, seg)
@@ -157,12 +157,26 @@ func (s *Stack) reset(local, remote netip.AddrPort, seg *tcp.Segment) {
 	if !ok {
 		return
 	}
-	via, ok := s.lookup(remote.Addr(), nil)
-	if !ok || via.broadcast {
+	via, ok := s.wayBack(remote.Addr())
+	if !ok {
 		return
 	}
-	s.stats.TCPResetsOut++
-	s.sendTCP(via, local.Addr(), remote.Addr(), &r, nil)
+	s.answer(via, local, remote, &r)
+}
+
+// answer sends a segment that belongs to no connection, and reports whether
+// there was room for it.
+func (s *Stack) answer(via hop, local, remote netip.AddrPort, seg *tcp.Segment) bool {
+	if !s.sendTCP(via, local.Addr(), remote.Addr(), seg, nil) {
+		s.stats.IP.OutDiscards++
+		return false
+	}
+	n := &s.pool.Counters
+	n.OutSegs++
+	if seg.Flags.Has(tcp.RST) {
+		n.OutRsts++
+	}
+	return true
 }
 
 // connConfig fills in what all connections have in common.

@@ -76,7 +76,7 @@ func TestTransferClean(t *testing.T) {
 				defer l.close()
 				both(t, l, 4<<20)
 				for i, s := range l.stacks {
-					if st := s.Stats(); st.TCPBadChecksum+st.TCPMalformed+st.IPMalformed+st.FrameOutErrors > 0 {
+					if st := s.Stats(); st.TCP.BadChecksum+st.TCP.InErrs+st.IP.InHdrErrors+st.Frames.OutErrors > 0 {
 						t.Errorf("stack %d: %+v", i, st)
 					}
 				}
@@ -90,7 +90,7 @@ func TestTransferCorrupted(t *testing.T) {
 		l := newLAN(t, 2, vnet.PortConfig{Ingress: vnet.Impairment{Corrupt: 0.02}})
 		defer l.close()
 		both(t, l, 1<<20)
-		if l.stacks[1].Stats().TCPBadChecksum == 0 {
+		if l.stacks[1].Stats().TCP.BadChecksum == 0 {
 			t.Error("no corrupted segment was noticed")
 		}
 	})
@@ -127,8 +127,8 @@ func TestLoopback(t *testing.T) {
 			t.Error(err)
 		}
 		c.Close()
-		if st := s.Stats(); st.FramesOut != 0 {
-			t.Errorf("%d frames left the host", st.FramesOut)
+		if st := s.Stats(); st.Frames.Out != 0 {
+			t.Errorf("%d frames left the host", st.Frames.Out)
 		}
 	})
 }

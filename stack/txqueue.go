@@ -127,7 +127,7 @@ func (s *Stack) flush(b txBatch) {
 		s.mu.Lock()
 		s.pool.Recycle(b.held)
 		b.reset()
-		s.stats.merge(&st)
+		s.stats.Frames.merge(&st)
 		s.tx.spare, s.tx.busy = b, false
 		for _, c := range s.stalled {
 			c.changed()
@@ -222,12 +222,12 @@ func complete(f *link.Frame, m *txMeta) {
 func writeRun(dev link.Device, frames []link.Frame, st *FrameStats) {
 	for len(frames) > 0 {
 		n, err := dev.WriteFrames(frames)
-		st.FramesOut += uint64(n)
+		st.Out += uint64(n)
 		if err == nil && n > 0 {
 			frames = frames[n:]
 			continue
 		}
-		st.FrameOutErrors++
+		st.OutErrors++
 		frames = frames[min(n+1, len(frames)):]
 	}
 }

@@ -152,12 +152,12 @@ func (u *UDPConn) match(in *Interface, dst netip.Addr, from netip.AddrPort) (sco
 func (s *Stack) receiveUDP(in *Interface, h *ipv4.Header, opts, payload []byte, a arrival) {
 	uh, data, err := udp.Parse(payload)
 	if err != nil {
-		s.stats.UDPMalformed++
+		s.stats.UDP.refused(err)
 		return
 	}
 	datagram := payload[:udp.HeaderLen+len(data)]
 	if a.csum == link.CsumUnknown && !udp.Verify(datagram, checksum.Pseudo(h.Src, h.Dst, uint8(h.Proto), len(datagram))) {
-		s.stats.UDPBadChecksum++
+		s.stats.UDP.BadChecksum++
 		return
 	}
 	from := netip.AddrPortFrom(h.Src, uh.SrcPort)
@@ -178,20 +178,20 @@ func (s *Stack) receiveUDP(in *Interface, h *ipv4.Header, opts, payload []byte, 
 	case best != nil:
 		best.push(from, data)
 	case score == 0 && unicast:
-		s.stats.UDPNoPort++
+		s.stats.UDP.NoPorts++
 		s.icmpError(h, opts, payload, a, icmp.NewUnreachable(icmp.CodePort, nil))
 	case score == 0:
-		s.stats.UDPNoPort++
+		s.stats.UDP.NoPorts++
 	}
 }
 
 // push queues a copy of data for the reader.
 func (u *UDPConn) push(from netip.AddrPort, data []byte) {
 	if u.bytes > 0 && u.bytes+len(data)+datagramOverhead > u.max {
-		u.s.stats.UDPQueueFull++
+		u.s.stats.UDP.QueueFull++
 		return
 	}
-	u.s.stats.UDPIn++
+	u.s.stats.UDP.InDatagrams++
 	u.queue = append(u.queue, datagram{from, append([]byte(nil), data...)})
 	u.bytes += len(data) + datagramOverhead
 	u.news()
@@ -301,7 +301,7 @@ func (u *UDPConn) sendLocked(p []byte, to netip.AddrPort) error {
 	h := udp.Header{SrcPort: u.local.Port(), DstPort: to.Port()}
 	n := udp.HeaderLen + len(p)
 	pseudo := checksum.Pseudo(src, to.Addr(), uint8(ipv4.ProtoUDP), n)
-	s.stats.UDPOut++
+	s.stats.UDP.OutDatagrams++
 	return s.sendIP(via, ipv4.Header{Proto: ipv4.ProtoUDP, Src: src, Dst: to.Addr()}, nil,
 		h.AppendTo(make([]byte, 0, n), p, pseudo), u)
 }

@@ -135,8 +135,8 @@ func TestUDP(t *testing.T) {
 			a.WriteToAddrPort(make([]byte, 1000), addrPort(2, 2))
 		}
 		synctest.Wait()
-		if st := l.stacks[1].Stats(); st.UDPIn != 9 || st.UDPQueueFull != 91 {
-			t.Errorf("%d queued, %d dropped", st.UDPIn, st.UDPQueueFull)
+		if st := l.stacks[1].Stats(); st.UDP.InDatagrams != 9 || st.UDP.QueueFull != 91 {
+			t.Errorf("%d queued, %d dropped", st.UDP.InDatagrams, st.UDP.QueueFull)
 		}
 	})
 }
@@ -155,7 +155,7 @@ func TestUDPChecksum(t *testing.T) {
 		if n, _, err := u.ReadFrom(buf); err != nil || string(buf[:n]) != "sum" {
 			t.Errorf("%q, %v", buf[:n], err)
 		}
-		if st := r.stats(); st.UDPBadChecksum != 1 {
+		if st := r.stats(); st.UDP.BadChecksum != 1 {
 			t.Errorf("%+v", st)
 		}
 	})

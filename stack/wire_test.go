@@ -68,7 +68,7 @@ func TestEchoOptions(t *testing.T) {
 				if m := got[0].m; m.Type != icmp.ParamProblem || m.Code != 0 || m.Pointer() != tc.pointer {
 					t.Errorf("%+v, want a parameter problem at %d", m, tc.pointer)
 				}
-				if r.stats().IPBadOptions != 1 {
+				if st := r.stats(); st.IP.BadOptions+st.ICMP.BadOption != 1 {
 					t.Error("not counted")
 				}
 			case got[0].m.Type != icmp.EchoReply || string(got[0].opts) != string(tc.want):
@@ -92,7 +92,7 @@ func TestEchoOptions(t *testing.T) {
 			h.Src = netip.MustParseAddr(src)
 			r.ip(h, []byte{7, 0, 4, 0}, body)
 		}
-		if got := r.got(); len(got) > 0 || r.stats().IPBadOptions != 5 {
+		if got := r.got(); len(got) > 0 || r.stats().IP.InAddrErrors != 5 {
 			t.Errorf("%+v", got)
 		}
 	})
@@ -122,7 +122,7 @@ func TestSourceRoutes(t *testing.T) {
 			if (len(got) == 1) != tc.error || tc.error && (got[0].m.Type != icmp.Unreachable || got[0].m.Code != icmp.CodeSourceRoute) {
 				t.Errorf("%+v", got)
 			}
-			if r.stats().IPSourceRoute != 1 {
+			if r.stats().IP.SourceRoute != 1 {
 				t.Errorf("%+v", r.stats())
 			}
 		})
@@ -145,8 +145,8 @@ func TestSilentICMP(t *testing.T) {
 			m := icmp.Message{Type: typ, Body: make([]byte, 28)}
 			r.ip(ipv4.Header{Proto: ipv4.ProtoICMP, Src: addr(9), Dst: addr(1)}, nil, m.AppendTo(nil))
 		}
-		if got, st := r.got(), r.stats(); len(got) > 0 || st.ICMPIgnored != uint64(len(types)) {
-			t.Errorf("%d answers, %d of %d ignored", len(got), st.ICMPIgnored, len(types))
+		if got, st := r.got(), r.stats(); len(got) > 0 || st.ICMP.Ignored != uint64(len(types)) {
+			t.Errorf("%d answers, %d of %d ignored", len(got), st.ICMP.Ignored, len(types))
 		}
 	})
 }
@@ -170,7 +170,7 @@ func TestRedirectIgnored(t *testing.T) {
 			r.icmp(icmp.Message{Type: icmp.Redirect, Code: 1, Rest: gw, Body: got[0].packet})
 			r.icmp(icmp.Message{Type: icmp.SourceQuench, Body: got[0].packet})
 		}
-		if st := r.stats(); st.ICMPIgnored != 4 {
+		if st := r.stats(); st.ICMP.Ignored != 4 {
 			t.Errorf("%+v", st)
 		}
 	})
@@ -211,8 +211,8 @@ func TestBroadcastForms(t *testing.T) {
 			h.Dst = netip.MustParseAddr(dst)
 			r.ip(h, nil, body)
 		}
-		if got, st := r.got(), r.stats(); len(got) > 0 || st.IPMartians != 7 {
-			t.Errorf("%d answers, %d martians", len(got), st.IPMartians)
+		if got, st := r.got(), r.stats(); len(got) > 0 || st.IP.Martians != 7 {
+			t.Errorf("%d answers, %d martians", len(got), st.IP.Martians)
 		}
 	})
 }
@@ -225,8 +225,8 @@ func TestUnicastInGroupFrame(t *testing.T) {
 		for _, mac := range []string{"ff:ff:ff:ff:ff:ff", "01:00:5e:00:00:01", "33:33:00:00:00:01"} {
 			r.frame(ethernet.MustParseAddr(mac), append(h.AppendTo(nil, nil, len(body)), body...))
 		}
-		if got, st := r.got(), r.stats(); len(got) > 0 || st.IPGroupFrame != 3 {
-			t.Errorf("%d answers, %d dropped", len(got), st.IPGroupFrame)
+		if got, st := r.got(), r.stats(); len(got) > 0 || st.IP.GroupFrame != 3 {
+			t.Errorf("%d answers, %d dropped", len(got), st.IP.GroupFrame)
 		}
 	})
 }
@@ -336,7 +336,7 @@ func TestReassemblyByInterface(t *testing.T) {
 		}
 		send(0, 64, ethernet.VLAN{})
 		send(64, 108, vlan)
-		if st := s.Stats(); st.IPReassembled != 0 || st.IPFragmentsIn != 2 {
+		if st := s.Stats(); st.IP.ReasmOKs != 0 || st.IP.ReasmReqds != 2 {
 			t.Fatalf("%+v", st)
 		}
 		send(64, 108, ethernet.VLAN{})

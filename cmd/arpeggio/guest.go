@@ -182,7 +182,7 @@ func serveGuest(ctx context.Context, env guest.Env, cfg guestConfig) error {
 	}
 	defer dir.Close()
 	ac := appliance.Config{
-		Device: dev, MAC: ethernet.Addr(env.Card.Addr), Address: env.Params.Address, Gateway: env.Params.Gateway,
+		Device: dev, DeviceStats: dev.Stats, MAC: ethernet.Addr(env.Card.Addr), Address: env.Params.Address, Gateway: env.Params.Gateway,
 		DNS: cfg.DNS, NTP: cfg.NTP, SetClock: guest.AdjustClock,
 		Site: dir, Node: cfg.Node, Wording: cfg.Record.wording(), Noise: versioned.Noise(cfg.Record.Noise), Expire: cfg.Expire, Logger: env.Logger,
 	}

@@ -88,12 +88,12 @@ func (c *serveCmd) Run(ctx context.Context) error {
 	}
 	cfg.Site = tree
 
-	dev, rec, err := c.openDevice()
+	tap, dev, rec, err := c.openDevice()
 	if err != nil {
 		return err
 	}
 	defer rec.close()
-	cfg.Device = dev
+	cfg.Device, cfg.DeviceStats = dev, tap.Stats
 	if c.Repo != "" {
 		b, err := badger.Open(ctx, c.Repo, badger.Config{Logger: log})
 		if err != nil {
@@ -192,26 +192,26 @@ func checkServers(dns []netip.Addr) error {
 
 // openDevice opens the TAP, gives the host's end its address, and puts the
 // recording, if there is one, around it.
-func (c *serveCmd) openDevice() (link.Device, *recording, error) {
+func (c *serveCmd) openDevice() (*tuntap.TAP, link.Device, *recording, error) {
 	tap, err := tuntap.OpenTAP(tuntap.TAPConfig{Name: c.TAP, Offload: !c.NoOffload, Up: true})
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	if c.HostIP.IsValid() {
 		if err := tuntap.Configure(tap.Info().Name, c.HostIP); err != nil {
 			tap.Close()
-			return nil, nil, err
+			return nil, nil, nil, err
 		}
 	}
 	if c.Pcap == "" {
-		return tap, nil, nil
+		return tap, tap, nil, nil
 	}
 	rec, err := record(c.Pcap)
 	if err != nil {
 		tap.Close()
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
-	return capture.Wrap(tap, rec.writer), rec, nil
+	return tap, capture.Wrap(tap, rec.writer), rec, nil
 }
 
 func (c *serveCmd) announce(a *appliance.Appliance) {

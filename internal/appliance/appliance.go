@@ -25,6 +25,7 @@ import (
 	"arpeggio/stack/ethernet"
 	"arpeggio/stack/host"
 	"arpeggio/stack/link"
+	"arpeggio/tuntap"
 	"arpeggio/vcs"
 	"arpeggio/vcs/gitserve"
 	"arpeggio/vcs/mem"
@@ -33,7 +34,10 @@ import (
 // Config describes the appliance. Device is required; every other zero value
 // works.
 type Config struct {
-	Device  link.Device
+	Device link.Device
+	// DeviceStats returns what the card could not move; nil when it does not say.
+	DeviceStats func() tuntap.Stats
+
 	Card    string        // name of the interface; the device's own when empty
 	MAC     ethernet.Addr // the device's own when zero
 	Address netip.Prefix  // by DHCP when invalid

@@ -21,6 +21,7 @@ import (
 	"arpeggio/stack/host"
 	"arpeggio/stack/link"
 	"arpeggio/stack/vnet"
+	"arpeggio/tuntap"
 	"arpeggio/vcs"
 	"arpeggio/vcs/gitremote"
 	"arpeggio/vcs/mem"
@@ -140,9 +141,9 @@ func TestManagementIsOffByDefault(t *testing.T) {
 func TestManagement(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
-		a := b.start(Config{Manage: 8081})
+		a := b.start(Config{Manage: 8081, DeviceStats: func() tuntap.Stats { return tuntap.Stats{TxDropped: 7} }})
 		for path, want := range map[string]string{
-			"": "10.9.0.1", "metrics": `arpeggio_commit_seconds_bucket{le="10"} `, "api/neighbors": `"10.9.0.1"`, "healthz": "ok",
+			"": "10.9.0.1", "metrics": `arpeggio_commit_seconds_bucket{le="10"} `, "metrics?": "arpeggio_tcp_curr_estab 1\n", "metrics?again": "arpeggio_device_tx_dropped_total 7\n", "api/neighbors": `"10.9.0.1"`, "healthz": "ok",
 			"arp.git/info/refs?service=git-upload-pack": "refs/heads/primary",
 		} {
 			code, text, err := b.request("GET", a.URLs()["management"]+path, nil)

@@ -3,48 +3,80 @@ package appliance
 import (
 	"reflect"
 	"strings"
-	"unicode"
 
 	"arpeggio/arp"
 	"arpeggio/site"
 )
 
-// counters lists what the stack counts, in the order of stack.Stats.
+// counters lists what the stack, the record and the card count, in the order of
+// their fields.
 func (a *Appliance) counters() []site.Counter {
 	var out []site.Counter
-	add := func(prefix string, v reflect.Value) {
-		for _, f := range reflect.VisibleFields(v.Type()) {
-			if f.Anonymous || f.Type.Kind() != reflect.Uint64 {
-				continue
-			}
-			words := prefix + splitWords(f.Name)
-			out = append(out, site.Counter{
-				Name: strings.ToLower(strings.ReplaceAll(words, " ", "_")), Help: words,
-				Value: v.FieldByIndex(f.Index).Uint(),
-			})
+	st := reflect.ValueOf(a.node.Stack.Stats())
+	for i := range st.NumField() {
+		if f := st.Type().Field(i); f.Type.Kind() == reflect.Struct {
+			out = appendCounters(out, splitWords(f.Name)+" ", st.Field(i))
 		}
 	}
-	add("", reflect.ValueOf(a.node.Stack.Stats()))
-	add("record ", reflect.ValueOf(a.table.Stats()))
+	out = appendCounters(out, "", st)
+	out = appendCounters(out, "record ", reflect.ValueOf(a.table.Stats()))
+	if a.cfg.DeviceStats != nil {
+		out = appendCounters(out, "device ", reflect.ValueOf(a.cfg.DeviceStats()))
+	}
 	return out
 }
 
-// splitWords makes words of a Go name, keeping acronyms: IPBadChecksum becomes
-// "IP bad checksum".
-func splitWords(name string) string {
-	var b strings.Builder
-	r := []rune(name)
-	for i, c := range r {
-		if i > 0 && unicode.IsUpper(c) && (unicode.IsLower(r[i-1]) || i+1 < len(r) && unicode.IsLower(r[i+1])) {
-			b.WriteByte(' ')
+// appendCounters adds the uint64 fields of a struct, with prefix before their
+// names. The tag mib is an object of a MIB, and the tag metric:"gauge" marks
+// what may fall.
+func appendCounters(out []site.Counter, prefix string, v reflect.Value) []site.Counter {
+	for _, f := range reflect.VisibleFields(v.Type()) {
+		if f.Anonymous || f.Type.Kind() != reflect.Uint64 {
+			continue
 		}
-		acronym := unicode.IsUpper(c) && (i > 0 && unicode.IsUpper(r[i-1]) || i+1 < len(r) && unicode.IsUpper(r[i+1]))
-		if i > 0 && !acronym || acronym && i+1 < len(r) && unicode.IsLower(r[i+1]) {
-			c = unicode.ToLower(c)
+		words := prefix + splitWords(f.Name)
+		c := site.Counter{Name: metricName(words), Help: strings.ToUpper(words[:1]) + words[1:], Value: v.FieldByIndex(f.Index).Uint(), Gauge: f.Tag.Get("metric") == "gauge"}
+		if object := f.Tag.Get("mib"); object != "" {
+			c.Help += " (" + object + ")"
 		}
-		b.WriteRune(c)
+		out = append(out, c)
 	}
-	return b.String()
+	return out
+}
+
+// metricName makes a name for Prometheus, with its base unit for octets.
+func metricName(words string) string {
+	return strings.ReplaceAll(strings.ReplaceAll(strings.ToLower(words), " ", "_"), "octets", "bytes")
+}
+
+// splitWords makes lower-case words of a Go name, keeping acronyms, also in the
+// plural: BadChecksum becomes "bad checksum", ReasmOKs "reasm OKs".
+func splitWords(name string) string {
+	upper := func(i int) bool { return i < len(name) && 'A' <= name[i] && name[i] <= 'Z' }
+	var words []string
+	for i := 0; i < len(name); {
+		end := i + 1
+		for upper(end) {
+			end++
+		}
+		switch {
+		case end == i+1: // a word
+			for end < len(name) && !upper(end) {
+				end++
+			}
+			words = append(words, strings.ToLower(name[i:end]))
+		case end < len(name) && name[end] == 's' && (end+1 == len(name) || upper(end+1)):
+			end++
+			words = append(words, name[i:end])
+		default:
+			if end < len(name) {
+				end-- // the last capital begins a word
+			}
+			words = append(words, name[i:end])
+		}
+		i = end
+	}
+	return strings.Join(words, " ")
 }
 
 // histogram converts a distribution.

@@ -6,6 +6,7 @@ func (c *Conn) ack(now Instant, seg *Segment) bool {
 	// RFC 5961 §5.2: an acknowledgment older than the largest window, or of
 	// something not yet sent, is a stray or a forgery.
 	if seg.Ack.Before(c.sndUna.Add(-int(c.sndMaxWnd))) || seg.Ack.After(c.sndMax) {
+		c.pool.Counters.BadAcks++
 		c.challenge(now)
 		return false
 	}

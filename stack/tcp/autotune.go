@@ -43,15 +43,11 @@ func (p *Pool) grow(old, n int) int {
 		return old
 	}
 	if n > p.share() {
-		p.denied++
+		p.Counters.BuffersDenied++
 		return old
 	}
 	return n
 }
-
-// Denied returns how many times a buffer was not let grow because memory was
-// short.
-func (p *Pool) Denied() uint64 { return p.denied }
 
 // growSend lets the send buffer follow the congestion window: the flight, and
 // as much again that takes its place while the acknowledgments come in.

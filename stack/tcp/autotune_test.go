@@ -97,8 +97,8 @@ func TestAutotuneUnderPressure(t *testing.T) {
 	s := newSim(t, 1)
 	s.ends[0].cfg.Pool = pool
 	rounds := download(s, 14)
-	if i := s.ends[0].info(); i.RcvBuf > 2<<20/shareOfFree+DefaultBuffer || pool.Denied() == 0 {
-		t.Errorf("receive buffer %d with 2 MiB free, denied %d times", i.RcvBuf, pool.Denied())
+	if i := s.ends[0].info(); i.RcvBuf > 2<<20/shareOfFree+DefaultBuffer || pool.Counters.BuffersDenied == 0 {
+		t.Errorf("receive buffer %d with 2 MiB free, denied %d times", i.RcvBuf, pool.Counters.BuffersDenied)
 	}
 	if rounds[13] < minShare {
 		t.Errorf("%d octets in a round trip: it does not go on", rounds[13])
@@ -125,8 +125,8 @@ func TestEarlyTextGivesWay(t *testing.T) {
 	for seq := 1; seq < 20_001; seq += 1000 {
 		p.recv(ACK, seq, 1, 1000)
 	}
-	if pool.Pruned() == 0 || p.c.rcvq.early.octets >= before {
-		t.Fatalf("pruned %d times, %d octets of %d are left", pool.Pruned(), p.c.rcvq.early.octets, before)
+	if pool.Counters.EarlyPruned == 0 || p.c.rcvq.early.octets >= before {
+		t.Fatalf("pruned %d times, %d octets of %d are left", pool.Counters.EarlyPruned, p.c.rcvq.early.octets, before)
 	}
 	if n := p.c.Buffered(); n < minShare {
 		t.Errorf("%d octets in order", n)

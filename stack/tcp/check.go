@@ -18,7 +18,9 @@ func (c *Conn) checkSegment(now Instant, seg *Segment) bool {
 		return false
 	}
 	// First, check sequence number.
+	n := &c.pool.Counters
 	if !c.acceptable(seg) {
+		n.OutOfWindow++
 		if seg.Flags&RST != 0 {
 			return false
 		}
@@ -31,17 +33,20 @@ func (c *Conn) checkSegment(now Instant, seg *Segment) bool {
 		if seg.Seq == c.rcvNxt {
 			c.reset()
 		} else {
+			n.BlindResets++
 			c.challenge(now)
 		}
 		return false
 	}
 	// Fourth, check the SYN bit: challenge, whatever its number (RFC 5961 §4.2).
 	if seg.Flags&SYN != 0 {
+		n.BlindSyns++
 		c.challenge(now)
 		return false
 	}
 	// Fifth: "if the ACK bit is off, drop the segment and return".
 	if seg.Flags&ACK == 0 {
+		n.NoAcks++
 		return false
 	}
 	c.lastRecv, c.keepProbes = now, 0
@@ -103,9 +108,11 @@ func (c *Conn) checkTimestamps(now Instant, seg *Segment) bool {
 		return true
 	}
 	if !seg.Options.HasTimestamps {
+		c.pool.Counters.NoTimestamps++
 		return false
 	}
 	if int32(seg.Options.TSVal-c.tsRecent) < 0 && now.Sub(c.tsRecentAt) < pawsIdle {
+		c.pool.Counters.OldTimestamps++
 		if seg.Len() > 0 {
 			c.ackUnacceptable(now, seg)
 		} else {
@@ -144,8 +151,11 @@ func (c *Conn) challenge(now Instant) {
 	if second := uint32(now / Instant(time.Second)); second != c.challengeAt {
 		c.challengeAt, c.challenges = second, 0
 	}
-	if c.challenges < challengeLimit {
-		c.challenges++
-		c.ackDue = max(c.ackDue, 1)
+	if c.challenges >= challengeLimit {
+		c.pool.Counters.ChallengesSpared++
+		return
 	}
+	c.pool.Counters.ChallengeAcks++
+	c.challenges++
+	c.ackDue = max(c.ackDue, 1)
 }

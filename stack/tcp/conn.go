@@ -174,7 +174,8 @@ func newConn(cfg *Config, now Instant) *Conn {
 // its SYN.
 func NewActive(cfg Config, now Instant) *Conn {
 	c := newConn(&cfg, now)
-	c.state = SynSent
+	c.enter(SynSent)
+	c.pool.Counters.ActiveOpens++
 	c.ecn.setup = cfg.ECN == ECNRequest
 	return c
 }
@@ -185,7 +186,9 @@ func NewActive(cfg Config, now Instant) *Conn {
 // comes again when the peer has proved that it exists.
 func NewPassive(cfg Config, syn *Segment, now Instant) *Conn {
 	c := newConn(&cfg, now)
-	c.passive, c.state = true, SynReceived
+	c.passive = true
+	c.enter(SynReceived)
+	c.pool.Counters.PassiveOpens++
 	c.takeSYN(now, syn)
 	c.ecnPeer(syn, cfg.ECN)
 	return c
@@ -251,7 +254,8 @@ func (c *Conn) established(now Instant) {
 
 // setState moves to s and sets the state's own deadline.
 func (c *Conn) setState(now Instant, s State) {
-	c.state, c.waitAt = s, 0
+	c.enter(s)
+	c.waitAt = 0
 	switch s {
 	case FinWait2:
 		if c.orphan {
@@ -267,7 +271,7 @@ func (c *Conn) setState(now Instant, s State) {
 // end enters CLOSED with err, nil after an orderly close. Text that arrived in
 // order stays readable.
 func (c *Conn) end(err error) {
-	c.state = Closed
+	c.enter(Closed)
 	if c.err == nil {
 		c.err = err
 	}

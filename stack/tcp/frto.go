@@ -46,6 +46,7 @@ func (c *Conn) newTextFits() bool {
 
 // undoTimeout puts things back as they were: nothing was lost (RFC 4015 §3).
 func (c *Conn) undoTimeout() {
+	c.pool.Counters.SpuriousTimeouts++
 	c.loss, c.frto, c.rtxHead, c.dupAcks, c.inflate = lossNone, frtoNone, false, 0, 0
 	c.win.Cwnd, c.win.Ssthresh = int(c.before.cwnd), int(c.before.ssthresh)
 	c.lost.clear()

@@ -4,9 +4,10 @@ package tcp
 // ports are the connection's, and its checksum has been verified. What has to
 // be answered is emitted by the next Output. seg is not kept.
 func (c *Conn) Input(now Instant, seg *Segment) {
-	c.traffic.segsIn++
+	k := uint32(seg.Pieces())
+	c.traffic.segsIn += k
 	if len(seg.Payload) > 0 {
-		c.traffic.dataSegsIn++
+		c.traffic.dataSegsIn += k
 	}
 	switch c.state {
 	case Closed:

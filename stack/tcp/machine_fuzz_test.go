@@ -63,6 +63,9 @@ func fuzzMachine(t *testing.T, in []byte) {
 			p.flush()
 			p.out, p.segs = nil, nil
 		}
+		if n := p.c.pool.Counters.CurrEstab; n > 1 || n == 1 != p.c.state.opened() {
+			t.Fatalf("%v counts as %d", p.c.state, n)
+		}
 		if refs < 0 {
 			t.Fatal("released twice")
 		}

@@ -21,14 +21,6 @@ func (p *Pool) share() int {
 // Lent returns the octets of memory that queues hold at present.
 func (p *Pool) Lent() int { return p.lent * chunkSize }
 
-// Refused returns how many segments came whose text, or a part of it, was not
-// taken because memory was short. The peer sends it again.
-func (p *Pool) Refused() uint64 { return p.refused }
-
-// Pruned returns how many times text that had arrived out of order was given up
-// for text in order because memory was short.
-func (p *Pool) Pruned() uint64 { return p.pruned }
-
 // sendSpace returns the bound of the send queue.
 func (c *Conn) sendSpace() int { return min(int(c.sndBuf), c.pool.share()) }
 
@@ -46,14 +38,14 @@ func (c *Conn) affordable(seq Seq, p []byte) []byte {
 	if seq == c.rcvNxt {
 		room = max(room, minShare-c.rcvq.n)
 		if over := (len(p) - room + chunkSize - 1) / chunkSize; over > 0 && c.rcvq.prune(c.pool, c.rcvq.lent-over) {
-			c.pool.pruned++
+			c.pool.Counters.EarlyPruned++
 			room = max(room, c.pool.share()-c.rcvq.lent*chunkSize)
 		}
 	}
 	if len(p) <= room {
 		return p
 	}
-	c.pool.refused++
+	c.pool.Counters.TextRefused++
 	c.ackDue = max(c.ackDue, 1)
 	return p[:max(0, room)]
 }

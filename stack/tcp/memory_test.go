@@ -65,7 +65,7 @@ func TestReceiveQueuesShareThePool(t *testing.T) {
 	if most := limit + len(greedy)*(minShare+2*chunkSize); pool.Lent() > most {
 		t.Fatalf("%d octets are held, want at most %d", pool.Lent(), most)
 	}
-	if pool.Refused() == 0 {
+	if pool.Counters.TextRefused == 0 {
 		t.Fatal("nothing was refused")
 	}
 	for _, p := range greedy {
@@ -109,8 +109,8 @@ func TestShortMemoryLetsTheGapFill(t *testing.T) {
 	for seq := 1001; seq < 40_000; seq += 1000 {
 		p.recv(ACK, seq, 1, 1000)
 	}
-	if pool.Refused() == 0 || p.c.Buffered() != 0 {
-		t.Fatalf("%d refused, %d in order", pool.Refused(), p.c.Buffered())
+	if pool.Counters.TextRefused == 0 || p.c.Buffered() != 0 {
+		t.Fatalf("%d refused, %d in order", pool.Counters.TextRefused, p.c.Buffered())
 	}
 	early := p.c.rcvq.early.max().Sub(peerISS) // behind the last octet that was kept
 	p.recv(ACK, 1, 1, 1000)

@@ -42,15 +42,11 @@ func (c *Conn) Output(now Instant, maxPayload int, emit func(*Segment) bool) {
 
 // put has the owner send s, and counts it.
 func (c *Conn) put(t *transmitter, s *Segment) bool {
-	size := int(s.GSOSize)
-	n := s.DataLen()
+	n, k := s.DataLen(), uint32(s.Pieces())
 	if !t.emit(s) {
 		return false
 	}
-	k := uint32(1)
-	if size > 0 {
-		k = uint32((n + size - 1) / size)
-	}
+	c.countOut(s)
 	c.traffic.segsOut += k
 	if n > 0 {
 		c.traffic.dataSegsOut += k
@@ -203,6 +199,7 @@ func (c *Conn) sendWindowProbe(t *transmitter) bool {
 		return false
 	}
 	c.sndMax = maxSeq(c.sndMax, c.sndNxt.Add(1))
+	c.pool.Counters.WindowProbes++
 	c.probeDue = false
 	c.backoff = min(c.backoff+1, maxBackoff)
 	c.armRetransmit(t.now)
@@ -218,6 +215,7 @@ func (c *Conn) sendKeepAlive(t *transmitter) bool {
 		return false
 	}
 	c.acknowledged(edge)
+	c.pool.Counters.KeepAliveProbes++
 	c.keepDue = false
 	c.keepProbes++
 	return true

@@ -22,10 +22,11 @@ type Pool struct {
 	// bound.
 	Limit int
 
-	lent    int // chunks with storage that are in queues
-	refused uint64
-	pruned  uint64
-	denied  uint64
+	// Counters counts what the connections did. It is read, and by the owner
+	// written where its comment says so, under the lock of the connections.
+	Counters Counters
+
+	lent int // chunks with storage that are in queues
 
 	free  *chunk // with storage
 	nfree int

@@ -127,6 +127,7 @@ func (c *Conn) enterRecovery(now Instant, d *delivery) {
 	if c.sack {
 		flight = min(flight, c.win.Cwnd)
 	}
+	c.pool.Counters.Recoveries++
 	c.loss, c.recover = lossRecovery, c.sndNxt
 	c.rtxHead, c.inflate, c.rttAt, c.tail = true, 0, 0, tailProbe{}
 	c.cc.Lost(&c.win, now, flight)
@@ -178,6 +179,7 @@ func (c *Conn) timedOut(now Instant) {
 	if _, reneged := c.board.containing(c.sndUna); reneged || c.backoff > 0 {
 		c.board.clear()
 	}
+	c.pool.Counters.Timeouts++
 	c.beginFRTO()
 	if c.backoff == 0 {
 		// The flight counts what is SACKed, and recovery stretches it beyond

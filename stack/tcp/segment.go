@@ -37,8 +37,18 @@ type Segment struct {
 
 	// GSOSize is above zero when Data is longer than one segment may be and
 	// is to be cut, by the device or by the owner, into segments of GSOSize
-	// octets, the last one shorter. PSH and FIN belong to the last.
+	// octets, the last one shorter. PSH and FIN belong to the last. In a
+	// received segment that a device has put together the owner sets it to the
+	// size of the parts, so that they are counted.
 	GSOSize uint16
+}
+
+// Pieces returns how many segments s stands for: 1, or more where GSOSize is set.
+func (s *Segment) Pieces() int {
+	if s.GSOSize == 0 {
+		return 1
+	}
+	return max(1, (s.DataLen()+int(s.GSOSize)-1)/int(s.GSOSize))
 }
 
 // ParseSegment reads a whole segment: header, options, text. The checksum is

@@ -59,6 +59,7 @@ func (c *Conn) sendTailProbe(t *transmitter) bool {
 	} else if n := min(mss, text); !c.sendNext(t, n, n == text, false, mss) {
 		return false
 	}
+	c.pool.Counters.TailProbes++
 	c.tail = tailProbe{open: true, resent: resent, end: c.sndNxt}
 	c.armRetransmit(t.now)
 	return true

@@ -12,12 +12,14 @@ func (c *Conn) text(now Instant, seg *Segment) {
 		return
 	}
 	if c.orphan {
+		c.pool.Counters.LateText++
 		// §3.6.1: nobody will ever read it; the peer must know.
 		c.abort(ErrAborted)
 		return
 	}
 	// What is there already is reported (RFC 2883 §4) and cut off.
 	if old := c.rcvNxt.Sub(seq); old > 0 {
+		c.pool.Counters.TextRepeated++
 		dup := min(old, len(p))
 		c.reportDuplicate(seq, seq.Add(dup))
 		c.ackDue = max(c.ackDue, 1)
@@ -30,6 +32,7 @@ func (c *Conn) text(now Instant, seg *Segment) {
 		edge = minSeq(edge, c.rcvFin)
 	}
 	if over := seq.Add(len(p)).Sub(edge); over > 0 {
+		c.pool.Counters.TextBeyond++
 		p = p[:max(0, len(p)-over)]
 		c.ackDue = max(c.ackDue, 1) // a window probe wants its answer
 	}
@@ -48,6 +51,7 @@ func (c *Conn) text(now Instant, seg *Segment) {
 		c.reportOverlap(seq, seq.Add(len(p)))
 	}
 	if !c.rcvq.insert(c.pool, seq, p) {
+		c.pool.Counters.TextScattered++
 		c.ackDue = max(c.ackDue, 1)
 		return
 	}
