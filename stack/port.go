@@ -21,11 +21,14 @@ type port struct {
 	dev    link.Device
 	info   link.Info
 	ifaces atomic.Pointer[[]*Interface] // replaced, never changed, under s.mu
+	asked  atomic.Uint64                // how often CatchUp was called
 
 	// Guarded by s.mu. waiting is the deadline that the loop waits for or, when
 	// it is not waiting, zero: it will look at the timers before it does.
 	waiting  tcp.Instant
-	idle     bool // the loop waits (or is about to)
+	idle     bool   // the loop waits (or is about to)
+	seen     uint64 // of asked, when the device was last found empty
+	ended    bool   // the loop has returned
 	confirms []confirmation
 	forwards []forward
 }
@@ -63,6 +66,7 @@ func (p *port) run() {
 	inputs := make([]input, 0, rxBatch)
 	var confirmed []confirmation
 	for {
+		asked := p.asked.Load()
 		n, err := p.dev.ReadFrames(frames)
 		at := time.Now()
 		drops := FrameStats{In: uint64(n)}
@@ -92,6 +96,10 @@ func (p *port) run() {
 			if deadline == 0 {
 				p.waiting = never
 			}
+			if p.seen != asked {
+				p.seen = asked
+				s.empty.Broadcast()
+			}
 		}
 		b, ok := s.take()
 		s.mu.Unlock()
@@ -115,9 +123,34 @@ func (p *port) run() {
 	}
 }
 
+// CatchUp returns when the frames that had arrived at the devices before the
+// call have been processed, the transmit queue is written out as far as the
+// devices allow, and timers that were due have run. Programs need it to observe
+// cause and effect in order, as a test does that injects a segment and then
+// looks at the socket: the run loops read on their own time. It must not be
+// called from a run loop (Config.Forward).
+func (s *Stack) CatchUp() {
+	s.mu.Lock()
+	ports := slices.Clone(s.ports)
+	s.mu.Unlock()
+	for _, p := range ports {
+		want := p.asked.Add(1)
+		p.dev.Wake()
+		s.mu.Lock()
+		for p.seen < want && !p.ended {
+			s.empty.Wait()
+		}
+		s.mu.Unlock()
+	}
+}
+
 // end is the end of the loop: the device is gone, by RemoveInterface or by
 // itself.
 func (p *port) end(err error) {
+	p.s.mu.Lock()
+	p.ended = true
+	p.s.empty.Broadcast()
+	p.s.mu.Unlock()
 	if err != nil && !errors.Is(err, link.ErrClosed) {
 		p.s.cfg.Logger.Error("device failed; its interfaces are removed", "device", p.info.Name, "err", err)
 	}

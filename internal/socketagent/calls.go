@@ -17,8 +17,10 @@ const (
 	sockCloexec  = 0x80000
 )
 
-// execute carries out one call.
+// execute carries out one call, on a stack that has seen what arrived before the
+// call, as a kernel has.
 func (a *Agent) execute(q request, gone <-chan struct{}) reply {
+	a.stack.CatchUp()
 	fd := q.a[0]
 	switch q.op {
 	case opSocket:
