@@ -265,9 +265,12 @@ func (a *Additions) count(ctx context.Context) error {
 // the commits are all that there ever was, only files are remembered, and trees
 // without a new part may have come before.
 func (a *Additions) countDigests(ctx context.Context) error {
-	n := len(a.joints)
+	n := 0
+	if a.twins() {
+		n = a.Commits()
+	}
 	for _, x := range a.stretches {
-		n += x.commits + x.changes
+		n += x.changes
 	}
 	if a.partial {
 		const depth = 8 // of a file, about

@@ -19,15 +19,24 @@ func (b bitset) len() (n int) {
 
 // seen notices objects that come again by hashes of 64 bits that nobody can
 // foresee: exactly while that takes less than seenRoom, beyond it with a Bloom
-// filter of two bytes an object, which takes some for others.
+// filter of two bytes an object, which takes some for others. It lies in many
+// small pieces of memory: a collector that is to keep within a limit hears of a
+// large one too late.
 type seen struct {
-	exact []uint64 // open addressing; 0 is free
+	exact []seenShard // by the highest bits of a hash; as many as a power of two
+	shift uint8       // what leaves those bits
+	bloom [][]uint64  // pieces of seenPiece words
+}
+
+// seenShard is a table with open addressing.
+type seenShard struct {
+	slots []uint64 // 0 is free
 	n     int      // of them taken
-	bloom []uint64
 }
 
 const (
 	seenRoom   = 16 << 20
+	seenPiece  = 4 << 10 // words
 	bloomBytes = 2
 	bloomBits  = 8
 )
@@ -36,9 +45,16 @@ const (
 func newSeen(n int) *seen {
 	s := new(seen)
 	if size := n + n/3 + 64; 8*size <= seenRoom {
-		s.exact = make([]uint64, size)
-	} else {
-		s.bloom = make([]uint64, bloomBytes*n/8)
+		high := bits.Len(uint(size / seenPiece))
+		s.exact, s.shift = make([]seenShard, 1<<high), uint8(64-high)
+		for i := range s.exact {
+			s.exact[i].slots = make([]uint64, size>>high+1)
+		}
+		return s
+	}
+	s.bloom = make([][]uint64, bloomBytes*n/8/seenPiece+1)
+	for i := range s.bloom {
+		s.bloom[i] = make([]uint64, seenPiece)
 	}
 	return s
 }
@@ -49,42 +65,47 @@ func (s *seen) add(h uint64) bool {
 	if s.exact == nil {
 		return s.addBloom(h)
 	}
-	if 8*(s.n+1) > 7*len(s.exact) {
-		old := s.exact
-		s.exact = make([]uint64, 2*len(old))
+	h |= 1 // not free
+	return s.exact[h>>s.shift].add(h, 64-s.shift)
+}
+
+// add takes a hash in, of which the highest bits are those of all others.
+func (t *seenShard) add(h uint64, high uint8) bool {
+	if 8*(t.n+1) > 7*len(t.slots) {
+		old := t.slots
+		t.slots = make([]uint64, 2*len(old))
 		for _, h := range old {
 			if h != 0 {
-				*s.slot(h) = h
+				*t.slot(h, high) = h
 			}
 		}
 	}
-	h |= 1 // not free
-	at := s.slot(h)
+	at := t.slot(h, high)
 	if *at == h {
 		return true
 	}
 	*at = h
-	s.n++
+	t.n++
 	return false
 }
 
 // slot returns where a hash is, or would be.
-func (s *seen) slot(h uint64) *uint64 {
-	i, _ := bits.Mul64(h, uint64(len(s.exact)))
-	for s.exact[i] != 0 && s.exact[i] != h {
-		if i++; i == uint64(len(s.exact)) {
+func (t *seenShard) slot(h uint64, high uint8) *uint64 {
+	i, _ := bits.Mul64(h<<high, uint64(len(t.slots)))
+	for t.slots[i] != 0 && t.slots[i] != h {
+		if i++; i == uint64(len(t.slots)) {
 			i = 0
 		}
 	}
-	return &s.exact[i]
+	return &t.slots[i]
 }
 
 func (s *seen) addBloom(h uint64) bool {
-	n, step := uint64(len(s.bloom)*64), h<<32|h>>32|1
+	n, step := uint64(len(s.bloom)*seenPiece*64), h<<32|h>>32|1
 	was := true
 	for range bloomBits {
 		at, _ := bits.Mul64(h, n)
-		w, bit := &s.bloom[at/64], uint64(1)<<(at%64)
+		w, bit := &s.bloom[at/(64*seenPiece)][at/64%seenPiece], uint64(1)<<(at%64)
 		was = was && *w&bit != 0
 		*w |= bit
 		h += step

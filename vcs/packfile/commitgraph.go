@@ -3,7 +3,6 @@ package packfile
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
 	"fmt"
 	"io"
 	"maps"
@@ -114,8 +113,11 @@ func (g *graphWriter) find(id vcs.ID) (uint32, bool) {
 	return uint32(i), ok
 }
 
-func (g *graphWriter) links(id vcs.ID) (links, error) {
-	kind, content, err := g.r.ReadObject(id)
+func (g *graphWriter) links(id vcs.ID) (links, error) { return readLinks(g.r, id) }
+
+// readLinks reads what a commit leads to.
+func readLinks(r vcs.ObjectReader, id vcs.ID) (links, error) {
+	kind, content, err := r.ReadObject(id)
 	if err == nil && kind != vcs.KindCommit {
 		err = fmt.Errorf("%w: %v is a %v, not a commit", vcs.ErrWrongKind, id, kind)
 	}
@@ -145,6 +147,29 @@ func (g *graphWriter) order() []uint32 {
 		return int(a) - int(b)
 	})
 	return order
+}
+
+// setParents looks for the parents of a commit.
+func (g *graphWriter) setParents(n *graphNode, parents []vcs.ID) error {
+	for k, p := range parents {
+		at, ok := g.find(p)
+		if !ok {
+			return &MissingError{ID: p, From: n.id}
+		}
+		switch {
+		case len(parents) <= 2 || k == 0:
+			n.parents[k] = at
+		default:
+			if k == 1 {
+				n.parents[1] = graphMore | uint32(len(g.edges))
+			}
+			if k == len(parents)-1 {
+				at |= graphMore
+			}
+			g.edges = append(g.edges, at)
+		}
+	}
+	return nil
 }
 
 // each calls yield for the parents of a commit until it says false.
@@ -213,66 +238,3 @@ func (g *graphWriter) setLateness(n *graphNode, late uint64) {
 	n.late = graphMore | uint32(len(g.far))
 	g.far = append(g.far, late)
 }
-
-// spillStride is how many records of the scratch lie between two places that are
-// remembered.
-const spillStride = 16
-
-// spill puts each commit's tree and filter into the scratch, in the order that
-// lets the trees be read from the ones before.
-func (g *graphWriter) spill(order []uint32) error {
-	c := changes{r: g.r}
-	var buf []byte
-	var last, lastTree vcs.ID // what is usually the next one's parent
-	for k, i := range order {
-		if err := g.ctx.Err(); err != nil {
-			return err
-		}
-		n := &g.nodes[i]
-		l, err := g.links(n.id)
-		if err != nil {
-			return err
-		}
-		var old vcs.ID
-		if len(l.parents) > 0 {
-			if l.parents[0] != last {
-				p, err := g.links(l.parents[0])
-				if err != nil {
-					return err
-				}
-				lastTree = p.tree
-			}
-			old = lastTree
-		}
-		last, lastTree = n.id, l.tree
-		n.spilled = uint32(k)
-		if err = c.between(old, l.tree); err == nil {
-			err = g.spillOne(&buf, l.tree, c.filter)
-		}
-		if err != nil {
-			return fmt.Errorf("commit %v: %w", n.id, err)
-		}
-	}
-	return g.spillAll(&buf)
-}
-
-// record reads a commit's tree and filter back.
-func (g *graphWriter) record(n *graphNode, buf []byte) (tree vcs.ID, filter []byte, err error) {
-	k := n.spilled / spillStride
-	at, end := g.ends[k], g.end
-	if int(k)+1 < len(g.ends) {
-		end = g.ends[k+1]
-	}
-	room := end - at
-	if err := readAt(g.scratch, buf[:room], at); err != nil {
-		return tree, nil, fmt.Errorf("packfile: commit-graph: %w", err)
-	}
-	b := buf[:room]
-	for range n.spilled % spillStride {
-		b = b[22+binary.BigEndian.Uint16(b[20:]):]
-	}
-	return vcs.ID(b), b[22 : 22+binary.BigEndian.Uint16(b[20:])], nil
-}
-
-// maxSpilled is the length of spillStride records of the largest filters.
-const maxSpilled = spillStride * (22 + (bloomMaxPaths*bloomBits+7)/8)

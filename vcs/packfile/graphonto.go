@@ -32,17 +32,18 @@ type graphTransfer struct {
 	layer int
 	base  *GraphChain
 
-	parents [][2]uint32 // of the file's commits, places in from
-	own     []uint32    // for each of the file's commits its place in the new chain, or one of the two below
+	parents pieces[[2]uint32] // of the file's commits, places in from
+	own     pieces[uint32]    // for each of the file's commits its place in the new chain, or one of the two below
+	n       int64             // of them, those that are written
 	lower   map[uint32]uint32
-	nodes   []transferred
+	below   []transferred // what is written of lower files
 }
 
 // transferred is a commit that is written.
 type transferred struct {
 	id    vcs.ID
 	layer int
-	at    uint32
+	at    int64
 }
 
 const (
@@ -53,9 +54,9 @@ const (
 // load reads the parents of the file's commits.
 func (t *graphTransfer) load() error {
 	g := t.from.layers[t.layer]
-	t.parents = make([][2]uint32, 0, g.n)
 	return g.rows(t.ctx, "CDAT", graphDataLen, func(row []byte) error {
-		t.parents = append(t.parents, rowParents(row))
+		t.parents.push(rowParents(row))
+		t.own.push(placeUnknown)
 		return nil
 	})
 }
@@ -68,29 +69,30 @@ func rowParents(row []byte) [2]uint32 {
 
 // number decides which commits are written and where.
 func (t *graphTransfer) number() error {
-	t.own = slices.Repeat([]uint32{placeUnknown}, len(t.parents))
-	for i := range t.own {
+	for i := range t.own.n {
 		if err := t.settle(uint32(t.from.first[t.layer]) + uint32(i)); err != nil {
 			return err
 		}
 	}
-	slices.SortFunc(t.nodes, func(a, b transferred) int { return bytes.Compare(a.id[:], b.id[:]) })
-	if t.base.n+int64(len(t.nodes)) > graphMax {
+	slices.SortFunc(t.below, func(a, b transferred) int { return bytes.Compare(a.id[:], b.id[:]) })
+	if t.base.n+t.n+int64(len(t.below)) > graphMax {
 		return fmt.Errorf("%w: more than %d commits in a commit-graph", ErrLimit, graphMax)
 	}
-	for i, n := range t.nodes {
-		if i > 0 && n.id == t.nodes[i-1].id {
-			return fmt.Errorf("%w: %v is there twice", ErrGraph, n.id)
+	next, last := uint32(t.base.n), vcs.ID{}
+	return t.kept(func(id vcs.ID, layer int, at int64) error {
+		if int64(next) > t.base.n && bytes.Compare(id[:], last[:]) <= 0 {
+			return fmt.Errorf("%w: %v is there twice or is not in order", ErrGraph, id)
 		}
-		t.set(uint32(t.from.first[n.layer])+n.at, uint32(t.base.n)+uint32(i))
-	}
-	return nil
+		t.set(uint32(t.from.first[layer]+at), next)
+		next, last = next+1, id
+		return nil
+	})
 }
 
 // place returns where a commit, at a place of from, will be.
 func (t *graphTransfer) place(at uint32) uint32 {
-	if own := int64(at) - t.from.first[t.layer]; own >= 0 && own < int64(len(t.own)) {
-		return t.own[own]
+	if own := int64(at) - t.from.first[t.layer]; own >= 0 && own < int64(t.own.n) {
+		return *t.own.at(int(own))
 	}
 	if to, ok := t.lower[at]; ok {
 		return to
@@ -100,7 +102,7 @@ func (t *graphTransfer) place(at uint32) uint32 {
 
 func (t *graphTransfer) set(at, to uint32) {
 	if own := int64(at) - t.from.first[t.layer]; own >= 0 {
-		t.own[own] = to
+		*t.own.at(int(own)) = to
 	} else {
 		t.lower[at] = to
 	}
@@ -116,25 +118,26 @@ func (t *graphTransfer) settle(at uint32) error {
 	if t.place(at) != placeUnknown {
 		return nil
 	}
-	stack := []frame{{at: at}}
-	for steps := 0; len(stack) > 0; steps++ {
+	var stack pieces[frame]
+	stack.push(frame{at: at})
+	for steps := 0; stack.n > 0; steps++ {
 		if steps%1024 == 0 {
 			if err := t.ctx.Err(); err != nil {
 				return err
 			}
 		}
-		f := &stack[len(stack)-1]
+		f := stack.at(stack.n - 1)
 		p, ok, err := t.parentAt(f.at, f.next)
 		if err != nil {
 			return err
 		}
 		if ok {
-			if len(stack) > int(t.from.n) {
+			if stack.n > int(t.from.n) {
 				return fmt.Errorf("%w: a commit is its own ancestor", ErrGraph)
 			}
 			switch t.place(p) {
 			case placeUnknown:
-				stack = append(stack, frame{at: p})
+				stack.push(frame{at: p})
 			case placeNew:
 				f.fresh = true
 				f.next++
@@ -146,7 +149,7 @@ func (t *graphTransfer) settle(at uint32) error {
 		if err := t.decide(f.at, f.fresh); err != nil {
 			return err
 		}
-		stack = stack[:len(stack)-1]
+		stack.pop()
 	}
 	return nil
 }
@@ -158,7 +161,12 @@ func (t *graphTransfer) decide(at uint32, fresh bool) error {
 		layer--
 	}
 	g, in := t.from.layers[layer], int64(at)-t.from.first[layer]
-	n := transferred{layer: layer, at: uint32(in)}
+	n := transferred{layer: layer, at: in}
+	if fresh && layer == t.layer {
+		t.set(at, placeNew)
+		t.n++
+		return nil
+	}
 	if err := readAt(g.r, n.id[:], g.chunks["OIDL"].at+in*20); err != nil {
 		return fmt.Errorf("%w: %w", ErrGraph, err)
 	}
@@ -169,7 +177,11 @@ func (t *graphTransfer) decide(at uint32, fresh bool) error {
 		}
 	}
 	t.set(at, placeNew)
-	t.nodes = append(t.nodes, n)
+	if layer < t.layer {
+		t.below = append(t.below, n)
+	} else {
+		t.n++
+	}
 	return nil
 }
 
@@ -178,7 +190,7 @@ func (t *graphTransfer) parentAt(at, k uint32) (p uint32, ok bool, err error) {
 	g, own := t.from.layers[t.layer], int64(at)-t.from.first[t.layer]
 	var two [2]uint32
 	if own >= 0 {
-		two = t.parents[own]
+		two = *t.parents.at(int(own))
 	} else {
 		var in int64
 		if g, in, err = t.from.layer(int64(at)); err != nil {
@@ -209,25 +221,46 @@ func (t *graphTransfer) parentAt(at, k uint32) (p uint32, ok bool, err error) {
 		}
 		p, ok = p&^graphMore, true
 	}
-	if ok && int64(p) >= t.from.first[t.layer]+int64(len(t.parents)) {
+	if ok && int64(p) >= t.from.first[t.layer]+int64(t.parents.n) {
 		return 0, false, fmt.Errorf("%w: a parent beyond the last commit", ErrGraph)
 	}
 	return p, ok, nil
 }
 
-// kept visits the commits that are written.
+// kept visits the commits that are written, in the order of their names.
 func (t *graphTransfer) kept(visit func(id vcs.ID, graph int, at int64) error) error {
-	for i := range t.nodes {
+	below := t.below
+	lower := func(upTo *vcs.ID) error {
+		for ; len(below) > 0 && (upTo == nil || bytes.Compare(below[0].id[:], upTo[:]) < 0); below = below[1:] {
+			if err := visit(below[0].id, below[0].layer, below[0].at); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	names := t.from.layers[t.layer].column("OIDL", 20)
+	for i := range int64(t.own.n) {
 		if i%1024 == 0 {
 			if err := t.ctx.Err(); err != nil {
 				return err
 			}
 		}
-		if err := visit(t.nodes[i].id, t.nodes[i].layer, int64(t.nodes[i].at)); err != nil {
+		if int64(*t.own.at(int(i))) < t.base.n {
+			continue // it is there
+		}
+		b, err := names.row(i)
+		if err != nil {
+			return err
+		}
+		id := vcs.ID(b)
+		if err = lower(&id); err == nil {
+			err = visit(id, t.layer, i)
+		}
+		if err != nil {
 			return err
 		}
 	}
-	return nil
+	return lower(nil)
 }
 
 // parent returns the place of a parent in the new chain.
