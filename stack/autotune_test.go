@@ -21,7 +21,7 @@ func TestBuffersGrowWithThePath(t *testing.T) {
 		least float64 // Mbit/s
 		most  float64
 	}{
-		{"grow", func(c, s *stack.TCPConn) {}, 30 << 20, 70, 100},
+		{"grow", func(c, s *stack.TCPConn) {}, 16 << 20, 55, 100},
 		{"read buffer set", func(c, s *stack.TCPConn) { s.SetReadBuffer(256 << 10) }, 8 << 20, 15, 21},
 		{"write buffer set", func(c, s *stack.TCPConn) { c.SetWriteBuffer(256 << 10) }, 8 << 20, 15, 21},
 	} {

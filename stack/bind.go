@@ -105,6 +105,12 @@ type Dialer struct {
 	// stack. Binding, when there is one, stands for it.
 	Local   netip.AddrPort
 	Binding *Binding
+	// FastOpen sends text with the SYN to servers that have given us a cookie, and
+	// asks others for one (RFC 7413; TCP_FASTOPEN_CONNECT). With a cookie, DialTCP
+	// and Start return at once and the SYN leaves with the first Write, or Read;
+	// errors of the handshake are theirs then. What Write sends first may come to
+	// the server twice, so it must be a request that can be repeated.
+	FastOpen bool
 	// Adjust edits the configuration of the connection, such as its congestion
 	// control.
 	Adjust func(*tcp.Config)

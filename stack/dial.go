@@ -85,7 +85,7 @@ func (c *TCPConn) opened(ctx context.Context) (*TCPConn, error) {
 			}
 			s.mu.Unlock()
 			return nil, c.fail("dial", err)
-		case st.Synchronized():
+		case st.Synchronized(), c.m.Deferred():
 			s.mu.Unlock()
 			return c, nil
 		}
@@ -167,6 +167,9 @@ func (s *Stack) connectLocked(d *Dialer, local, remote netip.AddrPort, now tcp.I
 	}
 	local = netip.AddrPortFrom(src, port)
 	cfg := s.connConfig(local, remote, route, now)
+	if d.FastOpen {
+		cfg.FastOpen = s.fastOpenTo(src, dst, now)
+	}
 	if d.Adjust != nil {
 		d.Adjust(&cfg)
 	}
@@ -189,6 +192,12 @@ type ListenConfig struct {
 	ReadBuffer, WriteBuffer int
 	// Binding is where a listener listens, in the place of an address.
 	Binding *Binding
+	// FastOpen lets a listener take the text of SYNs from peers that have shown
+	// a cookie of ours (RFC 7413; TCP_FASTOPEN): Accept returns their connections
+	// before the handshake is over. It is the most of those that may be pending;
+	// what comes beyond opens the ordinary way. Zero is off. A request may come
+	// twice, so this is for those that can be repeated.
+	FastOpen int
 	// Adjust edits the configuration of each connection that a listener
 	// accepts, such as its congestion control.
 	Adjust func(*tcp.Config)

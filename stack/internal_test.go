@@ -145,3 +145,17 @@ func FuzzReceive(f *testing.F) {
 		}
 	})
 }
+
+// What is remembered of servers for Fast Open does not grow without bound.
+func TestFastOpenPeersAreBounded(t *testing.T) {
+	s := New(Config{})
+	defer s.Close()
+	cookie, _ := tcp.NewFastOpenCookie([]byte("chocolat"))
+	for i := range 3 * maxFastOpenPeers {
+		c := &TCPConn{key: connKey{remote: [4]byte{10, 0, byte(i >> 8), byte(i)}}}
+		s.fastOpenLearn(c, tcp.FastOpenResult{Cookie: cookie, MSS: 1460}, 1)
+	}
+	if n := len(s.fastPeers); n != maxFastOpenPeers {
+		t.Errorf("%d servers are remembered, the bound is %d", n, maxFastOpenPeers)
+	}
+}

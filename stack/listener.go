@@ -24,6 +24,7 @@ type TCPListener struct {
 	wait    waiter
 	notify  chan<- struct{} // see Notify
 
+	fast     fastOpening
 	cookieAt tcp.Instant // when the last SYN cookie was sent; 0 is never
 }
 
@@ -69,7 +70,7 @@ func (lc *ListenConfig) listenTCP(s *Stack, addr netip.AddrPort) (*TCPListener, 
 	}
 	l := &TCPListener{
 		s: s, addr: local,
-		backlog: lc.Backlog, rcvBuf: lc.ReadBuffer, sndBuf: lc.WriteBuffer, edit: lc.Adjust,
+		backlog: lc.Backlog, rcvBuf: lc.ReadBuffer, sndBuf: lc.WriteBuffer, edit: lc.Adjust, fast: fastOpening{most: max(lc.FastOpen, 0)},
 	}
 	if l.backlog <= 0 {
 		l.backlog = s.cfg.Backlog

@@ -42,7 +42,7 @@ func (c *TCPConn) Ready() Readiness {
 	over := c.closed || st == tcp.Closed
 	r := Readiness{
 		Read:   over || c.m.Readable(),
-		Write:  over || c.m.Writable() && st != tcp.SynSent && st != tcp.SynReceived,
+		Write:  over || c.m.Writable() && c.m.Sendable(),
 		Urgent: c.m.Urgent() > 0,
 		EOF:    over || c.m.PeerClosed(),
 		Hangup: over || st == tcp.TimeWait || st == tcp.LastAck || st == tcp.Closing,
@@ -58,7 +58,13 @@ func (c *TCPConn) Ready() Readiness {
 
 // ReadNow is Read that fails with EAGAIN where Read would wait.
 func (c *TCPConn) ReadNow(p []byte) (int, error) {
-	return c.now(func() (int, error) { return c.m.Read(p) }, "read")
+	return c.now(func() (int, error) {
+		n, err := c.m.Read(p)
+		if err == tcp.ErrWouldBlock {
+			c.startHandshake()
+		}
+		return n, err
+	}, "read")
 }
 
 // PeekNow is ReadNow that leaves the octets where they are, from the n-th on.
@@ -78,7 +84,7 @@ func (c *TCPConn) WriteUrgentNow(p []byte) (int, error) {
 }
 
 func (c *TCPConn) writeNow(p []byte, put func([]byte) (int, error)) (n int, err error) {
-	if st := c.m.State(); st == tcp.SynSent || st == tcp.SynReceived {
+	if st := c.m.State(); st != tcp.Closed && !c.m.Sendable() {
 		return 0, tcp.ErrWouldBlock
 	}
 	for n < len(p) && err == nil {

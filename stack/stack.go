@@ -20,24 +20,26 @@ type Stack struct {
 	cfg   Config
 	epoch time.Time // Instant 1
 
-	mu      sync.Mutex
-	closed  bool
-	ports   []*port
-	ifaces  []*Interface
-	indexes uint32                    // given to interfaces
-	own     map[netip.Addr]*Interface // our addresses
-	routes  []Route                   // longest prefix first
-	stats   Stats
-	secret  [32]byte
-	cookies tcp.Cookies
-	ids     [256]uint16 // identification, by hash of the destination (RFC 6864)
-	seed    maphash.Seed
-	rng     uint64
-	paths   pathCache
-	reasm   *ipv4.Reassembler
-	icmpLim *icmp.Limiter
-	pings   map[pingKey]*ping
-	names   NameResolver // nil is nobody
+	mu        sync.Mutex
+	closed    bool
+	ports     []*port
+	ifaces    []*Interface
+	indexes   uint32                    // given to interfaces
+	own       map[netip.Addr]*Interface // our addresses
+	routes    []Route                   // longest prefix first
+	stats     Stats
+	secret    [32]byte
+	cookies   tcp.Cookies
+	fastKeys  tcp.FastOpenKeys
+	fastPeers map[fastOpenKey]fastOpenPeer
+	ids       [256]uint16 // identification, by hash of the destination (RFC 6864)
+	seed      maphash.Seed
+	rng       uint64
+	paths     pathCache
+	reasm     *ipv4.Reassembler
+	icmpLim   *icmp.Limiter
+	pings     map[pingKey]*ping
+	names     NameResolver // nil is nobody
 
 	conns     map[connKey]*TCPConn
 	listeners map[uint16][]*TCPListener
@@ -78,6 +80,7 @@ func New(cfg Config) *Stack {
 		tcpPorts:  map[uint16]int{},
 		bound:     map[uint16][]*Binding{},
 		udp:       map[uint16][]*UDPConn{},
+		fastPeers: map[fastOpenKey]fastOpenPeer{},
 	}
 	s.paths.m = map[netip.Addr]path{}
 	s.pending.init()
@@ -88,6 +91,7 @@ func New(cfg Config) *Stack {
 	var seed [8]byte
 	s.random(s.secret[:])
 	s.cookies.Secret = s.hash(connKey{}, 'c')
+	s.fastKeys.Secret = s.hash(connKey{}, 'f')
 	s.random(seed[:])
 	s.rng = binary.LittleEndian.Uint64(seed[:]) | 1
 	for i := range s.ids {

@@ -129,6 +129,14 @@ type TCPStats struct {
 	CookiesSent   uint64 // SYN cookies (RFC 4987)
 	CookiesUsed   uint64 // connections made of them
 	CookiesBad    uint64 // acknowledgments that answer no cookie of ours
+
+	FastOpenActive         uint64 // SYNs of ours whose text was taken (RFC 7413)
+	FastOpenActiveFail     uint64 // and was not
+	FastOpenBlackhole      uint64 // SYNs with the option unanswered, or reset, where a plain one was answered
+	FastOpenPassive        uint64 // SYNs whose text was taken
+	FastOpenPassiveFail    uint64 // SYNs with a cookie that is not ours, or too old
+	FastOpenListenOverflow uint64 // text not taken because too many such handshakes were pending
+	FastOpenCookieReqd     uint64 // SYNs that asked for a cookie
 }
 
 // PendingStats count packets that wait for a neighbour's address.

@@ -21,6 +21,7 @@ type TCPConn struct {
 	key      connKey
 	route    hop
 	listener *TCPListener  // until the handshake is complete
+	early    *TCPListener  // the same when it has taken the text of its SYN (Fast Open)
 	place    *list.Element // in its opening or, at the end, in s.timeWait
 
 	dirty      bool // in s.dirty
@@ -100,6 +101,12 @@ func (s *Stack) output(c *TCPConn, now tcp.Instant) {
 	}
 	if c.listener != nil && st == tcp.Closed {
 		c.listener.leave(c)
+	}
+	if c.early != nil && st != tcp.SynReceived {
+		c.earlyDone(now)
+	}
+	if r, ok := c.m.FastOpenResult(); ok {
+		s.fastOpenLearn(c, r, now)
 	}
 	if c.rd.waiting > 0 && (c.m.Readable() || st == tcp.Closed) {
 		c.rd.wake()
@@ -205,6 +212,11 @@ func (c *TCPConn) Read(p []byte) (int, error) {
 		}
 		n, err := c.m.Read(p)
 		if err == tcp.ErrWouldBlock {
+			if c.startHandshake() {
+				s.unlock(s.now())
+				s.mu.Lock()
+				continue
+			}
 			c.rd.wait()
 			continue
 		}

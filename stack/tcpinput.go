@@ -104,8 +104,12 @@ func (s *Stack) listen(local, remote netip.AddrPort, seg *tcp.Segment, iss tcp.S
 	if reopen {
 		cfg.ISS = iss
 	}
+	l.fastOpen(&cfg, seg, now)
 	c := s.newConn(tcp.NewPassive(cfg, seg, now), route)
 	l.begin(c)
+	if cfg.FastOpen.Accept {
+		l.early(c)
+	}
 	c.changed()
 }
 

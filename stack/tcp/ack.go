@@ -43,7 +43,7 @@ func (c *Conn) ack(now Instant, seg *Segment) bool {
 // isDuplicate tells a duplicate acknowledgment where there is no SACK, by the
 // definition of RFC 5681 §2.
 func (c *Conn) isDuplicate(seg *Segment, wnd int) bool {
-	return !c.sack && seg.Ack == c.sndUna && c.flight() > 0 && seg.Len() == 0 && wnd == c.sndWnd && wnd > 0
+	return !c.sack && seg.Ack == c.sndUna && c.flight() > 0 && seg.Len() == 0 && wnd == int(c.sndWnd) && wnd > 0
 }
 
 // updateSendWindow takes the window of the newest segment: "to prevent old
@@ -55,7 +55,7 @@ func (c *Conn) updateSendWindow(now Instant, seg *Segment, wnd int) {
 	}
 	c.sndWL1, c.sndWL2 = seg.Seq, seg.Ack
 	opened := wnd > 0 && c.sndWnd == 0
-	c.sndWnd, c.sndMaxWnd = wnd, max(c.sndMaxWnd, int32(wnd))
+	c.sndWnd, c.sndMaxWnd = int32(wnd), max(c.sndMaxWnd, int32(wnd))
 	switch {
 	case c.persist && wnd == 0:
 		// The answer to a probe: the peer lives, so the probing goes on

@@ -69,6 +69,9 @@ type Config struct {
 	// ECN says whether congestion notification is used; zero accepts it.
 	ECN ECN
 
+	// FastOpen has the handshake carry text; zero does without.
+	FastOpen FastOpen
+
 	// CongestionControl decides the congestion window of this connection. Nil
 	// means CUBIC (RFC 9438). An instance serves one connection.
 	CongestionControl CongestionControl

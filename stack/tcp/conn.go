@@ -40,6 +40,7 @@ type Conn struct {
 	urgentApart bool // SetUrgentInline(false)
 	sndAuto     bool // sndBuf grows by itself
 	rcvAuto     bool // likewise
+	synData     bool // text went in the SYN and was taken (RFC 7413)
 	backoff     uint8
 	keepProbes  uint8 // unanswered keep-alive probes
 	challenges  uint8 // challenge ACKs in the present second
@@ -59,7 +60,7 @@ type Conn struct {
 	sndMaxWnd              int32
 	rcvUnacked             int32 // octets received and not yet acknowledged
 	sndBuf                 int32
-	sndWnd                 int
+	sndWnd                 int32
 	sndq                   sendQueue
 
 	// Receive sequence variables.
@@ -71,7 +72,8 @@ type Conn struct {
 	rcvq        recvQueue
 	rcvBuf      int32
 	urg         *urgent
-	tune        *tuning // of the receive buffer; nil while little has come
+	fast        *fastOpen // during the handshake
+	tune        *tuning   // of the receive buffer; nil while little has come
 	dsack       SACKBlock
 
 	// Timestamps (RFC 7323).
@@ -177,13 +179,14 @@ func NewActive(cfg Config, now Instant) *Conn {
 	c.enter(SynSent)
 	c.pool.Counters.ActiveOpens++
 	c.ecn.setup = cfg.ECN == ECNRequest
+	c.beginFastOpen(&cfg)
 	return c
 }
 
 // NewPassive returns a connection in SYN-RECEIVED that answers syn, a segment
 // with SYN set and neither ACK nor RST (RFC 9293 §3.10.7.2); Output emits its
-// SYN-ACK. Text that syn carries is not taken: it stays unacknowledged and
-// comes again when the peer has proved that it exists.
+// SYN-ACK. Text that syn carries is not taken, unless Config.FastOpen says so: it
+// stays unacknowledged and comes again when the peer has proved that it exists.
 func NewPassive(cfg Config, syn *Segment, now Instant) *Conn {
 	c := newConn(&cfg, now)
 	c.passive = true
@@ -191,6 +194,7 @@ func NewPassive(cfg Config, syn *Segment, now Instant) *Conn {
 	c.pool.Counters.PassiveOpens++
 	c.takeSYN(now, syn)
 	c.ecnPeer(syn, cfg.ECN)
+	c.takeSynText(now, &cfg, syn)
 	return c
 }
 
@@ -216,7 +220,7 @@ func (c *Conn) takeSYN(now Instant, syn *Segment) {
 		c.tsRecent, c.tsRecentAt = o.TSVal, now
 	}
 	// The window of a SYN is never scaled (RFC 7323 §2.2).
-	c.sndWnd, c.sndMaxWnd = int(syn.Window), int32(syn.Window)
+	c.sndWnd, c.sndMaxWnd = int32(syn.Window), int32(syn.Window)
 	c.sndWL1, c.sndWL2 = syn.Seq, syn.Ack
 	c.lastRecv = now
 	c.resizeMSS()
@@ -295,6 +299,9 @@ func (c *Conn) finSeq() Seq { return c.sndq.end() }
 
 // finAcked reports whether the peer has acknowledged our FIN.
 func (c *Conn) finAcked() bool { return c.closing && c.sndUna.After(c.finSeq()) }
+
+// sndEdge returns the right edge of the peer's window.
+func (c *Conn) sndEdge() Seq { return c.sndUna.Add(int(c.sndWnd)) }
 
 // flight returns the octets sent and not acknowledged.
 func (c *Conn) flight() int { return c.sndNxt.Sub(c.sndUna) }

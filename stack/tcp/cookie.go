@@ -52,7 +52,7 @@ func (k *Cookies) Answer(cfg *Config, syn *Segment, now Instant) Segment {
 		Seq: k.cookie(cfg.Local, cfg.Remote, c.irs, uint32(now/Instant(cookieTick)), size)}
 	o := &s.Options
 	o.MSS = c.maxMSS
-	s.Window = uint16(min(c.rcvBuf, 65535))
+	s.Window = uint16(c.synWindow())
 	if !c.timestamps {
 		return s
 	}

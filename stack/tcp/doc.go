@@ -26,5 +26,5 @@
 // RTO by RFC 6298, initial window by RFC 6928, Reno (RFC 5681) and CUBIC
 // (RFC 9438), defence against blind attacks (RFC 5961, RFC 5927), TIME-WAIT
 // reuse (RFC 6191), congestion notification (ECN, RFC 3168), SYN cookies
-// (RFC 4987). What is not: Fast Open.
+// (RFC 4987), Fast Open (RFC 7413).
 package tcp

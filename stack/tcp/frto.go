@@ -41,7 +41,7 @@ func (c *Conn) checkTimeout(d *delivery, duplicate bool) bool {
 
 // newTextFits reports whether there is new text that the peer's window takes.
 func (c *Conn) newTextFits() bool {
-	return c.sndq.end().After(c.sndNxt) && c.sndUna.Add(c.sndWnd).After(c.sndNxt)
+	return c.sndq.end().After(c.sndNxt) && c.sndEdge().After(c.sndNxt)
 }
 
 // undoTimeout puts things back as they were: nothing was lost (RFC 4015 §3).

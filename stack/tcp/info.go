@@ -31,6 +31,7 @@ type Info struct {
 	Timestamps        bool
 	SACK              bool
 	ECN               bool
+	SynData           bool // text went in the SYN and was taken (Fast Open)
 	SndScale          uint8
 	RcvScale          uint8
 
@@ -74,13 +75,13 @@ func (c *Conn) Info() Info {
 		SRTT: c.srtt, RTTVar: c.rttvar, RTO: c.rto(), MinRTT: c.rack.minRTT, AckDelay: c.ackDelay.duration(),
 		Cwnd: c.win.Cwnd, Ssthresh: c.win.Ssthresh,
 		SndMSS: c.win.MSS, RcvMSS: int(c.rcvMSS), AdvMSS: int(c.maxMSS), PathMSS: int(c.pathMSS),
-		SndWnd: c.sndWnd, RcvWnd: max(0, c.rcvAdv.Sub(c.rcvNxt)),
+		SndWnd: int(c.sndWnd), RcvWnd: max(0, c.rcvAdv.Sub(c.rcvNxt)),
 		SndBuf: int(c.sndBuf), RcvBuf: int(c.rcvBuf),
 		SendQueue: c.sndq.n, Unsent: max(0, c.sndq.end().Sub(c.sndNxt)), RecvQueue: c.rcvq.n,
 		Flight: c.flight(), Sacked: int(c.board.octets), Lost: int(c.lost.octets),
 		OutOfOrder: len(c.rcvq.early.s), Recovery: c.recoveryState(), QuickAcks: int(c.quickAcks), Backoff: int(c.backoff), Probes: int(c.keepProbes),
 		Retransmits: uint64(c.retransmits), Marks: uint64(c.marks), Reordering: c.rack.reordered,
-		Timestamps: c.timestamps, SACK: c.sack, ECN: c.ecn.ok, SndScale: c.sndScale, RcvScale: c.rcvScale,
+		Timestamps: c.timestamps, SACK: c.sack, ECN: c.ecn.ok, SynData: c.synData, SndScale: c.sndScale, RcvScale: c.rcvScale,
 		SegsIn: n.segsIn, SegsOut: n.segsOut, DataSegsIn: n.dataSegsIn, DataSegsOut: n.dataSegsOut,
 		BytesIn: n.bytesIn, BytesAcked: n.bytesAcked, BytesOut: n.bytesOut, BytesAgain: n.bytesAgain,
 		LastSent: c.lastSend, LastReceived: c.lastText, LastHeard: c.lastRecv,

@@ -45,13 +45,13 @@ func (c *Conn) arriveSynSent(now Instant, seg *Segment) {
 	hasACK := seg.Flags&ACK != 0
 	// First, check the ACK bit: an acknowledgment of anything but our SYN
 	// is answered with a reset, unless it is one.
-	if hasACK && (seg.Ack != c.sndMax || c.sndMax == c.iss) {
+	if hasACK && !seg.Ack.In(c.iss.Add(1), c.sndMax.Sub(c.iss)) {
 		c.arriveClosed(seg)
 		return
 	}
 	// Second, check the RST bit: only with an acceptable ACK (RFC 5961 §3.2).
 	if seg.Flags&RST != 0 {
-		if hasACK {
+		if hasACK && !c.fastOpenReset() {
 			c.end(ErrRefused)
 		}
 		return
@@ -73,6 +73,7 @@ func (c *Conn) arriveSynSent(now Instant, seg *Segment) {
 	// Our SYN is acknowledged: ESTABLISHED, and acknowledge theirs.
 	c.ecnPeer(seg, ECNRequest)
 	c.sndUna = seg.Ack
+	c.fastOpenAnswered(seg)
 	if !c.synAgain {
 		c.rttFromAck(now, seg)
 	}
@@ -114,17 +115,21 @@ func (c *Conn) arriveSynReceived(now Instant, seg *Segment) {
 		c.reply = resetReply{true, r.Flags, r.Seq, r.Ack}
 		return
 	}
-	c.sndUna = seg.Ack
+	c.sndUna = c.iss.Add(1)
 	if !c.synAgain {
 		c.rttFromAck(now, seg)
 	}
 	c.rttAt = 0
 	c.synDue = false
 	c.ackedNew = true
-	c.sndWnd = int(seg.Window) << c.sndScale
-	c.sndMaxWnd = max(c.sndMaxWnd, int32(c.sndWnd))
+	c.sndWnd = int32(seg.Window) << c.sndScale
+	c.sndMaxWnd = max(c.sndMaxWnd, c.sndWnd)
 	c.sndWL1, c.sndWL2 = seg.Seq, seg.Ack
 	c.established(now)
+	if seg.Ack.After(c.sndUna) {
+		c.ack(now, seg) // text that left with the SYN-ACK
+	}
+	c.fastOpenDone(now)
 	// Sixth to eighth: urgent data, text, FIN.
 	c.arriveUrgent(seg)
 	c.text(now, seg)

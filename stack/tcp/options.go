@@ -6,11 +6,12 @@ import "encoding/binary"
 const (
 	optEnd           = 0
 	optNop           = 1
-	optMSS           = 2 // RFC 9293 §3.7.1
-	optWindowScale   = 3 // RFC 7323 §2.2
-	optSACKPermitted = 4 // RFC 2018 §2
-	optSACK          = 5 // RFC 2018 §3
-	optTimestamps    = 8 // RFC 7323 §3.2
+	optMSS           = 2  // RFC 9293 §3.7.1
+	optWindowScale   = 3  // RFC 7323 §2.2
+	optSACKPermitted = 4  // RFC 2018 §2
+	optSACK          = 5  // RFC 2018 §3
+	optTimestamps    = 8  // RFC 7323 §3.2
+	optFastOpen      = 34 // RFC 7413 §4.1.1
 )
 
 const (
@@ -33,7 +34,9 @@ type Options struct {
 	SACKPermitted  bool
 	HasTimestamps  bool
 	TSVal, TSEcr   uint32
-	NSACK          uint8 // how many of SACK are valid, 0 to 4
+	FastOpen       bool           // Fast Open is asked for, or a cookie given (RFC 7413 §4.1.1)
+	Cookie         FastOpenCookie // none: a request
+	NSACK          uint8          // how many of SACK are valid, 0 to 4
 	SACK           [4]SACKBlock
 }
 
@@ -64,6 +67,10 @@ func parseOptions(b []byte) (o Options) {
 		case kind == optTimestamps && len(v) == 8:
 			o.HasTimestamps = true
 			o.TSVal, o.TSEcr = binary.BigEndian.Uint32(v), binary.BigEndian.Uint32(v[4:])
+		case kind == optFastOpen:
+			if cookie, ok := NewFastOpenCookie(v); ok || len(v) == 0 {
+				o.FastOpen, o.Cookie = true, cookie
+			}
 		case kind == optSACK && len(v)%8 == 0:
 			o.NSACK = 0
 			for ; len(v) >= 8 && int(o.NSACK) < len(o.SACK); v = v[8:] {
@@ -90,6 +97,9 @@ func (o *Options) len() int {
 	}
 	if o.HasWindowScale {
 		n += 4
+	}
+	if o.FastOpen {
+		n += (2 + int(o.Cookie.n) + 3) &^ 3
 	}
 	return n + sackLen(int(o.NSACK))
 }
@@ -123,6 +133,13 @@ func (o *Options) appendTo(b []byte) []byte {
 	}
 	if o.HasWindowScale {
 		b = append(b, optNop, optWindowScale, 3, o.WindowScale)
+	}
+	if o.FastOpen {
+		for pad := o.Cookie.n + 2; pad%4 != 0; pad++ {
+			b = append(b, optNop)
+		}
+		b = append(b, optFastOpen, 2+o.Cookie.n)
+		b = append(b, o.Cookie.Bytes()...)
 	}
 	if o.NSACK > 0 {
 		b = append(b, optNop, optNop, optSACK, 2+8*o.NSACK)

@@ -25,7 +25,8 @@ func (c *Conn) Output(now Instant, maxPayload int, emit func(*Segment) bool) {
 	case Closed:
 		return
 	case SynSent, SynReceived:
-		if c.synDue && !c.sendSyn(&t) {
+		c.deferredSyn(now)
+		if c.synDue && !c.sendSyn(&t) || c.openEarly() && !c.sendText(&t) {
 			return
 		}
 	case TimeWait, FinWait2:
@@ -116,8 +117,9 @@ func (c *Conn) sendSyn(t *transmitter) bool {
 	o.MSS = c.maxMSS
 	o.SACKPermitted = c.sack
 	o.HasWindowScale, o.WindowScale = c.scaling, c.rcvScale
-	s.Window = uint16(min(c.rcvBuf, 65535)) // never scaled (RFC 7323 §2.2)
+	s.Window = uint16(c.synWindow())
 	c.ecnSyn(s)
+	n := c.fastOpenSyn(s)
 	if c.state == SynReceived {
 		s.Flags |= ACK
 		s.Ack = c.rcvNxt
@@ -125,7 +127,9 @@ func (c *Conn) sendSyn(t *transmitter) bool {
 			o.TSEcr = c.tsRecent
 		}
 	}
-	if !c.put(t, s) {
+	took := c.put(t, s)
+	clear(s.Data)
+	if !took {
 		return false
 	}
 	if c.sndMax != c.iss {
@@ -134,8 +138,10 @@ func (c *Conn) sendSyn(t *transmitter) bool {
 	} else {
 		c.timeSegment(t.now, c.iss.Add(1))
 	}
-	c.sndNxt = c.iss.Add(1)
-	c.sndMax = c.sndNxt
+	if c.state == SynSent || c.sndNxt == c.iss {
+		c.sndNxt = c.iss.Add(1 + n)
+	}
+	c.sndMax = maxSeq(c.sndMax, c.sndNxt)
 	c.synDue, c.ackDue = false, 0
 	c.armRetransmit(t.now)
 	return true
@@ -171,7 +177,7 @@ func (c *Conn) sendAcks(t *transmitter) {
 // scale has not moved, it was rounded (RFC 7323 §2.3): the peer may have taken
 // all up to SND.NXT, and what lies before that is old to it.
 func (c *Conn) ackSeq() Seq {
-	edge := c.sndUna.Add(c.sndWnd)
+	edge := c.sndEdge()
 	if c.sndNxt.Sub(edge) < 1<<c.sndScale {
 		return c.sndNxt
 	}
@@ -185,7 +191,7 @@ func (c *Conn) ackSeq() Seq {
 // it, this is the override timeout of §3.8.6.2.1: what fits is sent.
 func (c *Conn) sendWindowProbe(t *transmitter) bool {
 	text := c.sndq.end().Sub(c.sndNxt)
-	if usable := c.sndWnd - c.flight(); usable > 0 && text > 0 {
+	if usable := int(c.sndWnd) - c.flight(); usable > 0 && text > 0 {
 		c.stopPersist()
 		mss, _ := c.segLimit(t)
 		n := min(text, usable, mss)

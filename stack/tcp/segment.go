@@ -136,6 +136,9 @@ func (s *Segment) String() string {
 	if o.SACKPermitted {
 		t += " sackOK"
 	}
+	if o.FastOpen {
+		t += fmt.Sprintf(" tfo %x", o.Cookie.Bytes())
+	}
 	if o.HasTimestamps {
 		t += fmt.Sprintf(" TS %d %d", o.TSVal, o.TSEcr)
 	}

@@ -56,6 +56,11 @@ func TestRFC9293OptionsParsedLeniently(t *testing.T) { // MUST-5 to MUST-7
 		{"NOP padding", []byte{1, 1, 1, 1, 2, 4, 5, 180}, mss},
 		{"window scale clamped", []byte{3, 3, 20}, Options{HasWindowScale: true, WindowScale: 14}},
 		{"timestamps unaligned", []byte{8, 10, 0, 0, 0, 1, 0, 0, 0, 2}, Options{HasTimestamps: true, TSVal: 1, TSEcr: 2}},
+		{"Fast Open, a request", []byte{34, 2}, Options{FastOpen: true}},
+		{"Fast Open, a cookie", []byte{34, 6, 1, 2, 3, 4}, Options{FastOpen: true, Cookie: FastOpenCookie{4, [16]byte{1, 2, 3, 4}}}},
+		{"Fast Open, an odd length", []byte{34, 7, 1, 2, 3, 4, 5}, Options{}},
+		{"Fast Open, too short", []byte{34, 4, 1, 2}, Options{}},
+		{"Fast Open, too long", append([]byte{34, 20}, make([]byte, 18)...), Options{}},
 		{"SACK", []byte{5, 10, 0, 0, 0, 1, 0, 0, 0, 2}, Options{NSACK: 1, SACK: [4]SACKBlock{{1, 2}}}},
 		{"half a SACK block", []byte{5, 6, 0, 0, 0, 1, 2, 4, 5, 180}, mss},
 	} {

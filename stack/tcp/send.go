@@ -103,14 +103,14 @@ func (c *Conn) sendNew(t *transmitter) bool {
 	for {
 		mss, most := c.segLimit(t)
 		text := c.sndq.end().Sub(c.sndNxt)
-		fin := c.closing && text >= 0
+		fin := c.closing && text >= 0 && c.state != SynReceived // there it waits for ESTABLISHED
 		if text <= 0 && !fin {
 			return true
 		}
 		if c.flight() == 0 {
 			c.restartAfterIdle(t.now)
 		}
-		usable := c.sndUna.Add(c.sndWnd).Sub(c.sndNxt)
+		usable := c.sndEdge().Sub(c.sndNxt)
 		n := min(text, usable, most)
 		room := c.win.Cwnd - c.pipe()
 		if c.frto == frtoNew { // RFC 5682 §2.1 step 2b: two segments
@@ -157,7 +157,7 @@ func (c *Conn) worthSending(n, mss int, last, fin bool, usable int) int {
 	if n < 0 {
 		return n
 	}
-	idle := c.flight() == 0
+	idle := c.flight() == 0 || c.openEarly() && c.sndNxt == c.iss.Add(1) // a SYN is no text
 	rest := n % mss
 	switch {
 	case rest == 0: // (1) full segments only

@@ -39,7 +39,7 @@ func (c *Conn) armTailProbe(now Instant) {
 // tailProbeTimer runs when the PTO timer has passed.
 func (c *Conn) tailProbeTimer(now Instant) {
 	c.tail.at = 0
-	if c.loss == lossNone && c.flight() > 0 && c.sndNxt.BeforeEq(c.sndUna.Add(c.sndWnd)) { // else the peer would not take it
+	if c.loss == lossNone && c.flight() > 0 && c.sndNxt.BeforeEq(c.sndEdge()) { // else the peer would not take it
 		c.tail.due = true
 	}
 }
@@ -50,7 +50,7 @@ func (c *Conn) tailProbeTimer(now Instant) {
 func (c *Conn) sendTailProbe(t *transmitter) bool {
 	mss, _ := c.segLimit(t)
 	text := c.sndq.end().Sub(c.sndNxt)
-	usable := c.sndUna.Add(c.sndWnd).Sub(c.sndNxt)
+	usable := c.sndEdge().Sub(c.sndNxt)
 	resent := text <= 0 || usable < min(mss, text)
 	if resent {
 		if !c.resendRange(t, maxSeq(c.sndUna, c.sndNxt.Add(-mss)), c.sndNxt) {

@@ -1,0 +1,193 @@
+package tcp
+
+// FastOpen says how a handshake uses Fast Open (RFC 7413): text in the SYN, one
+// round trip less. The zero value does without. The text may reach the
+// application twice when the network doubles the SYN (§2.1), so this is only for
+// requests that can be repeated.
+type FastOpen struct {
+	// Request, of an active connection, asks the server for a cookie.
+	Request bool
+	// Cookie, of an active connection, is what the server gave for this address
+	// before: the SYN bears it, and the text written until then, and leaves when
+	// there is text, or at StartHandshake. Of a passive connection it is what the
+	// SYN-ACK gives to the peer.
+	Cookie FastOpenCookie
+	// MSS is what the server announced with its cookie: the SYN carries no more
+	// text than that. Zero means 536.
+	MSS uint16
+	// Accept, of a passive connection, takes the text of the SYN, whose cookie
+	// the owner has checked. Read gives it, and Write sends, before the handshake
+	// is over.
+	Accept bool
+}
+
+// FastOpenResult is what an active connection has learned of Fast Open.
+type FastOpenResult struct {
+	Cookie   FastOpenCookie // given by the server; zero when none was
+	MSS      uint16         // announced by the server
+	Tried    bool           // the SYN carried text
+	Accepted bool           // and the server took some of it
+	// Blocked: the SYN with the option was not answered, or with a reset, and a
+	// plain one was: something on the path may be in the way of Fast Open
+	// (RFC 7413 §7.1).
+	Blocked bool
+}
+
+// fastOpen is the state of Fast Open during a handshake.
+type fastOpen struct {
+	FastOpen
+	timeout millis // Config.ConnectTimeout, which runs from the SYN
+	waiting bool   // the SYN waits for text
+	over    bool   // the SYN goes without, now
+	known   bool   // the result is
+	result  FastOpenResult
+}
+
+// beginFastOpen prepares an active connection.
+func (c *Conn) beginFastOpen(cfg *Config) {
+	f := cfg.FastOpen
+	if f.Cookie.IsZero() && !f.Request {
+		return
+	}
+	c.fast = &fastOpen{FastOpen: f, waiting: !f.Cookie.IsZero(), timeout: inMillis(or(cfg.ConnectTimeout, defaultConnectTimeout))}
+	if c.fast.waiting {
+		c.synDue, c.waitAt = false, 0
+	}
+}
+
+// StartHandshake sends a SYN that waits for text (FastOpen.Cookie) without, and
+// reports whether there was one.
+func (c *Conn) StartHandshake() bool {
+	waits := c.Deferred()
+	if waits {
+		c.fast.waiting, c.synDue = false, true
+	}
+	return waits
+}
+
+// Deferred reports whether the SYN waits for text.
+func (c *Conn) Deferred() bool { return c.state == SynSent && c.fast != nil && c.fast.waiting }
+
+// deferredSyn has the SYN sent when there is what it waited for.
+func (c *Conn) deferredSyn(now Instant) {
+	if c.Deferred() && (c.sndq.n > 0 || c.closing) {
+		c.StartHandshake()
+	}
+	if c.synDue && c.waitAt == 0 {
+		c.waitAt = now.Add(c.fast.timeout.duration())
+	}
+}
+
+// Sendable reports whether text that is written can leave before anything
+// arrives: the handshake is over, or Fast Open does not wait for its end.
+func (c *Conn) Sendable() bool {
+	return c.state.Synchronized() || c.openEarly() || c.Deferred()
+}
+
+// openEarly reports whether this is a server that has taken the text of a SYN
+// and may answer it already.
+func (c *Conn) openEarly() bool { return c.state == SynReceived && c.synData && c.passive }
+
+// fastOpenSyn adds option and text to a SYN or SYN-ACK and returns the octets of
+// text. What is sent again goes without: the path may not like it (RFC 7413
+// §4.1.3).
+func (c *Conn) fastOpenSyn(s *Segment) (n int) {
+	f := c.fast
+	if f == nil || f.over {
+		return 0
+	}
+	if c.sndMax != c.iss {
+		f.over = true
+		return 0
+	}
+	o := &s.Options
+	o.FastOpen, o.Cookie = f.Request || !f.Cookie.IsZero(), f.Cookie
+	if c.state != SynSent || f.Cookie.IsZero() {
+		return 0
+	}
+	n = min(c.sndq.n, min(int(or(f.MSS, defaultMSS)), int(c.pathMSS))-o.len())
+	if n = max(n, 0); n > 0 {
+		s.Data, n = c.sndq.slice(c.pool.pieces[:0], c.iss.Add(1), n)
+		f.result.Tried = true
+		c.traffic.bytesOut += uint64(n)
+	}
+	return n
+}
+
+// fastOpenReset takes a reset that answers a SYN with a cookie for the doing of
+// something on the path: the next SYN is a plain one. It reports false when
+// the SYN was plain.
+func (c *Conn) fastOpenReset() bool {
+	f := c.fast
+	if f == nil || f.over || f.Cookie.IsZero() {
+		return false
+	}
+	f.over, c.synDue, c.rttAt = true, true, 0
+	return true
+}
+
+// fastOpenAnswered learns from the SYN-ACK: whether it acknowledges text, which
+// is sent again otherwise, and the cookie for the next time (RFC 7413 §4.1.3).
+func (c *Conn) fastOpenAnswered(seg *Segment) {
+	n := seg.Ack.Sub(c.iss.Add(1))
+	c.sndq.advance(c.pool, seg.Ack)
+	c.traffic.bytesAcked += uint64(n)
+	c.sndNxt, c.sndMax = seg.Ack, seg.Ack
+	f := c.fast
+	if f == nil {
+		return
+	}
+	c.synData = n > 0
+	f.result.Accepted, f.result.Blocked = n > 0, f.over && n == 0
+	f.result.Cookie, f.result.MSS = seg.Options.Cookie, c.peerMSS
+	f.known = true
+}
+
+// FastOpenResult returns, once, what an active connection has learned of Fast
+// Open when its SYN is answered.
+func (c *Conn) FastOpenResult() (r FastOpenResult, ok bool) {
+	if c.fast == nil || !c.fast.known {
+		return r, false
+	}
+	r, c.fast = c.fast.result, nil
+	return r, true
+}
+
+// takeSynText is the server's part: the text of the SYN counts as received
+// (RFC 7413 §4.2.2).
+func (c *Conn) takeSynText(now Instant, cfg *Config, syn *Segment) {
+	f := cfg.FastOpen
+	if !f.Cookie.IsZero() {
+		c.fast = &fastOpen{FastOpen: FastOpen{Cookie: f.Cookie}}
+	}
+	p := syn.Payload[:min(len(syn.Payload), c.recvSpace(), int(c.maxMSS))]
+	if !f.Accept || len(p) == 0 {
+		return
+	}
+	c.rcvq.insert(c.pool, c.rcvNxt, p)
+	c.rcvNxt = c.rcvq.nxt()
+	c.rcvAdv = c.rcvNxt.Add(c.synWindow())
+	c.lastAckSent, c.lastText = c.rcvNxt, now
+	c.synData = true
+	c.traffic.bytesIn += uint64(len(p))
+}
+
+// synWindow returns the window of a SYN or SYN-ACK, which is never scaled
+// (RFC 7323 §2.2).
+func (c *Conn) synWindow() int { return min(max(0, int(c.rcvBuf)-c.rcvq.n), 65535) }
+
+// fastOpenDone ends the server's part when the handshake is over. What was sent
+// behind a SYN-ACK that was lost came too early for the peer.
+func (c *Conn) fastOpenDone(now Instant) {
+	if c.passive {
+		c.fast = nil
+	}
+	if c.flight() == 0 {
+		return
+	}
+	if c.synAgain {
+		c.resend(now)
+		return
+	}
+	c.armRetransmit(now)
+}
