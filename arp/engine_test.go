@@ -26,6 +26,7 @@ func TestAnswersRequestsForOwnAddress(t *testing.T) {
 	}
 }
 
+//rfc:1122 arp-used
 func TestQueryAsksThreeTimesASecondApartThenFails(t *testing.T) {
 	l := newLab(t, Config{})
 	start := l.now
@@ -86,6 +87,7 @@ func TestSolicitedReplyIsReachableThenStale(t *testing.T) {
 	}
 }
 
+//rfc:1122 arp-flush
 func TestStaleInUseIsProbedByUnicastThenBroadcastThenExpires(t *testing.T) {
 	l := newLab(t, Config{})
 	l.known()
@@ -144,6 +146,7 @@ func TestConfirmationByTransportKeepsReachable(t *testing.T) {
 	}
 }
 
+//rfc:1122 arp-timeout gateway-pings
 func TestUnconfirmedBindingIsAskedForThenExpires(t *testing.T) {
 	l := newLab(t, Config{})
 	l.known()
@@ -174,6 +177,7 @@ func TestUnconfirmedBindingIsAskedForThenExpires(t *testing.T) {
 	}
 }
 
+//rfc:1122 arp-flood
 func TestNeverMoreThanOneRequestASecond(t *testing.T) {
 	l := newLab(t, Config{ExpireAfter: time.Minute})
 	last := time.Time{}

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/net/nettest"
 )
 
+//rfc:1122 ip echo-client echo-reply-up no-gateway
 func TestPing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLAN(t, 2, vnet.PortConfig{Ingress: vnet.Impairment{Delay: 5 * time.Millisecond}})

@@ -40,6 +40,7 @@ func wantErrno(t *testing.T, err error, op string, errno error) {
 }
 
 //rfc:9293 MUST-46
+//rfc:1122 own-source
 func TestDialErrors(t *testing.T) {
 	lanTest(t, "refused", 2, vnet.PortConfig{}, func(t *testing.T, l *lan) {
 		_, err := l.stacks[0].Dial("tcp", "10.0.0.2:81")

@@ -21,6 +21,7 @@ func (r *raw) icmp(m icmp.Message) {
 	r.ip(ipv4.Header{Proto: ipv4.ProtoICMP, Src: addr(9), Dst: addr(1)}, nil, m.AppendTo(nil))
 }
 
+//rfc:1122 error-demux time-exceeded-up parameter-problem-up parameter-problem-told udp-icmp unreachable-up
 func TestICMPErrnoUDP(t *testing.T) {
 	for _, tc := range []struct {
 		typ  icmp.Type
@@ -82,6 +83,7 @@ func dialRaw(t *testing.T, r *raw) (syn []byte, result chan error) {
 // sequence number that is not in flight is forged (RFC 5927 §4.1).
 //
 //rfc:9293 MUST-54 MUST-56
+//rfc:1122 unreachable-acted unreachable-hint
 func TestICMPErrnoTCP(t *testing.T) {
 	rawTest(t, "hard", func(t *testing.T, r *raw) {
 		syn, result := dialRaw(t, r)

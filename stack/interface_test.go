@@ -82,6 +82,7 @@ func TestVLANs(t *testing.T) {
 	})
 }
 
+//rfc:1122 subnets mask-configured local-or-remote route-default route-cache route-static route-manual
 func TestRoutes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLAN(t, 1, vnet.PortConfig{})

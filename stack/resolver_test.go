@@ -108,6 +108,7 @@ func slowTest(t *testing.T, name string, f func(t *testing.T, l *lan, r *slowRes
 	})
 }
 
+//rfc:1122 arp-queue no-arp-entry
 func TestPending(t *testing.T) {
 	slowTest(t, "packets wait and keep their order, one question", func(t *testing.T, l *lan, r *slowResolver) {
 		a, b := listenUDP(t, l.stacks[0], ":1"), listenUDP(t, l.stacks[2], ":2")

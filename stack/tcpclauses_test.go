@@ -190,6 +190,7 @@ func (r *raw) second() {
 }
 
 //rfc:9293 MUST-43
+//rfc:1122 choose-source
 func TestRFC9293LocalAddressIsAsked(t *testing.T) { // §3.9.1.1
 	rawTest(t, "10.0.0.7", func(t *testing.T, r *raw) {
 		r.second()
@@ -213,6 +214,7 @@ func TestRFC9293LocalAddressIsChosen(t *testing.T) { // §3.9.1.1
 }
 
 //rfc:9293 MUST-45
+//rfc:1122 reply-source
 func TestRFC9293LocalAddressStays(t *testing.T) { // §3.9.1.1
 	rawTest(t, "that of the SYN", func(t *testing.T, r *raw) {
 		r.second()
@@ -242,6 +244,7 @@ func TestRFC9293LocalAddressStays(t *testing.T) { // §3.9.1.1
 }
 
 //rfc:9293 MUST-49
+//rfc:1122 ttl-configurable
 func TestRFC9293TimeToLive(t *testing.T) { // §3.9.2
 	synctest.Test(t, func(t *testing.T) {
 		r := newRaw(t, stack.Config{TTL: 7})
@@ -339,6 +342,7 @@ func TestRFC9293AcksAreAggregated(t *testing.T) { // §3.10.7.4
 }
 
 //rfc:9293 MUST-67
+//rfc:1122 reassembly-mms mms-s
 func TestRFC9293MSSFitsTheLink(t *testing.T) { // §3.7.1
 	for mtu, want := range map[int]uint16{576: 536, 1500: 1460, 9000: 8960} {
 		synctest.Test(t, func(t *testing.T) {

@@ -25,6 +25,7 @@ func listenUDP(t testing.TB, s *stack.Stack, address string) *stack.UDPConn {
 	return p.(*stack.UDPConn)
 }
 
+//rfc:1122 reassembly fragmentation broadcast-limited
 func TestUDP(t *testing.T) {
 	lanTest(t, "sizes", 2, vnet.PortConfig{}, func(t *testing.T, l *lan) {
 		a, b := listenUDP(t, l.stacks[0], ":5000"), listenUDP(t, l.stacks[1], "10.0.0.2:5001")
@@ -142,6 +143,8 @@ func TestUDP(t *testing.T) {
 }
 
 // RFC 768: no checksum, and a wrong one.
+//
+//rfc:1122 udp-bad-checksum udp-checksum
 func TestUDPChecksum(t *testing.T) {
 	rawTest(t, "zero and wrong", func(t *testing.T, r *raw) {
 		u := listenUDP(t, r.stacks[0], ":9")

@@ -26,6 +26,8 @@ func pingRaw() (ipv4.Header, []byte) {
 }
 
 // RFC 1122 §3.2.1.7: a small time to live is no reason to drop what has arrived.
+//
+//rfc:1122 ttl-arrived
 func TestTTLAtDestination(t *testing.T) {
 	for _, ttl := range []uint8{0, 1, 255} {
 		rawTest(t, fmt.Sprint(ttl), func(t *testing.T, r *raw) {
@@ -40,6 +42,8 @@ func TestTTLAtDestination(t *testing.T) {
 }
 
 // RFC 791 §3.1, RFC 1122 §3.2.1.8 and §3.2.2.6: options of an echo request.
+//
+//rfc:1122 receive-options unknown-options stream-identifier record-route timestamp-option echo-options parameter-problem-sent
 func TestEchoOptions(t *testing.T) {
 	for name, tc := range map[string]struct {
 		opts, want []byte // want nil: a parameter problem at pointer
@@ -100,6 +104,8 @@ func TestEchoOptions(t *testing.T) {
 
 // RFC 1122 §3.3.5: who is asked to forward along a source route and does not
 // says so; RFC 7126 §4.3: nor is the last hop's packet taken.
+//
+//rfc:1122 source-route-end echo-source-route source-route-refused
 func TestSourceRoutes(t *testing.T) {
 	via, end := []byte{131, 7, 4, 10, 0, 0, 7, 0}, []byte{137, 7, 8, 10, 0, 0, 7, 0}
 	for name, tc := range map[string]struct {
@@ -138,6 +144,8 @@ func TestSourceRoutes(t *testing.T) {
 }
 
 // RFC 6918, RFC 1122 §3.2.2 and §3.2.2.9: messages that nobody answers.
+//
+//rfc:1122 icmp-unknown information mask-told
 func TestSilentICMP(t *testing.T) {
 	types := []icmp.Type{1, 2, icmp.SourceQuench, icmp.Redirect, 6, 7, 9, 10, icmp.Timestamp, icmp.TimestampReply, 15, 16, 17, 18, 30, 37, 42, 200, 255}
 	rawTest(t, "all", func(t *testing.T, r *raw) {
@@ -152,6 +160,8 @@ func TestSilentICMP(t *testing.T) {
 }
 
 // RFC 6633: a quench slows nobody down; redirects are not followed.
+//
+//rfc:1122 redirect-followed quench-up
 func TestRedirectIgnored(t *testing.T) {
 	rawTest(t, "redirect and quench", func(t *testing.T, r *raw) {
 		far := netip.MustParseAddrPort("192.0.2.1:9")
@@ -178,6 +188,8 @@ func TestRedirectIgnored(t *testing.T) {
 
 // RFC 1122 §3.3.6: today's broadcast addresses and 4.2BSD's are received, and
 // nobody answers them with an error or an echo.
+//
+//rfc:1122 broadcast-forms broadcast-recognized
 func TestBroadcastForms(t *testing.T) {
 	for _, dst := range []string{"10.0.0.255", "255.255.255.255", "10.0.0.0", "0.0.0.0"} {
 		rawTest(t, dst, func(t *testing.T, r *raw) {
@@ -218,6 +230,8 @@ func TestBroadcastForms(t *testing.T) {
 }
 
 // RFC 1122 §3.3.6: an address of ours in a frame for a group is dropped.
+//
+//rfc:1122 link-broadcast broadcast-link-only
 func TestUnicastInGroupFrame(t *testing.T) {
 	rawTest(t, "broadcast and multicast", func(t *testing.T, r *raw) {
 		h, body := pingRaw()
@@ -232,6 +246,8 @@ func TestUnicastInGroupFrame(t *testing.T) {
 }
 
 // RFC 1122 §3.2.2: an error quotes the packet as it came.
+//
+//rfc:1122 error-unaltered
 func TestQuoteUnaltered(t *testing.T) {
 	rawTest(t, "flags, options, padding", func(t *testing.T, r *raw) {
 		h, body := udpPacket(addrPort(9, 1), addrPort(1, 9), []byte("0123456789"))
@@ -268,6 +284,8 @@ func TestErrorForOtherAddress(t *testing.T) {
 
 // RFC 1122 §3.2.1.3 (g): 127.0.0.0/8 is the host itself; the rest of what is no
 // host's address is nowhere.
+//
+//rfc:1122 loopback
 func TestLoopbackNetwork(t *testing.T) {
 	rawTest(t, "inside", func(t *testing.T, r *raw) {
 		s := r.stacks[0]

@@ -59,6 +59,7 @@ func TestErrorsQuote(t *testing.T) {
 	}
 }
 
+//rfc:1122 no-error-about-error no-error-about-broadcast no-error-about-link-broadcast no-error-about-fragment no-error-to-group
 func TestMayReport(t *testing.T) {
 	a := netip.MustParseAddr
 	good := Offender{Src: a("192.0.2.1"), Dst: a("192.0.2.2")}

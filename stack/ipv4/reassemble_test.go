@@ -56,6 +56,7 @@ func feed(r *Reassembler, at time.Time, frags ...frag) (whole []byte, h Header, 
 	return whole, h, err
 }
 
+//rfc:1122 reassembly-size reassembly-unbounded
 func TestFragmentAndReassemble(t *testing.T) {
 	for _, n := range []int{0, 1, 2, 10, 100, 1000, 1480, 1481, 5000, 10000, 65515} {
 		for _, mtu := range []int{68, 576, 1500} {
