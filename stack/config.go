@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"arpeggio/stack/icmp"
+	"arpeggio/stack/igmp"
 	"arpeggio/stack/ipv4"
 	"arpeggio/stack/tcp"
 )
@@ -58,8 +59,9 @@ type Config struct {
 	// tcp.
 	CongestionControl func() tcp.CongestionControl
 
-	// Reassembly and ICMPLimit configure the engines of those names.
+	// Reassembly, IGMP and ICMPLimit configure the engines of those names.
 	Reassembly ipv4.ReassemblerConfig
+	IGMP       igmp.HostConfig // MTU is the interface's
 	ICMPLimit  icmp.LimiterConfig
 
 	// Forward sees each well-formed unicast packet that arrived for an address

@@ -186,6 +186,10 @@ type ListenConfig struct {
 	// before the interface has an address (from 0.0.0.0 to a broadcast
 	// address, as DHCP does).
 	Interface *Interface
+	// ReuseAddr lets a packet connection share its address and port with others
+	// that set it: each receives broadcasts and the groups that it joined, the one
+	// opened last what is for the address.
+	ReuseAddr bool
 	// Backlog of a listener (default Config.Backlog).
 	Backlog int
 	// ReadBuffer and WriteBuffer bound a connection's queues in octets.

@@ -28,6 +28,8 @@ const (
 	errNoProtoOpt   = syscall.ENOPROTOOPT
 	errInvalid      = syscall.EINVAL
 	errAgain        = syscall.EAGAIN
+	errAccess       = syscall.EACCES
+	errNoDevice     = syscall.ENODEV
 )
 
 // errClosed is what every operation on something closed returns inside its

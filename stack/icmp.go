@@ -121,7 +121,7 @@ func (s *Stack) icmpArrived(outer *ipv4.Header, m *icmp.Message, a arrival) {
 		if len(body) >= 4 {
 			local := netip.AddrPortFrom(h.Src, uint16(body[0])<<8|uint16(body[1]))
 			remote := netip.AddrPortFrom(h.Dst, uint16(body[2])<<8|uint16(body[3]))
-			s.icmpUDP(local, remote, errno)
+			s.icmpUDP(m, local, remote, h.DF, errno, a)
 		}
 	case ipv4.ProtoICMP:
 		if len(body) >= icmp.HeaderLen && icmp.Type(body[0]) == icmp.Echo {
@@ -144,7 +144,7 @@ func quoted(b []byte) (h ipv4.Header, body []byte, ok bool) {
 		return h, nil, false
 	}
 	return ipv4.Header{
-		Offset: (uint16(b[6])<<8 | uint16(b[7])) & 0x1fff * 8, Proto: ipv4.Proto(b[9]),
+		DF: b[6]&0x40 != 0, Offset: (uint16(b[6])<<8 | uint16(b[7])) & 0x1fff * 8, Proto: ipv4.Proto(b[9]),
 		Src: netip.AddrFrom4([4]byte(b[12:16])), Dst: netip.AddrFrom4([4]byte(b[16:20])),
 	}, b[hlen:], true
 }
@@ -196,7 +196,7 @@ func (s *Stack) icmpTCP(m *icmp.Message, h *ipv4.Header, body []byte, errno sysc
 	}
 	switch {
 	case m.Type == icmp.Unreachable && m.Code == icmp.CodeFragNeeded:
-		s.tooBig(c, m.MTU(), a)
+		s.tooBig(c.route, h.Dst, m.MTU(), a)
 	case hard:
 		c.m.HardError(errno)
 	default:
@@ -205,11 +205,11 @@ func (s *Stack) icmpTCP(m *icmp.Message, h *ipv4.Header, body []byte, errno sysc
 	c.changed()
 }
 
-// tooBig lowers the path MTU of c's peer. Routers older than RFC 1191 say no
+// tooBig lowers the path MTU of dst, where route leads. Routers older than RFC 1191 say no
 // MTU; then the next of its plateaus is taken.
-func (s *Stack) tooBig(c *TCPConn, mtu int, a arrival) {
-	dst, now := c.m.Remote().Addr(), s.time(a.now)
-	cur := s.pathMTU(c.route, dst, now)
+func (s *Stack) tooBig(route hop, dst netip.Addr, mtu int, a arrival) {
+	now := s.time(a.now)
+	cur := s.pathMTU(route, dst, now)
 	if mtu == 0 {
 		for _, p := range [...]int{32000, 17914, 8166, 4352, 2002, 1492, 1006, minPathMTU} { // RFC 1191 §7.1
 			if mtu = p; p < cur {

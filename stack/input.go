@@ -96,7 +96,7 @@ func (s *Stack) receive(in *Interface, packet []byte, a arrival) {
 	s.stats.IP.InOctets += uint64(len(packet))
 	h, opts, payload, err := ipv4.Parse(packet)
 	if err != nil {
-		if err == ipv4.ErrOption && in != nil && s.own[h.Dst] != nil {
+		if err == ipv4.ErrOption && !a.trusted && s.own[h.Dst] != nil {
 			if !s.admit(in, &h, opts, payload, packet, a) {
 				return // it has more against it, and is counted for that
 			}
@@ -109,7 +109,7 @@ func (s *Stack) receive(in *Interface, packet []byte, a arrival) {
 		}
 		return
 	}
-	if in != nil && !s.admit(in, &h, opts, payload, packet, a) {
+	if !a.trusted && !s.admit(in, &h, opts, payload, packet, a) {
 		return
 	}
 	if !h.IsFragment() {
@@ -142,7 +142,8 @@ func (s *Stack) admit(in *Interface, h *ipv4.Header, opts, payload, packet []byt
 	switch {
 	case h.Src.IsUnspecified():
 		// Only a host that looks for its address has none (RFC 1122 §3.2.1.3 (a)).
-		if h.Proto != ipv4.ProtoUDP || !toBroadcast {
+		// Its IGMP reports, and the queries of switches, come from there too.
+		if (h.Proto != ipv4.ProtoUDP || !toBroadcast) && (h.Proto != ipv4.ProtoIGMP || !h.Dst.IsMulticast()) {
 			s.stats.IP.Martians++
 			return false
 		}
@@ -173,9 +174,12 @@ func (s *Stack) admit(in *Interface, h *ipv4.Header, opts, payload, packet []byt
 			return false
 		}
 		return true
-	case toBroadcast || oldBroadcast || h.Dst == allHosts:
+	case toBroadcast || oldBroadcast:
 		return true
 	case h.Dst.IsMulticast():
+		if in.receives(h) {
+			return true
+		}
 		s.stats.IP.Foreign++
 		return false
 	}
@@ -214,6 +218,8 @@ func (s *Stack) deliver(in *Interface, h *ipv4.Header, opts, payload []byte, a a
 		s.receiveUDP(in, h, opts, payload, a)
 	case ipv4.ProtoICMP:
 		s.receiveICMP(h, opts, payload, a)
+	case ipv4.ProtoIGMP:
+		s.receiveIGMP(in, payload, a)
 	default:
 		s.stats.IP.InUnknownProtos++
 		s.icmpError(h, opts, payload, a, icmp.NewUnreachable(icmp.CodeProtocol, nil))
@@ -222,10 +228,7 @@ func (s *Stack) deliver(in *Interface, h *ipv4.Header, opts, payload []byte, a a
 	s.stats.IP.InDelivers++
 }
 
-var (
-	limitedBroadcast = netip.AddrFrom4([4]byte{255, 255, 255, 255})
-	allHosts         = netip.AddrFrom4([4]byte{224, 0, 0, 1}) // RFC 1112 §4
-)
+var limitedBroadcast = netip.AddrFrom4([4]byte{255, 255, 255, 255})
 
 // isUnicast reports whether a can be one host's address, as far as the address
 // alone tells.

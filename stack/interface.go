@@ -69,8 +69,9 @@ type Interface struct {
 	conflict func(netip.Addr, ethernet.Addr)
 	done     func(netip.Addr, ethernet.Addr, error) // resolved, bound once
 
-	addrs []netip.Prefix // guarded by s.mu
-	gone  bool           // guarded by s.mu
+	addrs  []netip.Prefix // guarded by s.mu
+	groups *groups        // guarded by s.mu; nil while nobody has joined
+	gone   bool           // guarded by s.mu
 
 	txMu sync.Mutex // the header scratch of send
 	buf  []byte
@@ -206,6 +207,7 @@ func (s *Stack) RemoveInterface(i *Interface) error {
 		s.mu.Unlock()
 		return nil
 	}
+	i.dropGroups(s.now())
 	for s.tx.busy || len(s.tx.frames) > 0 { // what was sent before leaves before
 		if b, ok := s.take(); ok { // the run loop may be the caller, or gone
 			s.mu.Unlock()
@@ -216,6 +218,7 @@ func (s *Stack) RemoveInterface(i *Interface) error {
 		s.empty.Wait()
 	}
 	i.gone = true
+	i.dropGroups(s.now())
 	s.ifaces = slices.DeleteFunc(s.ifaces, func(o *Interface) bool { return o == i })
 	s.routes = slices.DeleteFunc(s.routes, func(r Route) bool { return r.Interface == i })
 	for _, p := range i.addrs {

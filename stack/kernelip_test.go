@@ -3,8 +3,14 @@
 package stack_test
 
 import (
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os/exec"
 	"strings"
 	"testing"
+	"time"
 )
 
 // What the kernel's ping makes of our answers to requests with options.
@@ -20,4 +26,85 @@ func TestKernelPingOptions(t *testing.T) {
 			t.Errorf("%v: we are not in the list\n%s", args, out)
 		}
 	}
+}
+
+// The kernel as sender, as listener and, in its bridge, as querier and as the
+// switch that keeps groups from those who have not joined them.
+func TestKernelMulticast(t *testing.T) {
+	needTools(t, "bridge")
+	s, ns, wire := onTAP(t, false, true)
+	run(t, "ip", "-n", ns, "route", "add", "239.0.0.0/8", "dev", "va")
+	if out, err := exec.Command("ip", "-n", wire, "link", "set", "br0", "type", "bridge", "mcast_snooping", "1", "mcast_query_response_interval", "100").CombinedOutput(); err != nil {
+		t.Skipf("a bridge without IGMP: %s", out)
+	}
+	members := func() string { return run(t, "bridge", "-n", wire, "-d", "mdb", "show") }
+	to := netip.MustParseAddrPort("239.1.2.3:7000")
+	sender := inside(t, ns, func() (net.Conn, error) { return net.Dial("udp4", to.String()) })
+	defer sender.Close()
+	u, err := s.ListenMulticastUDP(nil, to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.SetMulticastLoopback(false)
+	wait := func(what string, done func() bool) {
+		t.Helper()
+		for n := 0; !done(); n++ {
+			if n == 100 {
+				t.Fatalf("%s\n%s%+v", what, members(), s.Stats().IGMP)
+			}
+			time.Sleep(50 * time.Millisecond)
+		}
+	}
+	joined := func() bool { return strings.Contains(members(), "port tap0 grp 239.1.2.3") }
+	wait("the bridge does not know of our membership", joined)
+	for version, reports := range []uint64{2: 1, 3: 1} {
+		if reports == 0 {
+			continue
+		}
+		before := s.Stats().IGMP
+		run(t, "ip", "-n", wire, "link", "set", "br0", "type", "bridge", "mcast_querier", "0")
+		run(t, "ip", "-n", wire, "link", "set", "br0", "type", "bridge", "mcast_igmp_version", fmt.Sprint(version), "mcast_querier", "1")
+		wait("no answer to the bridge's query", func() bool {
+			now := s.Stats().IGMP
+			return now.InMsgs > before.InMsgs && now.OutMsgs > before.OutMsgs
+		})
+		// Only now: in version 2 the kernel's answer would have silenced ours.
+		listener := inside(t, ns, func() (*net.UDPConn, error) {
+			i, err := net.InterfaceByName("va")
+			if err != nil {
+				return nil, err
+			}
+			return net.ListenMulticastUDP("udp4", i, net.UDPAddrFromAddrPort(to))
+		})
+		u.SetReadDeadline(time.Now().Add(10 * time.Second))
+		if _, err := io.WriteString(sender, "to us"); err != nil {
+			t.Fatal(err)
+		}
+		buf := make([]byte, 100)
+		if n, from, err := u.ReadFrom(buf); err != nil || string(buf[:n]) != "to us" {
+			t.Errorf("%q from %v, %v", buf[:n], from, err)
+		}
+		listener.SetReadDeadline(time.Now().Add(10 * time.Second))
+		if _, err := u.WriteToAddrPort([]byte("to the kernel"), to); err != nil {
+			t.Fatal(err)
+		}
+		for { // it hears its own too
+			n, from, err := listener.ReadFrom(buf)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if string(buf[:n]) == "to the kernel" {
+				if from.String() != "10.9.0.2:7000" {
+					t.Errorf("from %v", from)
+				}
+				break
+			}
+		}
+		listener.Close()
+	}
+	if st := s.Stats(); st.IGMP.Malformed > 0 {
+		t.Errorf("%+v", st.IGMP)
+	}
+	u.Close()
+	wait("the bridge still takes us for a member", func() bool { return !joined() })
 }

@@ -29,7 +29,7 @@ func (s *Stack) sendIP(via hop, h ipv4.Header, opts, payload []byte, from sender
 		parts++
 		if via.Interface == nil {
 			b := h.AppendTo(make([]byte, 0, ipv4.MinHeaderLen+len(opts)+len(part)), opts, len(part))
-			s.loop = append(s.loop, append(b, part...))
+			s.loop = append(s.loop, looped{packet: append(b, part...)})
 			st.transmitted(len(b) + len(part))
 			return
 		}
@@ -97,7 +97,7 @@ func (s *Stack) sendTCP(via hop, src, dst netip.Addr, seg *tcp.Segment, from sen
 		for _, p := range seg.Data {
 			b = append(b, p...)
 		}
-		s.loop = append(s.loop, b)
+		s.loop = append(s.loop, looped{packet: b})
 		s.stats.IP.OutRequests++
 		s.stats.IP.transmitted(len(b))
 		return true

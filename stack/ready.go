@@ -157,16 +157,19 @@ func (u *UDPConn) Notify(ch chan<- struct{}) {
 func (u *UDPConn) Ready() Readiness {
 	u.s.mu.Lock()
 	defer u.s.mu.Unlock()
-	return Readiness{Read: len(u.queue) > 0 || u.err != nil || u.closed, Write: true, Err: u.err}
+	r := Readiness{Read: len(u.queue) > 0 || len(u.errs) > 0 || u.closed, Write: true}
+	if len(u.errs) > 0 {
+		r.Err = u.errs[0].err
+	}
+	return r
 }
 
 // TakeErr returns a pending ICMP error and forgets it.
 func (u *UDPConn) TakeErr() error {
 	u.s.mu.Lock()
 	defer u.s.mu.Unlock()
-	err := u.err
-	u.err = nil
-	return err
+	e, _ := u.takeErr()
+	return e.err
 }
 
 // Next returns the octets and the sender of the datagram that ReadFrom gives
@@ -177,7 +180,7 @@ func (u *UDPConn) Next() (n int, from netip.AddrPort, ok bool) {
 	if len(u.queue) == 0 {
 		return 0, from, false
 	}
-	return len(u.queue[0].data), u.queue[0].from, true
+	return len(u.queue[0].data), u.queue[0].From, true
 }
 
 // ReceiveNow returns the next datagram, whole and in memory of the caller's, or
@@ -190,12 +193,13 @@ func (u *UDPConn) ReceiveNow(peek bool) (data []byte, from netip.AddrPort, err e
 		err = errClosed
 	case len(u.queue) > 0 && peek:
 		d := u.queue[0]
-		return append([]byte(nil), d.data...), d.from, nil
+		return append([]byte(nil), d.data...), d.From, nil
 	case len(u.queue) > 0:
 		d := u.pop()
-		return d.data, d.from, nil
-	case u.err != nil:
-		err, u.err = u.err, nil
+		return d.data, d.From, nil
+	case len(u.errs) > 0:
+		e, _ := u.takeErr()
+		err = e.err
 	default:
 		err = errAgain
 	}

@@ -92,20 +92,14 @@ func (s *Stack) lookup(dst netip.Addr, via *Interface) (h hop, ok bool) {
 		return hop{via, dst, via.source(dst), !dst.IsMulticast()}, true
 	}
 	if dst == limitedBroadcast {
-		// Without an interface named, the first one with an address.
-		for _, i := range s.ifaces {
-			if len(i.addrs) > 0 {
-				return hop{i, dst, i.source(dst), true}, true
-			}
-		}
-		return hop{}, false
+		return s.firstInterface(dst)
 	}
 	for _, r := range s.routes {
 		if !r.Prefix.Contains(dst) || via != nil && r.Interface != via {
 			continue
 		}
 		h = hop{Interface: r.Interface, next: dst, src: r.Source}
-		if r.NextHop.IsValid() {
+		if r.NextHop.IsValid() && !dst.IsMulticast() {
 			h.next = r.NextHop
 		} else {
 			h.broadcast = r.Interface.isBroadcast(dst)
@@ -117,6 +111,20 @@ func (s *Stack) lookup(dst netip.Addr, via *Interface) (h hop, ok bool) {
 	}
 	if via != nil { // bound to an interface: take everybody for a neighbour
 		return hop{Interface: via, next: dst, src: via.source(dst)}, true
+	}
+	if dst.IsMulticast() {
+		return s.firstInterface(dst)
+	}
+	return hop{}, false
+}
+
+// firstInterface is the way to a group or to everybody where no route says one:
+// the first interface with an address.
+func (s *Stack) firstInterface(dst netip.Addr) (h hop, ok bool) {
+	for _, i := range s.ifaces {
+		if len(i.addrs) > 0 {
+			return hop{i, dst, i.source(dst), !dst.IsMulticast()}, true
+		}
 	}
 	return hop{}, false
 }

@@ -54,7 +54,7 @@ type Stack struct {
 	timeWait  list.List               // of *TCPConn, oldest first
 	timers    timerHeap
 	udp       map[uint16][]*UDPConn
-	loop      [][]byte // packets to ourselves
+	loop      []looped // packets to ourselves
 
 	tx      txQueue // see flush
 	pending pendingQueue
@@ -99,6 +99,13 @@ func New(cfg Config) *Stack {
 	}
 	s.portSeq = uint32(s.rand())
 	return s
+}
+
+// looped is a packet that we sent to ourselves. in is nil unless it went to a
+// group that in receives.
+type looped struct {
+	in     *Interface
+	packet []byte
 }
 
 // random fills b from Config.Rand.
@@ -162,8 +169,8 @@ func (s *Stack) settle(now tcp.Instant) {
 		}
 		loop := s.loop
 		s.loop = nil
-		for _, packet := range loop {
-			s.receive(nil, packet, arrival{now: now, trusted: true})
+		for _, l := range loop {
+			s.receive(l.in, l.packet, arrival{now: now, trusted: true})
 		}
 	}
 }
@@ -229,7 +236,7 @@ func (s *Stack) Close() error {
 	}
 	for _, us := range s.udp {
 		for _, u := range append([]*UDPConn(nil), us...) {
-			u.closeLocked()
+			u.closeLocked(now)
 		}
 	}
 	for _, c := range s.conns {

@@ -18,6 +18,7 @@ type Stats struct {
 	Frames  FrameStats
 	IP      IPStats
 	ICMP    ICMPStats
+	IGMP    IGMPStats
 	UDP     UDPStats
 	TCP     TCPStats
 	Pending PendingStats
@@ -98,6 +99,12 @@ type ICMPStats struct {
 	BadOption   uint64 // echoes whose record of the route or of times cannot take our entry
 	Ignored     uint64 // not answered or not believed
 	Limited     uint64 // errors not sent, for the rate limit
+}
+
+// IGMPStats are the counters of IGMP.
+type IGMPStats struct {
+	InMsgs, OutMsgs uint64
+	Malformed       uint64 // of InMsgs
 }
 
 // UDPStats are the counters of UDP.

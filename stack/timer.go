@@ -64,7 +64,8 @@ func (s *Stack) disarm(c *TCPConn) {
 	}
 }
 
-// runTimers marks the connections whose time has come and expires fragments.
+// runTimers marks the connections whose time has come expires fragments and
+// reports groups.
 func (s *Stack) runTimers(now tcp.Instant) {
 	for len(s.timers) > 0 && s.timers[0].timerAt <= now {
 		heap.Pop(&s.timers).(*TCPConn).changed()
@@ -72,6 +73,7 @@ func (s *Stack) runTimers(now tcp.Instant) {
 	if d := s.reasm.Deadline(); !d.IsZero() && s.instant(d) <= now {
 		s.expireFragments(now)
 	}
+	s.runIGMP(now)
 }
 
 // nextTimer returns when runTimers is next due, zero when nothing waits.
@@ -83,6 +85,9 @@ func (s *Stack) nextTimer() (t tcp.Instant) {
 		if r := s.instant(d); t == 0 || r < t {
 			t = r
 		}
+	}
+	if d := s.igmpDue(); d > 0 && (t == 0 || d < t) {
+		t = d
 	}
 	return t
 }

@@ -24,11 +24,22 @@ func (u *UDPConn) ReadFrom(p []byte) (int, net.Addr, error) {
 
 // ReadFromAddrPort is ReadFrom without an allocation.
 func (u *UDPConn) ReadFromAddrPort(p []byte) (n int, from netip.AddrPort, err error) {
-	n, from, err = u.receive(p)
+	n, d, err := u.ReadDatagram(p)
+	return n, d.From, err
+}
+
+// ReadDatagram is ReadFrom that also tells how the datagram came. d.Len above n
+// means that what did not fit p is lost.
+func (u *UDPConn) ReadDatagram(p []byte) (n int, d Datagram, err error) {
+	n, d, err = u.receive(p)
 	if err != nil {
-		err = u.fail("read", err)
+		remote := u.RemoteAddr()
+		if remote == nil {
+			remote = udpAddr(d.From)
+		}
+		return 0, Datagram{}, opError("read", "udp", u.LocalAddr(), remote, err)
 	}
-	return n, from, err
+	return n, d, nil
 }
 
 // Read implements net.Conn.
@@ -100,7 +111,15 @@ func (u *UDPConn) setDeadline(t time.Time, read, write bool) error {
 	return nil
 }
 
-// SetReadBuffer bounds the octets that wait for Read, overhead included.
+// Dropped returns how many datagrams found the queue full.
+func (u *UDPConn) Dropped() uint64 {
+	u.s.mu.Lock()
+	defer u.s.mu.Unlock()
+	return u.dropped
+}
+
+// SetReadBuffer bounds the octets that wait for Read, overhead included. No more
+// than 4096 datagrams wait in any case.
 func (u *UDPConn) SetReadBuffer(n int) error {
 	u.s.mu.Lock()
 	defer u.s.mu.Unlock()

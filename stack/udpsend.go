@@ -1,0 +1,138 @@
+package stack
+
+import (
+	"net/netip"
+	"time"
+
+	"arpeggio/stack/checksum"
+	"arpeggio/stack/ipv4"
+	"arpeggio/stack/udp"
+)
+
+// send sends one datagram.
+func (u *UDPConn) send(p []byte, to netip.AddrPort) error {
+	s := u.s
+	if len(p) > udp.MaxPayload4 {
+		return errMsgSize
+	}
+	if !to.Addr().Is4() || to.Port() == 0 || to.Addr().IsUnspecified() {
+		return errInvalid
+	}
+	s.mu.Lock()
+	err := u.sendLocked(p, to)
+	s.unlock(s.now())
+	return err
+}
+
+func (u *UDPConn) sendLocked(p []byte, to netip.AddrPort) error {
+	s := u.s
+	if u.closed {
+		return errClosed
+	}
+	if !u.sendBy.IsZero() && !time.Now().Before(u.sendBy) {
+		return errDeadline
+	}
+	if e, ok := u.takeErr(); ok {
+		return e.err
+	}
+	via, ok := s.lookup(to.Addr(), u.exit(to.Addr()))
+	if !ok {
+		return errNetUnreach
+	}
+	if via.broadcast && u.mute {
+		return errAccess
+	}
+	src := u.local.Addr()
+	if src.IsUnspecified() || !s.local(src) {
+		src = via.src
+	}
+	if src.IsLoopback() && via.Interface != nil {
+		return errInvalid // 127.0.0.0/8 stays in the host
+	}
+	group := to.Addr().IsMulticast()
+	if src.IsUnspecified() && !via.broadcast && !group {
+		return errAddrNotAvail
+	}
+	n := udp.HeaderLen + len(p)
+	h := ipv4.Header{TOS: u.tos, DF: u.whole, TTL: u.ttl, Proto: ipv4.ProtoUDP, Src: src, Dst: to.Addr()}
+	if u.whole && ipv4.MinHeaderLen+(len(u.opts)+3)&^3+n > s.pathMTU(via, to.Addr(), time.Now()) {
+		return errMsgSize
+	}
+	uh := udp.Header{SrcPort: u.local.Port(), DstPort: to.Port()}
+	body := uh.AppendTo(make([]byte, 0, n), p, checksum.Pseudo(src, to.Addr(), uint8(ipv4.ProtoUDP), n))
+	s.stats.UDP.OutDatagrams++
+	if group {
+		h.TTL = 1
+		if u.mcast.ttlSet {
+			h.TTL = u.mcast.ttl
+		}
+		if !u.mcast.deaf && via.Interface != nil && via.receives(&h) {
+			s.loop = append(s.loop, looped{via.Interface, append(h.AppendTo(nil, u.opts, n), body...)})
+		}
+		if h.TTL == 0 {
+			return nil // not beyond this host
+		}
+	}
+	return s.sendIP(via, h, u.opts, body, u)
+}
+
+// exit returns the interface that a datagram to dst must leave by, nil when the
+// routes decide.
+func (u *UDPConn) exit(dst netip.Addr) *Interface {
+	if u.via == nil && dst.IsMulticast() && u.mcast.iface != nil && !u.mcast.iface.gone {
+		return u.mcast.iface
+	}
+	return u.via
+}
+
+// SetBroadcast says whether sending to a broadcast address is allowed (default
+// true); without it that fails with EACCES.
+func (u *UDPConn) SetBroadcast(on bool) error { return u.control(func() { u.mute = !on }) }
+
+// SetDontFragment says whether datagrams may be fragmented on their way. With it,
+// sending more than the interface or the path carries fails with EMSGSIZE.
+func (u *UDPConn) SetDontFragment(on bool) error { return u.control(func() { u.whole = on }) }
+
+// SetReceiveErrors has a socket without a peer learn of ICMP errors about what it
+// sent: a read fails with the errno, and the *net.OpError's Addr tells whom it was
+// sent to. A socket with a peer learns of them in any case.
+func (u *UDPConn) SetReceiveErrors(on bool) error { return u.control(func() { u.tellAll = on }) }
+
+// SetTTL sets the time to live of unicasts and broadcasts, 1 to 255; 0 is
+// Config.TTL.
+func (u *UDPConn) SetTTL(ttl int) error {
+	if ttl < 0 || ttl > 255 {
+		return u.fail("set", errInvalid)
+	}
+	return u.control(func() { u.ttl = uint8(ttl) })
+}
+
+// SetTOS sets the DSCP and ECN octet of what is sent, 0 to 255.
+func (u *UDPConn) SetTOS(tos int) error {
+	if tos < 0 || tos > 255 {
+		return u.fail("set", errInvalid)
+	}
+	return u.control(func() { u.tos = uint8(tos) })
+}
+
+// SetOptions sets the IP options of what is sent (RFC 1122 §4.1.3.2), at most 40
+// octets and well formed, else EINVAL. Source routes are not among them.
+func (u *UDPConn) SetOptions(opts []byte) error {
+	_, err := ipv4.CheckOptions(opts)
+	if found, _ := ipv4.SourceRoute(opts); err != nil || found || len(opts) > ipv4.MaxHeaderLen-ipv4.MinHeaderLen {
+		return u.fail("set", errInvalid)
+	}
+	opts = append([]byte(nil), opts...)
+	return u.control(func() { u.opts = opts })
+}
+
+// control runs f under the lock unless u is closed.
+func (u *UDPConn) control(f func()) error {
+	u.s.mu.Lock()
+	defer u.s.mu.Unlock()
+	if u.closed {
+		return u.fail("set", errClosed)
+	}
+	f()
+	return nil
+}
