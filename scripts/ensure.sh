@@ -6,7 +6,7 @@
 # type is printed, and the tests that need it say why they are skipped.
 set -u
 [ "$(uname -s)" = Linux ] || exit 0
-want="qemu-system-x86_64 gcc git curl ip nft ping arping tcpdump nmap e2fsck debugfs"
+want="qemu-system-x86_64 gcc git curl ip nft ping arping tcpdump nmap e2fsck debugfs dnsmasq udhcpd"
 
 if command -v apt-get >/dev/null; then
 	pm=apt install="apt-get install -y --no-install-recommends" refresh="apt-get update"
@@ -40,6 +40,10 @@ package() {
 	gcc:apk) echo "gcc musl-dev" ;;
 	gcc:apt) echo "gcc libc6-dev" ;;
 	e2fsck:* | debugfs:*) echo e2fsprogs ;;
+	dnsmasq:apt) echo dnsmasq-base ;;
+	udhcpd:apt) echo udhcpd ;;
+	udhcpd:apk) echo busybox-extras ;;
+	udhcpd:*) echo busybox ;;
 	*) echo "$1" ;;
 	esac
 }

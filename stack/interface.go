@@ -10,6 +10,7 @@ import (
 	"arpeggio/stack/ethernet"
 	"arpeggio/stack/ipv4"
 	"arpeggio/stack/link"
+	"arpeggio/stack/tcp"
 )
 
 // Errors of AddInterface and of the address calls.
@@ -282,7 +283,36 @@ func (i *Interface) Index() int { return int(i.index) }
 func (i *Interface) VLAN() ethernet.VLAN { return i.vlan }
 
 // MTU returns the interface's largest packet in octets.
-func (i *Interface) MTU() int { return i.mtu }
+func (i *Interface) MTU() int {
+	i.s.mu.Lock()
+	defer i.s.mu.Unlock()
+	return i.mtu
+}
+
+// SetMTU bounds the packets that the interface sends, from 68 octets up to what the
+// device takes; 0 means that. Connections send smaller segments from then on where
+// they must.
+func (i *Interface) SetMTU(mtu int) error {
+	most := min(i.port.info.MTU, ipv4.MaxLen)
+	if mtu == 0 {
+		mtu = most
+	}
+	if mtu < ipv4.MinMTU || mtu > most {
+		return fmt.Errorf("stack: %s carries packets of %d to %d octets, not %d", i.name, ipv4.MinMTU, most, mtu)
+	}
+	s := i.s
+	s.mu.Lock()
+	now, smaller := s.now(), mtu < i.mtu
+	i.mtu = mtu
+	for _, c := range s.conns {
+		if smaller && c.route.Interface == i {
+			c.m.SetPathMSS(now, mtu-ipv4.MinHeaderLen-tcp.HeaderLen)
+			c.changed()
+		}
+	}
+	s.unlock(now)
+	return nil
+}
 
 // Addresses returns the interface's addresses, the preferred one first.
 func (i *Interface) Addresses() []netip.Prefix {

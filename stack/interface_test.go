@@ -344,3 +344,67 @@ func TestDeviceRefusesFrames(t *testing.T) {
 		}
 	})
 }
+
+// SetMTU bounds what is sent: fragments by UDP, smaller segments on connections
+// that are open; what the device cannot carry is refused.
+func TestSetMTU(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLAN(t, 2, vnet.PortConfig{})
+		defer l.close()
+		c, s := l.connect()
+		var mu sync.Mutex
+		largest := 0
+		stop := l.sw.Monitor(func(port string, frame []byte, _ time.Time) {
+			mu.Lock()
+			defer mu.Unlock()
+			if port == "host1" {
+				largest = max(largest, len(frame)-ethernet.HeaderLen)
+			}
+		})
+		defer stop()
+		reset := func() int {
+			mu.Lock()
+			defer mu.Unlock()
+			was := largest
+			largest = 0
+			return was
+		}
+		send := func() int {
+			if _, err := c.Write(make([]byte, 100_000)); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := io.ReadFull(s, make([]byte, 100_000)); err != nil {
+				t.Fatal(err)
+			}
+			return reset()
+		}
+		if got := send(); got != 1500 {
+			t.Fatalf("packets of %d octets", got)
+		}
+		if err := l.ifaces[0].SetMTU(1300); err != nil || l.ifaces[0].MTU() != 1300 {
+			t.Fatalf("%v, MTU %d", err, l.ifaces[0].MTU())
+		}
+		if got := send(); got > 1300 || got < 1200 {
+			t.Errorf("segments of %d octets", got)
+		}
+		u, err := l.stacks[0].Dial("udp", "10.0.0.2:9")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := u.Write(make([]byte, 1400)); err != nil {
+			t.Error(err)
+		}
+		synctest.Wait()
+		if got := reset(); got > 1300 {
+			t.Errorf("fragments of %d octets", got)
+		}
+		for _, bad := range []int{-1, 67, 1501} {
+			if err := l.ifaces[0].SetMTU(bad); err == nil {
+				t.Errorf("an MTU of %d", bad)
+			}
+		}
+		if err := l.ifaces[0].SetMTU(0); err != nil || l.ifaces[0].MTU() != 1500 {
+			t.Errorf("%v, MTU %d", err, l.ifaces[0].MTU())
+		}
+	})
+}

@@ -63,7 +63,20 @@ func (u *UDPConn) WriteToAddrPort(p []byte, to netip.AddrPort) (int, error) {
 	if u.remote.IsValid() {
 		return 0, u.fail("write", errIsConn)
 	}
-	if err := u.send(p, to); err != nil {
+	if err := u.send(p, netip.Addr{}, to); err != nil {
+		return 0, opError("write", "udp", u.LocalAddr(), udpAddr(to), err)
+	}
+	return len(p), nil
+}
+
+// WriteAnonymous is WriteToAddrPort from 0.0.0.0, whatever addresses the interface
+// has: as a host asks that has none yet which is good for this (RFC 2131 §4.1). to
+// is a broadcast address.
+func (u *UDPConn) WriteAnonymous(p []byte, to netip.AddrPort) (int, error) {
+	if u.remote.IsValid() {
+		return 0, u.fail("write", errIsConn)
+	}
+	if err := u.send(p, netip.IPv4Unspecified(), to); err != nil {
 		return 0, opError("write", "udp", u.LocalAddr(), udpAddr(to), err)
 	}
 	return len(p), nil
@@ -74,7 +87,7 @@ func (u *UDPConn) Write(p []byte) (int, error) {
 	if !u.remote.IsValid() {
 		return 0, u.fail("write", errDestRequired)
 	}
-	if err := u.send(p, u.remote); err != nil {
+	if err := u.send(p, netip.Addr{}, u.remote); err != nil {
 		return 0, u.fail("write", err)
 	}
 	return len(p), nil

@@ -9,8 +9,9 @@ import (
 	"arpeggio/stack/udp"
 )
 
-// send sends one datagram.
-func (u *UDPConn) send(p []byte, to netip.AddrPort) error {
+// send sends one datagram, from src or, where that is not valid, from the address
+// that u and its way have.
+func (u *UDPConn) send(p []byte, src netip.Addr, to netip.AddrPort) error {
 	s := u.s
 	if len(p) > udp.MaxPayload4 {
 		return errMsgSize
@@ -19,12 +20,12 @@ func (u *UDPConn) send(p []byte, to netip.AddrPort) error {
 		return errInvalid
 	}
 	s.mu.Lock()
-	err := u.sendLocked(p, to)
+	err := u.sendLocked(p, src, to)
 	s.unlock(s.now())
 	return err
 }
 
-func (u *UDPConn) sendLocked(p []byte, to netip.AddrPort) error {
+func (u *UDPConn) sendLocked(p []byte, src netip.Addr, to netip.AddrPort) error {
 	s := u.s
 	if u.closed {
 		return errClosed
@@ -42,9 +43,11 @@ func (u *UDPConn) sendLocked(p []byte, to netip.AddrPort) error {
 	if via.broadcast && u.mute {
 		return errAccess
 	}
-	src := u.local.Addr()
-	if src.IsUnspecified() || !s.local(src) {
-		src = via.src
+	if !src.IsValid() {
+		src = u.local.Addr()
+		if src.IsUnspecified() || !s.local(src) {
+			src = via.src
+		}
 	}
 	if src.IsLoopback() && via.Interface != nil {
 		return errInvalid // 127.0.0.0/8 stays in the host

@@ -33,6 +33,7 @@ const (
 	guestStore    = "store" // on the data disk
 	guestSnapshot = "arp.git"
 	guestArchive  = "archive.git"
+	guestLease    = "lease.json"
 )
 
 // managePort is the management address's port in the guest.
@@ -203,6 +204,7 @@ func serveGuest(ctx context.Context, env guest.Env, cfg guestConfig) error {
 			return err
 		}
 		ac.Backend, ac.SnapshotDir = b, filepath.Join(env.DataDir, guestSnapshot)
+		ac.LeaseFile = filepath.Join(env.DataDir, guestLease)
 		data = describe(b)
 	}
 	if ac.Retention, err = cfg.retention(env); err != nil {

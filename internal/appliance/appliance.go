@@ -15,6 +15,7 @@ import (
 	"net/netip"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"arpeggio/arp"
@@ -43,6 +44,10 @@ type Config struct {
 	Address netip.Prefix  // by DHCP when invalid
 	Gateway netip.Addr
 	DNS     []netip.Addr // name servers; those of the DHCP lease when empty
+
+	// LeaseFile keeps the DHCP lease for the next run, should this one end without
+	// giving it back; none when empty.
+	LeaseFile string
 
 	// SetClock moves the machine's clock by what time servers say; nil leaves the
 	// clock alone and asks nobody. NTP are the servers, by address or name; those
@@ -101,7 +106,7 @@ type Appliance struct {
 	store   *vcs.Store
 	table   *versioned.Table
 	node    *node.Node
-	dhcp    *lease
+	dhcp    atomic.Pointer[lease] // nil with a fixed address
 	names   *host.Resolver
 	clock   *host.SNTPClient   // nil when the clock is not ours to set
 	inetd   *host.Inetd        // nil unless asked for
@@ -157,7 +162,7 @@ func (a *Appliance) start(ctx context.Context) error {
 	}
 	dev := &watched{a.cfg.Device, func(err error) { a.ended("network card", err) }}
 	n, err := node.Start(node.Config{
-		Device: dev, Name: a.cfg.Card, Addr: a.cfg.MAC, Addresses: a.addresses(), Gateway: a.cfg.Gateway, MaxConns: a.cfg.MaxConns,
+		Device: dev, Name: a.cfg.Card, Addr: a.cfg.MAC, Addresses: a.addresses(), Gateway: a.cfg.Gateway, MaxConns: a.cfg.MaxConns, Conflict: a.conflict,
 		ARP: brisk(arp.Config{Table: a.table, ExpireAfter: a.cfg.Expire, Capacity: capacity}), Logger: a.log,
 	})
 	if err != nil {
@@ -168,7 +173,7 @@ func (a *Appliance) start(ctx context.Context) error {
 		return err
 	}
 	if !a.cfg.Address.IsValid() {
-		if a.dhcp, err = acquire(ctx, n, a.cfg.Node, a.log, a.leased, func(err error) { a.ended("DHCP client", err) }); err != nil {
+		if err := a.acquire(ctx); err != nil {
 			return err
 		}
 	}
@@ -350,7 +355,7 @@ func (a *Appliance) close(ctx context.Context) error {
 		_ = a.agent.Close() // never fails
 	}
 	a.stop()
-	a.dhcp.close()
+	a.dhcp.Load().close()
 	a.work.Wait()
 	if a.node != nil {
 		errs = append(errs, a.node.Close())

@@ -21,13 +21,18 @@ func (a *Appliance) prepareAsking() (err error) {
 }
 
 // leased takes over what a DHCP lease says about name and time servers, where the
-// configuration does not.
+// configuration does not, and keeps it for the next run.
 func (a *Appliance) leased(_, l host.Lease) {
 	servers := a.cfg.DNS
 	if len(servers) == 0 {
 		servers = l.DNS
 	}
-	a.names.SetServers(servers, []string{l.Domain})
+	search := l.Search
+	if len(search) == 0 {
+		search = []string{l.Domain}
+	}
+	a.names.SetServers(servers, search)
+	a.saveLease(l)
 	if a.clock != nil && len(a.cfg.NTP) == 0 {
 		names := make([]string, len(l.NTP))
 		for i, s := range l.NTP {

@@ -26,7 +26,9 @@ type Config struct {
 	Gateway   netip.Addr // the default route's next hop; none when invalid
 	MaxConns  int        // bounds the TCP connections; the stack's default when 0
 	ARP       arp.Config // its Table decides where bindings are kept
-	Logger    *slog.Logger
+	// Conflict is stack.InterfaceConfig's: another station claims an own address.
+	Conflict func(addr netip.Addr, mac ethernet.Addr)
+	Logger   *slog.Logger
 }
 
 // Node is a running host. Its parts are for everyone to use.
@@ -49,7 +51,7 @@ func Start(cfg Config) (*Node, error) {
 	var err error
 	n.Interface, err = n.Stack.AddInterface(stack.InterfaceConfig{
 		Name: cfg.Name, Device: cfg.Device, VLAN: cfg.VLAN, Addr: cfg.Addr,
-		Resolver: n.ARP, Addresses: cfg.Addresses, Gateway: cfg.Gateway,
+		Resolver: n.ARP, Addresses: cfg.Addresses, Gateway: cfg.Gateway, Conflict: cfg.Conflict,
 	})
 	if err != nil {
 		cfg.Device.Close()

@@ -8,7 +8,6 @@ import (
 	"maps"
 	"math/rand/v2"
 	"net/netip"
-	"slices"
 	"sync"
 	"time"
 
@@ -31,11 +30,20 @@ type DHCPClientConfig struct {
 
 	Hostname string     // sent to the server, which may register it; at most 255 octets
 	ClientID string     // option 61, octets; empty means the MAC address with its type
-	Request  netip.Addr // an address to ask for, such as the one before a reboot
+	Request  netip.Addr // an address to ask for; the server decides
+	// Previous is the lease of a run that ended without giving it back, as after a
+	// power cut. Unless it has ended, it is asked for at once (INIT-REBOOT of RFC
+	// 2131), and a server that knows better says so; else it is as Request.
+	Previous Lease
 
 	// InUse is asked before a new address is used, for up to a few seconds;
 	// true gives it back to the server (RFC 2131 §4.4.1). Nil trusts the server.
 	InUse func(ctx context.Context, addr netip.Addr) bool
+	// LinkLocal, when not nil, finds an address of 169.254/16 that nobody uses
+	// (RFC 3927), and is called when nobody has answered for some 12 s; the
+	// interface has that address then until a lease comes, which is still asked
+	// for. It may take a while and ends with ctx. (*arp.Service).LinkLocal is one.
+	LinkLocal func(ctx context.Context) (netip.Prefix, error)
 	// Changed is called, one call at a time, after the interface has been
 	// changed: with the old and the new lease, either of which may be zero.
 	// A renewal that changes nothing but times is not reported. The client
@@ -53,11 +61,14 @@ type DHCPClient struct {
 	cfg    DHCPClientConfig
 	log    *slog.Logger
 	engine *clientEngine // owned by Run
+	local  netip.Prefix  // the link-local address while there is no lease; owned by Run
+	look   nudge
 
 	mu      sync.Mutex
 	running bool
 	lease   Lease
 	refused map[string]uint64
+	lost    []netip.Addr  // claimed by other stations, for settle
 	err     error         // why Run ended
 	change  chan struct{} // closed and replaced when lease or err changes
 }
@@ -93,6 +104,11 @@ func NewDHCPClient(cfg DHCPClientConfig) (*DHCPClient, error) {
 		c.log = slog.New(slog.DiscardHandler)
 	}
 	c.engine = newClientEngine(cfg.MAC, cfg.ClientID, cfg.Hostname, cfg.Request, cfg.Rand)
+	if p := cfg.Previous; !p.IsZero() && !p.LinkLocal() && isHost(p.Addr.Addr()) {
+		if c.engine.wish = p.Addr.Addr(); p.Expiry.IsZero() || time.Now().Before(p.Expiry) {
+			c.engine.reboot = p.Addr.Addr()
+		}
+	}
 	return c, nil
 }
 
@@ -117,7 +133,7 @@ func (c *DHCPClient) Run(ctx context.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, conn.Close()) }()
 
-	err = run(ctx, conn, c.engine, c.settle)
+	err = run(ctx, conn, c.engine, &c.look, c.settle)
 	if c.cfg.KeepOnClose {
 		return err
 	}
@@ -126,86 +142,12 @@ func (c *DHCPClient) Run(ctx context.Context) (err error) {
 	return errors.Join(err, c.apply(Lease{}))
 }
 
-// settle brings interface and readers to what the engine knows. A lease that
-// cannot be used goes back to the server.
-func (c *DHCPClient) settle(ctx context.Context) {
-	e := c.engine
-	if e.fresh {
-		e.fresh = false
-		if a := e.lease.Addr.Addr(); c.cfg.InUse != nil && c.cfg.InUse(ctx, a) && ctx.Err() == nil {
-			c.log.Warn("another station uses the address that the DHCP server offered; declined", "address", a, "server", e.lease.Server)
-			e.refused["in use"]++
-			e.reject(time.Now())
-		}
-	}
-	if err := c.apply(e.lease); err != nil {
-		c.log.Warn("the address that the DHCP server offered cannot be used; declined", "err", err)
-		e.refused["not usable"]++
-		e.reject(time.Now())
-		_ = c.apply(Lease{}) // what the error left over; the interface is gone when this fails too
-	}
-}
-
-// apply moves the interface from the lease it has to l.
-func (c *DHCPClient) apply(l Lease) error {
-	old, _ := c.Lease()
-	if i := c.cfg.Interface; i != nil && !old.same(l) {
-		if err := c.configure(i, old, l); err != nil {
-			return fmt.Errorf("host: DHCP lease on %s: %w", i.Name(), err)
-		}
-	}
-	c.publish(l, nil, false)
-	if old.same(l) {
-		return nil
-	}
-	if l.IsZero() {
-		c.log.Info("DHCP lease lost", "address", old.Addr)
-	} else {
-		c.log.Info("DHCP lease", "address", l.Addr, "router", l.Router, "server", l.Server, "expiry", l.Expiry)
-	}
-	if c.cfg.Changed != nil {
-		c.cfg.Changed(old, l)
-	}
-	return nil
-}
-
-// configure replaces old by l on the interface; what both have stays untouched,
-// and with it the connections.
-func (c *DHCPClient) configure(i *stack.Interface, old, l Lease) error {
-	route := func(r netip.Addr) stack.Route {
-		return stack.Route{Prefix: netip.PrefixFrom(netip.IPv4Unspecified(), 0), Interface: i, NextHop: r}
-	}
-	if old.Router.IsValid() && old.Router != l.Router {
-		if err := c.cfg.Stack.RemoveRoute(route(old.Router)); err != nil && !errors.Is(err, stack.ErrNoRoute) {
-			return err
-		}
-	}
-	if old.Addr != l.Addr {
-		if !old.IsZero() {
-			if err := i.RemoveAddress(old.Addr.Addr()); err != nil && !errors.Is(err, stack.ErrNoAddress) {
-				return err
-			}
-		}
-		if !l.IsZero() {
-			if err := i.AddAddress(l.Addr); err != nil {
-				return err
-			}
-		}
-	}
-	if l.Router.IsValid() && old.Router != l.Router {
-		if err := c.cfg.Stack.AddRoute(route(l.Router)); err != nil {
-			return errors.Join(err, i.RemoveAddress(l.Addr.Addr()))
-		}
-	}
-	return nil
-}
-
 // publish makes the state visible to Lease, Acquire and Refused.
 func (c *DHCPClient) publish(l Lease, err error, end bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	maps.Copy(c.refused, c.engine.refused)
-	l.DNS, l.NTP = slices.Clone(l.DNS), slices.Clone(l.NTP)
+	l = l.clone()
 	changed := end || !c.lease.same(l)
 	if end && c.cfg.KeepOnClose {
 		l = c.lease
@@ -222,15 +164,15 @@ func (c *DHCPClient) publish(l Lease, err error, end bool) {
 	}
 }
 
-// Lease returns the lease in force; ok is false when there is none. It may be
-// called at any time.
+// Lease returns the lease in force, which may be a link-local address; ok is false
+// when there is none. It may be called at any time.
 func (c *DHCPClient) Lease() (l Lease, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.lease, !c.lease.IsZero()
 }
 
-// Acquire waits until there is a lease, while Run runs in another goroutine. It
+// Acquire waits until there is a lease, or a link-local address, while Run runs in another goroutine. It
 // returns ctx's error, Run's, or ErrStopped.
 func (c *DHCPClient) Acquire(ctx context.Context) (Lease, error) {
 	for {

@@ -15,6 +15,7 @@ const (
 	stateInit clientState = iota
 	stateSelecting
 	stateRequesting
+	stateRebooting // and INIT-REBOOT, which lasts no time
 	stateBound
 	stateRenewing
 	stateRebinding
@@ -26,20 +27,25 @@ const (
 	lastRetry    = 64 * time.Second // §4.1
 	jitter       = time.Second      // §4.1: plus or minus
 	requestTries = 4                // §3.1.5: then start over
+	rebootTries  = 2                // then as if there had been no lease before
 	minRenewWait = time.Minute      // §4.4.5
 	declineWait  = 10 * time.Second // §3.1.5: after DHCPDECLINE
+	renewFuzz    = 32               // §4.4.5: T1 is early by up to this part of it
 )
 
 // clientEngine is the client without clock, socket and interface.
 //
 // It deviates from RFC 2131 §4.4.1 by not waiting 1 to 10 s before the first
 // DISCOVER: that wait is for a building that gets its power back, and we would
-// pay it at every boot of a machine that is ready in one second.
+// pay it at every boot of a machine that is ready in one second. And of two things
+// that §3.2 allows it chooses the safe one: when nobody answers after a reboot, the
+// rest of the old lease is not used, for the network may be another one.
 type clientEngine struct {
 	mac      ethernet.Addr
 	clientID string
 	hostname string
 	wish     netip.Addr // asked for in DISCOVER
+	reboot   netip.Addr // asked for once, without an offer; then it is the wish
 	rnd      *rand.Rand
 
 	state   clientState
@@ -52,6 +58,7 @@ type clientEngine struct {
 	offered Lease     // in stateRequesting
 	lease   Lease     // bound; zero when not
 	fresh   bool      // bound, and not yet confirmed by accept or reject
+	alone   int       // DISCOVERs since anybody made an offer
 	out     []outgoing
 	refused map[string]uint64
 }
@@ -84,13 +91,23 @@ func (e *clientEngine) tick(now time.Time) {
 	}
 	switch e.state {
 	case stateInit:
-		e.started, e.state, e.tries = now, stateSelecting, 0
+		e.started, e.tries = now, 0
 		e.newXID()
+		if e.reboot.IsValid() {
+			e.state = stateRebooting
+			e.sendRequest(now)
+			return
+		}
+		e.state = stateSelecting
 		e.sendDiscover(now)
 	case stateSelecting:
 		e.sendDiscover(now)
-	case stateRequesting:
-		if e.tries >= requestTries {
+	case stateRequesting, stateRebooting:
+		limit := requestTries
+		if e.state == stateRebooting {
+			limit = rebootTries
+		}
+		if e.tries >= limit {
 			e.restart(now, 0)
 			e.tick(now)
 			return
@@ -114,6 +131,7 @@ func (e *clientEngine) sendDiscover(now time.Time) {
 	m := e.message(now, discover)
 	m.requested = e.wish
 	e.send(m, broadcast)
+	e.alone++
 	e.next = now.Add(e.backoff())
 }
 
@@ -123,6 +141,9 @@ func (e *clientEngine) sendRequest(now time.Time) {
 	switch e.state {
 	case stateRequesting:
 		m.requested, m.server = e.offered.Addr.Addr(), e.offered.Server
+		e.next = now.Add(e.backoff())
+	case stateRebooting:
+		m.requested = e.reboot
 		e.next = now.Add(e.backoff())
 	case stateRenewing:
 		m.ciaddr, m.broadcast, to = e.lease.Addr.Addr(), false, e.lease.Server
@@ -158,7 +179,8 @@ func (e *clientEngine) newXID() {
 }
 
 // message begins a message of this acquisition. The broadcast flag is set while
-// we have no address: the stack hears no unicast before (§4.1).
+// we have no address: the stack hears no unicast before (§4.1). In DECLINE and
+// RELEASE it means nothing.
 func (e *clientEngine) message(now time.Time, kind messageType) message {
 	return message{
 		kind: kind, xid: e.xid, secs: uint16(min(now.Sub(e.started)/time.Second, 0xffff)), broadcast: true,
@@ -166,12 +188,19 @@ func (e *clientEngine) message(now time.Time, kind messageType) message {
 	}
 }
 
+// send queues a message. One that does not name our address comes from nobody's
+// (§4.1), even while there is a link-local one.
 func (e *clientEngine) send(m message, to netip.Addr) {
-	e.out = append(e.out, outgoing{m.encode(m.kind == discover || m.kind == request), netip.AddrPortFrom(to, serverPort)})
+	e.out = append(e.out, outgoing{
+		msg: m.encode(m.kind == discover || m.kind == request), to: netip.AddrPortFrom(to, serverPort), anonymous: !m.ciaddr.IsValid(),
+	})
 }
 
 // restart forgets lease and offer and begins again after wait.
 func (e *clientEngine) restart(now time.Time, wait time.Duration) {
+	if e.reboot.IsValid() {
+		e.wish, e.reboot = e.reboot, netip.Addr{}
+	}
 	if !e.lease.IsZero() {
 		e.wish = e.lease.Addr.Addr()
 	}
@@ -200,12 +229,14 @@ func (e *clientEngine) input(now time.Time, b []byte) {
 			e.refused[why]++
 			return
 		}
-		e.offered, e.state, e.tries = l, stateRequesting, 0
+		e.offered, e.state, e.tries, e.alone = l, stateRequesting, 0, 0
 		e.sendRequest(now)
+	case m.kind == offer && e.state == stateRequesting:
+		e.refused["another offer"]++ // the first one is as good; its server sees whom we ask
 	case m.kind == ack && e.state >= stateRequesting && e.state != stateBound:
 		e.acknowledged(now, m)
 	case m.kind == nak && e.state >= stateRequesting && e.state != stateBound:
-		if e.state != stateRebinding && m.server.IsValid() && m.server != e.server() {
+		if s := e.server(); s.IsValid() && m.server.IsValid() && m.server != s {
 			e.refused["another server"]++
 			return
 		}
@@ -219,25 +250,36 @@ func (e *clientEngine) input(now time.Time, b []byte) {
 	}
 }
 
-// server is the one whose answer we wait for.
+// server is the one whose answer we wait for; the zero Addr means any.
 func (e *clientEngine) server() netip.Addr {
-	if e.state == stateRequesting {
+	switch e.state {
+	case stateRequesting:
 		return e.offered.Server
+	case stateRenewing:
+		return e.lease.Server
 	}
-	return e.lease.Server
+	return netip.Addr{}
+}
+
+// asked is the address that we wait to be granted.
+func (e *clientEngine) asked() netip.Addr {
+	switch e.state {
+	case stateRequesting:
+		return e.offered.Addr.Addr()
+	case stateRebooting:
+		return e.reboot
+	}
+	return e.lease.Addr.Addr()
 }
 
 func (e *clientEngine) acknowledged(now time.Time, m message) {
 	l, why := leaseFrom(m, e.sent)
-	want := e.lease.Addr.Addr()
-	if e.state == stateRequesting {
-		want = e.offered.Addr.Addr()
-	}
+	from := e.server()
 	switch {
 	case why != "":
-	case l.Addr.Addr() != want:
+	case l.Addr.Addr() != e.asked():
 		why = "another address"
-	case e.state != stateRebinding && l.Server != e.server():
+	case from.IsValid() && l.Server != from:
 		why = "another server"
 	case !l.Expiry.IsZero() && !now.Before(l.Expiry):
 		why = "expired already"
@@ -247,8 +289,12 @@ func (e *clientEngine) acknowledged(now time.Time, m message) {
 		return
 	}
 	e.fresh = e.lease.IsZero()
-	e.lease, e.offered, e.state, e.naks, e.tries = l, Lease{}, stateBound, 0, 0
-	e.next = l.Renew
+	e.lease, e.offered, e.reboot, e.state = l, Lease{}, netip.Addr{}, stateBound
+	e.naks, e.tries, e.alone = 0, 0, 0
+	if e.next = l.Renew; !l.Renew.IsZero() {
+		// §4.4.5: hosts that came up together do not renew together.
+		e.next = e.next.Add(-time.Duration(e.rnd.Int64N(int64(l.Renew.Sub(l.Start)/renewFuzz) + 1)))
+	}
 }
 
 // reject gives back an address that somebody else uses (§4.4.4).

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"sync"
 	"time"
 
 	"arpeggio/stack"
@@ -31,6 +32,12 @@ type PacketConn interface {
 	Close() error
 }
 
+// anonymousWriter is a PacketConn that can send to a broadcast address from
+// 0.0.0.0 while the interface has another address; *stack.UDPConn is one.
+type anonymousWriter interface {
+	WriteAnonymous(p []byte, to netip.AddrPort) (n int, err error)
+}
+
 // bind opens port on an interface.
 func bind(s *stack.Stack, i *stack.Interface, port uint16) (PacketConn, error) {
 	if s == nil || i == nil {
@@ -53,13 +60,50 @@ type engine interface {
 
 // outgoing is a message and where it goes.
 type outgoing struct {
-	msg []byte
-	to  netip.AddrPort
+	msg       []byte
+	to        netip.AddrPort
+	anonymous bool // from 0.0.0.0
+}
+
+// nudge makes a shell look again at what has been asked of it from outside. The
+// zero value works.
+type nudge struct {
+	mu      sync.Mutex
+	conn    PacketConn // of the running shell
+	pending bool
+}
+
+// set asks for a look.
+func (n *nudge) set() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.pending = true
+	if n.conn != nil {
+		_ = n.conn.SetReadDeadline(time.Unix(1, 0)) // fails when closed, and the shell has ended
+	}
+}
+
+// take reports whether a look was asked for since the last time.
+func (n *nudge) take() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	was := n.pending
+	n.pending = false
+	return was
+}
+
+// attach says which connection a shell reads; nil is none any more.
+func (n *nudge) attach(c PacketConn) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.conn = c
 }
 
 // run drives e until ctx ends (nil) or the connection fails. after is called when
-// e may have changed and its messages have been sent.
-func run(ctx context.Context, c PacketConn, e engine, after func(ctx context.Context)) error {
+// e may have changed and its messages have been sent, and when look is set.
+func run(ctx context.Context, c PacketConn, e engine, look *nudge, after func(ctx context.Context)) error {
+	look.attach(c)
+	defer look.attach(nil)
 	stop := context.AfterFunc(ctx, func() {
 		_ = c.SetReadDeadline(time.Unix(1, 0)) // fails when closed, which ends the read too
 	})
@@ -75,6 +119,9 @@ func run(ctx context.Context, c PacketConn, e engine, after func(ctx context.Con
 		}
 		if ctx.Err() != nil {
 			return nil
+		}
+		if look.take() { // since after began
+			continue
 		}
 		n, _, err := c.ReadFromAddrPort(buf)
 		switch {
@@ -95,6 +142,10 @@ func flush(c PacketConn, e engine) {
 		out, ok := e.emit()
 		if !ok {
 			return
+		}
+		if a, ok := c.(anonymousWriter); ok && out.anonymous {
+			_, _ = a.WriteAnonymous(out.msg, out.to)
+			continue
 		}
 		_, _ = c.WriteToAddrPort(out.msg, out.to)
 	}

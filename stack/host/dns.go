@@ -131,12 +131,12 @@ func (r *Resolver) LookupNetIP(ctx context.Context, network, host string) ([]net
 			shown.Name, shown.Server = host, servers[0].String()
 			err = &shown
 		}
-		// What a server said about one name says more than silence about the
-		// next, but a name that exists nowhere is what is to be told in the end.
+		// That no server would say says more than that a name does not exist, and
+		// after a silence there is no use in asking on.
 		if first == nil || de != nil && !de.IsNotFound {
 			first = err
 		}
-		if ctx.Err() != nil || de != nil && !de.IsNotFound {
+		if ctx.Err() != nil || de != nil && de.IsTimeout {
 			break
 		}
 	}

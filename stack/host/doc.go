@@ -1,5 +1,5 @@
 // Package host holds what a host needs besides a stack: a DHCP client that gives
-// an interface its address (RFC 2131), a small DHCP server for a network of our
+// an interface its address (RFC 2131, 3927, 3442), a small DHCP server for a network of our
 // own, a Resolver that turns names into addresses through the stack (RFC 1035),
 // an SNTP client for the clock (RFC 4330), and the small services by which hosts
 // are tested (RFC 862 to 864, 867).

@@ -230,7 +230,7 @@ func TestRenewRebindExpire(t *testing.T) {
 			}
 		}
 	}
-	if got[0] != (step{30 * time.Minute, "10.0.0.1"}) {
+	if t1 := 30 * time.Minute; got[0].to != "10.0.0.1" || got[0].at > t1 || got[0].at < t1-t1/renewFuzz-time.Second {
 		t.Errorf("first at %v", got[0])
 	}
 	var rebind int
@@ -311,10 +311,19 @@ func FuzzClientInput(f *testing.F) {
 	}
 	f.Add([]byte{}, uint8(0))
 	f.Add(make([]byte, 240), uint8(1))
+	full := good(e, ack)
+	full.mtu, full.search = 1400, []string{"a.test", "b.test"}
+	full.routes = []LeaseRoute{{netip.MustParsePrefix("0.0.0.0/0"), serverIP}, {netip.MustParsePrefix("10.1.0.0/16"), serverIP}}
+	f.Add(full.encode(false), uint8(1))
+	f.Add(overload(full.encode(false), 3, nil, nil), uint8(1))
+	f.Add(good(e, ack).encode(false), uint8(4))
 	f.Fuzz(func(t *testing.T, b []byte, state uint8) {
 		e := testEngine() // seeded: its transaction id is that of the corpus
+		if state%5 == 4 {
+			e.reboot = ourIP
+		}
 		e.tick(epoch)
-		switch state % 4 {
+		switch state % 5 {
 		case 1:
 			e.input(epoch, good(e, offer).encode(false))
 		case 2:
@@ -330,7 +339,15 @@ func FuzzClientInput(f *testing.F) {
 			t.Errorf("%d messages for one", len(e.out))
 		}
 		if l := e.lease; !l.IsZero() {
-			if !isHost(l.Addr.Addr()) || l.Router.IsValid() && !l.Addr.Contains(l.Router) {
+			if !isHost(l.Addr.Addr()) || l.Router.IsValid() && !isHost(l.Router) {
+				t.Errorf("lease %+v", l)
+			}
+			for _, r := range l.Routes {
+				if !r.Prefix.IsValid() || r.Prefix.Bits() == 0 || r.NextHop.IsValid() && !isHost(r.NextHop) {
+					t.Errorf("route %v", r)
+				}
+			}
+			if len(l.Routers) > maxRouters || len(l.Routes) > maxRoutes || l.MTU != 0 && l.MTU < minMTU {
 				t.Errorf("lease %+v", l)
 			}
 			if !l.Expiry.IsZero() && (l.Renew.After(l.Rebind) || l.Rebind.After(l.Expiry)) {

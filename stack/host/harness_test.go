@@ -34,6 +34,7 @@ type lan struct {
 
 	mu     sync.Mutex
 	ifaces []*stack.Interface
+	stacks []*stack.Stack
 }
 
 func newLAN(t *testing.T, cfg host.DHCPServerConfig) *lan {
@@ -80,7 +81,7 @@ func (l *lan) station(mac ethernet.Addr, addrs ...netip.Prefix) (*stack.Stack, *
 		l.t.Fatal(err)
 	}
 	l.mu.Lock()
-	l.ifaces = append(l.ifaces, i)
+	l.ifaces, l.stacks = append(l.ifaces, i), append(l.stacks, s)
 	l.mu.Unlock()
 	l.stop = append(l.stop, func() {
 		if err := s.Close(); err != nil {

@@ -3,14 +3,13 @@ package host
 import (
 	"encoding/binary"
 	"errors"
-	"math/bits"
 	"net"
 	"net/netip"
-	"strings"
 	"time"
 
 	"github.com/insomniacslk/dhcp/dhcpv4"
 	"github.com/insomniacslk/dhcp/iana"
+	"github.com/insomniacslk/dhcp/rfc1035label"
 
 	"arpeggio/stack/ethernet"
 )
@@ -59,6 +58,9 @@ type message struct {
 	ntp       []netip.Addr // option 42
 	hostname  string
 	domain    string
+	search    []string      // option 119
+	mtu       int           // option 26; 0 when absent
+	routes    []LeaseRoute  // option 121
 	lease     time.Duration // option 51
 	t1, t2    time.Duration // options 58 and 59
 }
@@ -71,6 +73,9 @@ func parse(b []byte) (message, error) {
 	}
 	if p.HWType != iana.HWTypeEthernet || len(p.ClientHWAddr) != 6 || p.OpCode != dhcpv4.OpcodeBootRequest && p.OpCode != dhcpv4.OpcodeBootReply {
 		return message{}, errNotDHCP
+	}
+	if err := overloaded(p.Options, b); err != nil {
+		return message{}, err
 	}
 	kind := p.Options.Get(dhcpv4.OptionDHCPMessageType)
 	if len(kind) != 1 || kind[0] < byte(discover) || kind[0] > byte(inform) {
@@ -89,6 +94,9 @@ func parse(b []byte) (message, error) {
 		ntp:       addrsOf(p.Options.Get(dhcpv4.OptionNTPServers)),
 		hostname:  text(p.Options.Get(dhcpv4.OptionHostName)),
 		domain:    text(p.Options.Get(dhcpv4.OptionDomainName)),
+		search:    domains(p.Options.Get(dhcpv4.OptionDNSDomainSearchList)),
+		mtu:       number16(p.Options.Get(dhcpv4.OptionInterfaceMTU)),
+		routes:    routesOf(p.Options.Get(dhcpv4.OptionClasslessStaticRoute)),
 		lease:     seconds(p.Options.Get(dhcpv4.OptionIPAddressLeaseTime)),
 		t1:        seconds(p.Options.Get(dhcpv4.OptionRenewTimeValue)),
 		t2:        seconds(p.Options.Get(dhcpv4.OptionRebindingTimeValue)),
@@ -96,8 +104,9 @@ func parse(b []byte) (message, error) {
 	return m, nil
 }
 
-// parameters are what a client asks for (option 55).
-var parameters = []byte{1, 3, 6, 12, 15, 42, 51, 54, 58, 59}
+// parameters are what a client asks for (option 55). Classless routes come before
+// the router (RFC 3442).
+var parameters = []byte{1, 121, 3, 6, 12, 15, 26, 42, 51, 54, 58, 59, 119}
 
 // encode writes a message; wants adds the options of a client that asks for
 // configuration.
@@ -124,6 +133,13 @@ func (m message) encode(wants bool) []byte {
 	set(dhcpv4.OptionClientIdentifier, []byte(m.clientID))
 	set(dhcpv4.OptionHostName, []byte(m.hostname))
 	set(dhcpv4.OptionDomainName, []byte(m.domain))
+	if len(m.search) > 0 {
+		set(dhcpv4.OptionDNSDomainSearchList, (&rfc1035label.Labels{Labels: m.search}).ToBytes())
+	}
+	if m.mtu > 0 {
+		set(dhcpv4.OptionInterfaceMTU, binary.BigEndian.AppendUint16(nil, uint16(m.mtu)))
+	}
+	set(dhcpv4.OptionClasslessStaticRoute, routeOctets(m.routes))
 	set(dhcpv4.OptionRouter, octets(m.routers...))
 	set(dhcpv4.OptionDomainNameServer, octets(m.dns...))
 	set(dhcpv4.OptionNTPServers, octets(m.ntp...))
@@ -142,75 +158,4 @@ func (m message) encode(wants bool) []byte {
 		set(dhcpv4.OptionMaximumDHCPMessageSize, binary.BigEndian.AppendUint16(nil, 1500))
 	}
 	return p.ToBytes()
-}
-
-func ip(a netip.Addr) net.IP {
-	if !a.IsValid() {
-		return net.IPv4zero
-	}
-	return a.AsSlice()
-}
-
-func addrOf(b []byte) netip.Addr {
-	if len(b) != 4 || b[0]|b[1]|b[2]|b[3] == 0 {
-		return netip.Addr{}
-	}
-	return netip.AddrFrom4([4]byte(b))
-}
-
-// addrsOf reads a list of addresses; one whose length is no multiple of four is
-// no list.
-func addrsOf(b []byte) (as []netip.Addr) {
-	if len(b)%4 != 0 {
-		return nil
-	}
-	for ; len(b) >= 4; b = b[4:] {
-		if a := addrOf(b[:4]); a.IsValid() {
-			as = append(as, a)
-		}
-	}
-	return as
-}
-
-func octets(as ...netip.Addr) (b []byte) {
-	for _, a := range as {
-		if a.Is4() {
-			b = append(b, a.AsSlice()...)
-		}
-	}
-	return b
-}
-
-func maskBits(b []byte) int {
-	if len(b) == 0 {
-		return -1
-	}
-	if len(b) != 4 {
-		return -2
-	}
-	v := binary.BigEndian.Uint32(b)
-	n := bits.LeadingZeros32(^v)
-	if v<<n != 0 {
-		return -2
-	}
-	return n
-}
-
-func seconds(b []byte) time.Duration {
-	if len(b) != 4 {
-		return 0
-	}
-	return time.Duration(binary.BigEndian.Uint32(b)) * time.Second
-}
-
-// text reads a string option: some servers end it with NULs, and one with
-// other control characters is not a name.
-func text(b []byte) string {
-	s := strings.TrimRight(string(b), "\x00")
-	for _, c := range []byte(s) {
-		if c < ' ' || c > '~' {
-			return ""
-		}
-	}
-	return s
 }

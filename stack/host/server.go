@@ -148,7 +148,7 @@ func (s *DHCPServer) Run(ctx context.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, conn.Close()) }()
 	s.cfg.Logger.Info("DHCP server", "network", s.engine.prefix, "first", s.engine.first, "addresses", s.engine.size)
-	return run(ctx, conn, lockedEngine{s}, func(context.Context) {})
+	return run(ctx, conn, lockedEngine{s}, new(nudge), func(context.Context) {})
 }
 
 // lockedEngine is the server's engine under the server's lock.

@@ -232,14 +232,14 @@ func (e *serverEngine) answer(m message, kind messageType, a netip.Addr) {
 	if m.ciaddr.IsValid() && e.prefix.Contains(m.ciaddr) && !m.broadcast {
 		to = m.ciaddr
 	}
-	e.out = append(e.out, outgoing{r.encode(false), netip.AddrPortFrom(to, clientPort)})
+	e.out = append(e.out, outgoing{msg: r.encode(false), to: netip.AddrPortFrom(to, clientPort)})
 }
 
 // refuse sends a NAK, always to everybody (§4.3.2).
 func (e *serverEngine) refuse(m message) {
 	e.refused["nak"]++
 	r := message{kind: nak, reply: true, xid: m.xid, broadcast: true, mac: m.mac, server: e.id, clientID: m.clientID, bits: -1}
-	e.out = append(e.out, outgoing{r.encode(false), netip.AddrPortFrom(broadcast, clientPort)})
+	e.out = append(e.out, outgoing{msg: r.encode(false), to: netip.AddrPortFrom(broadcast, clientPort)})
 }
 
 func number(a netip.Addr) uint32 {

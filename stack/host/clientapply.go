@@ -1,0 +1,172 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	"arpeggio/stack"
+	"arpeggio/stack/ethernet"
+)
+
+// linkLocalAfter is how many DISCOVERs nobody answers before the interface gets a
+// link-local address: with RFC 2131's times, 12 s.
+const linkLocalAfter = 3
+
+// settle brings interface and readers to what the engine knows. A lease that
+// cannot be used goes back to the server.
+func (c *DHCPClient) settle(ctx context.Context) {
+	e := c.engine
+	c.giveUp()
+	if e.fresh {
+		e.fresh = false
+		if a := e.lease.Addr.Addr(); c.cfg.InUse != nil && c.cfg.InUse(ctx, a) && ctx.Err() == nil {
+			c.log.Warn("another station uses the address that the DHCP server offered; declined", "address", a, "server", e.lease.Server)
+			e.refused["in use"]++
+			e.reject(time.Now())
+		}
+	}
+	if !e.lease.IsZero() {
+		c.local = netip.Prefix{}
+	} else if c.cfg.LinkLocal != nil && !c.local.IsValid() && e.alone >= linkLocalAfter {
+		p, err := c.cfg.LinkLocal(ctx)
+		if err != nil && ctx.Err() == nil {
+			c.log.Warn("no link-local address", "err", err)
+		}
+		c.local = p
+	}
+	want := e.lease
+	if want.IsZero() {
+		want = Lease{Addr: c.local}
+	}
+	if err := c.apply(want); err != nil {
+		c.log.Warn("an address cannot be used", "address", want.Addr, "err", err)
+		if c.local = (netip.Prefix{}); !e.lease.IsZero() {
+			e.refused["not usable"]++
+			e.reject(time.Now())
+		}
+		_ = c.apply(Lease{}) // what the error left over; the interface is gone when this fails too
+	}
+}
+
+// Conflict says that another station claims an address of the interface for good
+// (RFC 5227 §2.4); it fits stack.InterfaceConfig.Conflict. A leased address is
+// declined and another one asked for, a link-local one replaced. Others are not
+// the client's. It may be called at any time and does not wait.
+func (c *DHCPClient) Conflict(a netip.Addr, _ ethernet.Addr) {
+	c.mu.Lock()
+	c.lost = append(c.lost, a)
+	c.mu.Unlock()
+	c.look.set()
+}
+
+// giveUp draws the consequences of conflicts.
+func (c *DHCPClient) giveUp() {
+	c.mu.Lock()
+	lost := c.lost
+	c.lost = nil
+	c.mu.Unlock()
+	for _, a := range lost {
+		switch e := c.engine; a {
+		case e.lease.Addr.Addr():
+			c.log.Warn("another station claims the leased address; declined", "address", a, "server", e.lease.Server)
+			e.refused["claimed"]++
+			e.reject(time.Now())
+		case c.local.Addr():
+			c.log.Warn("another station claims the link-local address; choosing another", "address", a)
+			e.refused["claimed"]++
+			c.local = netip.Prefix{}
+		}
+	}
+}
+
+// apply moves the interface from the lease it has to l.
+func (c *DHCPClient) apply(l Lease) error {
+	old, _ := c.Lease()
+	if i := c.cfg.Interface; i != nil && !old.same(l) {
+		if err := c.configure(i, old, l); err != nil {
+			return fmt.Errorf("host: DHCP lease on %s: %w", i.Name(), err)
+		}
+	}
+	c.publish(l, nil, false)
+	if old.same(l) {
+		return nil
+	}
+	switch {
+	case l.IsZero():
+		c.log.Info("DHCP lease lost", "address", old.Addr)
+	case l.LinkLocal():
+		c.log.Info("no DHCP server; link-local address", "address", l.Addr)
+	default:
+		c.log.Info("DHCP lease", "address", l.Addr, "router", l.Router, "server", l.Server, "expiry", l.Expiry)
+	}
+	if c.cfg.Changed != nil {
+		c.cfg.Changed(old, l)
+	}
+	return nil
+}
+
+// configure replaces old by l on the interface; what both have stays untouched,
+// and with it the connections.
+func (c *DHCPClient) configure(i *stack.Interface, old, l Lease) error {
+	s, before, after := c.cfg.Stack, old.stackRoutes(i), l.stackRoutes(i)
+	for _, r := range before {
+		if slices.Contains(after, r) {
+			continue
+		}
+		if err := s.RemoveRoute(r); err != nil && !errors.Is(err, stack.ErrNoRoute) {
+			return err
+		}
+	}
+	if old.MTU != l.MTU {
+		if err := c.setMTU(i, l.MTU); err != nil {
+			return err
+		}
+	}
+	if old.Addr != l.Addr {
+		if !old.IsZero() {
+			if err := i.RemoveAddress(old.Addr.Addr()); err != nil && !errors.Is(err, stack.ErrNoAddress) {
+				return err
+			}
+		}
+		if !l.IsZero() {
+			if err := i.AddAddress(l.Addr); err != nil {
+				return err
+			}
+		}
+	}
+	for _, r := range after {
+		if slices.Contains(before, r) {
+			continue
+		}
+		if err := s.AddRoute(r); err != nil {
+			return errors.Join(err, i.RemoveAddress(l.Addr.Addr()))
+		}
+	}
+	return nil
+}
+
+// setMTU takes the server's word where the device can keep it.
+func (c *DHCPClient) setMTU(i *stack.Interface, mtu int) error {
+	if err := i.SetMTU(0); err != nil || mtu == 0 {
+		return err
+	}
+	if most := i.MTU(); mtu < most {
+		return i.SetMTU(mtu)
+	}
+	return nil
+}
+
+// stackRoutes returns what l adds to the route table.
+func (l Lease) stackRoutes(i *stack.Interface) (rs []stack.Route) {
+	for _, r := range l.Routers {
+		rs = append(rs, stack.Route{Prefix: netip.PrefixFrom(netip.IPv4Unspecified(), 0), Interface: i, NextHop: r})
+	}
+	for _, r := range l.Routes {
+		rs = append(rs, stack.Route{Prefix: r.Prefix, Interface: i, NextHop: r.NextHop})
+	}
+	return rs
+}
