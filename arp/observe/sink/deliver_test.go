@@ -305,7 +305,7 @@ func TestExec(t *testing.T) {
 func TestExecBounds(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("OUT", dir)
-	s, err := Exec(ExecConfig{Command: `echo x > "$OUT/$$"; (sleep 60; echo no > "$OUT/survived") & wait`, Parallel: 2, Timeout: 300 * time.Millisecond, Options: Options{Queue: 1}})
+	s, err := Exec(ExecConfig{Command: `echo x > "$OUT/$$"; (sleep 60; echo no > "$OUT/survived") & wait`, Parallel: 2, Timeout: 2 * time.Second, Options: Options{Queue: 1}})
 	if err != nil {
 		t.Fatal(err)
 	}
