@@ -5,7 +5,6 @@ import (
 	"io"
 	"net"
 	"net/netip"
-	"slices"
 	"time"
 
 	"arpeggio/stack/ipv4"
@@ -337,29 +336,6 @@ func (c *TCPConn) CloseWrite() error {
 // CloseRead discards what arrives from now on; Read returns io.EOF.
 func (c *TCPConn) CloseRead() error {
 	return c.control("close", func(now tcp.Instant) { c.m.CloseRead(now); c.rd.wake() })
-}
-
-// Conns returns a snapshot of all TCP connections for people, sorted by address.
-func (s *Stack) Conns() []ConnInfo {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	out := make([]ConnInfo, 0, len(s.conns))
-	for _, c := range s.conns {
-		out = append(out, ConnInfo{c.m.Local(), c.m.Remote(), c.m.Info()})
-	}
-	slices.SortFunc(out, func(a, b ConnInfo) int {
-		if n := a.Local.Compare(b.Local); n != 0 {
-			return n
-		}
-		return a.Remote.Compare(b.Remote)
-	})
-	return out
-}
-
-// ConnInfo describes a TCP connection.
-type ConnInfo struct {
-	Local, Remote netip.AddrPort
-	tcp.Info
 }
 
 // AbortConns ends all TCP connections at once, those that their users have

@@ -43,6 +43,9 @@ const managePort = 8081
 // history as a Git bundle.
 const exportBundle = "bundle"
 
+// exportSockets is what arpeggio ss shows: a sockstat.Snapshot.
+const exportSockets = "sockets"
+
 // guestConfig is what vm run tells its guest beyond guest.Params.
 type guestConfig struct {
 	Node   string
@@ -221,6 +224,9 @@ func serveGuest(ctx context.Context, env guest.Env, cfg guestConfig) error {
 	// From here on the machine stops in order, however it comes to stop.
 	defer a.Close(context.Background())
 	env.Control.HandleExport(func(what control.Export, w io.Writer) error {
+		if what.What == exportSockets {
+			return a.WriteSockets(w)
+		}
 		if err := a.Sync(ctx); err != nil {
 			return err
 		}

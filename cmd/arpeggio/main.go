@@ -30,6 +30,7 @@ type commands struct {
 	Serve    serveCmd    `cmd:"" help:"Serve a directory from a TAP device of this host."`
 	Watch    watchCmd    `cmd:"" help:"Watch interfaces and record who had an address when."`
 	Read     readCmd     `cmd:"" help:"Read captures and record who had an address when."`
+	SS       ssCmd       `cmd:"" name:"ss" help:"List the sockets of a serve or a machine that runs."`
 	VM       vmCmds      `cmd:"" name:"vm" help:"Run the appliance in a virtual machine."`
 	Image    imageCmds   `cmd:"" help:"Make what a virtual machine boots from."`
 	Snapshot snapshotCmd `cmd:"" help:"Write a history as a bare Git directory."`

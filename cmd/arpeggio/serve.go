@@ -14,6 +14,7 @@ import (
 	"arpeggio/arp/versioned"
 	"arpeggio/internal/appliance"
 	"arpeggio/internal/guest"
+	"arpeggio/internal/instance"
 	"arpeggio/internal/openrepo"
 	"arpeggio/site"
 	"arpeggio/stack/capture"
@@ -121,6 +122,11 @@ func (c *serveCmd) Run(ctx context.Context) error {
 		} else {
 			defer stop()
 		}
+	}
+	if stop, err := instance.Serve(c.TAP, a.Insight()); err != nil {
+		log.Warn("arpeggio ss cannot ask this one", "err", err)
+	} else {
+		defer stop()
 	}
 	c.announce(a)
 	select {

@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"time"
 
+	"arpeggio/internal/instance"
 	"arpeggio/internal/keep"
 	"arpeggio/qemu"
 	"arpeggio/vmimage"
@@ -114,6 +115,11 @@ func (c *vmRunCmd) Run(ctx context.Context) error {
 	}
 	defer m.close()
 	w.ready(m.ready)
+	if stop, err := instance.Serve("vm", m.insight()); err != nil {
+		log.Warn("arpeggio ss cannot ask this machine", "err", err)
+	} else {
+		defer stop()
+	}
 	c.announce(m, w)
 
 	select {

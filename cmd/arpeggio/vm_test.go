@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"arpeggio/internal/instance"
 	"arpeggio/site"
 )
 
@@ -66,6 +67,7 @@ func get(t *testing.T, url string) string {
 func TestVM(t *testing.T) {
 	bin, image := testImage(t)
 	dir := t.TempDir()
+	t.Setenv(instance.EnvDir, filepath.Join(dir, "run"))
 	disk := filepath.Join(dir, "data.img")
 	run := []string{bin, "vm", "run", "--image", image, "--disk", disk, "--http", "127.0.0.1:0", "--manage", "127.0.0.1:0"}
 
@@ -88,6 +90,9 @@ func TestVM(t *testing.T) {
 	}
 	if got := get(t, liveURL+"healthz"); got != "ok\n" {
 		t.Errorf("healthz: %q", got)
+	}
+	if out := must(t, bin, "ss", "-tanH"); !regexp.MustCompile(`(?m)^LISTEN +0 +\d+ +0\.0\.0\.0:80 `).MatchString(out) || !regexp.MustCompile(`10\.9\.0\.\d+:80 +10\.9\.0\.1:\d+`).MatchString(out) {
+		t.Errorf("the machine's sockets:\n%s", out)
 	}
 
 	clone := filepath.Join(dir, "clone")

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"time"
 
 	"arpeggio/internal/control"
@@ -24,6 +26,24 @@ type machine struct {
 func (m *machine) close() {
 	m.host.Close()
 	m.qemu.Kill()
+}
+
+// insight answers other programs of this user for the guest.
+func (m *machine) insight() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET "+socketsPath, func(w http.ResponseWriter, r *http.Request) {
+		// Who asks may leave; breaking the export off would end all later ones.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), askLimit)
+		defer cancel()
+		var answer bytes.Buffer
+		if _, err := m.host.Export(ctx, control.Export{What: exportSockets}, &answer); err != nil {
+			http.Error(w, err.Error(), http.StatusBadGateway)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = answer.WriteTo(w) // nobody is there any more to be told
+	})
+	return mux
 }
 
 // boot starts QEMU and returns when the guest serves.

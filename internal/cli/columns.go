@@ -12,10 +12,21 @@ type Cell struct {
 }
 
 // Columns collects rows and prints them aligned.
-type Columns struct{ rows [][]Cell }
+type Columns struct {
+	rows  [][]Cell
+	below map[int]string
+}
 
 // Row adds a row.
 func (c *Columns) Row(cells ...Cell) { c.rows = append(c.rows, cells) }
+
+// Below sets the line that stands below the last row, outside of the columns.
+func (c *Columns) Below(line string) {
+	if c.below == nil {
+		c.below = make(map[int]string)
+	}
+	c.below[len(c.rows)-1] = line
+}
 
 // Len returns the number of rows.
 func (c *Columns) Len() int { return len(c.rows) }
@@ -32,7 +43,7 @@ func (c *Columns) Print(o *Output) {
 			widths[i] = max(widths[i], utf8.RuneCountInString(cell.Text))
 		}
 	}
-	for _, row := range c.rows {
+	for n, row := range c.rows {
 		var line strings.Builder
 		pad := 0
 		for i, cell := range row {
@@ -47,5 +58,8 @@ func (c *Columns) Print(o *Output) {
 			pad += widths[i] - utf8.RuneCountInString(cell.Text) + 2
 		}
 		o.Printf("%s\n", line.String())
+		if b := c.below[n]; b != "" {
+			o.Printf("%s\n", b)
+		}
 	}
 }

@@ -40,7 +40,58 @@ type Info struct {
 	BytesIn, BytesAcked     uint64 // received in order; acknowledged by the peer
 	BytesOut, BytesAgain    uint64 // sent, retransmissions included; these alone
 
+	Timer   Timer   // what runs out first
+	TimerAt Instant // when it does; it may lie in the past. 0 when none runs
+
 	LastSent, LastReceived, LastHeard Instant // new text sent, new text received, anything received; 0 is never
+}
+
+// Timer says what a connection waits for.
+type Timer uint8
+
+// Timers of a connection.
+const (
+	TimerNone       Timer = iota
+	TimerRetransmit       // RFC 6298
+	TimerPersist          // the next window probe (RFC 9293 §3.8.6.1)
+	TimerReorder          // what is missing will be taken for lost (RFC 8985 §6.2)
+	TimerTailProbe        // RFC 8985 §7
+	TimerDelayedAck       // RFC 9293 §3.8.6.3
+	TimerCork             // a partial segment goes
+	TimerKeepAlive        // RFC 9293 §3.8.4
+	TimerHandshake        // the attempt to connect is given up
+	TimerFinWait2         // the peer's FIN is waited for no longer
+	TimerTimeWait         // 2 MSL
+)
+
+// String returns the timer in a word.
+func (t Timer) String() string {
+	names := [...]string{"none", "on", "persist", "reorder", "probe", "delack", "cork", "keepalive", "handshake", "finwait2", "timewait"}
+	return names[min(int(t), len(names)-1)]
+}
+
+// timer returns what runs out first.
+func (c *Conn) timer() (t Timer, at Instant) {
+	for _, k := range [...]struct {
+		t  Timer
+		at Instant
+	}{
+		{TimerRetransmit, c.rtxAt}, {TimerReorder, c.rack.timer}, {TimerTailProbe, c.tail.at}, {TimerDelayedAck, c.ackAt},
+		{TimerCork, c.cork.at}, {TimerKeepAlive, c.keepAt}, {TimerHandshake, c.waitAt},
+	} {
+		if k.at != 0 && (at == 0 || k.at < at) {
+			t, at = k.t, k.at
+		}
+	}
+	switch {
+	case t == TimerRetransmit && c.persist:
+		t = TimerPersist
+	case t == TimerHandshake && c.state == FinWait2:
+		t = TimerFinWait2
+	case t == TimerHandshake && c.state == TimeWait:
+		t = TimerTimeWait
+	}
+	return t, at
 }
 
 // Recovery is where loss recovery stands.
@@ -70,6 +121,7 @@ type traffic struct {
 // Info returns a snapshot.
 func (c *Conn) Info() Info {
 	n := &c.traffic
+	timer, timerAt := c.timer()
 	return Info{
 		State: c.state, CongestionControl: c.cc.Name(),
 		SRTT: c.srtt, RTTVar: c.rttvar, RTO: c.rto(), MinRTT: c.rack.minRTT, AckDelay: c.ackDelay.duration(),
@@ -84,6 +136,7 @@ func (c *Conn) Info() Info {
 		Timestamps: c.timestamps, SACK: c.sack, ECN: c.ecn.ok, SynData: c.synData, SndScale: c.sndScale, RcvScale: c.rcvScale,
 		SegsIn: n.segsIn, SegsOut: n.segsOut, DataSegsIn: n.dataSegsIn, DataSegsOut: n.dataSegsOut,
 		BytesIn: n.bytesIn, BytesAcked: n.bytesAcked, BytesOut: n.bytesOut, BytesAgain: n.bytesAgain,
+		Timer: timer, TimerAt: timerAt,
 		LastSent: c.lastSend, LastReceived: c.lastText, LastHeard: c.lastRecv,
 	}
 }

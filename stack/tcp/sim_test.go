@@ -271,6 +271,9 @@ func checkInvariants(t *testing.T, c *Conn) {
 	case c.win.Cwnd < 0 || c.state.Synchronized() && c.win.Cwnd < c.win.MSS:
 		t.Fatalf("cwnd %d", c.win.Cwnd)
 	}
+	if i := c.Info(); i.TimerAt != c.Deadline() || (i.Timer == TimerNone) != (i.TimerAt == 0) {
+		t.Fatalf("timer %v at %d, deadline %d", i.Timer, i.TimerAt, c.Deadline())
+	}
 	for i, s := range c.rcvq.early.s {
 		if !s.start.Before(s.end) || i > 0 && !c.rcvq.early.s[i-1].end.Before(s.start) || !s.start.After(c.rcvq.nxt()) {
 			t.Fatalf("early spans %v, nxt %d", c.rcvq.early.s, c.rcvq.nxt())
