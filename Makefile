@@ -85,11 +85,12 @@ bench:
 gobench:
 	@$(GO) test -run '^$$' -bench . -benchmem ./...
 
-# What make test does in a small way: all histories of one commit more, a look by
+# What make test does in a small way: 50,000 conversations of two TCP machines, all histories of one commit more, a look by
 # stock git after every crash, tens of thousands of torn and damaged images, and SOAK_COMMITS commits into stores that are
 # bounded (a bound of memory is 64 MB for ten million, less for fewer).
 SOAK_COMMITS ?= 10000000
 soak: fuzz mutants
+	@SOAK=1 $(GO) test -timeout 2h -run TestPairs ./stack/tcp
 	@SOAK=1 $(GO) test -timeout 30m -run 'TestEveryHistory|TestLongHistories' ./arp/versioned ./vcs/vcstest
 	@SOAK=1 SOAK_COMMITS='$(SOAK_COMMITS)' $(GO) test -timeout 5h -v -run 'TestFlatMemory|TestDiskBudget' ./bench
 	@SOAK=1 $(GO) test -timeout 30m -run TestFindObjectsFarBack ./vcs

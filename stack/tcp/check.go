@@ -4,7 +4,7 @@ import "time"
 
 const (
 	// pawsIdle is how long a timestamp stays comparable (RFC 7323 §5.5).
-	pawsIdle = 24 * 24 * time.Hour
+	pawsIdle = uint32(24 * 24 * time.Hour / time.Second)
 	// challengeLimit is how many segments that need no answer for progress are
 	// answered per second (RFC 5961 §7; the number is ours). It is counted per
 	// connection: a count shared by all tells an attacker about the others.
@@ -90,10 +90,12 @@ func (c *Conn) ackUnacceptable(now Instant, seg *Segment) {
 		c.reportDuplicate(seg.Seq, seg.Seq.Add(n))
 		// Echo the retransmission's timestamp, not that of the original: else
 		// the sender would take the time since the lost acknowledgment for a
-		// round trip. RFC 7323 §4.3 does not ask for the window; a window's
-		// worth behind is as hard to hit for an attacker as one ahead.
-		if seg.Options.HasTimestamps && int32(seg.Options.TSVal-c.tsRecent) >= 0 && seg.Seq.AfterEq(c.rcvNxt.Add(-int(c.rcvBuf))) {
-			c.updateTSRecent(now, seg)
+		// round trip. A window's worth behind is as hard to hit for an attacker
+		// as one ahead. TS.Recent stays (RFC 7323 §5.3 R2 and R3): what was
+		// sent before the retransmission and overtaken by it is still good.
+		if seg.Options.HasTimestamps && int32(seg.Options.TSVal-c.tsRecent) >= 0 &&
+			seg.Seq.BeforeEq(c.lastAckSent) && seg.Seq.AfterEq(c.rcvNxt.Add(-int(c.rcvBuf))) {
+			c.tsEcho = seg.Options.TSVal
 		}
 	}
 	c.lastRecv, c.keepProbes = now, 0
@@ -111,7 +113,7 @@ func (c *Conn) checkTimestamps(now Instant, seg *Segment) bool {
 		c.pool.Counters.NoTimestamps++
 		return false
 	}
-	if int32(seg.Options.TSVal-c.tsRecent) < 0 && now.Sub(c.tsRecentAt) < pawsIdle {
+	if int32(seg.Options.TSVal-c.tsRecent) < 0 && seconds(now)-c.tsRecentAt < pawsIdle {
 		c.pool.Counters.OldTimestamps++
 		if seg.Len() > 0 {
 			c.ackUnacceptable(now, seg)
@@ -127,9 +129,15 @@ func (c *Conn) checkTimestamps(now Instant, seg *Segment) bool {
 // segment that begins where the last acknowledgment ended, or before.
 func (c *Conn) updateTSRecent(now Instant, seg *Segment) {
 	if c.timestamps && seg.Seq.BeforeEq(c.lastAckSent) {
-		c.tsRecent, c.tsRecentAt = seg.Options.TSVal, now
+		c.setTSRecent(now, seg.Options.TSVal)
 	}
 }
+
+func (c *Conn) setTSRecent(now Instant, val uint32) {
+	c.tsRecent, c.tsRecentAt = val, seconds(now)
+}
+
+func seconds(now Instant) uint32 { return uint32(now / Instant(time.Second)) }
 
 // reset is the second step's arm for an acceptable RST, by state.
 func (c *Conn) reset() {
@@ -148,7 +156,7 @@ func (c *Conn) reset() {
 // challenge asks for an acknowledgment that tells the peer where we are
 // (RFC 5961 §3 to §5), at most challengeLimit times a second.
 func (c *Conn) challenge(now Instant) {
-	if second := uint32(now / Instant(time.Second)); second != c.challengeAt {
+	if second := seconds(now); second != c.challengeAt {
 		c.challengeAt, c.challenges = second, 0
 	}
 	if c.challenges >= challengeLimit {

@@ -66,7 +66,7 @@ type Conn struct {
 	// Receive sequence variables.
 	irs         Seq
 	rcvNxt      Seq
-	rcvAdv      Seq // right edge that was advertised
+	rcvAdv      Seq // right edge that was advertised; in SYN-SENT the window
 	rcvFin      Seq // sequence number of the peer's FIN
 	lastAckSent Seq
 	rcvq        recvQueue
@@ -78,7 +78,8 @@ type Conn struct {
 
 	// Timestamps (RFC 7323).
 	tsOffset, tsRecent uint32
-	tsRecentAt         Instant
+	tsRecentAt         uint32 // in seconds
+	tsEcho             uint32 // timestamp of an old segment, to be echoed once; 0 when there is none
 
 	// Loss recovery (RFC 8985, RFC 6675, RFC 6582, RFC 5682) and congestion.
 	board   spanSet  // what the peer holds out of order
@@ -204,7 +205,11 @@ func (c *Conn) takeSYN(now Instant, syn *Segment) {
 	o := &syn.Options
 	c.irs, c.rcvNxt = syn.Seq, syn.Seq.Add(1)
 	c.rcvq.rd = c.rcvNxt
-	c.rcvAdv = c.rcvNxt.Add(int(min(c.rcvBuf, 65535)))
+	if wnd := int(min(c.rcvBuf, 65535)); c.passive {
+		c.rcvAdv = c.rcvNxt.Add(wnd)
+	} else {
+		c.rcvAdv = c.rcvNxt.Add(max(wnd, int(c.rcvAdv))) // what our SYN has promised stands
+	}
 	c.lastAckSent = c.rcvNxt
 	if o.MSS != 0 {
 		c.peerMSS = max(o.MSS, minSendMSS)
@@ -217,7 +222,7 @@ func (c *Conn) takeSYN(now Instant, syn *Segment) {
 	}
 	c.sack = c.sack && o.SACKPermitted
 	if c.timestamps = c.timestamps && o.HasTimestamps; c.timestamps {
-		c.tsRecent, c.tsRecentAt = o.TSVal, now
+		c.setTSRecent(now, o.TSVal)
 	}
 	// The window of a SYN is never scaled (RFC 7323 §2.2).
 	c.sndWnd, c.sndMaxWnd = int32(syn.Window), int32(syn.Window)

@@ -173,8 +173,15 @@ func (c *Conn) takeSynText(now Instant, cfg *Config, syn *Segment) {
 }
 
 // synWindow returns the window of a SYN or SYN-ACK, which is never scaled
-// (RFC 7323 §2.2).
-func (c *Conn) synWindow() int { return min(max(0, int(c.rcvBuf)-c.rcvq.n), 65535) }
+// (RFC 7323 §2.2), and not less than was promised, whatever has become of the
+// buffer.
+func (c *Conn) synWindow() int {
+	promised := int(c.rcvAdv)
+	if c.state == SynReceived {
+		promised = c.rcvAdv.Sub(c.rcvNxt)
+	}
+	return min(max(promised, int(c.rcvBuf)-c.rcvq.n), 65535)
+}
 
 // fastOpenDone ends the server's part when the handshake is over. What was sent
 // behind a SYN-ACK that was lost came too early for the peer.

@@ -96,6 +96,9 @@ func (c *Conn) arriveSynReceived(now Instant, seg *Segment) {
 		if seg.Flags&ACK == 0 {
 			// The peer's SYN again: our answer was lost.
 			c.synDue, c.synAgain = true, true
+			if c.timestamps && seg.Options.HasTimestamps && int32(seg.Options.TSVal-c.tsRecent) > 0 {
+				c.setTSRecent(now, seg.Options.TSVal) // RFC 7323 §4.3: it begins before Last.ACK.sent
+			}
 			if seg.Flags&(ECE|CWR) != ECE|CWR {
 				c.ecn.ok = false // it goes without now (RFC 3168 §6.1.1.1)
 			}

@@ -78,6 +78,9 @@ func (c *Conn) withAck(s *Segment) (edge Seq) {
 	s.Ack = c.rcvNxt
 	if c.timestamps {
 		s.Options.TSEcr = c.tsRecent
+		if c.tsEcho != 0 {
+			s.Options.TSEcr = c.tsEcho
+		}
 	}
 	s.Window, edge = c.window()
 	if c.ecn.echo {
@@ -94,7 +97,7 @@ func (c *Conn) withAck(s *Segment) (edge Seq) {
 func (c *Conn) acknowledged(edge Seq) {
 	c.rcvAdv = maxSeq(c.rcvAdv, edge)
 	c.lastAckSent = c.rcvNxt
-	c.ackDue, c.ackAt, c.rcvUnacked, c.hasDSACK = 0, 0, 0, false
+	c.ackDue, c.ackAt, c.rcvUnacked, c.hasDSACK, c.tsEcho = 0, 0, 0, false, 0
 }
 
 // sendReset emits the reset that waits.
@@ -131,6 +134,11 @@ func (c *Conn) sendSyn(t *transmitter) bool {
 	clear(s.Data)
 	if !took {
 		return false
+	}
+	if c.state == SynReceived {
+		c.rcvAdv = maxSeq(c.rcvAdv, c.rcvNxt.Add(int(s.Window)))
+	} else {
+		c.rcvAdv = Seq(s.Window)
 	}
 	if c.sndMax != c.iss {
 		c.retransmits++

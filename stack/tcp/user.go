@@ -152,9 +152,14 @@ func (c *Conn) SetKeepAlive(now Instant, k KeepAlive) {
 
 // SetUserTimeout changes Config.UserTimeout; zero means the default.
 func (c *Conn) SetUserTimeout(now Instant, d time.Duration) {
+	was := c.progressAt.Add(c.userTimeout.duration())
 	c.userTimeout = inMillis(or(d, defaultUserTimeout))
-	if c.rtxAt != 0 {
-		c.armRetransmit(now)
+	switch {
+	case c.rtxAt == 0 || !c.state.Synchronized():
+	case c.rtxAt == was:
+		c.armRetransmit(now) // the old one had cut it short
+	default:
+		c.rtxAt = min(c.rtxAt, max(c.progressAt.Add(c.userTimeout.duration()), now+1))
 	}
 }
 

@@ -1,0 +1,83 @@
+package tcp
+
+import (
+	"testing"
+	"time"
+)
+
+// What pairs of machines have found, with the seeds gone into scripts.
+
+// A window that a SYN has promised is not taken back by a smaller buffer
+// (RFC 9293 §3.8.6, SHLD-14).
+func TestBufferShrunkInTheHandshakeKeepsTheWindow(t *testing.T) {
+	p, syn := inSynSent(t, config(func(c *Config) { c.RcvBuf = 50_000 }))
+	p.c.SetReceiveBuffer(5_000)
+	p.c.Input(p.now, &Segment{Flags: SYN | ACK, Seq: peerISS, Ack: ourISS.Add(1), Window: 1000, Options: syn})
+	p.c.Output(p.now, 0, func(s *Segment) bool {
+		if s.Window != 50_000 {
+			t.Errorf("ACK: window %d", s.Window)
+		}
+		return true
+	})
+	p = inSynReceived(t, config(func(c *Config) { c.RcvBuf = 50_000 }))
+	p.c.SetReceiveBuffer(5_000)
+	p.take(SYN, 0, 0, 0)
+	p.c.Output(p.now, 0, func(s *Segment) bool {
+		if s.Window != 50_000 {
+			t.Errorf("SYN-ACK again: window %d", s.Window)
+		}
+		return true
+	})
+}
+
+// A SYN that comes again has its own timestamp echoed (RFC 7323 §4.3).
+func TestRFC7323EchoesTheSynThatCameLast(t *testing.T) {
+	p := inSynReceived(t, withTimestamps)
+	p.recv(SYN, 0, 0, 0, tsval(1100))
+	if e := p.last().Options.TSEcr; e != 1100 {
+		t.Errorf("echo %d", e)
+	}
+	p.recv(SYN, 0, 0, 0, tsval(100)) // the first one, overtaken
+	if e := p.last().Options.TSEcr; e != 1100 {
+		t.Errorf("echo %d of an older copy", e)
+	}
+}
+
+// A retransmission of old text overtakes new text that was sent before it: the
+// new text is still good (RFC 7323 §5.3, R2 before R3).
+func TestRFC7323OldTextDoesNotMakeNewTextOld(t *testing.T) {
+	p := inEstablished(t, withTimestamps)
+	p.recv(ACK, 1, 1, 100, tsval(150))
+	p.after(time.Second)
+	p.recv(ACK, 1, 1, 100, tsval(170))
+	if e := p.last().Options.TSEcr; e != 170 {
+		t.Errorf("echo %d, want the retransmission's", e)
+	}
+	p.recv(ACK, 101, 1, 100, tsval(160))
+	p.read(1, 200)
+	p.after(time.Second)
+	if e := p.last().Options.TSEcr; e != 160 {
+		t.Errorf("echo %d, want TS.Recent", e)
+	}
+}
+
+// A user who changes the user timeout again and again does not put off the
+// retransmission; one that had cut it short gives the time back.
+func TestSetUserTimeoutLeavesTheRetransmissionAlone(t *testing.T) {
+	p := inEstablished(t)
+	p.write(100)
+	at := p.c.Deadline()
+	p.now = p.now.Add(100 * time.Millisecond)
+	p.c.SetUserTimeout(p.now, time.Minute)
+	if p.c.Deadline() != at {
+		t.Errorf("the retransmission went from %v to %v", at, p.c.Deadline())
+	}
+	p.c.SetUserTimeout(p.now, 150*time.Millisecond)
+	if d := p.c.Deadline().Sub(p.now); d != 50*time.Millisecond {
+		t.Errorf("gives up in %v, want 50ms", d)
+	}
+	p.c.SetUserTimeout(p.now, time.Minute)
+	if d := p.c.Deadline().Sub(p.now); d < DefaultMinRTO {
+		t.Errorf("retransmission in %v", d)
+	}
+}
