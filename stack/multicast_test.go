@@ -191,6 +191,8 @@ func TestMulticastOldQueriers(t *testing.T) {
 }
 
 // Filters of sources (RFC 3376 §3, RFC 3678).
+//
+//rfc:1122 multicast
 func TestMulticastSources(t *testing.T) {
 	rawTest(t, "sources", func(t *testing.T, r *raw) {
 		s, i := r.stacks[0], r.ifaces[0]

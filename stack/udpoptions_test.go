@@ -16,6 +16,8 @@ import (
 
 // RFC 1122 §4.1.3 and §4.1.4: what a program may say of the packets of its
 // datagrams, and what it learns of those received.
+//
+//rfc:1122 send-tos ttl-set send-options udp-options-up udp-options-down udp-destination udp-ttl-tos udp-tos-up source-route-originate
 func TestUDPPacketOptions(t *testing.T) {
 	rawTest(t, "sent", func(t *testing.T, r *raw) {
 		u := listenUDP(t, r.stacks[0], ":9")
