@@ -85,6 +85,18 @@ func TestRFC9438Curve(t *testing.T) {
 	at(now, k/2, 1000+0.4*math.Pow(k.Seconds()/2, 3))
 }
 
+// The window counts where only a fraction of a segment kept the flight from
+// filling it, the flight where the application did (RFC 9438 §4.6).
+func TestRFC9438ReductionOfSmallWindows(t *testing.T) {
+	for _, tc := range []struct{ flight, want int }{{4000, 3430}, {3000, 2100}, {1000, 2000}} {
+		w := &Window{MSS: 1000, Cwnd: 4900, Ssthresh: 4900}
+		new(Cubic).Lost(w, 1, tc.flight)
+		if w.Cwnd != tc.want || w.Ssthresh != tc.want {
+			t.Errorf("flight %d: %+v, want %d", tc.flight, w, tc.want)
+		}
+	}
+}
+
 func TestRFC9438FastConvergence(t *testing.T) { // §4.7
 	w := &Window{MSS: 1000, Cwnd: 100_000, Ssthresh: 100_000}
 	c := new(Cubic)

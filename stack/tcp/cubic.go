@@ -96,5 +96,8 @@ func (c *Cubic) reduce(w *Window, flight int) {
 		c.wMax = cwnd
 	}
 	c.epoch = 0
+	if flight+w.MSS > w.Cwnd {
+		flight = w.Cwnd // the window was full, but for less than a segment
+	}
 	w.Ssthresh = max(int(float64(flight)*cubicBeta), 2*w.MSS)
 }

@@ -32,7 +32,7 @@ func (c *Conn) prr(d *delivery) {
 		count = (delivered*goal+from-1)/from - out
 	} else {
 		count = max(delivered-out, d.octets)
-		if d.acked > 0 && c.lost.empty() {
+		if d.acked > 0 && !d.lost {
 			count += mss // SafeACK: progress, and no sign of more losses
 		}
 		count = min(goal-inflight, count)

@@ -88,8 +88,21 @@ func TestRFC8985LostRetransmission(t *testing.T) {
 	if len(p.out) == 0 || p.out[0] != "[.] 1001+1000 ack 1" {
 		t.Fatalf("%q", p.out)
 	}
-	if got := p.c.Info().Ssthresh; got >= ssthresh { // RFC 5681 §4.3
+	// RFC 5681 §4.3: the window is lowered twice, not from what the flight
+	// happens to be in recovery.
+	if got := p.c.Info().Ssthresh; got != ssthresh/2 {
 		t.Fatalf("Ssthresh %d, before %d", got, ssthresh)
+	}
+}
+
+// The retransmission times out: that lowers the window twice, too.
+func TestTimeoutInRecovery(t *testing.T) {
+	p := inFlight(t, 10)
+	p.recv(ACK, 1, 1001, 0, sacking([2]int{2001, 11001}))
+	ssthresh := p.c.Info().Ssthresh
+	p.after(time.Second)
+	if got := p.c.Info().Ssthresh; p.c.loss != lossTimeout || got != ssthresh/2 {
+		t.Fatalf("%v, Ssthresh %d, before %d", p.c.loss, got, ssthresh)
 	}
 }
 
@@ -152,6 +165,7 @@ func TestRFC8985TimeoutMarksWhatIsOverdue(t *testing.T) { // §6.3
 	p.now = p.c.rtxAt - Instant(roundTrip/2)
 	p.write(1000)
 	p.out = nil
+	p.c.tail = tailProbe{} // it would go in the timeout's place
 	p.after(roundTrip / 2)
 	p.expect("[.] 1001+1000 ack 1")
 	if !p.c.lost.empty() {
@@ -195,8 +209,11 @@ func TestRFC9937ReductionBound(t *testing.T) { // §6.2, CRB and SSRB
 	p.recv(ACK, 1, 1001, 0, sacking([2]int{15001, 20001}))
 	p.expect("[.] 5001+1000 ack 1")
 	p.now = p.now.Add(roundTrip)
-	p.recv(ACK, 1, 2001, 0, sacking([2]int{15001, 20001})) // others are still lost: conservative
+	p.recv(ACK, 1, 2001, 0, sacking([2]int{15001, 20001})) // and the last of the flight is lost: conservative
 	p.expect("[.] 6001+1000 ack 1")
+	p.now = p.now.Add(time.Millisecond)
+	p.recv(ACK, 1, 3001, 0, sacking([2]int{15001, 20001})) // no more losses, though others wait: SafeACK
+	p.expect("[.] 7001+1000 ack 1", "[.] 8001+1000 ack 1")
 }
 
 // A timeout was spurious when text that was sent once arrives after it.

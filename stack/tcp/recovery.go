@@ -15,6 +15,7 @@ const dupThresh = 3 // RFC 6675 §2
 type delivery struct {
 	acked    int  // octets by which SND.UNA has advanced
 	octets   int  // octets that arrived, cumulatively acknowledged or SACKed, each counted once
+	lost     bool // and what it says is lost that was not known
 	original bool // some of those before the recovery point were transmitted only once
 	fack     Seq  // RACK.fack before
 }
@@ -68,8 +69,9 @@ func (c *Conn) recoverLoss(now Instant, d *delivery, duplicate bool) {
 	}
 	relost := false
 	if c.sack {
-		room := c.win.Cwnd - c.pipe()
+		room, known := c.win.Cwnd-c.pipe(), c.lost.octets
 		relost = c.detectLoss(now)
+		d.lost = c.lost.octets > known
 		if c.loss == lossRecovery {
 			// Losses make no room: what arrives does.
 			c.win.Cwnd = max(c.pipe()+room, c.win.MSS)
@@ -85,6 +87,7 @@ func (c *Conn) recoverLoss(now Instant, d *delivery, duplicate bool) {
 		case relost:
 			// RFC 5681 §4.3: the loss of a retransmission is a second sign of
 			// congestion.
+			c.win.Cwnd = c.reducedFrom()
 			c.cc.Lost(&c.win, now, min(c.flight(), c.win.Cwnd))
 			c.beginPRR(d)
 		default:
@@ -139,6 +142,16 @@ func (c *Conn) enterRecovery(now Instant, d *delivery) {
 	}
 }
 
+// reducedFrom returns the window that a reduction begins with. In recovery the
+// congestion window is what the flight may be at the moment; what it comes down
+// to is the threshold.
+func (c *Conn) reducedFrom() int {
+	if c.loss == lossNone {
+		return c.win.Cwnd
+	}
+	return max(c.win.Cwnd, c.win.Ssthresh)
+}
+
 // newReno is what an acknowledgment means in fast recovery without SACK
 // (RFC 6582 §3.2 steps 3 to 5): a duplicate inflates the window, a partial
 // acknowledgment says that the next segment is lost too and deflates it.
@@ -184,6 +197,7 @@ func (c *Conn) timedOut(now Instant) {
 	if c.backoff == 0 {
 		// The flight counts what is SACKed, and recovery stretches it beyond
 		// the window; the reduction starts from the window then.
+		c.win.Cwnd = c.reducedFrom()
 		c.cc.TimedOut(&c.win, now, min(c.flight(), c.win.Cwnd))
 	}
 	c.ecnReduced()

@@ -18,29 +18,39 @@ type tailProbe struct {
 // timers, are late by that much.
 const tailSlack = 2 * time.Millisecond
 
+// tailAckDelay is TLP.max_ack_delay: how long an acknowledgment may wait for
+// company (RFC 8985 §7.2).
+const tailAckDelay = 200 * time.Millisecond
+
 // armTailProbe starts the PTO timer anew, after new text was sent and after an
 // advance of SND.UNA (RFC 8985 §7.2). Where the peer reports text behind a hole
-// there is no need of a probe: time decides what is lost. A single segment may be waiting for the peer's delayed acknowledgment,
-// which the retransmission timeout outlasts. At the latter's time there is no
-// need of a probe.
+// there is no need of a probe: time decides what is lost. A single segment may
+// be waiting for the peer's delayed acknowledgment. The probe goes in the
+// retransmission timeout's place when that would come first.
 func (c *Conn) armTailProbe(now Instant) {
 	c.tail.at = 0
 	if !c.sack || c.loss != lossNone || c.backoff > 0 || c.srtt == 0 || !c.state.Synchronized() {
 		return
 	}
-	if !c.board.empty() || c.tail.open || c.flight() <= c.win.MSS {
+	if !c.board.empty() || c.tail.open || c.flight() == 0 {
 		return
 	}
-	if at := now.Add(2*c.srtt + tailSlack); c.rtxAt == 0 || at < c.rtxAt {
-		c.tail.at = at
+	wait := 2*c.srtt + tailSlack
+	if c.flight() <= c.win.MSS {
+		wait += tailAckDelay
+	}
+	if c.tail.at = now.Add(wait); c.rtxAt != 0 {
+		c.tail.at = min(c.tail.at, c.rtxAt)
 	}
 }
 
-// tailProbeTimer runs when the PTO timer has passed.
+// tailProbeTimer runs when the PTO timer has passed. The retransmission timer
+// begins anew: it is the last resort (RFC 8985 §7.3).
 func (c *Conn) tailProbeTimer(now Instant) {
 	c.tail.at = 0
-	if c.loss == lossNone && c.flight() > 0 && c.sndNxt.BeforeEq(c.sndEdge()) { // else the peer would not take it
+	if now.Sub(c.progressAt) < c.userTimeout.duration() && c.loss == lossNone && c.flight() > 0 && c.sndNxt.BeforeEq(c.sndEdge()) { // else the peer would not take it
 		c.tail.due = true
+		c.armRetransmit(now)
 	}
 }
 

@@ -97,3 +97,47 @@ func TestRFC8985NoProbe(t *testing.T) {
 	p.recv(ACK, 1, 1001, 0, window(0))
 	quiet("closed window", p)
 }
+
+// A single segment may wait for a delayed acknowledgment of 200 ms. Where the
+// retransmission timeout comes first the probe goes in its place, and the
+// congestion window stays; the next time it is a timeout.
+func TestRFC8985ProbeInTheTimeoutsPlace(t *testing.T) { // §7.2, TLP_calc_PTO
+	p := inFlight(t, 1)
+	p.c.armRetransmit(p.now)
+	p.c.armTailProbe(p.now)
+	if p.c.tail.at != p.c.rtxAt {
+		t.Fatalf("the probe is due at %v, the timeout at %v", p.c.tail.at, p.c.rtxAt)
+	}
+	cwnd, rto := p.c.win.Cwnd, p.c.rto()
+	p.after(rto)
+	p.expect("[P.] 1001+1000 ack 1")
+	n := &p.c.pool.Counters
+	if p.c.win.Cwnd != cwnd || p.c.loss != lossNone || n.Timeouts != 0 || n.TailProbes != 1 {
+		t.Errorf("cwnd %d after %d, %v, %+v", p.c.win.Cwnd, cwnd, p.c.loss, n)
+	}
+	p.after(rto)
+	p.expect("[P.] 1001+1000 ack 1")
+	if p.c.loss != lossTimeout || n.Timeouts != 1 || p.c.backoff != 1 {
+		t.Errorf("%v, %d timeouts", p.c.loss, n.Timeouts)
+	}
+}
+
+// Where the timeout is far away a single segment is probed after two round trips
+// and the time of a delayed acknowledgment.
+func TestRFC8985ProbeOfASingleSegment(t *testing.T) { // §7.2
+	p := inFlight(t, 1)
+	p.c.rtxAt = p.now.Add(time.Second)
+	p.c.armTailProbe(p.now)
+	if got, want := p.c.tail.at.Sub(p.now), 2*p.c.srtt+tailSlack+200*time.Millisecond; got != want {
+		t.Errorf("the probe is due after %v, want %v", got, want)
+	}
+}
+
+// A probe does not outlive the user timeout.
+func TestProbeWithinTheUserTimeout(t *testing.T) {
+	p := inFlight(t, 1)
+	p.c.SetUserTimeout(p.now, 50*time.Millisecond)
+	p.c.armTailProbe(p.now)
+	p.after(50 * time.Millisecond)
+	p.failed(ErrTimeout)
+}

@@ -25,14 +25,14 @@ func (c *Conn) runTimers(now Instant) {
 	if due(now, c.cork.at) {
 		c.cork.at, c.cork.due = 0, true
 	}
+	if due(now, c.tail.at) {
+		c.tailProbeTimer(now) // before the timeout in whose place it is
+	}
 	if due(now, c.rtxAt) {
 		c.retransmitTimer(now)
 	}
 	if due(now, c.rack.timer) {
 		c.reorderTimer(now)
-	}
-	if due(now, c.tail.at) {
-		c.tailProbeTimer(now)
 	}
 	if due(now, c.keepAt) {
 		c.keepAliveTimer(now)
