@@ -133,7 +133,7 @@ func (s *Stack) connectLocked(d *Dialer, local, remote netip.AddrPort, now tcp.I
 	if dst.IsUnspecified() || dst.IsMulticast() || s.isAnyBroadcast(dst) {
 		return nil, errNetUnreach
 	}
-	route, ok := s.lookup(dst, nil)
+	route, ok := s.lookupFrom(dst, nil, local.Addr())
 	if !ok {
 		return nil, errNetUnreach
 	}

@@ -41,7 +41,7 @@ func (s *Stack) echo(h *ipv4.Header, opts, payload []byte, m icmp.Message, a arr
 		s.stats.ICMP.Ignored++
 		return
 	}
-	via, ok := s.wayBack(h.Src)
+	via, ok := s.wayBack(h.Src, h.Dst)
 	if !ok {
 		return
 	}
@@ -72,7 +72,7 @@ func (s *Stack) icmpError(h *ipv4.Header, opts, payload []byte, a arrival, m icm
 	if !o.MayReport() {
 		return
 	}
-	via, ok := s.wayBack(h.Src)
+	via, ok := s.wayBack(h.Src, h.Dst)
 	if !ok {
 		return
 	}

@@ -221,7 +221,8 @@ func (s *Stack) RemoveInterface(i *Interface) error {
 	i.gone = true
 	i.dropGroups(s.now())
 	s.ifaces = slices.DeleteFunc(s.ifaces, func(o *Interface) bool { return o == i })
-	s.routes = slices.DeleteFunc(s.routes, func(r Route) bool { return r.Interface == i })
+	s.routes = slices.DeleteFunc(s.routes, func(r route) bool { return r.Interface == i })
+	s.pruneGateways()
 	for _, p := range i.addrs {
 		delete(s.own, p.Addr())
 	}
@@ -380,7 +381,7 @@ func (i *Interface) RemoveAddress(a netip.Addr) error {
 	p := i.addrs[n]
 	i.addrs = slices.Delete(i.addrs, n, n+1)
 	delete(s.own, a)
-	s.routes = slices.DeleteFunc(s.routes, func(r Route) bool {
+	s.routes = slices.DeleteFunc(s.routes, func(r route) bool {
 		return r.Interface == i && r.Source == a && r.Prefix == p.Masked() && !r.NextHop.IsValid()
 	})
 	now := s.now()

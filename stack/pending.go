@@ -152,8 +152,12 @@ func (i *Interface) resolved(addr netip.Addr, mac ethernet.Addr, err error) {
 func (s *Stack) answered(n neighbour, a answer) {
 	q := &s.pending
 	packets := q.waiting[n]
+	instead := s.gatewayAnswered(n, a.err)
 	for range packets {
 		p := s.forget(q.waiting[n][0])
+		if a.err != nil && instead && s.detour(p) {
+			continue
+		}
 		if a.err != nil {
 			s.stats.Pending.Failed++
 			if p.meta.from != nil {
@@ -171,6 +175,12 @@ func (s *Stack) answered(n neighbour, a answer) {
 func destination(f *link.Frame, i *Interface) netip.Addr {
 	ip := f.Head[i.header.Len():]
 	return netip.AddrFrom4([4]byte(ip[16:20]))
+}
+
+// source reads its source.
+func source(f *link.Frame, i *Interface) netip.Addr {
+	ip := f.Head[i.header.Len():]
+	return netip.AddrFrom4([4]byte(ip[12:16]))
 }
 
 // dropInterface forgets what waits for i's neighbours.

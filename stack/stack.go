@@ -26,7 +26,8 @@ type Stack struct {
 	ifaces    []*Interface
 	indexes   uint32                    // given to interfaces
 	own       map[netip.Addr]*Interface // our addresses
-	routes    []Route                   // longest prefix first
+	routes    []route                   // longest prefix, then lowest metric first
+	gateways  map[neighbour]*gateway    // next hops of the routes
 	stats     Stats
 	secret    [32]byte
 	cookies   tcp.Cookies
@@ -72,6 +73,7 @@ func New(cfg Config) *Stack {
 		epoch:     time.Now(),
 		seed:      maphash.MakeSeed(),
 		own:       map[netip.Addr]*Interface{},
+		gateways:  map[neighbour]*gateway{},
 		reasm:     ipv4.NewReassembler(cfg.Reassembly),
 		icmpLim:   icmp.NewLimiter(cfg.ICMPLimit),
 		pings:     map[pingKey]*ping{},

@@ -55,7 +55,8 @@ type IPStats struct {
 	OutTransmits    uint64 `mib:"ipSystemStatsHCOutTransmits"`    // datagrams and fragments given to an interface or to ourselves
 	OutOctets       uint64 `mib:"ipSystemStatsHCOutOctets"`       // of OutTransmits
 	OutNoRoutes     uint64 `mib:"ipSystemStatsHCOutNoRoutes"`     // answers without a way back
-	OutDiscards     uint64 `mib:"ipSystemStatsOutDiscards"`       // no room to queue
+	DeadGateways    uint64 // times that a gateway was taken for dead
+	OutDiscards     uint64 `mib:"ipSystemStatsOutDiscards"` // no room to queue
 
 	ReasmReqds     uint64 `mib:"ipSystemStatsReasmReqds"` // fragments received
 	ReasmOKs       uint64 `mib:"ipSystemStatsReasmOKs"`   // datagrams put together

@@ -23,10 +23,11 @@ type TCPConn struct {
 	early    *TCPListener  // the same when it has taken the text of its SYN (Fast Open)
 	place    *list.Element // in its opening or, at the end, in s.timeWait
 
-	dirty      bool // in s.dirty
-	dead       bool // not in the tables any more
-	timeWait   bool // in s.timeWait
-	closed     bool // by the user
+	dirty      bool  // in s.dirty
+	dead       bool  // not in the tables any more
+	timeWait   bool  // in s.timeWait
+	advised    uint8 // retransmissions that the gateway was told of
+	closed     bool  // by the user
 	killed     error
 	linger     time.Duration // of Close; below zero: return at once
 	timerAt    tcp.Instant
@@ -95,8 +96,14 @@ func (s *Stack) output(c *TCPConn, now tcp.Instant) {
 	c.m.Output(now, maxPayload, s.emit)
 	s.emitting = nil
 	st := c.m.State()
-	if i := c.route.Interface; i != nil && i.confirm != nil && c.m.AckedNewData() {
-		i.port.confirms = append(i.port.confirms, confirmation{i.confirm, c.route.next})
+	if i := c.route.Interface; i != nil {
+		acked := c.m.AckedNewData()
+		if acked && i.confirm != nil {
+			i.port.confirms = append(i.port.confirms, confirmation{i.confirm, c.route.next})
+		}
+		if c.route.gw != nil {
+			c.advise(now, acked)
+		}
 	}
 	if c.listener != nil && st == tcp.Closed {
 		c.listener.leave(c)

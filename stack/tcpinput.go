@@ -87,7 +87,7 @@ func (s *Stack) listen(local, remote netip.AddrPort, seg *tcp.Segment, iss tcp.S
 		s.stats.TCP.BacklogFull++
 		return
 	}
-	route, ok := s.wayBack(remote.Addr())
+	route, ok := s.wayBack(remote.Addr(), local.Addr())
 	if !ok {
 		return
 	}
@@ -119,7 +119,7 @@ func (s *Stack) openCookie(l *TCPListener, local, remote netip.AddrPort, seg *tc
 	if l.cookieAt == 0 || now.Sub(l.cookieAt) > tcp.CookieLife {
 		return false
 	}
-	route, ok := s.wayBack(remote.Addr())
+	route, ok := s.wayBack(remote.Addr(), local.Addr())
 	if !ok {
 		return false
 	}
@@ -161,7 +161,7 @@ func (s *Stack) reset(local, remote netip.AddrPort, seg *tcp.Segment) {
 	if !ok {
 		return
 	}
-	via, ok := s.wayBack(remote.Addr())
+	via, ok := s.wayBack(remote.Addr(), local.Addr())
 	if !ok {
 		return
 	}

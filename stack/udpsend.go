@@ -36,7 +36,7 @@ func (u *UDPConn) sendLocked(p []byte, src netip.Addr, to netip.AddrPort) error 
 	if e, ok := u.takeErr(); ok {
 		return e.err
 	}
-	via, ok := s.lookup(to.Addr(), u.exit(to.Addr()))
+	via, ok := s.lookupFrom(to.Addr(), u.exit(to.Addr()), u.local.Addr())
 	if !ok {
 		return errNetUnreach
 	}

@@ -39,6 +39,15 @@ func (c *Conn) runTimers(now Instant) {
 	}
 }
 
+// Retries returns how often in a row the retransmission timer has run out, of the
+// handshake or of text. Window probes do not count: their peer answers.
+func (c *Conn) Retries() int {
+	if c.persist {
+		return 0
+	}
+	return int(c.backoff)
+}
+
 // retransmitTimer runs when rtxAt has passed: a timeout of the handshake, of
 // data, or the next window probe.
 func (c *Conn) retransmitTimer(now Instant) {
