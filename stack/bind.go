@@ -114,6 +114,8 @@ type Dialer struct {
 	// Adjust edits the configuration of the connection, such as its congestion
 	// control.
 	Adjust func(*tcp.Config)
+	// Header is that of what the connection sends, from the SYN on.
+	Header IPHeader
 }
 
 // DialTCP connects to remote.

@@ -174,6 +174,7 @@ func (s *Stack) connectLocked(d *Dialer, local, remote netip.AddrPort, now tcp.I
 		d.Adjust(&cfg)
 	}
 	c := s.newConn(tcp.NewActive(cfg, now), route)
+	c.header = d.Header
 	c.changed()
 	return c, nil
 }
@@ -205,6 +206,8 @@ type ListenConfig struct {
 	// Adjust edits the configuration of each connection that a listener
 	// accepts, such as its congestion control.
 	Adjust func(*tcp.Config)
+	// Header is that of what a listener's connections send.
+	Header IPHeader
 }
 
 // Listen announces on a local address such as ":80" or "192.0.2.1:80".

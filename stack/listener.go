@@ -18,6 +18,7 @@ type TCPListener struct {
 	rcvBuf  int
 	sndBuf  int
 	edit    func(*tcp.Config)
+	header  IPHeader
 	opening list.List  // of *TCPConn whose handshake is not complete, oldest first
 	ready   []*TCPConn // opened and not accepted yet
 	closed  bool
@@ -70,7 +71,7 @@ func (lc *ListenConfig) listenTCP(s *Stack, addr netip.AddrPort) (*TCPListener, 
 	}
 	l := &TCPListener{
 		s: s, addr: local,
-		backlog: lc.Backlog, rcvBuf: lc.ReadBuffer, sndBuf: lc.WriteBuffer, edit: lc.Adjust, fast: fastOpening{most: max(lc.FastOpen, 0)},
+		backlog: lc.Backlog, rcvBuf: lc.ReadBuffer, sndBuf: lc.WriteBuffer, edit: lc.Adjust, fast: fastOpening{most: max(lc.FastOpen, 0)}, header: lc.Header,
 	}
 	if l.backlog <= 0 {
 		l.backlog = s.cfg.Backlog

@@ -90,6 +90,9 @@ const maxCopy = 512
 func (s *Stack) sendTCP(via hop, src, dst netip.Addr, seg *tcp.Segment, from sender) bool {
 	n, hlen := seg.DataLen(), seg.HeaderLen()
 	h := ipv4.Header{TOS: seg.Mark, DF: true, TTL: s.cfg.TTL, Proto: ipv4.ProtoTCP, Src: src, Dst: dst}
+	if c, ok := from.(*TCPConn); ok {
+		c.header.stamp(&h)
+	}
 	pseudo := checksum.Fold(checksum.Pseudo(src, dst, uint8(ipv4.ProtoTCP), hlen+n))
 	if via.Interface == nil {
 		b := h.AppendTo(make([]byte, 0, ipv4.MinHeaderLen+hlen+n), nil, hlen+n)

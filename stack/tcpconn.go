@@ -23,6 +23,7 @@ type TCPConn struct {
 	early    *TCPListener  // the same when it has taken the text of its SYN (Fast Open)
 	place    *list.Element // in its opening or, at the end, in s.timeWait
 
+	header     IPHeader
 	dirty      bool  // in s.dirty
 	dead       bool  // not in the tables any more
 	timeWait   bool  // in s.timeWait

@@ -106,6 +106,7 @@ func (s *Stack) listen(local, remote netip.AddrPort, seg *tcp.Segment, iss tcp.S
 	}
 	l.fastOpen(&cfg, seg, now)
 	c := s.newConn(tcp.NewPassive(cfg, seg, now), route)
+	c.header = l.header
 	l.begin(c)
 	if cfg.FastOpen.Accept {
 		l.early(c)
@@ -137,6 +138,7 @@ func (s *Stack) openCookie(l *TCPListener, local, remote netip.AddrPort, seg *tc
 	}
 	s.stats.TCP.CookiesUsed++
 	c := s.newConn(m, route)
+	c.header = l.header
 	l.begin(c)
 	m.Input(now, seg)
 	c.announce()

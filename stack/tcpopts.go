@@ -4,6 +4,7 @@ import (
 	"net"
 	"time"
 
+	"arpeggio/stack/ipv4"
 	"arpeggio/stack/tcp"
 )
 
@@ -38,6 +39,35 @@ func (c *TCPConn) setDeadlines(t time.Time, ws ...*waiter) error {
 // on.
 func (c *TCPConn) SetNoDelay(on bool) error {
 	return c.control("set", func(tcp.Instant) { c.m.SetNoDelay(on) })
+}
+
+// IPHeader holds fields of the IP header of what a connection sends. The zero
+// value is the defaults.
+type IPHeader struct {
+	TOS uint8 // type of service; its two low bits belong to ECN and are ignored
+	TTL uint8 // hops; 0 is Config.TTL
+}
+
+// ecnMask is the part of the type of service that RFC 3168 has taken.
+const ecnMask = 3
+
+func (o IPHeader) stamp(h *ipv4.Header) {
+	h.TOS |= o.TOS &^ ecnMask
+	if o.TTL != 0 {
+		h.TTL = o.TTL
+	}
+}
+
+// SetIPHeader changes the fields from the next packet on.
+func (c *TCPConn) SetIPHeader(h IPHeader) error {
+	return c.control("set", func(tcp.Instant) { c.header = h })
+}
+
+// SetIPHeader changes the fields for connections that begin from now on.
+func (l *TCPListener) SetIPHeader(h IPHeader) {
+	l.s.mu.Lock()
+	defer l.s.mu.Unlock()
+	l.header = h
 }
 
 // SetLinger says what Close does with data that the peer has not acknowledged:

@@ -143,7 +143,8 @@ func (a *Agent) listen(s *sock, backlog int32) reply {
 		}
 	}
 	s.publish()
-	lc := stack.ListenConfig{Backlog: n, Binding: s.bound, Adjust: func(cfg *tcp.Config) { s.passive.Load().adjust(cfg) }}
+	lc := stack.ListenConfig{Backlog: n, Binding: s.bound, Header: s.opt.header,
+		Adjust: func(cfg *tcp.Config) { s.passive.Load().adjust(cfg) }}
 	ln, err := lc.Listen(a.stack, "tcp4", s.bound.Addr().String())
 	if err != nil {
 		return reply{err: err}
@@ -250,7 +251,7 @@ func (a *Agent) startConnect(s *sock, to netip.AddrPort) error {
 	case s.conn != nil:
 		return nil
 	}
-	d := stack.Dialer{Binding: s.bound, Adjust: s.opt.adjust}
+	d := stack.Dialer{Binding: s.bound, Adjust: s.opt.adjust, Header: s.opt.header}
 	c, err := d.Start(a.stack, to)
 	if err != nil {
 		return err
@@ -293,9 +294,6 @@ func (s *sock) shutdown(how int32) error {
 	}
 	if how != 1 {
 		s.noRead = true
-		if s.conn != nil {
-			_ = s.conn.CloseRead()
-		}
 	}
 	if how != 0 {
 		s.noWrite = true
@@ -450,7 +448,7 @@ func (s *sock) events() (e int32) {
 	if r.Read || s.noRead {
 		e |= pollIn | pollRdNorm
 	}
-	if r.Write || s.noWrite {
+	if r.Write && !s.full() || s.noWrite {
 		e |= pollOut | pollWrNorm
 	}
 	if r.Urgent {

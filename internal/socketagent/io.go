@@ -78,9 +78,6 @@ func (s *sock) recvStream(n, have int, flags int32) ([]byte, error) {
 	if s.conn == nil || s.opening && !s.conn.Info().State.Synchronized() && s.conn.Ready().Err == nil {
 		return nil, syscall.ENOTCONN
 	}
-	if s.noRead {
-		return nil, nil
-	}
 	buf := make([]byte, n)
 	var k int
 	var err error
@@ -92,6 +89,8 @@ func (s *sock) recvStream(n, have int, flags int32) ([]byte, error) {
 	switch {
 	case err == io.EOF:
 		return nil, nil
+	case s.noRead && errors.Is(err, syscall.EAGAIN):
+		return nil, nil // as Linux: what comes after shutdown can be read, and is not waited for
 	case err == nil || errors.Is(err, syscall.EAGAIN):
 		return buf[:k], err
 	case s.failed: // reported before: as at the end
@@ -141,6 +140,9 @@ func (a *Agent) send(fd, flags int32, data []byte, to *netip.AddrPort, gone <-ch
 		if err := s.sendable(); err != nil {
 			return err
 		}
+		if s.full() {
+			return syscall.EAGAIN
+		}
 		write := s.conn.WriteNow
 		if flags&syscall.MSG_OOB != 0 {
 			write = s.conn.WriteUrgentNow
@@ -163,6 +165,11 @@ func (a *Agent) send(fd, flags int32, data []byte, to *netip.AddrPort, gone <-ch
 		err = nil
 	}
 	return reply{result: int32(n), err: err}
+}
+
+// full reports whether more waits to be sent than TCP_NOTSENT_LOWAT allows.
+func (s *sock) full() bool {
+	return s.conn != nil && s.opt.notsentLow > 0 && uint32(s.conn.Info().Unsent) >= s.opt.notsentLow
 }
 
 // sendable returns why nothing can be sent on a stream.

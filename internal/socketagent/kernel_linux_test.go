@@ -351,6 +351,41 @@ var likeKernel = map[string]func(s *script){
 		s.send("b", "x", 0)
 		time.Sleep(settle)
 		s.recv("a", 10, 0)
+		s.send("a", "late", 0)
+		time.Sleep(settle)
+		s.ioctl("b", siocInq)
+		s.recv("b", 2, syscall.MSG_PEEK)
+		s.recv("b", 2, 0)
+		s.recv("b", 10, 0)
+		s.recv("b", 10, 0)
+		s.send("a", "unread", 0)
+		time.Sleep(settle)
+		s.close("b")
+		time.Sleep(settle)
+		s.recv("a", 10, 0)
+	},
+	"IP options": func(s *script) {
+		s.pair()
+		const ip = syscall.IPPROTO_IP
+		for _, o := range []int32{ipTOS, ipTTL} {
+			for _, length := range []int32{1, 4, 8} {
+				s.get("a", ip, o, length)
+			}
+			for _, v := range []int32{0x23, 0, 1, 255, 256, -1, -2} {
+				s.set("a", ip, o, v)
+				s.get("a", ip, o, 4)
+			}
+			s.do("set one octet", opSetsockopt, []byte{0x48}, s.fds["a"], ip, o)
+			s.get("a", ip, o, 4)
+			s.do("set nothing", opSetsockopt, nil, s.fds["a"], ip, o)
+		}
+		s.get("a", ip, 9999, 4)
+		s.set("a", ip, 9999, 1)
+		s.set("l", ip, ipTTL, 9)
+		s.socket("c", syscall.SOCK_STREAM)
+		s.connect("c", "l")
+		s.accept("l", "d")
+		s.get("d", ip, ipTTL, 4)
 	},
 	"reset": func(s *script) {
 		s.pair()
@@ -421,7 +456,7 @@ var likeKernel = map[string]func(s *script){
 		for _, o := range [][2]int32{{solSocket, soType}, {solSocket, soProtocol}, {solSocket, soDomain}, {solSocket, soKeepAlive}, {solSocket, soReuseAddr},
 			{solSocket, soOOBInline}, {solSocket, soBroadcast}, {solSocket, soError}, {solSocket, soAcceptConn}, {solSocket, soRcvLowat},
 			{solTCP, tcpNoDelay}, {solTCP, tcpCork}, {solTCP, tcpKeepIdle}, {solTCP, tcpKeepIntvl}, {solTCP, tcpKeepCnt}, {solTCP, tcpSynCnt},
-			{solTCP, tcpLinger2}, {solTCP, tcpUserTimeout}} {
+			{solTCP, tcpLinger2}, {solTCP, tcpUserTimeout}, {solTCP, tcpNotsentLow}} {
 			s.get("a", o[0], o[1], 4)
 			s.get("a", o[0], o[1], 2)
 		}
@@ -433,7 +468,7 @@ var likeKernel = map[string]func(s *script){
 		s.do("set short", opSetsockopt, []byte{1}, s.fds["a"], solTCP, tcpNoDelay)
 		for _, o := range [][3]int32{{solTCP, tcpKeepIdle, 0}, {solTCP, tcpKeepIdle, 32768}, {solTCP, tcpKeepIdle, 100}, {solTCP, tcpKeepIntvl, 0},
 			{solTCP, tcpKeepIntvl, 7}, {solTCP, tcpKeepCnt, 128}, {solTCP, tcpKeepCnt, 3}, {solTCP, tcpSynCnt, 0}, {solTCP, tcpSynCnt, 3},
-			{solTCP, tcpUserTimeout, -1}, {solTCP, tcpUserTimeout, 4000}, {solTCP, tcpNoDelay, 5}, {solTCP, tcpCork, 1},
+			{solTCP, tcpUserTimeout, -1}, {solTCP, tcpUserTimeout, 4000}, {solTCP, tcpNotsentLow, 5000}, {solTCP, tcpNoDelay, 5}, {solTCP, tcpCork, 1},
 			{solSocket, soKeepAlive, 7}, {solSocket, soOOBInline, 1}} {
 			s.set("a", o[0], o[1], o[2])
 			s.get("a", o[0], o[1], 4)

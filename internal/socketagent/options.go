@@ -47,6 +47,7 @@ const (
 	tcpQuickAck    = 12
 	tcpCongestion  = 13
 	tcpUserTimeout = 18
+	tcpNotsentLow  = 25
 )
 
 // options are what setsockopt(2) has set, in Linux's units.
@@ -61,6 +62,8 @@ type options struct {
 	keepIdle, keepIntvl, keepCnt           int32
 	synCnt, linger2                        int32
 	userTimeout                            int32 // milliseconds
+	notsentLow                             uint32
+	header                                 stack.IPHeader
 	congestion                             string
 }
 
@@ -179,6 +182,8 @@ func (s *sock) setsockopt(level, name int32, v []byte) error {
 		return s.setSocket(name, v)
 	case level == solTCP && s.stream:
 		return s.setTCP(name, v)
+	case level == ipprotoIP && s.stream:
+		return s.setIP(name, v)
 	}
 	return syscall.ENOPROTOOPT
 }
@@ -325,6 +330,8 @@ func (s *sock) setTCP(name int32, v []byte) error {
 		if o.userTimeout = n; s.conn != nil {
 			return s.conn.SetUserTimeout(time.Duration(n) * time.Millisecond)
 		}
+	case tcpNotsentLow:
+		o.notsentLow = uint32(n)
 	default:
 		return syscall.ENOPROTOOPT
 	}
@@ -349,6 +356,8 @@ func (a *Agent) getsockopt(s *sock, level, name, length int32) reply {
 		v = a.getSocket(s, name)
 	case level == solTCP && s.stream:
 		v = a.getTCP(s, name)
+	case level == ipprotoIP && s.stream:
+		v = s.getIP(name, length)
 	}
 	switch {
 	case level == solTCP && !s.stream:
@@ -456,6 +465,8 @@ func (a *Agent) getTCP(s *sock, name int32) []byte {
 		return append([]byte(o.congestion), make([]byte, 16-len(o.congestion))...)
 	case tcpUserTimeout:
 		return int32s(o.userTimeout)
+	case tcpNotsentLow:
+		return int32s(int32(o.notsentLow))
 	}
 	return nil
 }

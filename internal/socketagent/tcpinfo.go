@@ -48,6 +48,10 @@ var linuxRecovery = map[tcp.Recovery]byte{
 // infiniteThreshold is Linux's ssthresh before the first loss.
 const infiniteThreshold = 0x7fffffff
 
+// accurateECN is how many octets the counters of Accurate ECN take, which the
+// stack does not speak.
+const accurateECN = 32
+
 // tcpInfo lays out struct tcp_info as include/uapi/linux/tcp.h has it. Fields
 // that the stack has no counterpart for are zero.
 func (a *Agent) tcpInfo(s *sock) []byte {
@@ -107,5 +111,6 @@ func (a *Agent) tcpInfo(s *sock) []byte {
 		reordered = 1
 	}
 	u32(0, reordered, uint32(i.OutOfOrder), uint32(i.SndWnd)) // dsack_dups, reord_seen, rcv_ooopack, snd_wnd
-	return b
+	u32(uint32(i.RcvWnd), 0, 0, 0)                            // rcv_wnd, rehash, total_rto and its recoveries, total_rto_time
+	return append(b, make([]byte, accurateECN)...)
 }

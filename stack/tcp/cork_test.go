@@ -30,6 +30,22 @@ func TestCork(t *testing.T) {
 	p.expect("[FP.] 1211+10 ack 1")
 }
 
+// Switching Nagle's algorithm off sends what a cork keeps back, once.
+func TestNoDelayBehindCork(t *testing.T) {
+	p := inEstablished(t)
+	p.c.SetCork(true)
+	p.write(40)
+	p.expect()
+	p.c.SetNoDelay(true)
+	p.flush()
+	p.expect("[P.] 1+40 ack 1")
+	p.recv(ACK, 1, 41, 0)
+	p.write(40)
+	p.expect()
+	p.after(corkLimit)
+	p.expect("[P.] 41+40 ack 1")
+}
+
 // What is kept back behind a closed window does not make the owner spin.
 func TestCorkBehindClosedWindow(t *testing.T) {
 	p := inEstablished(t)
@@ -65,6 +81,26 @@ func TestQuickAcks(t *testing.T) {
 	p.write(10)
 	p.expect("[P.] 1+10 ack 401")
 	p.recv(ACK, 401, 11, 100)
+	p.expect()
+}
+
+// What is sent without an answer to it being due, a request or the FIN, does
+// not make a conversation.
+func TestQuickAcksAfterRequest(t *testing.T) {
+	p := inEstablished(t, config(func(c *Config) { c.QuickAcks = 3 }))
+	p.write(10)
+	p.expect("[P.] 1+10 ack 1")
+	p.recv(ACK, 1, 11, 100)
+	p.expect("[.] 11 ack 101")
+	p.c.CloseWrite(p.now)
+	p.flush()
+	p.expect("[F.] 11 ack 101")
+	p.recv(ACK, 101, 12, 100)
+	p.expect("[.] 12 ack 201")
+	p.after(DefaultDelayedAck)
+	p.recv(ACK, 201, 12, 100)
+	p.expect("[.] 12 ack 301")
+	p.recv(ACK, 301, 12, 100)
 	p.expect()
 }
 

@@ -198,7 +198,9 @@ func (c *Conn) sendNext(t *transmitter, n int, last, fin bool, mss int) bool {
 	if last {
 		c.cork.at, c.cork.due = 0, false
 	}
-	c.quickAcks = 0 // a conversation: acknowledgments find company
+	if n > 0 && c.lastText != 0 && t.now.Sub(c.lastText) < c.ackDelay.duration() {
+		c.quickAcks = 0 // a conversation: acknowledgments find company
+	}
 	c.timeSegment(t.now, from.Add(min(sent, mss)))
 	if idle {
 		c.progressAt = t.now

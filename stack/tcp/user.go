@@ -121,7 +121,13 @@ func (c *Conn) Local() netip.AddrPort { return c.local }
 func (c *Conn) Remote() netip.AddrPort { return c.remote }
 
 // SetNoDelay switches Nagle's algorithm off (true) or on (RFC 9293 §3.7.4).
-func (c *Conn) SetNoDelay(on bool) { c.noDelay = on }
+// Switching it off sends what waits now, even behind a cork, as in Linux.
+func (c *Conn) SetNoDelay(on bool) {
+	c.noDelay = on
+	if on && c.cork.on {
+		c.cork.due = true
+	}
+}
 
 // SetCongestionControl changes Config.CongestionControl; the window stays.
 func (c *Conn) SetCongestionControl(cc CongestionControl) { c.cc = cc }

@@ -1,0 +1,70 @@
+package socketagent
+
+import (
+	"syscall"
+
+	"arpeggio/stack"
+)
+
+// Options of level IPPROTO_IP.
+const (
+	ipTOS = 1
+	ipTTL = 2
+)
+
+// maxTTL is the largest time to live, and ecnBits the part of the type of
+// service that a stream socket's user may not set.
+const (
+	maxTTL  = 255
+	ecnBits = 3
+)
+
+// setIP sets an option of streams; v is an int, or one octet.
+func (s *sock) setIP(name int32, v []byte) error {
+	var n int32
+	switch {
+	case len(v) >= 4:
+		n, _ = number(v)
+	case len(v) >= 1:
+		n = int32(v[0])
+	case name != ipTOS: // where Linux takes nothing for zero
+		return syscall.EINVAL
+	}
+	h := &s.opt.header
+	switch name {
+	case ipTOS:
+		h.TOS = uint8(n) &^ ecnBits
+	case ipTTL:
+		if n != -1 && (n < 1 || n > maxTTL) {
+			return syscall.EINVAL
+		}
+		h.TTL = uint8(max(n, 0)) // -1: the default again
+	default:
+		return syscall.ENOPROTOOPT
+	}
+	switch {
+	case s.conn != nil:
+		return s.conn.SetIPHeader(*h)
+	case s.ln != nil:
+		s.ln.SetIPHeader(*h)
+	}
+	return nil
+}
+
+// getIP returns an option as Linux does: in one octet when that is all that the
+// caller has room for.
+func (s *sock) getIP(name, length int32) []byte {
+	n := int32(0)
+	switch h := s.opt.header; name {
+	case ipTOS:
+		n = int32(h.TOS)
+	case ipTTL:
+		n = int32(or(int(h.TTL), stack.DefaultTTL))
+	default:
+		return nil
+	}
+	if length < 4 {
+		return []byte{byte(n)}
+	}
+	return int32s(n)
+}

@@ -1,0 +1,58 @@
+package stack_test
+
+import (
+	"testing"
+
+	"arpeggio/stack"
+	"arpeggio/stack/tcp"
+)
+
+// Type of service and time to live of a connection, from its first packet on;
+// the bits of ECN are not the user's.
+func TestIPHeader(t *testing.T) {
+	rawTest(t, "dialled", func(t *testing.T, r *raw) {
+		d := stack.Dialer{Header: stack.IPHeader{TOS: 0x23, TTL: 7}}
+		c, err := d.Start(r.stacks[0], addrPort(9, 80))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		got := r.got()
+		if len(got) != 1 || got[0].h.TOS != 0x20 || got[0].h.TTL != 7 {
+			t.Fatalf("%+v", got)
+		}
+	})
+	rawTest(t, "accepted, and changed later", func(t *testing.T, r *raw) {
+		lc := stack.ListenConfig{Header: stack.IPHeader{TOS: 0x48}}
+		ln, err := lc.Listen(r.stacks[0], "tcp", "10.0.0.1:80")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer ln.Close()
+		r.tcp(tcp.Segment{SrcPort: 1000, DstPort: 80, Flags: tcp.SYN, Seq: 100, Window: 1000})
+		h, answer := r.one()
+		if h.TOS != 0x48 || h.TTL != stack.DefaultTTL {
+			t.Fatalf("%+v", h)
+		}
+		r.tcp(tcp.Segment{SrcPort: 1000, DstPort: 80, Flags: tcp.ACK, Seq: 101, Ack: answer.Seq + 1, Window: 1000})
+		c, err := ln.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		if err := c.(*stack.TCPConn).SetIPHeader(stack.IPHeader{TTL: 3}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Write([]byte("x")); err != nil {
+			t.Fatal(err)
+		}
+		if h, _ := r.one(); h.TOS != 0 || h.TTL != 3 {
+			t.Fatalf("%+v", h)
+		}
+		ln.(*stack.TCPListener).SetIPHeader(stack.IPHeader{TTL: 5})
+		r.tcp(tcp.Segment{SrcPort: 1001, DstPort: 80, Flags: tcp.SYN, Seq: 100, Window: 1000})
+		if h, _ := r.one(); h.TTL != 5 {
+			t.Fatalf("%+v", h)
+		}
+	})
+}
