@@ -10,11 +10,18 @@ func (c *Conn) ack(now Instant, seg *Segment) bool {
 		c.challenge(now)
 		return false
 	}
-	if seg.Ack.Before(c.sndUna) {
-		return true // an old one tells nothing
-	}
 	wnd := int(seg.Window) << c.sndScale
 	d := delivery{fack: c.rack.fack}
+	if seg.Ack.Before(c.sndUna) { // an old one, but its SACK blocks may be news
+		if c.sack && seg.Options.NSACK > 0 {
+			c.updateBoard(now, seg, &d)
+			if d.octets > 0 {
+				c.recoverLoss(now, &d, false)
+				c.armTailProbe(now)
+			}
+		}
+		return true
+	}
 	duplicate := c.isDuplicate(seg, wnd)
 	if c.sack && seg.Options.NSACK > 0 {
 		c.updateBoard(now, seg, &d)

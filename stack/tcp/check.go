@@ -146,9 +146,7 @@ func (c *Conn) reset() {
 		c.end(ErrReset) // "return to LISTEN": the owner forgets the Conn
 	case c.state == SynReceived:
 		c.end(ErrRefused)
-	case c.state == Closing || c.state == LastAck:
-		c.end(nil)
-	default:
+	default: // in CLOSING and LAST-ACK too: what was sent last may not have arrived
 		c.end(ErrReset)
 	}
 }

@@ -34,7 +34,7 @@ type Conn struct {
 	keepDue     bool // a keep-alive probe is due
 	persist     bool // the retransmission timer serves as the persist timer
 	ackedNew    bool // for AckedNewData
-	limited     bool // Cwnd kept the last Output from sending more
+	full        bool // see limited
 	finReceived bool // rcvFin is valid
 	hasDSACK    bool
 	urgentApart bool // SetUrgentInline(false)
@@ -61,6 +61,8 @@ type Conn struct {
 	rcvUnacked             int32 // octets received and not yet acknowledged
 	sndBuf                 int32
 	sndWnd                 int32
+	useMost                int32 // see used
+	useEnd                 Seq
 	sndq                   sendQueue
 
 	// Receive sequence variables.
@@ -82,19 +84,20 @@ type Conn struct {
 	tsEcho             uint32 // timestamp of an old segment, to be echoed once; 0 when there is none
 
 	// Loss recovery (RFC 8985, RFC 6675, RFC 6582, RFC 5682) and congestion.
-	board   spanSet  // what the peer holds out of order
-	lost    spanSet  // what is taken for lost and was not sent again yet
-	sent    sentList // when what is in flight was sent
-	recover Seq      // recovery point
-	dupAcks int32
-	inflate int32 // NewReno's window inflation
-	rack    rack
-	tail    tailProbe
-	reduce  reduction
-	ecn     ecn
-	cork    cork
-	win     Window
-	before  struct{ cwnd, ssthresh uint32 } // the timeout that frto is about
+	board       spanSet  // what the peer holds out of order
+	lost        spanSet  // what is taken for lost and was not sent again yet
+	sent        sentList // when what is in flight was sent
+	recover     Seq      // recovery point
+	dupAcks     int32
+	inflate     int32  // NewReno's window inflation
+	challengeAt uint32 // the second in which challenges count
+	rack        rack
+	tail        tailProbe
+	reduce      reduction
+	ecn         ecn
+	cork        cork
+	win         Window
+	before      struct{ cwnd, ssthresh uint32 } // the timeout that frto is about
 
 	// Round-trip time (RFC 6298).
 	srtt, rttvar   time.Duration
@@ -120,7 +123,6 @@ type Conn struct {
 	reply       resetReply
 	retransmits uint32
 	marks       uint32
-	challengeAt uint32 // the second in which challenges count
 	traffic     traffic
 }
 

@@ -195,8 +195,10 @@ func (c *Conn) arriveLastAck(now Instant, seg *Segment) {
 }
 
 // arriveTimeWait: "the only thing that can arrive is a retransmission of the
-// remote FIN": acknowledge it and restart the 2 MSL timeout. A reset does not
-// end the state (RFC 1337 §3), a SYN that may is up to Reopens.
+// remote FIN": acknowledge it and restart the 2 MSL timeout. Whatever else takes
+// part of the sequence space, or lies ahead, is wrong, and its sender learns
+// where we are. A reset does not end the state (RFC 1337 §3), a SYN that may is
+// up to Reopens.
 func (c *Conn) arriveTimeWait(now Instant, seg *Segment) {
 	if seg.Flags&RST != 0 {
 		return
@@ -204,5 +206,7 @@ func (c *Conn) arriveTimeWait(now Instant, seg *Segment) {
 	if seg.Flags&FIN != 0 && seg.Seq.Add(seg.Len()-1) == c.rcvFin {
 		c.setState(now, TimeWait)
 	}
-	c.checkSegment(now, seg)
+	if c.checkSegment(now, seg) && (seg.Seq != c.rcvNxt || seg.Len() > 0) {
+		c.challenge(now)
+	}
 }

@@ -100,11 +100,18 @@ func (c *Conn) acknowledged(edge Seq) {
 	c.ackDue, c.ackAt, c.rcvUnacked, c.hasDSACK, c.tsEcho = 0, 0, 0, false, 0
 }
 
-// sendReset emits the reset that waits.
+// sendReset emits the reset that waits, with timestamps where they were agreed on
+// (RFC 7323 §3.2).
 func (c *Conn) sendReset(t *transmitter) bool {
 	s := &c.pool.seg
 	*s = Segment{SrcPort: c.local.Port(), DstPort: c.remote.Port(),
 		Flags: c.reply.flags, Seq: c.reply.seq, Ack: c.reply.ack}
+	if c.timestamps {
+		s.Options.HasTimestamps, s.Options.TSVal = true, c.tsNow(t.now)
+		if s.Flags.Has(ACK) {
+			s.Options.TSEcr = c.tsRecent
+		}
+	}
 	if !c.put(t, s) {
 		return false
 	}

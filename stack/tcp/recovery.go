@@ -22,6 +22,7 @@ type delivery struct {
 
 // updateBoard takes the SACK blocks of seg into the scoreboard (RFC 6675 §3). A
 // block outside (SND.UNA, SND.NXT], such as a D-SACK (RFC 2883 §5), is ignored.
+// An acknowledgment that was overtaken may still report something new.
 func (c *Conn) updateBoard(now Instant, seg *Segment, d *delivery) {
 	una := maxSeq(c.sndUna, seg.Ack)
 	for _, b := range seg.Options.SACK[:seg.Options.NSACK] {
@@ -107,7 +108,7 @@ func (c *Conn) recoverNone(now Instant, d *delivery, duplicate bool) {
 		c.enterRecovery(now, d)
 	case d.acked > 0:
 		c.dupAcks, c.inflate = 0, 0
-		c.cc.Acked(&c.win, Ack{Now: now, Acked: d.acked, SRTT: c.srtt, Limited: c.limited})
+		c.cc.Acked(&c.win, Ack{Now: now, Acked: d.acked, SRTT: c.srtt, Limited: c.limited()})
 	case duplicate:
 		c.dupAcks++
 		if !c.sndUna.After(c.recover) {

@@ -1,6 +1,7 @@
 package tcp
 
 import (
+	"slices"
 	"testing"
 	"time"
 )
@@ -250,6 +251,63 @@ func TestRFC2883DSACK(t *testing.T) { // §4.1, §4.2
 	check(block(3001, 3501), block(3001, 3501))
 	p.recv(ACK, 5001, 1, 500) // reported once only
 	check(block(5001, 5501), block(3001, 3501))
+	p.recv(ACK, 1501, 1, 1700) // fills the hole, and part of it is there
+	check(block(3001, 3201), block(5001, 5501))
+	p.recv(ACK, 3301, 1, 1900) // old in front and early behind: the block tells of the first
+	check(block(3301, 3501))
+}
+
+// The SACK blocks of an acknowledgment that was overtaken are news.
+func TestOvertakenSACK(t *testing.T) {
+	p := inEstablished(t, withSACK)
+	p.c.win.Cwnd = 10_000
+	p.write(10_000)
+	p.out = nil
+	p.after(10 * time.Millisecond)
+	p.recv(ACK, 1, 4001, 0)
+	p.recv(ACK, 1, 3001, 0, sacking([2]int{6001, 8001}))
+	if got := p.c.board.octets; got != 2000 {
+		t.Fatalf("%d octets reported", got)
+	}
+	p.recv(ACK, 1, 2001, 0, sacking([2]int{3001, 4001})) // what is acknowledged already is not
+	p.recv(ACK, 1, 3001, 0, sacking([2]int{6001, 9001}))
+	p.after(50 * time.Millisecond) // nothing came between, but the reordering window of RACK
+	if p.c.board.octets != 3000 || !slices.Contains(p.out, "[.] 4001+1000 ack 1") {
+		t.Fatalf("%d octets reported, %q", p.c.board.octets, p.out)
+	}
+}
+
+// Slow start goes on for the acknowledgments of a flight that filled the window,
+// and does not for one that had room to spare.
+func TestWindowInUse(t *testing.T) {
+	for _, c := range []struct{ flight, before, after int }{{10_000, 10_000, 20_000}, {6000, 10_000, 12_000}, {5000, 10_000, 10_000}} {
+		p := inEstablished(t)
+		p.c.win.Cwnd = c.before
+		p.write(c.flight)
+		for n := 1000; n <= c.flight; n += 1000 {
+			p.recv(ACK, 1, 1+n, 0)
+		}
+		if p.c.win.Cwnd != c.after {
+			t.Errorf("a flight of %d: %d, want %d", c.flight, p.c.win.Cwnd, c.after)
+		}
+		p.after(10 * time.Millisecond)
+		p.write(1000) // a round trip with little to say
+		p.recv(ACK, 1, 1+c.flight+1000, 0)
+		if p.c.win.Cwnd != c.after {
+			t.Errorf("%d octets in flight grow the window to %d", 1000, p.c.win.Cwnd)
+		}
+	}
+}
+
+func TestRFC7323ResetHasTimestamps(t *testing.T) { // §3.2
+	p := inEstablished(t, withTimestamps)
+	p.recv(ACK, 1, 1, 10)
+	p.c.Abort(p.now)
+	p.flush()
+	s := p.last()
+	if s.Flags != RST|ACK || !s.Options.HasTimestamps || s.Options.TSEcr != p.c.tsRecent || s.Options.TSVal != p.c.tsNow(p.now) {
+		t.Errorf("%s, %+v", s.String(), s.Options)
+	}
 }
 
 func TestOutOfOrderQueueIsBounded(t *testing.T) {

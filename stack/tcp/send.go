@@ -97,9 +97,6 @@ func (c *Conn) resendRange(t *transmitter, from, to Seq) bool {
 
 // sendNew sends text that was never sent, and the FIN behind it.
 func (c *Conn) sendNew(t *transmitter) bool {
-	// Slow start may grow while half the window is in use (RFC 7661 §4.1 is
-	// stricter, Linux is like this).
-	c.limited = c.win.SlowStart() && 2*c.flight() >= c.win.Cwnd
 	for {
 		mss, most := c.segLimit(t)
 		text := c.sndq.end().Sub(c.sndNxt)
@@ -118,7 +115,7 @@ func (c *Conn) sendNew(t *transmitter) bool {
 		}
 		if n > room {
 			if n = room / mss * mss; n <= 0 && c.flight() > 0 {
-				c.limited = true
+				c.used(true)
 				return true
 			}
 			n = max(n, min(mss, text, usable))
@@ -209,8 +206,26 @@ func (c *Conn) sendNext(t *transmitter, n int, last, fin bool, mss int) bool {
 		c.armRetransmit(t.now)
 	}
 	c.armTailProbe(t.now)
-	c.limited = c.limited || c.win.SlowStart() && 2*c.flight() >= c.win.Cwnd
+	c.used(false)
 	return true
+}
+
+// used notes how much of the congestion window is in use, and whether it kept
+// text back. What a round trip saw at its fullest counts until the next has
+// begun: the acknowledgments that follow empty the flight.
+func (c *Conn) used(full bool) {
+	n := int32(c.flight())
+	if c.sndUna.AfterEq(c.useEnd) || n > c.useMost || full && !c.full {
+		c.useMost, c.useEnd, c.full = n, c.sndNxt, full
+	}
+}
+
+// limited reports whether the congestion window limits the sender, and may
+// therefore grow: it keeps text back or, in slow start, was more than half in
+// use, so that the next flight may need it whole (RFC 7661 §4.1 is stricter,
+// Linux is like this).
+func (c *Conn) limited() bool {
+	return c.full || c.win.SlowStart() && c.win.Cwnd < 2*int(c.useMost)
 }
 
 // restartAfterIdle shrinks a window that was not used for longer than a

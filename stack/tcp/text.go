@@ -18,7 +18,8 @@ func (c *Conn) text(now Instant, seg *Segment) {
 		return
 	}
 	// What is there already is reported (RFC 2883 §4) and cut off.
-	if old := c.rcvNxt.Sub(seq); old > 0 {
+	old := c.rcvNxt.Sub(seq)
+	if old > 0 {
 		c.pool.Counters.TextRepeated++
 		dup := min(old, len(p))
 		c.reportDuplicate(seq, seq.Add(dup))
@@ -47,7 +48,7 @@ func (c *Conn) text(now Instant, seg *Segment) {
 	}
 	c.ecnText(seg)
 	inOrder, gaps := seq == c.rcvNxt, !c.rcvq.early.empty()
-	if !inOrder && c.sack {
+	if c.sack && old <= 0 {
 		c.reportOverlap(seq, seq.Add(len(p)))
 	}
 	if !c.rcvq.insert(c.pool, seq, p) {
