@@ -57,7 +57,17 @@ func (p *peer) send(fs ...link.Frame) {
 // expect returns the next frame that match accepts, and drops others.
 func (p *peer) expect(what string, match func(gopacket.Packet) bool) (gopacket.Packet, link.Frame) {
 	p.t.Helper()
-	deadline := time.Now().Add(5 * time.Second)
+	pkt, f, ok := p.within(10*time.Second, what, match)
+	if !ok {
+		p.t.Fatalf("%s: nothing came", what)
+	}
+	return pkt, f
+}
+
+// within is expect for as long as limit.
+func (p *peer) within(limit time.Duration, what string, match func(gopacket.Packet) bool) (gopacket.Packet, link.Frame, bool) {
+	p.t.Helper()
+	deadline := time.Now().Add(limit)
 	for time.Now().Before(deadline) {
 		for len(p.unread) > 0 {
 			f := p.unread[0]
@@ -65,7 +75,7 @@ func (p *peer) expect(what string, match func(gopacket.Packet) bool) (gopacket.P
 			f.Head = bytes.Clone(f.Head)
 			pkt := gopacket.NewPacket(f.Head, layers.LayerTypeEthernet, gopacket.Default)
 			if match(pkt) {
-				return pkt, f
+				return pkt, f, true
 			}
 		}
 		n, err := p.dev.ReadFrames(p.frames)
@@ -79,11 +89,11 @@ func (p *peer) expect(what string, match func(gopacket.Packet) bool) (gopacket.P
 			}
 		}
 	}
-	p.t.Fatalf("%s: nothing came", what)
-	return nil, link.Frame{}
+	return nil, link.Frame{}, false
 }
 
-// resolve asks for the kernel's MAC address by ARP.
+// resolve asks for the kernel's MAC address by ARP, several times as ARP does: a
+// kernel that has not noticed yet that its cable is in drops its answer.
 func (p *peer) resolve() {
 	p.t.Helper()
 	p.theirs = ethernet.Broadcast
@@ -91,12 +101,18 @@ func (p *peer) resolve() {
 		return &layers.ARP{AddrType: layers.LinkTypeEthernet, Protocol: layers.EthernetTypeIPv4, HwAddressSize: 6, ProtAddressSize: 4,
 			Operation: op, SourceHwAddress: ourMAC[:], SourceProtAddress: ourIP, DstHwAddress: dst, DstProtAddress: theirIP}
 	}
-	p.send(link.Frame{Head: build(p.t, p.eth(layers.EthernetTypeARP), arp(layers.ARPRequest, make(net.HardwareAddr, 6)))})
-	pkt, _ := p.expect("ARP reply", func(pkt gopacket.Packet) bool {
-		a, ok := pkt.Layer(layers.LayerTypeARP).(*layers.ARP)
-		return ok && a.Operation == layers.ARPReply && bytes.Equal(a.SourceProtAddress, theirIP)
-	})
-	p.theirs = ethernet.Addr(pkt.Layer(layers.LayerTypeARP).(*layers.ARP).SourceHwAddress)
+	for range 10 {
+		p.send(link.Frame{Head: build(p.t, p.eth(layers.EthernetTypeARP), arp(layers.ARPRequest, make(net.HardwareAddr, 6)))})
+		pkt, _, ok := p.within(time.Second, "ARP reply", func(pkt gopacket.Packet) bool {
+			a, ok := pkt.Layer(layers.LayerTypeARP).(*layers.ARP)
+			return ok && a.Operation == layers.ARPReply && bytes.Equal(a.SourceProtAddress, theirIP)
+		})
+		if ok {
+			p.theirs = ethernet.Addr(pkt.Layer(layers.LayerTypeARP).(*layers.ARP).SourceHwAddress)
+			return
+		}
+	}
+	p.t.Fatal("no ARP reply came")
 }
 
 // ping sends an ICMP echo request, gathered from many slices, and expects its
