@@ -77,7 +77,9 @@ func (p *port) run() {
 			}
 		}
 		s.mu.Lock()
-		now := s.instant(at)
+		// Not the time at which the frames were read: who held the lock meanwhile
+		// has emitted with a later one, and timestamps must not go back.
+		now := s.now()
 		p.idle = false
 		s.stats.Frames.merge(&drops)
 		for k := range inputs {

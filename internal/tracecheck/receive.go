@@ -100,11 +100,11 @@ func (c *Checker) noteTimestamp(in *input) {
 // noteDuplicates remembers text that comes for the second time.
 func (c *Checker) noteDuplicates(in *input) {
 	v := &c.most
-	if in.n == 0 || v.nxt == 0 {
+	if v.nxt == 0 {
 		return
 	}
 	seq := c.in.rel(in.seg.Seq, v.nxt)
-	c.dups.add(seq, min(seq+in.n, v.nxt))
+	c.dups.add(seq, min(seq+in.n+int64(in.seg.Len()), v.nxt)) // some count a FIN as text
 	var again spans
 	v.got.common(seq, seq+in.n, again.add)
 	for _, s := range again {

@@ -132,7 +132,7 @@ func (c *Checker) checkWindow(s *tcp.Segment, ack, wnd int64) {
 	}
 	// The window of a SYN has no scale, so it may be all that can be said.
 	if edge < c.adv-(unit-1) && ack >= c.ackSent && (s.Flags&tcp.SYN == 0 || s.Window < 65535) {
-		c.fail(Shrink, "the right edge goes from %d to %d", c.adv, edge)
+		c.fail(Shrink, "the right edge goes from %d to %d, with a window of %d", c.adv, edge, wnd)
 	}
 	was := c.adv - ack // what the peer may still send
 	worth := int64(c.out.syn.Options.MSS)
