@@ -124,16 +124,21 @@ func (d *Dialer) DialTCP(ctx context.Context, s *Stack, remote netip.AddrPort) (
 	if err != nil {
 		return nil, err
 	}
-	return c.opened(ctx)
+	return c.opened(ctx, tcpAddr(d.local()))
+}
+
+// local is the address to connect from, as far as it was asked for.
+func (d *Dialer) local() netip.AddrPort {
+	if d.Binding != nil {
+		return d.Binding.addr
+	}
+	return d.Local
 }
 
 // Start sends the SYN and returns: Ready tells when the connection is open, and
 // Err there why it is not. The caller closes it in either case.
 func (d *Dialer) Start(s *Stack, remote netip.AddrPort) (*TCPConn, error) {
-	local := d.Local
-	if d.Binding != nil {
-		local = d.Binding.addr
-	}
+	local := d.local()
 	c, err := s.connect(d, local, remote)
 	if err != nil {
 		return nil, opError("dial", "tcp", tcpAddr(local), tcpAddr(remote), err)

@@ -2,11 +2,8 @@ package stack
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"net"
 	"net/netip"
-	"os"
 	"strconv"
 
 	"arpeggio/stack/tcp"
@@ -63,8 +60,9 @@ func (s *Stack) DialTCP(ctx context.Context, local, remote netip.AddrPort) (*TCP
 	return (&Dialer{Local: local}).DialTCP(ctx, s, remote)
 }
 
-// opened waits for the end of the handshake.
-func (c *TCPConn) opened(ctx context.Context) (*TCPConn, error) {
+// opened waits for the end of the handshake. from is the local address that was
+// asked for, nil for none: package net's errors name no other.
+func (c *TCPConn) opened(ctx context.Context, from net.Addr) (*TCPConn, error) {
 	s := c.s
 	stop := context.AfterFunc(ctx, func() {
 		s.mu.Lock()
@@ -84,21 +82,18 @@ func (c *TCPConn) opened(ctx context.Context) (*TCPConn, error) {
 				err = errClosed
 			}
 			s.mu.Unlock()
-			return nil, c.fail("dial", err)
+			return nil, opError("dial", "tcp", from, c.RemoteAddr(), tcpErrno(err))
 		case st.Synchronized(), c.m.Deferred():
 			s.mu.Unlock()
 			return c, nil
 		}
-		if err := ctx.Err(); err != nil {
+		if err := endOf(ctx); err != nil {
 			c.closed = true
 			now := s.now()
 			c.m.Abort(now)
 			c.changed()
 			s.unlock(now)
-			if errors.Is(err, context.DeadlineExceeded) {
-				err = os.ErrDeadlineExceeded // as package net: a timeout
-			}
-			return nil, &net.OpError{Op: "dial", Net: "tcp", Source: c.LocalAddr(), Addr: c.RemoteAddr(), Err: err}
+			return nil, opError("dial", "tcp", from, c.RemoteAddr(), err)
 		}
 		c.wr.wait()
 	}
@@ -113,8 +108,11 @@ func tcpAddr(a netip.AddrPort) net.Addr {
 
 // connect checks the ends, chooses what is open and sends the SYN.
 func (s *Stack) connect(d *Dialer, local, remote netip.AddrPort) (*TCPConn, error) {
-	if !remote.IsValid() || !remote.Addr().Is4() || remote.Port() == 0 || local.IsValid() && !local.Addr().Is4() {
+	if !remote.IsValid() || !remote.Addr().Is4() || local.IsValid() && !local.Addr().Is4() {
 		return nil, errInvalid
+	}
+	if remote.Port() == 0 {
+		return nil, errRefused // what every host would say
 	}
 	s.mu.Lock()
 	if s.closed {
@@ -222,7 +220,7 @@ func (s *Stack) ListenPacket(network, address string) (net.PacketConn, error) {
 
 // Listen is Stack.Listen with options; network is "tcp" or "tcp4".
 func (lc *ListenConfig) Listen(s *Stack, network, address string) (net.Listener, error) {
-	addr, err := listenAddr("tcp", network, address)
+	addr, err := listenAddr(s, "tcp", network, address)
 	if err != nil {
 		return nil, err
 	}
@@ -235,7 +233,7 @@ func (lc *ListenConfig) Listen(s *Stack, network, address string) (net.Listener,
 
 // ListenPacket is Stack.ListenPacket with options; network is "udp" or "udp4".
 func (lc *ListenConfig) ListenPacket(s *Stack, network, address string) (net.PacketConn, error) {
-	addr, err := listenAddr("udp", network, address)
+	addr, err := listenAddr(s, "udp", network, address)
 	if err != nil {
 		return nil, err
 	}
@@ -246,17 +244,19 @@ func (lc *ListenConfig) ListenPacket(s *Stack, network, address string) (net.Pac
 	return u, nil
 }
 
-func listenAddr(want, network, address string) (netip.AddrPort, error) {
+// listenAddr reads the address of a listener; want is "tcp" or "udp".
+func listenAddr(s *Stack, want, network, address string) (netip.AddrPort, error) {
 	base, err := baseNetwork(network)
-	if err == nil && base != want {
-		err = fmt.Errorf("%w, want %s", net.UnknownNetworkError(network), want)
-	}
-	var addr netip.AddrPort
+	var addrs []netip.AddrPort
 	if err == nil {
-		addr, err = parseAddr(address)
+		addrs, err = s.resolve(context.Background(), base, address)
 	}
 	if err != nil {
-		return addr, &net.OpError{Op: "listen", Net: network, Err: err}
+		return netip.AddrPort{}, &net.OpError{Op: "listen", Net: network, Err: err}
 	}
-	return addr, nil
+	if base != want {
+		err := &net.AddrError{Err: "unexpected address type", Addr: address}
+		return netip.AddrPort{}, &net.OpError{Op: "listen", Net: network, Addr: tcpAddr(addrs[0]), Err: err}
+	}
+	return addrs[0], nil
 }

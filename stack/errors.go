@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"context"
 	"errors"
 	"net"
 	"os"
@@ -23,7 +24,6 @@ const (
 	errNoBufs       = syscall.ENOBUFS
 	errNotConn      = syscall.ENOTCONN
 	errDestRequired = syscall.EDESTADDRREQ
-	errIsConn       = syscall.EISCONN
 	errProtocol     = syscall.EPROTO
 	errNoProtoOpt   = syscall.ENOPROTOOPT
 	errInvalid      = syscall.EINVAL
@@ -60,10 +60,47 @@ func opError(op, network string, local, remote net.Addr, err error) error {
 		e.Source, e.Addr = nil, local
 	}
 	var errno syscall.Errno
-	if errors.As(err, &errno) {
+	var named *os.SyscallError // by who knows the call better
+	if errors.As(err, &errno) && !errors.As(err, &named) {
 		e.Err = os.NewSyscallError(syscallOf(op), errno)
 	}
 	return e
+}
+
+// called names the system call that would have failed with err, where the
+// operation does not say.
+func called(name string, err error) error {
+	if errno, ok := err.(syscall.Errno); ok {
+		return os.NewSyscallError(name, errno)
+	}
+	return err
+}
+
+// dialEnd is why a context ended a dial, in package net's words: its errors are
+// context's by errors.Is, and a timeout is os.ErrDeadlineExceeded as well, as
+// everywhere else in this package.
+type dialEnd struct{ cause error }
+
+// endOf returns what a dial returns when ctx has ended, nil when it has not.
+func endOf(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return dialEnd{err}
+	}
+	return nil
+}
+
+func (e dialEnd) Error() string {
+	if e.Timeout() {
+		return os.ErrDeadlineExceeded.Error()
+	}
+	return "operation was canceled"
+}
+
+func (e dialEnd) Timeout() bool   { return errors.Is(e.cause, context.DeadlineExceeded) }
+func (e dialEnd) Temporary() bool { return e.Timeout() }
+
+func (e dialEnd) Is(target error) bool {
+	return target == e.cause || e.Timeout() && target == os.ErrDeadlineExceeded
 }
 
 // tcpErrno returns the errno behind an error of package tcp, or the error.

@@ -164,7 +164,7 @@ func (l *TCPListener) Close() error {
 	s.mu.Lock()
 	if l.closed {
 		s.mu.Unlock()
-		return opError("close", "tcp", l.Addr(), nil, errClosed)
+		return opError("close", "tcp", nil, l.Addr(), errClosed)
 	}
 	now := s.now()
 	l.closeLocked(now)
@@ -202,7 +202,7 @@ func (l *TCPListener) SetDeadline(t time.Time) error {
 	l.s.mu.Lock()
 	defer l.s.mu.Unlock()
 	if l.closed {
-		return opError("set", "tcp", l.Addr(), nil, errClosed)
+		return opError("set", "tcp", nil, l.Addr(), errClosed)
 	}
 	l.wait.set(t)
 	return nil

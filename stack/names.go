@@ -2,6 +2,7 @@ package stack
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/netip"
 	"slices"
@@ -25,6 +26,9 @@ func (s *Stack) SetNames(r NameResolver) {
 	s.names = r
 }
 
+// errNoAddress is package net's.
+var errNoAddress = errors.New("missing address")
+
 // errNoNames says why a name cannot be looked up.
 const errNoNames = "the stack has no name resolver: see Stack.SetNames"
 
@@ -32,6 +36,9 @@ const errNoNames = "the stack has no name resolver: see Stack.SetNames"
 func (s *Stack) resolve(ctx context.Context, network, address string) ([]netip.AddrPort, error) {
 	if a, err := parseAddr(address); err == nil {
 		return []netip.AddrPort{a}, nil
+	}
+	if address == "" {
+		return nil, errNoAddress
 	}
 	host, service, err := net.SplitHostPort(address)
 	if err != nil {
@@ -95,7 +102,12 @@ func (d *Dialer) DialContext(ctx context.Context, s *Stack, network, address str
 	}
 	var first error
 	for n, remote := range to {
-		c, err := d.dialShare(ctx, s, base, remote, len(to)-n)
+		c, err := net.Conn(nil), endOf(ctx)
+		if err != nil {
+			err = opError("dial", network, tcpAddr(d.Local), tcpAddr(remote), err)
+		} else {
+			c, err = d.dialShare(ctx, s, base, remote, len(to)-n)
+		}
 		if err == nil {
 			return c, nil
 		}
@@ -105,6 +117,9 @@ func (d *Dialer) DialContext(ctx context.Context, s *Stack, network, address str
 		if ctx.Err() != nil {
 			break
 		}
+	}
+	if oe, ok := first.(*net.OpError); ok {
+		oe.Net = network // as it was asked for
 	}
 	return nil, first
 }

@@ -29,6 +29,7 @@ type TCPConn struct {
 	timeWait   bool  // in s.timeWait
 	advised    uint8 // retransmissions that the gateway was told of
 	closed     bool  // by the user
+	told       bool  // Read or Write has returned what ended the connection
 	killed     error
 	linger     time.Duration // of Close; below zero: return at once
 	timerAt    tcp.Instant
@@ -181,8 +182,11 @@ func (c *TCPConn) fail(op string, err error) error {
 	if err == nil || err == io.EOF {
 		return err
 	}
-	if c.killed != nil {
+	switch {
+	case c.killed != nil:
 		err = c.killed
+	case err == tcp.ErrReset && c.m.PeerClosed():
+		err = tcp.ErrPipe // as Linux has it: the peer had closed, and now reads no more
 	}
 	return c.wrap(op, tcpErrno(err))
 }
@@ -218,6 +222,9 @@ func (c *TCPConn) Read(p []byte) (int, error) {
 			return 0, nil
 		}
 		n, err := c.m.Read(p)
+		if err != nil && err != tcp.ErrWouldBlock && err != io.EOF && c.tell() {
+			err = io.EOF
+		}
 		if err == tcp.ErrWouldBlock {
 			if c.startHandshake() {
 				s.unlock(s.now())
@@ -273,6 +280,9 @@ func (c *TCPConn) write(p []byte, put func([]byte) (int, error)) (n int, err err
 			s.mu.Unlock()
 			return n, c.wrap("write", err)
 		}
+		if err != nil && c.m.State() == tcp.Closed && c.tell() {
+			err = tcp.ErrPipe
+		}
 		c.wr.release()
 		s.unlock(s.now())
 		return n, c.fail("write", err)
@@ -321,6 +331,15 @@ func (c *TCPConn) drain() {
 	c.wr.stop()
 }
 
+// tell notes that the user learns what ended the connection, and reports whether
+// Read or Write has said so before: the kernel says it once, and then that the
+// connection is at its end.
+func (c *TCPConn) tell() (before bool) {
+	before = c.told
+	c.told = true
+	return before
+}
+
 // control runs f, the engine's part of an operation, unless c is closed.
 func (c *TCPConn) control(op string, f func(now tcp.Instant)) error {
 	s := c.s
@@ -338,12 +357,27 @@ func (c *TCPConn) control(op string, f func(now tcp.Instant)) error {
 
 // CloseWrite sends FIN after all queued data; reading goes on.
 func (c *TCPConn) CloseWrite() error {
-	return c.control("close", func(now tcp.Instant) { c.m.CloseWrite(now) })
+	return c.shutdown(func(now tcp.Instant) { c.m.CloseWrite(now) })
 }
 
 // CloseRead discards what arrives from now on; Read returns io.EOF.
 func (c *TCPConn) CloseRead() error {
-	return c.control("close", func(now tcp.Instant) { c.m.CloseRead(now); c.rd.wake() })
+	return c.shutdown(func(now tcp.Instant) { c.m.CloseRead(now); c.rd.wake() })
+}
+
+// shutdown is control for one direction; it fails with ENOTCONN when the connection
+// has ended.
+func (c *TCPConn) shutdown(f func(now tcp.Instant)) error {
+	over := false
+	err := c.control("close", func(now tcp.Instant) {
+		if over = c.m.State() == tcp.Closed; !over {
+			f(now)
+		}
+	})
+	if err == nil && over {
+		err = c.wrap("close", called("shutdown", errNotConn))
+	}
+	return err
 }
 
 // AbortConns ends all TCP connections at once, those that their users have

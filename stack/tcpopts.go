@@ -27,7 +27,7 @@ func (c *TCPConn) setDeadlines(t time.Time, ws ...*waiter) error {
 	c.s.mu.Lock()
 	defer c.s.mu.Unlock()
 	if c.closed {
-		return c.wrap("set", errClosed)
+		return c.setError(errClosed)
 	}
 	for _, w := range ws {
 		w.set(t)
@@ -126,14 +126,25 @@ func (c *TCPConn) SetCongestionControl(cc tcp.CongestionControl) error {
 // the bound by itself. The window scale of the handshake limits how far it can
 // grow; see ListenConfig.ReadBuffer and Config.RcvBuf.
 func (c *TCPConn) SetReadBuffer(n int) error {
-	return c.control("set", func(tcp.Instant) { c.m.SetReceiveBuffer(n) })
+	return c.setBuffer(n, c.m.SetReceiveBuffer)
 }
 
 // SetWriteBuffer bounds the octets that wait to be sent and acknowledged, and
 // ends the growing of the bound by itself.
 func (c *TCPConn) SetWriteBuffer(n int) error {
-	return c.control("set", func(tcp.Instant) { c.m.SetSendBuffer(n) })
+	return c.setBuffer(n, c.m.SetSendBuffer)
 }
+
+func (c *TCPConn) setBuffer(n int, set func(int)) error {
+	if err := c.control("set", func(tcp.Instant) { set(n) }); err != nil {
+		return c.setError(errClosed)
+	}
+	return nil
+}
+
+// setError is what package net says about deadlines and buffers: it names the
+// local end only, and that as the address.
+func (c *TCPConn) setError(err error) error { return opError("set", "tcp", nil, c.LocalAddr(), err) }
 
 // SetUserTimeout bounds how long data may stay unacknowledged before the
 // connection ends with ETIMEDOUT (RFC 5482, local part); 0 is the default.

@@ -62,7 +62,7 @@ func TestUDP(t *testing.T) {
 			t.Errorf("%q, %v", buf[:n], err)
 		}
 		_, err = c.(net.PacketConn).WriteTo(nil, b.LocalAddr())
-		wantErrno(t, err, "write", syscall.EISCONN)
+		wantErrno(t, err, "write", net.ErrWriteToConnected)
 		_, err = b.Write(nil)
 		wantErrno(t, err, "write", syscall.EDESTADDRREQ)
 	})

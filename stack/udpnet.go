@@ -24,35 +24,41 @@ func (u *UDPConn) ReadFrom(p []byte) (int, net.Addr, error) {
 
 // ReadFromAddrPort is ReadFrom without an allocation.
 func (u *UDPConn) ReadFromAddrPort(p []byte) (n int, from netip.AddrPort, err error) {
-	n, d, err := u.ReadDatagram(p)
+	n, d, err := u.read(p, "recvfrom")
 	return n, d.From, err
 }
 
 // ReadDatagram is ReadFrom that also tells how the datagram came. d.Len above n
 // means that what did not fit p is lost.
 func (u *UDPConn) ReadDatagram(p []byte) (n int, d Datagram, err error) {
+	return u.read(p, "recvfrom")
+}
+
+// read receives by the named system call.
+func (u *UDPConn) read(p []byte, call string) (n int, d Datagram, err error) {
 	n, d, err = u.receive(p)
 	if err != nil {
 		remote := u.RemoteAddr()
 		if remote == nil {
 			remote = udpAddr(d.From)
 		}
-		return 0, Datagram{}, opError("read", "udp", u.LocalAddr(), remote, err)
+		return 0, Datagram{}, opError("read", "udp", u.LocalAddr(), remote, called(call, err))
 	}
 	return n, d, nil
 }
 
 // Read implements net.Conn.
 func (u *UDPConn) Read(p []byte) (int, error) {
-	n, _, err := u.ReadFromAddrPort(p)
+	n, _, err := u.read(p, "read")
 	return n, err
 }
 
-// WriteTo implements net.PacketConn. It fails with EISCONN when u has a peer.
+// WriteTo implements net.PacketConn. It fails with net.ErrWriteToConnected when u
+// has a peer.
 func (u *UDPConn) WriteTo(p []byte, addr net.Addr) (int, error) {
 	a, ok := addr.(*net.UDPAddr)
 	if !ok || a == nil {
-		return 0, u.fail("write", errInvalid)
+		return 0, &net.OpError{Op: "write", Net: "udp", Source: u.LocalAddr(), Addr: addr, Err: errInvalid}
 	}
 	ap := a.AddrPort()
 	return u.WriteToAddrPort(p, netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port()))
@@ -60,24 +66,24 @@ func (u *UDPConn) WriteTo(p []byte, addr net.Addr) (int, error) {
 
 // WriteToAddrPort is WriteTo without an allocation.
 func (u *UDPConn) WriteToAddrPort(p []byte, to netip.AddrPort) (int, error) {
-	if u.remote.IsValid() {
-		return 0, u.fail("write", errIsConn)
-	}
-	if err := u.send(p, netip.Addr{}, to); err != nil {
-		return 0, opError("write", "udp", u.LocalAddr(), udpAddr(to), err)
-	}
-	return len(p), nil
+	return u.writeTo(p, netip.Addr{}, to)
 }
 
 // WriteAnonymous is WriteToAddrPort from 0.0.0.0, whatever addresses the interface
 // has: as a host asks that has none yet which is good for this (RFC 2131 §4.1). to
 // is a broadcast address.
 func (u *UDPConn) WriteAnonymous(p []byte, to netip.AddrPort) (int, error) {
-	if u.remote.IsValid() {
-		return 0, u.fail("write", errIsConn)
+	return u.writeTo(p, netip.IPv4Unspecified(), to)
+}
+
+// writeTo sends to somebody who is named, from src where that is valid.
+func (u *UDPConn) writeTo(p []byte, src netip.Addr, to netip.AddrPort) (int, error) {
+	err := net.ErrWriteToConnected
+	if !u.remote.IsValid() {
+		err = u.send(p, src, to)
 	}
-	if err := u.send(p, netip.IPv4Unspecified(), to); err != nil {
-		return 0, opError("write", "udp", u.LocalAddr(), udpAddr(to), err)
+	if err != nil {
+		return 0, opError("write", "udp", u.LocalAddr(), udpAddr(to), called("sendto", err))
 	}
 	return len(p), nil
 }
@@ -113,7 +119,7 @@ func (u *UDPConn) setDeadline(t time.Time, read, write bool) error {
 	u.s.mu.Lock()
 	defer u.s.mu.Unlock()
 	if u.closed {
-		return u.fail("set", errClosed)
+		return opError("set", "udp", nil, u.LocalAddr(), errClosed)
 	}
 	if read {
 		u.rd.set(t)
