@@ -60,8 +60,8 @@ func gatewayTest(t *testing.T, name string, f func(t *testing.T, g *twoGateways)
 			defer g.sw.Close()
 			defer g.s.Close()
 			g.i = add(t, g.s, stack.InterfaceConfig{Device: port(t, g.sw, vnet.PortConfig{Name: "host"}), Resolver: g.m, Addresses: []netip.Prefix{prefix("10.0.0.1/24")}})
-			for n, metric := range map[int]int{8: 5, 7: 1} {
-				if err := g.s.AddRoute(stack.Route{Prefix: anywhere, Interface: g.i, NextHop: addr(n), Metric: metric}); err != nil {
+			for n := 8; n >= 7; n-- {
+				if err := g.s.AddRoute(stack.Route{Prefix: anywhere, Interface: g.i, NextHop: addr(n), Metric: n}); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -99,6 +99,8 @@ var far = netip.MustParseAddrPort("192.0.2.1:9")
 
 // RFC 1122 §3.3.1.4: a gateway whose address is not found is replaced, also for
 // what waits for it, and used again when it is back.
+//
+//rfc:1122 gateway-dead gateway-not-forever
 func TestDeadGatewaySilent(t *testing.T) {
 	gatewayTest(t, "silent", func(t *testing.T, g *twoGateways) {
 		u := listenUDP(t, g.s, ":1")
@@ -174,6 +176,9 @@ func TestDeadGatewaySilent(t *testing.T) {
 
 // Negative advice from TCP at R1 (RFC 1122 §3.3.1.4 and §4.2.3.5, RFC 9293
 // §3.8.3), unless others get through.
+//
+//rfc:1122 gateway-advice gateway-switch
+//rfc:9293 MUST-20-R1 SHLD-10
 func TestDeadGatewayAdvice(t *testing.T) {
 	gatewayTest(t, "nobody behind it answers", func(t *testing.T, g *twoGateways) {
 		go g.s.DialTCP(t.Context(), netip.AddrPort{}, far)
@@ -243,6 +248,8 @@ func TestDeadGatewayAdvice(t *testing.T) {
 
 // The order of AddRoute: prefix, then the interface that has the source, then the
 // metric.
+//
+//rfc:1122 route-gateways
 func TestRouteOrder(t *testing.T) {
 	gatewayTest(t, "metric and source", func(t *testing.T, g *twoGateways) {
 		other := add(t, g.s, stack.InterfaceConfig{Device: port(t, g.sw, vnet.PortConfig{Name: "other"}),
