@@ -22,8 +22,8 @@ func (c *GraphChain) Layers() int { return len(c.layers) }
 // without the commits that are there already, and with the ancestors that lay
 // below it in its own chain and are not. On an empty chain it has all of them.
 // A file that neither lacks nor has too much is copied as it is but for the
-// places of parents, which takes no memory to speak of; of another one, 12 bytes
-// are held for each commit, for a while 24, and 40 for those that lay below it. The error wraps ErrGraph when a file is broken;
+// places of parents, which takes no memory to speak of; of another one, 8 bytes
+// are held for each commit, and 40 and more for those that lay below it. The error wraps ErrGraph when a file is broken;
 // ErrLimit when there are too many files or commits.
 func (c *GraphChain) CopyLayer(ctx context.Context, w io.Writer, layer int, base *GraphChain) error {
 	g, first := c.layers[layer], c.first[layer]

@@ -32,9 +32,9 @@ type graphTransfer struct {
 	layer int
 	base  *GraphChain
 
-	parents pieces[[2]uint32] // of the file's commits, places in from
-	own     pieces[uint32]    // for each of the file's commits its place in the new chain, or one of the two below
-	n       int64             // of them, those that are written
+	parents pieces[uint32] // of the file's commits the first parents, places in from; graphMore: there are more
+	own     pieces[uint32] // for each of the file's commits its place in the new chain, or one of the values below
+	n       int64          // of them, those that are written
 	lower   map[uint32]uint32
 	below   []transferred // what is written of lower files
 }
@@ -49,13 +49,26 @@ type transferred struct {
 const (
 	placeUnknown = ^uint32(0)     // it has not been looked at
 	placeNew     = ^uint32(0) - 1 // it will be written
+	// placeChild marks a commit that waits for its parents to be decided about;
+	// the rest is the place in from of the child that waits for it, or its own.
+	placeChild = 1 << 31
 )
+
+// waits reports whether a place is that of a commit that waits.
+func waits(place uint32) bool { return place&placeChild != 0 && place < placeNew }
 
 // load reads the parents of the file's commits.
 func (t *graphTransfer) load() error {
 	g := t.from.layers[t.layer]
 	return g.rows(t.ctx, "CDAT", graphDataLen, func(row []byte) error {
-		t.parents.push(rowParents(row))
+		p := rowParents(row)
+		if p[0]&graphMore != 0 {
+			return fmt.Errorf("%w: a parent at place %d", ErrGraph, p[0])
+		}
+		if p[1] != graphNone {
+			p[0] |= graphMore
+		}
+		t.parents.push(p[0])
 		t.own.push(placeUnknown)
 		return nil
 	})
@@ -109,49 +122,53 @@ func (t *graphTransfer) set(at, to uint32) {
 }
 
 // settle decides about a commit and all its ancestors, these first. Base has
-// whole histories: a commit is there only if all its parents are.
+// whole histories: a commit is there only if all its parents are. The way back
+// from a parent is kept in its place, so that a long history takes no memory.
 func (t *graphTransfer) settle(at uint32) error {
-	type frame struct {
-		at, next uint32 // next parent
-		fresh    bool   // a parent is not in base
-	}
 	if t.place(at) != placeUnknown {
 		return nil
 	}
-	var stack pieces[frame]
-	stack.push(frame{at: at})
-	for steps := 0; stack.n > 0; steps++ {
+	t.set(at, placeChild|at)
+	for steps := 0; ; steps++ {
 		if steps%1024 == 0 {
 			if err := t.ctx.Err(); err != nil {
 				return err
 			}
 		}
-		f := stack.at(stack.n - 1)
-		p, ok, err := t.parentAt(f.at, f.next)
+		next, fresh, err := t.undecided(at)
 		if err != nil {
 			return err
 		}
-		if ok {
-			if stack.n > int(t.from.n) {
-				return fmt.Errorf("%w: a commit is its own ancestor", ErrGraph)
-			}
-			switch t.place(p) {
-			case placeUnknown:
-				stack.push(frame{at: p})
-			case placeNew:
-				f.fresh = true
-				f.next++
-			default:
-				f.next++
-			}
+		if next != at {
+			t.set(next, placeChild|at)
+			at = next
 			continue
 		}
-		if err := t.decide(f.at, f.fresh); err != nil {
+		child := t.place(at) &^ placeChild
+		if err := t.decide(at, fresh); err != nil || child == at {
 			return err
 		}
-		stack.pop()
+		at = child
 	}
-	return nil
+}
+
+// undecided returns the first parent of a commit that nothing is known of, the
+// commit itself when there is none, and then whether a parent is not in base.
+func (t *graphTransfer) undecided(at uint32) (parent uint32, fresh bool, err error) {
+	for k := uint32(0); ; k++ {
+		p, ok, err := t.parentAt(at, k)
+		if err != nil || !ok {
+			return at, fresh, err
+		}
+		switch place := t.place(p); {
+		case place == placeUnknown:
+			return p, false, nil
+		case waits(place):
+			return at, false, fmt.Errorf("%w: a commit is its own ancestor", ErrGraph)
+		default:
+			fresh = fresh || place == placeNew
+		}
+	}
 }
 
 // decide is settle for a commit whose parents are decided.
@@ -188,19 +205,22 @@ func (t *graphTransfer) decide(at uint32, fresh bool) error {
 // parentAt returns a commit's parent of a number, from 0 on, if it has as many.
 func (t *graphTransfer) parentAt(at, k uint32) (p uint32, ok bool, err error) {
 	g, own := t.from.layers[t.layer], int64(at)-t.from.first[t.layer]
-	var two [2]uint32
+	two := [2]uint32{graphNone, graphNone}
 	if own >= 0 {
-		two = *t.parents.at(int(own))
-	} else {
-		var in int64
-		if g, in, err = t.from.layer(int64(at)); err != nil {
-			return 0, false, err
+		two[0] = *t.parents.at(int(own)) &^ graphMore
+	}
+	if own < 0 || k > 0 && *t.parents.at(int(own))&graphMore != 0 {
+		in := own
+		if own < 0 {
+			if g, in, err = t.from.layer(int64(at)); err != nil {
+				return 0, false, err
+			}
 		}
-		row, err := g.column("CDAT", graphDataLen).row(in)
-		if err != nil {
-			return 0, false, err
+		var row [graphDataLen]byte
+		if err := readAt(g.r, row[:], g.chunks["CDAT"].at+in*graphDataLen); err != nil {
+			return 0, false, fmt.Errorf("%w: %w", ErrGraph, err)
 		}
-		two = rowParents(row)
+		two = rowParents(row[:])
 	}
 	switch {
 	case k == 0:

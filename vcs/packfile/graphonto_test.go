@@ -2,6 +2,7 @@ package packfile_test
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -178,6 +179,34 @@ func checkPile(t *testing.T, all *dag, sets [][]vcs.ID, c *packfile.GraphChain, 
 		t.Fatal(err)
 	}
 	vcstest.Git(t, dir, "commit-graph", "verify")
+}
+
+// A file in which commits are their own ancestors is refused.
+func TestCopyLayerOfACircle(t *testing.T) {
+	one, two := newDAG(1, 3), newDAG(2, 20)
+	both := &dag{objects: objects{}, commits: slices.Concat(one.commits, two.commits)}
+	maps.Copy(both.objects, one.objects)
+	maps.Copy(both.objects, two.objects)
+	base, _ := pile(t, [][]byte{graph(t, both, slices.Clone(one.commits))})
+	names := slices.Clone(both.commits)
+	slices.SortFunc(names, func(a, b vcs.ID) int { return bytes.Compare(a[:], b[:]) })
+	names = slices.Compact(names)
+	for _, k := range []int{0, 1} {
+		b := graph(t, both, slices.Clone(both.commits))
+		table := b[8:]
+		for string(table[:4]) != "CDAT" {
+			table = table[12:]
+		}
+		row := b[binary.BigEndian.Uint64(table[4:]):][36*slices.Index(names, two.commits[0]):]
+		if binary.BigEndian.Uint32(row[20:]) != 0x70000000 {
+			t.Fatal("the first commit has parents")
+		}
+		binary.BigEndian.PutUint32(row[20:], uint32(slices.Index(names, two.commits[k])))
+		err := chain(t, b).CopyLayer(t.Context(), io.Discard, 0, base)
+		if !errors.Is(err, packfile.ErrGraph) {
+			t.Errorf("the first commit has commit %d as a parent: %v", k, err)
+		}
+	}
 }
 
 // Broken files give errors, and no endless walk.

@@ -71,11 +71,4 @@ func TestPieces(t *testing.T) {
 			t.Fatalf("value %d is %d, the last one %d", i, *p.at(i), *p.at(p.n - 1))
 		}
 	}
-	for range pieceLen + 5 {
-		p.pop()
-	}
-	p.push(7)
-	if p.n != 2*pieceLen-3 || *p.at(p.n - 1) != 7 || *p.at(p.n - 2) != p.n-2 {
-		t.Errorf("%d values, the last one %d", p.n, *p.at(p.n - 1))
-	}
 }

@@ -30,6 +30,3 @@ func (p *pieces[T]) push(v T) {
 	p.n++
 	*p.at(p.n - 1) = v
 }
-
-// pop takes the last value away.
-func (p *pieces[T]) pop() { p.n-- }
