@@ -12,6 +12,7 @@
 // After every call that changes something (Input, Read, Write, the Close
 // family, the setters) the owner calls Output, at once or after a batch of
 // such calls; acknowledgments, window updates and data go out together there.
+// While a connection is Disordered it does so after each Input.
 //
 // The machine is family-neutral: it knows addresses only as netip.AddrPort and
 // leaves checksums, and the pseudo-header they include, to its owner.

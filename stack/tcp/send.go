@@ -10,8 +10,12 @@ func (c *Conn) sendText(t *transmitter) bool {
 	if c.loss != lossNone && c.frto != frtoNew && !c.sendLost(t) {
 		return false
 	}
+	next := c.sndNxt
 	if !c.sendNew(t) {
 		return false
+	}
+	if c.tail.due && c.sndNxt != next {
+		c.tailProbeSent(t.now, false) // what has just left asks as well
 	}
 	return !c.tail.due || c.sendTailProbe(t)
 }

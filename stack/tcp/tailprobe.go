@@ -26,7 +26,8 @@ const tailAckDelay = 200 * time.Millisecond
 // advance of SND.UNA (RFC 8985 §7.2). Where the peer reports text behind a hole
 // there is no need of a probe: time decides what is lost. A single segment may
 // be waiting for the peer's delayed acknowledgment. The probe goes in the
-// retransmission timeout's place when that would come first.
+// retransmission timeout's place when that would come first, unless what it
+// would send again has just left.
 func (c *Conn) armTailProbe(now Instant) {
 	c.tail.at = 0
 	if !c.sack || c.loss != lossNone || c.backoff > 0 || c.srtt == 0 || !c.state.Synchronized() {
@@ -39,8 +40,11 @@ func (c *Conn) armTailProbe(now Instant) {
 	if c.flight() <= c.win.MSS {
 		wait += tailAckDelay
 	}
-	if c.tail.at = now.Add(wait); c.rtxAt != 0 {
-		c.tail.at = min(c.tail.at, c.rtxAt)
+	switch at := now.Add(wait); {
+	case c.rtxAt == 0 || at <= c.rtxAt:
+		c.tail.at = at
+	case c.rtxAt.Sub(c.lastSend) >= c.srtt:
+		c.tail.at = c.rtxAt
 	}
 }
 
@@ -69,10 +73,14 @@ func (c *Conn) sendTailProbe(t *transmitter) bool {
 	} else if n := min(mss, text); !c.sendNext(t, n, n == text, false, mss) {
 		return false
 	}
+	c.tailProbeSent(t.now, resent)
+	return true
+}
+
+func (c *Conn) tailProbeSent(now Instant, resent bool) {
 	c.pool.Counters.TailProbes++
 	c.tail = tailProbe{open: true, resent: resent, end: c.sndNxt}
-	c.armRetransmit(t.now)
-	return true
+	c.armRetransmit(now)
 }
 
 // tailProbeAcked ends a probe that seg answers (RFC 8985 §7.4): when the

@@ -141,3 +141,24 @@ func TestProbeWithinTheUserTimeout(t *testing.T) {
 	p.after(50 * time.Millisecond)
 	p.failed(ErrTimeout)
 }
+
+// An owner that is late finds both overdue: then it is a timeout. Text that was
+// written when the probe is due asks as well as a copy.
+func TestRFC8985ProbeThatIsLate(t *testing.T) {
+	p := inFlight(t, 3)
+	p.now = p.now.Add(time.Minute)
+	p.flush()
+	if n := &p.c.pool.Counters; n.Timeouts != 1 || n.TailProbes != 0 {
+		t.Errorf("%+v", n)
+	}
+	p = inFlight(t, 3)
+	p.now = p.c.tail.at
+	p.c.win.Cwnd = 10_000
+	p.write(500)
+	p.expect("[P.] 4001+500 ack 1")
+	if n := &p.c.pool.Counters; n.TailProbes != 1 || !p.c.tail.open || p.c.tail.resent {
+		t.Errorf("%+v, %+v", n, p.c.tail)
+	}
+	p.after(100 * time.Millisecond)
+	p.expect()
+}

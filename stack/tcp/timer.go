@@ -25,8 +25,8 @@ func (c *Conn) runTimers(now Instant) {
 	if due(now, c.cork.at) {
 		c.cork.at, c.cork.due = 0, true
 	}
-	if due(now, c.tail.at) {
-		c.tailProbeTimer(now) // before the timeout in whose place it is
+	if due(now, c.tail.at) && (!due(now, c.rtxAt) || c.tail.at == c.rtxAt) {
+		c.tailProbeTimer(now) // also in the place of the timeout
 	}
 	if due(now, c.rtxAt) {
 		c.retransmitTimer(now)

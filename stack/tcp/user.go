@@ -114,6 +114,13 @@ func (c *Conn) Err() error { return c.err }
 // nothing is left to emit. Text that arrived before may still be read.
 func (c *Conn) Done() bool { return c.state == Closed && !c.reply.due }
 
+// Disordered reports whether something in flight seems to be lost. Then what is
+// sent follows acknowledgment by acknowledgment (RFC 3042, RFC 9937): the owner
+// calls Output before the next Input.
+func (c *Conn) Disordered() bool {
+	return c.loss != lossNone || !c.board.empty() || c.dupAcks > 0
+}
+
 // Local returns the local address and port.
 func (c *Conn) Local() netip.AddrPort { return c.local }
 
