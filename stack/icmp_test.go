@@ -84,6 +84,7 @@ func dialRaw(t *testing.T, r *raw) (syn []byte, result chan error) {
 //
 //rfc:9293 MUST-54 MUST-56
 //rfc:1122 unreachable-acted unreachable-hint
+//rfc:5927 sequence
 func TestICMPErrnoTCP(t *testing.T) {
 	rawTest(t, "hard", func(t *testing.T, r *raw) {
 		syn, result := dialRaw(t, r)
@@ -138,6 +139,8 @@ func TestICMPErrnoPing(t *testing.T) {
 }
 
 // RFC 1191 §5: routers that name no MTU; the next plateau is tried.
+//
+//rfc:5927 mtu-floor
 func TestPathMTUPlateau(t *testing.T) {
 	rawTest(t, "plateau", func(t *testing.T, r *raw) {
 		s := r.stacks[0]

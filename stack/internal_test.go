@@ -17,6 +17,7 @@ func seeded(n byte) *Stack { return New(Config{Rand: rand.NewChaCha8([32]byte{n}
 // those of others tell nothing about them; the secret decides.
 //
 //rfc:9293 MUST-8 SHLD-1 MUST-9
+//rfc:7323 origin
 func TestInitialSequence(t *testing.T) {
 	a, b := netip.MustParseAddrPort("10.0.0.1:80"), netip.MustParseAddrPort("10.0.0.2:4000")
 	iss := func(s *Stack, b netip.AddrPort, at time.Duration) tcp.Seq {

@@ -272,6 +272,7 @@ func TestRFC9293UnknownIPOptions(t *testing.T) { // §3.9.2
 }
 
 //rfc:9293 MUST-55
+//rfc:5927 quench
 func TestRFC9293SourceQuench(t *testing.T) { // §3.9.2.2
 	rawTest(t, "discarded", func(t *testing.T, r *raw) {
 		ln := r.listen()

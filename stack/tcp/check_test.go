@@ -5,6 +5,7 @@ import (
 	"time"
 )
 
+//rfc:5961 reset-exact reset-challenge reset-outside
 func TestRFC5961BlindResetInWindow(t *testing.T) {
 	p := inEstablished(t)
 	p.recv(RST, 2, 0, 0)
@@ -18,6 +19,7 @@ func TestRFC5961BlindResetInWindow(t *testing.T) {
 	p.state(Established)
 }
 
+//rfc:5961 syn
 func TestRFC5961BlindSynInEveryState(t *testing.T) {
 	for _, st := range states {
 		for _, rel := range []int{-5000, 1, 500, 20000} {
@@ -32,6 +34,7 @@ func TestRFC5961BlindSynInEveryState(t *testing.T) {
 }
 
 //rfc:9293 MAY-12
+//rfc:5961 ack-range
 func TestRFC5961BlindDataWithBadAck(t *testing.T) {
 	p := inEstablished(t)
 	p.write(100)
@@ -45,6 +48,7 @@ func TestRFC5961BlindDataWithBadAck(t *testing.T) {
 	}
 }
 
+//rfc:5961 ack-old
 func TestRFC5961OldAckWithDataAccepted(t *testing.T) {
 	p := inEstablished(t)
 	p.write(100)
@@ -54,6 +58,7 @@ func TestRFC5961OldAckWithDataAccepted(t *testing.T) {
 	p.read(1, 10)
 }
 
+//rfc:5961 throttling
 func TestRFC5961ChallengesAreLimited(t *testing.T) {
 	p := inEstablished(t)
 	for range 100 {
@@ -93,6 +98,7 @@ func TestRFC9293UnacceptableSegmentAnswered(t *testing.T) { // §3.10.7.4, first
 	p.expect("[.] 1 ack 1")
 }
 
+//rfc:7323 paws paws-reset
 func TestRFC7323PAWS(t *testing.T) {
 	p := inEstablished(t, withTimestamps)
 	p.tsv = 200
@@ -111,6 +117,7 @@ func TestRFC7323PAWS(t *testing.T) {
 	p.failed(ErrReset)
 }
 
+//rfc:7323 paws-idle
 func TestRFC7323PAWSForgetsAfter24Days(t *testing.T) { // §5.5
 	p := inEstablished(t, withTimestamps)
 	p.now = p.now.Add(25 * 24 * time.Hour)
@@ -118,6 +125,7 @@ func TestRFC7323PAWSForgetsAfter24Days(t *testing.T) { // §5.5
 	p.read(1, 10)
 }
 
+//rfc:7323 timestamps-missing
 func TestRFC7323SegmentWithoutTimestampDropped(t *testing.T) { // §3.2
 	p := inEstablished(t, withTimestamps)
 	p.ts = false
@@ -127,6 +135,7 @@ func TestRFC7323SegmentWithoutTimestampDropped(t *testing.T) { // §3.2
 	p.failed(ErrReset)
 }
 
+//rfc:7323 echo-which
 func TestRFC7323EchoesTheSegmentThatMovedTheAck(t *testing.T) { // §4.3
 	p := inEstablished(t, withTimestamps)
 	p.recv(ACK, 1001, 1, 1000, tsval(150)) // early: not echoed
@@ -143,6 +152,7 @@ func TestRFC7323EchoesTheSegmentThatMovedTheAck(t *testing.T) { // §4.3
 	}
 }
 
+//rfc:7323 timestamps-always clock
 func TestTimestampsOnEverySegment(t *testing.T) {
 	p := inEstablished(t, withTimestamps, config(func(c *Config) { c.TSOffset = 1 << 31 }))
 	p.write(10)

@@ -166,6 +166,7 @@ func TestRFC9293FirstProbeAfterTheTimeout(t *testing.T) { // §3.8.6.1
 }
 
 //rfc:9293 MUST-40
+//rfc:5681 delayed-ack-bound
 func TestRFC9293AckDelayIsBounded(t *testing.T) { // §3.8.6.3
 	p := inEstablished(t, config(func(c *Config) { c.DelayedAck = time.Hour }))
 	p.recv(ACK, 1, 1, 10)
@@ -195,4 +196,121 @@ func TestRFC9293ClosedWindowHearsControl(t *testing.T) { // §3.4
 			t.Fatalf("%d octets to the mark", p.c.Urgent())
 		}
 	}
+}
+
+// Options of the handshake stay in the handshake.
+//
+//rfc:7323 scale-syn-only
+//rfc:2018 permitted-syn-only
+func TestHandshakeOptionsOnlyInSYN(t *testing.T) {
+	p := inEstablished(t, withSACK, withTimestamps, withScale(2))
+	p.write(100)
+	p.recv(ACK, 1, 101, 10)
+	p.c.CloseWrite(p.now)
+	p.after(time.Second)
+	for _, s := range p.segs[1:] {
+		if o := s.Options; o.HasWindowScale || o.SACKPermitted {
+			t.Fatalf("%v", &s)
+		}
+	}
+	if o := p.segs[0].Options; !o.HasWindowScale || !o.SACKPermitted || len(p.segs) < 4 {
+		t.Fatalf("%d segments, the first with %+v", len(p.segs), o)
+	}
+}
+
+// What only we have offered is not used.
+//
+//rfc:7323 timestamps-both
+//rfc:2018 permitted
+func TestOptionsThatThePeerDoesNotOffer(t *testing.T) {
+	ours := config(func(c *Config) { c.NoSACK, c.NoTimestamps = false, false })
+	p := inEstablished(t, ours)
+	p.recv(ACK, 2001, 1, 10)
+	if s := p.last(); s.Options != (Options{}) || p.out[0] != "[.] 1 ack 1" {
+		t.Fatalf("%v", &s)
+	}
+}
+
+//rfc:7323 timestamps-echo
+func TestRFC7323EchoOnlyWithAck(t *testing.T) { // §3.2
+	p := inEstablished(t, withTimestamps)
+	if e := p.segs[0].Options.TSEcr; e != 0 {
+		t.Fatalf("the SYN echoes %d", e)
+	}
+	if e := p.last().Options.TSEcr; e != 100 {
+		t.Fatalf("echo %d", e)
+	}
+}
+
+//rfc:7323 rtt-advance
+func TestRFC7323OnlyNewDataMeasure(t *testing.T) { // §4.1
+	p := inEstablished(t, withTimestamps)
+	before := p.c.Info().SRTT
+	echo := p.last().Options.TSVal
+	p.now = p.now.Add(10 * time.Second)
+	p.recv(ACK, 1, 1, 10, func(s *Segment) { s.Options.TSEcr = echo }) // ten seconds after what it echoes
+	if got := p.c.Info().SRTT; got != before {
+		t.Fatalf("SRTT %v, was %v", got, before)
+	}
+}
+
+//rfc:6298 again
+func TestRFC6298TimerStartsAnew(t *testing.T) { // §5.3
+	p := sentSegments(t, 2)
+	rto := p.c.Info().RTO
+	p.now = p.now.Add(rto / 2)
+	p.recv(ACK, 1, 1001, 0)
+	if at := p.times(time.Second); len(at) == 0 || at[0] < p.c.Info().SRTT+DefaultMinRTO {
+		t.Fatalf("sent again after %v", at)
+	}
+}
+
+//rfc:5681 timeout-again
+func TestRFC5681SecondTimeoutKeepsTheThreshold(t *testing.T) { // §3.1
+	p := sentSegments(t, 8)
+	p.after(300 * time.Millisecond)
+	first := p.c.Info().Ssthresh
+	p.after(5 * time.Second)
+	if i := p.c.Info(); i.Backoff < 2 || i.Ssthresh != first {
+		t.Fatalf("%d timeouts, threshold %d, was %d", i.Backoff, i.Ssthresh, first)
+	}
+}
+
+//rfc:5681 initial-ssthresh
+func TestRFC5681FirstThreshold(t *testing.T) { // §3.1
+	if i := inEstablished(t).c.Info(); i.Ssthresh < 1<<20 {
+		t.Fatalf("%d", i.Ssthresh)
+	}
+}
+
+// Duplicates that come behind a recovery, of what was sent before its end.
+//
+//rfc:6582 echoes
+func TestRFC6582EchoesOfARecovery(t *testing.T) { // §3.2 step 1
+	p := sentSegments(t, 8)
+	p.after(300 * time.Millisecond)
+	p.recv(ACK, 1, 8001, 0)
+	p.write(4000)
+	p.out = nil
+	p.c.recover = p.c.sndNxt // as if it had ended with what is in flight now
+	for range 5 {
+		p.recv(ACK, 1, 8001, 0)
+	}
+	p.expect()
+	if p.c.loss != lossNone {
+		t.Fatal("recovery again")
+	}
+}
+
+// The update that opens the window again is lost: the probe finds out.
+func TestLostWindowUpdate(t *testing.T) {
+	p := inEstablished(t)
+	p.recv(ACK, 1, 1, 0, window(0))
+	p.write(500)
+	p.expect()
+	// Here the peer said that its window is open, and nobody heard it.
+	p.after(p.c.Info().RTO)
+	p.expect("[P.] 1+1 ack 1")
+	p.recv(ACK, 1, 2, 0)
+	p.expect("[P.] 2+499 ack 1")
 }

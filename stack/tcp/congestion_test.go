@@ -18,6 +18,8 @@ func grow(cc CongestionControl, w *Window, now Instant, rtt, d time.Duration) In
 }
 
 //rfc:9293 MUST-19
+//rfc:5681 slow-start
+//rfc:9438 slow-start
 func TestRFC5681SlowStartDoubles(t *testing.T) {
 	for _, cc := range []CongestionControl{new(Reno), new(Cubic)} {
 		w := &Window{MSS: 1000, Cwnd: 10_000, Ssthresh: 40_000}
@@ -37,6 +39,7 @@ func TestRFC5681SlowStartDoubles(t *testing.T) {
 }
 
 //rfc:9293 MUST-19
+//rfc:5681 avoidance loss-ssthresh
 func TestRFC5681CongestionAvoidance(t *testing.T) {
 	w := &Window{MSS: 1000, Cwnd: 20_000, Ssthresh: 10_000}
 	r := new(Reno)
@@ -63,6 +66,8 @@ func TestRFC9438IsTheDefault(t *testing.T) { // §1
 
 // RFC 9438 §4.2: after a reduction the window is back at W_max after K =
 // cbrt(W_max*(1-beta)/C) seconds, flat around there and steep beyond.
+//
+//rfc:9438 curve target beta
 func TestRFC9438Curve(t *testing.T) {
 	const mss, rtt = 1000, 50 * time.Millisecond
 	w := &Window{MSS: mss, Cwnd: 1000 * mss, Ssthresh: 1000 * mss}
@@ -97,6 +102,7 @@ func TestRFC9438ReductionOfSmallWindows(t *testing.T) {
 	}
 }
 
+//rfc:9438 fast-convergence
 func TestRFC9438FastConvergence(t *testing.T) { // §4.7
 	w := &Window{MSS: 1000, Cwnd: 100_000, Ssthresh: 100_000}
 	c := new(Cubic)
@@ -107,6 +113,7 @@ func TestRFC9438FastConvergence(t *testing.T) { // §4.7
 	}
 }
 
+//rfc:9438 reno-friendly
 func TestRFC9438RenoFriendly(t *testing.T) { // §4.3: short round trips, small windows
 	w := &Window{MSS: 1000, Cwnd: 20_000, Ssthresh: 20_000}
 	c := new(Cubic)
@@ -118,6 +125,7 @@ func TestRFC9438RenoFriendly(t *testing.T) { // §4.3: short round trips, small 
 	}
 }
 
+//rfc:9438 application-limited
 func TestRFC9438IdleTimeDoesNotCount(t *testing.T) { // §5.8
 	w := &Window{MSS: 1000, Cwnd: 100_000, Ssthresh: 100_000}
 	c := new(Cubic)
@@ -134,6 +142,7 @@ func TestRFC9438IdleTimeDoesNotCount(t *testing.T) { // §5.8
 	}
 }
 
+//rfc:5681 restart
 func TestRFC5681RestartAfterIdle(t *testing.T) { // §4.1
 	p := inEstablished(t, reno)
 	p.c.win.Cwnd = 50_000

@@ -29,6 +29,8 @@ func fromCookie(t *testing.T, d time.Duration, flags Flags, opts ...option) (*sc
 }
 
 // All that the peer offered with timestamps survives; without them its MSS.
+//
+//rfc:4987 cookies-options
 func TestRFC4987CookieKeepsOptions(t *testing.T) {
 	p, answer, ok := fromCookie(t, 30*time.Second, SYN|ECE|CWR, withSACK, withTimestamps, withScale(9), withMSS(1440),
 		config(func(c *Config) { c.MSS, c.RcvBuf = 1460, 1<<20 }))
@@ -50,6 +52,8 @@ func TestRFC4987CookieKeepsOptions(t *testing.T) {
 }
 
 // The connection works as any other.
+//
+//rfc:4987 cookies
 func TestRFC4987CookieConnection(t *testing.T) {
 	p, answer, _ := fromCookie(t, time.Second, SYN, withMSS(1000))
 	p.write(1500)
@@ -73,6 +77,7 @@ func TestRFC4987CookieTimestamp(t *testing.T) {
 	}
 }
 
+//rfc:4987 cookies-expire
 func TestRFC4987CookieExpires(t *testing.T) {
 	for d, want := range map[time.Duration]bool{0: true, cookieTick: true, CookieLife + time.Second: false, 32 * cookieTick: false, 33 * cookieTick: false} {
 		if _, _, ok := fromCookie(t, d, SYN); ok != want {
@@ -82,6 +87,8 @@ func TestRFC4987CookieExpires(t *testing.T) {
 }
 
 // Nobody makes a connection without having seen the SYN-ACK.
+//
+//rfc:4987 cookies-secret
 func TestRFC4987CookieForged(t *testing.T) {
 	_, cfg, syn := newScript(t, nil)
 	k := &Cookies{Secret: [32]byte{1}}

@@ -31,6 +31,7 @@ func asked(t *testing.T, opts ...option) (*script, Options) {
 	return p, syn
 }
 
+//rfc:3168 syn reflected no-mark-on-syn
 func TestRFC3168ActiveSetup(t *testing.T) { // §6.1.1
 	for flags, want := range map[Flags]bool{
 		SYN | ACK | ECE:       true,
@@ -55,6 +56,7 @@ func TestRFC3168ActiveSetup(t *testing.T) { // §6.1.1
 	}
 }
 
+//rfc:3168 syn-ack
 func TestRFC3168PassiveSetup(t *testing.T) { // §6.1.1
 	for _, tc := range []struct {
 		flags Flags
@@ -78,6 +80,8 @@ func TestRFC3168PassiveSetup(t *testing.T) { // §6.1.1
 
 // What has swallowed the SYN may not like its bits: it goes again without, and a
 // peer that sees both uses none (§6.1.1.1).
+//
+//rfc:3168 given-up
 func TestRFC3168SetupIsGivenUp(t *testing.T) {
 	p, syn := asked(t)
 	p.after(time.Second)
@@ -100,6 +104,8 @@ func TestRFC3168SetupIsGivenUp(t *testing.T) {
 }
 
 // Each acknowledgment echoes the mark until the peer has reduced its window.
+//
+//rfc:3168 echo echo-ends
 func TestRFC3168Receiver(t *testing.T) { // §6.1.3
 	p := inECN(t)
 	p.recv(ACK, 1, 1, 100, marked)
@@ -125,6 +131,7 @@ func TestRFC3168Receiver(t *testing.T) { // §6.1.3
 // so.
 //
 //rfc:9293 SHLD-8
+//rfc:3168 reaction reaction-once cwr
 func TestRFC3168Sender(t *testing.T) { // §6.1.2
 	p := inECN(t)
 	p.c.win.Cwnd, p.gso = 10_000, 20_000
@@ -153,6 +160,8 @@ func TestRFC3168Sender(t *testing.T) { // §6.1.2
 
 // A loss has reduced the window already: no more for the same flight, but the
 // peer is told.
+//
+//rfc:3168 reaction-or-loss
 func TestRFC3168LossAndMark(t *testing.T) { // §6.1.2
 	p := inECN(t, withSACK)
 	p.c.win.Cwnd = 10_000
@@ -171,6 +180,8 @@ func TestRFC3168LossAndMark(t *testing.T) { // §6.1.2
 
 // Only new text is ECN-capable: not what is sent again, not an acknowledgment,
 // not a window probe (§6.1.4 to §6.1.6).
+//
+//rfc:3168 mark no-mark-on-ack no-mark-on-retransmission no-mark-on-probe
 func TestRFC3168Marks(t *testing.T) {
 	p := inECN(t)
 	p.write(1000)
@@ -189,7 +200,12 @@ func TestRFC3168Marks(t *testing.T) {
 	p.write(1000)
 	p.out = nil
 	p.after(5 * time.Second)
-	if m := p.last().Mark; m != NotECT || len(p.out) == 0 || p.out[0] != "[P.] 1001+1 ack 2001" {
-		t.Errorf("window probe: %d (%q)", m, p.out)
+	if len(p.out) == 0 || p.out[0] != "[P.] 1001+1 ack 2001" {
+		t.Errorf("no window probe: %q", p.out)
+	}
+	for _, s := range p.segs[len(p.segs)-len(p.out):] {
+		if s.Mark != NotECT {
+			t.Errorf("window probe: %v, %d", &s, s.Mark)
+		}
 	}
 }

@@ -30,6 +30,8 @@ func inFlight(t *testing.T, n int, opts ...option) *script {
 func seg(k int) [2]int { return [2]int{1001 + k*1000, 2001 + k*1000} }
 
 // One segment that was overtaken is given a quarter of the least round trip.
+//
+//rfc:8985 window timer lost sack
 func TestRFC8985ReorderingTimer(t *testing.T) { // §6.2 step 5
 	p := inFlight(t, 3)
 	p.recv(ACK, 1, 1001, 0, sacking(seg(1)))
@@ -45,6 +47,8 @@ func TestRFC8985ReorderingTimer(t *testing.T) { // §6.2 step 5
 
 // A segment that was only late teaches patience: from then on three that have
 // overtaken another are no proof.
+//
+//rfc:8985 reordering-seen
 func TestRFC8985ReorderingIsLearned(t *testing.T) { // §6.2 step 3
 	p := inFlight(t, 10)
 	p.recv(ACK, 1, 1001, 0, sacking(seg(1)))
@@ -70,6 +74,9 @@ func TestRFC8985ReportsOfOneAckAreNoReordering(t *testing.T) {
 }
 
 // The retransmission is lost as well: what was sent after it tells.
+//
+//rfc:5681 loss-of-retransmission
+//rfc:8985 window-zero
 func TestRFC8985LostRetransmission(t *testing.T) {
 	p := inFlight(t, 10)
 	p.write(20_000)
@@ -108,6 +115,8 @@ func TestTimeoutInRecovery(t *testing.T) {
 
 // What an acknowledgment says of a retransmission counts only when it can be
 // meant: a round trip shorter than any before is that of the original.
+//
+//rfc:8985 retransmission-rtt
 func TestRFC8985AckOfTheOriginalTellsNothing(t *testing.T) { // §6.2 step 2
 	p := inFlight(t, 4)
 	p.recv(ACK, 1, 1001, 0, sacking(seg(1)))
@@ -123,6 +132,8 @@ func TestRFC8985AckOfTheOriginalTellsNothing(t *testing.T) { // §6.2 step 2
 
 // Duplicates widen the window by a quarter of the least round trip, once a round
 // trip, and sixteen recoveries later it is as before.
+//
+//rfc:8985 window-dsack window-persist
 func TestRFC8985DSACKWidensTheWindow(t *testing.T) { // §6.2 step 4
 	p := inFlight(t, 10)
 	was := p.c.reorderWindow()
@@ -147,6 +158,8 @@ func TestRFC8985DSACKWidensTheWindow(t *testing.T) { // §6.2 step 4
 }
 
 // The window never exceeds the smoothed round trip.
+//
+//rfc:8985 window-bound
 func TestRFC8985WindowIsBounded(t *testing.T) { // §6.2 step 4
 	p := inFlight(t, 1)
 	for range 300 {
@@ -159,6 +172,8 @@ func TestRFC8985WindowIsBounded(t *testing.T) { // §6.2 step 4
 }
 
 // At a timeout what was sent a moment ago is not lost yet.
+//
+//rfc:8985 timeout
 func TestRFC8985TimeoutMarksWhatIsOverdue(t *testing.T) { // §6.3
 	p := inFlight(t, 1)
 	p.c.win.Cwnd = 2000
@@ -175,6 +190,8 @@ func TestRFC8985TimeoutMarksWhatIsOverdue(t *testing.T) { // §6.3
 
 // In recovery the flight comes down to the threshold in proportion to what
 // arrives: with a threshold of half the flight one segment goes for two.
+//
+//rfc:9937 proportional end
 func TestRFC9937Proportional(t *testing.T) { // §6.2
 	p := inFlight(t, 20)
 	p.write(40_000)
@@ -201,6 +218,8 @@ func TestRFC9937Proportional(t *testing.T) { // §6.2
 // Where losses alone bring the flight below the threshold, each arrival sends as
 // much as arrived, and one segment more when there is progress without another
 // loss.
+//
+//rfc:9937 bound safe-ack first
 func TestRFC9937ReductionBound(t *testing.T) { // §6.2, CRB and SSRB
 	p := inFlight(t, 20)
 	p.write(40_000)
@@ -217,6 +236,8 @@ func TestRFC9937ReductionBound(t *testing.T) { // §6.2, CRB and SSRB
 }
 
 // A timeout was spurious when text that was sent once arrives after it.
+//
+//rfc:5682 sack undone
 func TestRFC5682SpuriousTimeoutWithSACK(t *testing.T) { // §3.1
 	p := inFlight(t, 5)
 	before := p.c.win
@@ -250,6 +271,8 @@ func TestRFC5682RealTimeoutWithSACK(t *testing.T) {
 }
 
 // Without SACK it takes two acknowledgments in a row that advance.
+//
+//rfc:5682 new-text spurious real without-new-text undone
 func TestRFC5682WithoutSACK(t *testing.T) { // §2.1
 	start := func() (*script, Window) {
 		p := sentSegments(t, 9)
@@ -424,5 +447,41 @@ func TestRFC8985OrderWithinAMoment(t *testing.T) { // §6.2 step 2, RACK_sent_af
 	}
 	if got := p.c.Info().Ssthresh; got != ssthresh {
 		t.Fatalf("Ssthresh %d, was %d", got, ssthresh)
+	}
+}
+
+// The least round trip of what was sent once is kept; one that is five minutes
+// old gives way to a longer one.
+//
+//rfc:8985 min-rtt
+func TestRFC8985LeastRoundTrip(t *testing.T) { // §6.2 step 1
+	p := inEstablished(t, withSACK, reno)
+	seq := 1
+	for _, tc := range []struct{ later, rtt, want time.Duration }{
+		{0, 30, 30}, {0, 20, 20}, {0, 50, 20}, {6 * time.Minute / time.Millisecond, 50, 50},
+	} {
+		p.now = p.now.Add(tc.later * time.Millisecond)
+		p.write(1000)
+		p.now = p.now.Add(tc.rtt * time.Millisecond)
+		seq += 1000
+		p.recv(ACK, 1, seq, 0)
+		if got := p.c.Info().MinRTT; got != tc.want*time.Millisecond {
+			t.Fatalf("%v after one of %d ms", got, tc.rtt)
+		}
+	}
+}
+
+// Of segments that left at one time the one with the highest number was the
+// last: all before it are late when it has arrived.
+//
+//rfc:8985 sent-after
+func TestRFC8985LastOfAMoment(t *testing.T) { // §6.2 step 2
+	p := inFlight(t, 5)
+	p.recv(ACK, 1, 1001, 0, sacking(seg(1)))
+	p.recv(ACK, 1, 1001, 0, sacking(seg(3), seg(1)))
+	p.expect()
+	p.after(roundTrip / 4)
+	if _, lost := p.c.lost.containing(ourISS.Add(3001)); !lost && len(p.out) < 2 {
+		t.Fatalf("the third is not taken for lost: %q", p.out)
 	}
 }

@@ -23,6 +23,7 @@ func sentSegments(t *testing.T, n int, opts ...option) *script {
 	return p
 }
 
+//rfc:5681 initial-window
 func TestRFC6928InitialWindow(t *testing.T) {
 	for mss, want := range map[uint16]int{1460: 10, 536: 10, 2000: 7, 9000: 2} {
 		p := inEstablished(t, withMSS(mss), config(func(c *Config) { c.MSS = 9000 }))
@@ -33,6 +34,8 @@ func TestRFC6928InitialWindow(t *testing.T) {
 	}
 }
 
+//rfc:5681 initial-after-loss
+//rfc:6298 lost-syn
 func TestRFC5681OneSegmentAfterLostSyn(t *testing.T) {
 	p, syn := inSynSent(t)
 	p.after(time.Second)
@@ -46,6 +49,7 @@ func TestRFC5681OneSegmentAfterLostSyn(t *testing.T) {
 }
 
 //rfc:9293 MUST-18
+//rfc:6298 first next each-round-trip
 func TestRFC6298Estimator(t *testing.T) { // §2.2, §2.3
 	p, syn := inSynSent(t)
 	step := func(d time.Duration, seq int, want time.Duration) {
@@ -66,6 +70,7 @@ func TestRFC6298Estimator(t *testing.T) { // §2.2, §2.3
 }
 
 //rfc:9293 MUST-18 MUST-19
+//rfc:6298 karn expire start
 func TestRFC6298BackoffAndKarn(t *testing.T) { // §5.5, §5.7
 	p := sentSegments(t, 1)
 	at := p.times(7 * time.Second)
@@ -95,6 +100,8 @@ func TestRFC7323TimestampSamplesRetransmissions(t *testing.T) { // §4.1
 	}
 }
 
+//rfc:5681 timeout-window
+//rfc:6298 stop
 func TestRFC5681TimeoutCollapsesWindow(t *testing.T) { // §3.1
 	p := sentSegments(t, 8)
 	p.after(300 * time.Millisecond)
@@ -110,6 +117,9 @@ func TestRFC5681TimeoutCollapsesWindow(t *testing.T) { // §3.1
 	}
 }
 
+//rfc:5681 fast-retransmit limited-transmit
+//rfc:3042 new-segments window-unchanged
+//rfc:6582 enter inflate partial deflate full
 func TestRFC6582NewReno(t *testing.T) { // §3.2, with RFC 3042 before it
 	p := sentSegments(t, 8)
 	p.c.win.Cwnd = 8000
@@ -136,6 +146,7 @@ func TestRFC6582NewReno(t *testing.T) { // §3.2, with RFC 3042 before it
 	}
 }
 
+//rfc:5681 duplicate
 func TestRFC5681WindowUpdatesAreNoDuplicates(t *testing.T) { // §2
 	p := sentSegments(t, 4)
 	for i := range 6 {
@@ -147,6 +158,7 @@ func TestRFC5681WindowUpdatesAreNoDuplicates(t *testing.T) { // §2
 	}
 }
 
+//rfc:6675 is-lost first-at-once pipe end
 func TestRFC6675Recovery(t *testing.T) { // §5
 	p := sentSegments(t, 10, withSACK)
 	p.now = p.now.Add(20 * time.Millisecond)
@@ -182,6 +194,7 @@ func TestRFC8985LostTailBehindAHole(t *testing.T) { // §6.2
 	p.expect("[.] 7001+1000 ack 1", "[.] 8001+1000 ack 1", "[P.] 9001+1000 ack 1")
 }
 
+//rfc:2018 skips
 func TestRFC6675TimeoutSkipsWhatIsSacked(t *testing.T) { // §5.1
 	p := sentSegments(t, 6, withSACK)
 	p.recv(ACK, 1, 1, 0, sacking([2]int{1001, 2001}))
@@ -191,6 +204,17 @@ func TestRFC6675TimeoutSkipsWhatIsSacked(t *testing.T) { // §5.1
 	p.expect("[.] 2001+1000 ack 1", "[.] 3001+1000 ack 1")
 }
 
+//rfc:6675 timeout
+func TestRFC6675TimeoutKeepsTheReports(t *testing.T) { // §5.1
+	p := sentSegments(t, 6, withSACK)
+	p.recv(ACK, 1, 1, 0, sacking([2]int{2001, 3001}))
+	p.after(250 * time.Millisecond)
+	p.out = nil
+	p.recv(ACK, 1, 1001, 0)
+	p.expect("[.] 1001+1000 ack 1", "[.] 3001+1000 ack 1")
+}
+
+//rfc:2018 kept reneging
 func TestRFC2018RenegingIsSurvived(t *testing.T) { // §8
 	p := sentSegments(t, 3, withSACK)
 	p.recv(ACK, 1, 1, 0, sacking([2]int{1001, 3001}))
@@ -203,6 +227,7 @@ func TestRFC2018RenegingIsSurvived(t *testing.T) { // §8
 	}
 }
 
+//rfc:2883 sender
 func TestForgedSACKIgnored(t *testing.T) {
 	p := sentSegments(t, 3, withSACK)
 	for _, b := range [][2]int{{5001, 6001}, {2001, 9001}, {1001, 1001}, {2001, 1001}, {-500, 500}, {-2000, -1000}} {
@@ -213,6 +238,7 @@ func TestForgedSACKIgnored(t *testing.T) {
 	}
 }
 
+//rfc:2018 sent newest-first as-many
 func TestRFC2018SendsNewestFirst(t *testing.T) { // §4
 	p := inEstablished(t, withSACK, withTimestamps)
 	for _, seq := range []int{8001, 2001, 6001, 4001} {
@@ -225,6 +251,7 @@ func TestRFC2018SendsNewestFirst(t *testing.T) { // §4
 	}
 }
 
+//rfc:2883 first once early
 func TestRFC2883DSACK(t *testing.T) { // §4.1, §4.2
 	p := inEstablished(t, withSACK)
 	block := func(a, b int) SACKBlock { return SACKBlock{peerISS.Add(a), peerISS.Add(b)} }

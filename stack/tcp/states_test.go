@@ -57,6 +57,7 @@ func TestRFC9293SynSentAckOfSomethingElse(t *testing.T) { // §3.10.7.3, first
 	p.state(SynSent)
 }
 
+//rfc:5961 reset-syn-sent
 func TestRFC5961BlindResetInSynSentIgnored(t *testing.T) {
 	p, _ := inSynSent(t)
 	p.recv(RST, 0, 0, 0)
@@ -139,6 +140,7 @@ func TestLostSynAckKeepsAgreement(t *testing.T) {
 }
 
 //rfc:9293 MUST-22 MUST-23 SHLD-25
+//rfc:6298 initial
 func TestRFC9293ConnectTimeout(t *testing.T) {
 	p, _ := inSynSent(t)
 	p.c.SoftError(syscall.EHOSTUNREACH) // MUST-56: does not end it, but says why
@@ -156,6 +158,7 @@ func TestRFC9293ConnectTimeout(t *testing.T) {
 }
 
 //rfc:9293 SHLD-26
+//rfc:5927 hard-is-soft
 func TestHardErrorEndsOnlyTheHandshake(t *testing.T) { // RFC 5927 §5.2
 	p, _ := inSynSent(t)
 	p.c.HardError(syscall.ECONNREFUSED)
@@ -351,6 +354,7 @@ func TestRFC9293AbortInSynSentIsSilent(t *testing.T) {
 	p.failed(ErrAborted)
 }
 
+//rfc:1337 no-assassination
 func TestRFC9293ExactResetInEveryState(t *testing.T) {
 	for _, st := range states {
 		p := st.make(t)
@@ -412,6 +416,7 @@ func TestTimeWaitAcksRetransmittedFinAndRestarts(t *testing.T) {
 }
 
 //rfc:9293 MAY-2 SHLD-4
+//rfc:6191 newer-timestamp older-timestamp newer-sequence
 func TestRFC6191Reopens(t *testing.T) {
 	syn := func(rel int, ts uint32) *Segment {
 		return &Segment{Flags: SYN, Seq: peerISS.Add(rel), Options: Options{HasTimestamps: ts != 0, TSVal: ts}}

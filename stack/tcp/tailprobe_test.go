@@ -10,6 +10,8 @@ func dsack(from, to int) func(*Segment) { return sacking([2]int{from, to}) }
 
 // A flight whose acknowledgment does not come is asked for it with its last
 // segment; the D-SACK in the answer says that nothing was lost.
+//
+//rfc:8985 probe probe-last
 func TestRFC8985ProbeForALostAcknowledgment(t *testing.T) {
 	p := sentSegments(t, 4, withSACK)
 	cwnd := p.c.Info().Cwnd
@@ -27,6 +29,8 @@ func TestRFC8985ProbeForALostAcknowledgment(t *testing.T) {
 
 // A probe that repairs the loss of the last segment is a sign of congestion
 // (RFC 8985 §7.4); a duplicate without text says that it came in vain.
+//
+//rfc:8985 probe-repaired probe-in-vain
 func TestRFC8985ProbeThatRepairsALoss(t *testing.T) {
 	for _, lost := range []bool{true, false} {
 		p := sentSegments(t, 4, withSACK)
@@ -50,6 +54,8 @@ func TestRFC8985ProbeThatRepairsALoss(t *testing.T) {
 
 // New text serves as a probe when there is some, beyond the congestion window
 // but not beyond the peer's.
+//
+//rfc:8985 probe-new
 func TestRFC8985ProbeWithNewText(t *testing.T) {
 	for _, room := range []bool{true, false} {
 		p := sentSegments(t, 10, withSACK)
@@ -84,6 +90,8 @@ func TestRFC8985TailLoss(t *testing.T) {
 
 // Nobody is probed whose delayed acknowledgment may be on its way, whose window
 // is closed over the flight, or who cannot report duplicates.
+//
+//rfc:8985 probe-none
 func TestRFC8985NoProbe(t *testing.T) {
 	quiet := func(name string, p *script) {
 		p.out = nil

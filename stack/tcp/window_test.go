@@ -34,6 +34,7 @@ func TestRFC9293NoDelay(t *testing.T) {
 }
 
 //rfc:9293 SHLD-18 SHLD-19
+//rfc:5681 delayed-ack
 func TestDelayedAck(t *testing.T) { // RFC 9293 §3.8.6.3
 	p := inEstablished(t)
 	p.recv(ACK, 1, 1, 1000)
@@ -62,6 +63,7 @@ func TestSuperSegmentGetsOneAck(t *testing.T) {
 }
 
 //rfc:9293 SHLD-31 MAY-13
+//rfc:5681 early-acked gap-acked
 func TestOutOfOrderAckedAtOnce(t *testing.T) { // RFC 5681 §4.2
 	p := inEstablished(t)
 	p.take(ACK, 1001, 1, 500)
@@ -185,6 +187,7 @@ func TestAckAcceptedWithClosedWindow(t *testing.T) { // §3.10.7.4: "special all
 }
 
 //rfc:9293 REC-1
+//rfc:7323 scale-both scale-not-syn scale-applied scale-14
 func TestRFC7323WindowScale(t *testing.T) {
 	big := config(func(c *Config) { c.RcvBuf = 1 << 20 })
 	p := inEstablished(t, withScale(3), big)
@@ -213,6 +216,7 @@ func TestRFC7323WindowScale(t *testing.T) {
 }
 
 //rfc:9293 MUST-14 MUST-15 MUST-16
+//rfc:7323 room
 func TestRFC9293MSS(t *testing.T) { // §3.7.1
 	for _, tc := range []struct{ ours, peers, want uint16 }{
 		{1460, 0, 536}, {1460, 1000, 1000}, {1000, 1460, 1000}, {1460, 10, minSendMSS}, {0, 1460, 536}, {65000, 9000, 9000},
@@ -261,6 +265,7 @@ func TestSillyWindowOverride(t *testing.T) { // §3.8.6.2.1 (4)
 }
 
 //rfc:9293 MUST-36 MUST-37 SHLD-30
+//rfc:6298 most
 func TestRFC9293ZeroWindowProbesWithoutEnd(t *testing.T) { // §3.8.6.1 MUST-36, MUST-37
 	p := inEstablished(t)
 	p.recv(ACK, 1, 1, 0, window(0))
@@ -344,6 +349,8 @@ func TestShrunkWindow(t *testing.T) {
 // RFC 7323 §2.3: a window that the peer's scale rounds down has not shrunk. An
 // acknowledgment from its rounded edge is old to a peer that took everything,
 // and two ends that both send such ones never hear each other again.
+//
+//rfc:7323 scale-rounding
 func TestRoundedWindowHasNotShrunk(t *testing.T) {
 	p := inEstablished(t, withScale(5))
 	p.recv(ACK, 1, 1, 0, window(63)) // up to 1+2016
