@@ -37,8 +37,9 @@ func (u *UDPConn) LeaveGroup(i *Interface, group netip.Addr) error {
 }
 
 // JoinSource has u receive what source sends to group (RFC 3678 §4.1.3). Several
-// sources may be joined, not beside JoinGroup: that fails with EINVAL, a source
-// that is joined with EADDRNOTAVAIL.
+// sources may be joined. After JoinGroup it narrows the membership to the source,
+// as Linux does, but not while sources are blocked: that is EINVAL. A source that
+// is joined already is EADDRNOTAVAIL.
 func (u *UDPConn) JoinSource(i *Interface, group, source netip.Addr) error {
 	return u.resource(i, group, source, func(m *member) (igmp.Filter, error) {
 		if m == nil {
@@ -67,7 +68,7 @@ func (u *UDPConn) UnblockSource(i *Interface, group, source netip.Addr) error {
 // add returns m's filter with one more source.
 func add(m *member, source netip.Addr, exclude bool) (igmp.Filter, error) {
 	switch {
-	case m == nil || m.filter.Exclude != exclude:
+	case m == nil || m.filter.Exclude != exclude && len(m.filter.Sources) > 0:
 		return igmp.Filter{}, errInvalid
 	case m.filter.Names(source):
 		return m.filter, errAddrNotAvail

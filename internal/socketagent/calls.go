@@ -74,7 +74,7 @@ func (a *Agent) execute(q request, gone <-chan struct{}) reply {
 }
 
 func (a *Agent) socket(domain, typ, protocol int32) reply {
-	s := &sock{nonblock: typ&sockNonblock != 0}
+	s := &sock{stack: a.stack, nonblock: typ&sockNonblock != 0}
 	if domain != syscall.AF_INET {
 		return reply{err: syscall.EAFNOSUPPORT}
 	}
@@ -114,13 +114,13 @@ func (a *Agent) openUDP(s *sock, addr netip.AddrPort) error {
 	if s.udp != nil {
 		return nil
 	}
-	c, err := (&stack.ListenConfig{ReadBuffer: s.opt.rcvBuf}).ListenPacket(a.stack, "udp4", addr.String())
+	c, err := (&stack.ListenConfig{ReadBuffer: s.opt.rcvBuf, ReuseAddr: s.opt.reuse}).ListenPacket(a.stack, "udp4", addr.String())
 	if err != nil {
 		return err
 	}
 	s.udp = c.(*stack.UDPConn)
 	s.udp.Notify(a.events)
-	return nil
+	return s.configure()
 }
 
 var anywhere = netip.AddrPortFrom(netip.IPv4Unspecified(), 0)

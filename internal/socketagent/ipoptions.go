@@ -19,8 +19,11 @@ const (
 	ecnBits = 3
 )
 
-// setIP sets an option of streams; v is an int, or one octet.
+// setIP sets an option; v is an int, or one octet.
 func (s *sock) setIP(name int32, v []byte) error {
+	if !s.stream && name != ipTOS && name != ipTTL {
+		return s.setDatagramIP(name, v)
+	}
 	var n int32
 	switch {
 	case len(v) >= 4:
@@ -33,7 +36,9 @@ func (s *sock) setIP(name int32, v []byte) error {
 	h := &s.opt.header
 	switch name {
 	case ipTOS:
-		h.TOS = uint8(n) &^ ecnBits
+		if h.TOS = uint8(n); s.stream {
+			h.TOS &^= ecnBits
+		}
 	case ipTTL:
 		if n != -1 && (n < 1 || n > maxTTL) {
 			return syscall.EINVAL
@@ -43,6 +48,9 @@ func (s *sock) setIP(name int32, v []byte) error {
 		return syscall.ENOPROTOOPT
 	}
 	switch {
+	case s.udp != nil:
+		_ = s.udp.SetTOS(int(h.TOS))
+		return s.udp.SetTTL(int(h.TTL))
 	case s.conn != nil:
 		return s.conn.SetIPHeader(*h)
 	case s.ln != nil:
@@ -54,6 +62,9 @@ func (s *sock) setIP(name int32, v []byte) error {
 // getIP returns an option as Linux does: in one octet when that is all that the
 // caller has room for.
 func (s *sock) getIP(name, length int32) []byte {
+	if !s.stream && name != ipTOS && name != ipTTL {
+		return s.getDatagramIP(name)
+	}
 	n := int32(0)
 	switch h := s.opt.header; name {
 	case ipTOS:

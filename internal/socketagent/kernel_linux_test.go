@@ -3,6 +3,7 @@ package socketagent
 import (
 	"encoding/binary"
 	"fmt"
+	"maps"
 	"net/netip"
 	"strings"
 	"syscall"
@@ -522,6 +523,7 @@ var likeKernel = map[string]func(s *script){
 func TestLikeTheKernel(t *testing.T) {
 	_, dial := newAgent(t)
 	ours := dial()
+	maps.Copy(likeKernel, likeKernelIP)
 	for name, f := range likeKernel {
 		t.Run(name, func(t *testing.T) {
 			ours.t = t

@@ -52,6 +52,7 @@ const (
 
 // options are what setsockopt(2) has set, in Linux's units.
 type options struct {
+	datagram                               datagramOptions
 	reuse, broadcast, keepAlive, oobInline bool
 	noDelay, cork                          bool
 	lingerOn                               bool
@@ -69,7 +70,7 @@ type options struct {
 
 // Linux's defaults where the stack has none of its own.
 func defaultOptions() options {
-	return options{keepIdle: 7200, keepIntvl: 75, keepCnt: 9, synCnt: 6, linger2: 60, congestion: "cubic"}
+	return options{keepIdle: 7200, keepIntvl: 75, keepCnt: 9, synCnt: 6, linger2: 60, congestion: "cubic", datagram: defaultDatagramOptions()}
 }
 
 // quickAcks is how many segments Linux acknowledges at once at first.
@@ -182,7 +183,7 @@ func (s *sock) setsockopt(level, name int32, v []byte) error {
 		return s.setSocket(name, v)
 	case level == solTCP && s.stream:
 		return s.setTCP(name, v)
-	case level == ipprotoIP && s.stream:
+	case level == ipprotoIP:
 		return s.setIP(name, v)
 	}
 	return syscall.ENOPROTOOPT
@@ -223,7 +224,9 @@ func (s *sock) setSocket(name int32, v []byte) error {
 		}
 	case soReusePort, soRcvLowat:
 	case soBroadcast:
-		o.broadcast = n != 0
+		if o.broadcast = n != 0; s.udp != nil {
+			_ = s.udp.SetBroadcast(o.broadcast)
+		}
 	case soSndBuf:
 		o.sndBuf = max(min(int(max(n, 0)), maxBuf)*2, minSndBuf)
 		if s.conn != nil {
@@ -356,7 +359,7 @@ func (a *Agent) getsockopt(s *sock, level, name, length int32) reply {
 		v = a.getSocket(s, name)
 	case level == solTCP && s.stream:
 		v = a.getTCP(s, name)
-	case level == ipprotoIP && s.stream:
+	case level == ipprotoIP:
 		v = s.getIP(name, length)
 	}
 	switch {

@@ -38,6 +38,9 @@ type sock struct {
 	conn  *stack.TCPConn
 	udp   *stack.UDPConn
 
+	stack   *stack.Stack                 // of datagram options
+	pending []func(*stack.UDPConn) error // datagram options that wait for the port
+
 	opening bool // connect was called and its outcome not reported
 	failed  bool // conn has ended and its error was reported
 	noRead  bool // shutdown

@@ -1,0 +1,225 @@
+package socketagent
+
+import (
+	"net/netip"
+	"syscall"
+
+	"arpeggio/stack"
+)
+
+// Options of level IP that only datagram sockets have here.
+const (
+	ipMTUDiscover    = 10
+	ipRecvErr        = 11
+	ipMulticastIf    = 32
+	ipMulticastTTL   = 33
+	ipMulticastLoop  = 34
+	ipAddMembership  = 35
+	ipDropMembership = 36
+	ipUnblockSource  = 37
+	ipBlockSource    = 38
+	ipAddSource      = 39
+	ipDropSource     = 40
+)
+
+// IP_MTU_DISCOVER: from ipPMTUDo on datagrams are not fragmented.
+const (
+	ipPMTUDo    = 2
+	ipPMTUProbe = 3
+)
+
+// datagramOptions are what setsockopt(2) has set.
+type datagramOptions struct {
+	discover, recvErr, ttl, loop int32
+	iface                        netip.Addr
+}
+
+func defaultDatagramOptions() datagramOptions {
+	return datagramOptions{discover: 1, ttl: 1, loop: 1, iface: netip.IPv4Unspecified()}
+}
+
+// whenOpen has f set an option of the stack's socket, which exists once there is a
+// port: now or then.
+func (s *sock) whenOpen(f func(u *stack.UDPConn) error) error {
+	if s.udp != nil {
+		return f(s.udp)
+	}
+	s.pending = append(s.pending, f)
+	return nil
+}
+
+// configure gives a socket that has got its port what was set before.
+func (s *sock) configure() error {
+	o := &s.opt
+	_ = s.udp.SetBroadcast(o.broadcast)
+	_ = s.udp.SetTOS(int(o.header.TOS))
+	_ = s.udp.SetTTL(int(o.header.TTL))
+	for _, f := range s.pending {
+		if err := f(s.udp); err != nil {
+			return err
+		}
+	}
+	s.pending = nil
+	return nil
+}
+
+// setDatagramIP sets what setIP does not know.
+func (s *sock) setDatagramIP(name int32, v []byte) error {
+	switch name {
+	case ipAddMembership, ipDropMembership:
+		return s.setMembership(name, v)
+	case ipAddSource, ipDropSource, ipBlockSource, ipUnblockSource:
+		return s.setSource(name, v)
+	case ipMulticastIf:
+		return s.setMulticastIf(v)
+	}
+	n, err := number(v)
+	if err != nil {
+		if len(v) == 0 {
+			return err
+		}
+		n = int32(v[0]) // one octet will do
+	}
+	d := &s.opt.datagram
+	switch name {
+	case ipMTUDiscover:
+		if n < 0 || n > ipPMTUProbe {
+			return syscall.EINVAL
+		}
+		d.discover = n
+		return s.whenOpen(func(u *stack.UDPConn) error { return u.SetDontFragment(n >= ipPMTUDo) })
+	case ipRecvErr:
+		d.recvErr = min(max(n, 0), 1)
+		return s.whenOpen(func(u *stack.UDPConn) error { return u.SetReceiveErrors(n != 0) })
+	case ipMulticastTTL:
+		if n == -1 {
+			n = 1
+		}
+		if n < 0 || n > maxTTL {
+			return syscall.EINVAL
+		}
+		d.ttl = n
+		return s.whenOpen(func(u *stack.UDPConn) error { return u.SetMulticastTTL(int(n)) })
+	case ipMulticastLoop:
+		d.loop = min(max(n, 0), 1)
+		return s.whenOpen(func(u *stack.UDPConn) error { return u.SetMulticastLoopback(n != 0) })
+	}
+	return syscall.ENOPROTOOPT
+}
+
+// getDatagramIP returns a value that setDatagramIP has set, nil for an unknown
+// option.
+func (s *sock) getDatagramIP(name int32) []byte {
+	d := &s.opt.datagram
+	switch name {
+	case ipMTUDiscover:
+		return int32s(d.discover)
+	case ipRecvErr:
+		return int32s(d.recvErr)
+	case ipMulticastTTL:
+		return int32s(d.ttl)
+	case ipMulticastLoop:
+		return int32s(d.loop)
+	case ipMulticastIf:
+		a := d.iface.As4()
+		return a[:]
+	}
+	return nil
+}
+
+func ipv4(b []byte) netip.Addr { return netip.AddrFrom4([4]byte(b[:4])) }
+
+// interfaceOf returns the interface that an address or an index names, nil when
+// both are zero.
+func (s *sock) interfaceOf(a netip.Addr, index int32) (*stack.Interface, error) {
+	if a.IsUnspecified() && index == 0 {
+		return nil, nil
+	}
+	for _, i := range s.stack.Interfaces() {
+		if index != 0 && int(index) == i.Index() {
+			return i, nil
+		}
+		for _, p := range i.Addresses() {
+			if index == 0 && p.Addr() == a {
+				return i, nil
+			}
+		}
+	}
+	if index == 0 {
+		return nil, syscall.EADDRNOTAVAIL
+	}
+	return nil, syscall.ENODEV
+}
+
+// setMulticastIf takes a struct in_addr, ip_mreq or ip_mreqn.
+func (s *sock) setMulticastIf(v []byte) error {
+	var at []byte
+	var index int32
+	switch {
+	case len(v) >= 12:
+		at = v[4:]
+		index, _ = number(v[8:])
+	case len(v) >= 8:
+		at = v[4:]
+	case len(v) >= 4:
+		at = v
+	default:
+		return syscall.EINVAL
+	}
+	i, err := s.interfaceOf(ipv4(at), index)
+	if err != nil {
+		return err
+	}
+	s.opt.datagram.iface = ipv4(at)
+	return s.whenOpen(func(u *stack.UDPConn) error { return u.SetMulticastInterface(i) })
+}
+
+// setMembership takes a struct ip_mreq or ip_mreqn.
+func (s *sock) setMembership(name int32, v []byte) error {
+	if len(v) < 8 {
+		return syscall.EINVAL
+	}
+	group, index := ipv4(v), int32(0)
+	if len(v) >= 12 {
+		index, _ = number(v[8:])
+	}
+	i, err := s.interfaceOf(ipv4(v[4:]), index)
+	switch {
+	case !group.IsMulticast():
+		return syscall.EINVAL
+	case err != nil:
+		return syscall.ENODEV
+	}
+	return s.whenOpen(func(u *stack.UDPConn) error {
+		if name == ipAddMembership {
+			return u.JoinGroup(i, group)
+		}
+		return u.LeaveGroup(i, group)
+	})
+}
+
+// setSource takes a struct ip_mreq_source: group, interface, source.
+func (s *sock) setSource(name int32, v []byte) error {
+	if len(v) < 12 {
+		return syscall.EINVAL
+	}
+	group, source := ipv4(v), ipv4(v[8:])
+	i, err := s.interfaceOf(ipv4(v[4:]), 0)
+	switch {
+	case !group.IsMulticast():
+		return syscall.EINVAL
+	case err != nil:
+		return syscall.ENODEV
+	}
+	return s.whenOpen(func(u *stack.UDPConn) error {
+		switch name {
+		case ipAddSource:
+			return u.JoinSource(i, group, source)
+		case ipDropSource:
+			return u.LeaveSource(i, group, source)
+		case ipBlockSource:
+			return u.BlockSource(i, group, source)
+		}
+		return u.UnblockSource(i, group, source)
+	})
+}
