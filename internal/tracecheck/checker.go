@@ -25,7 +25,7 @@ type Config struct {
 	// size (RFC 5681 counts octets).
 	CountsPackets bool
 	// MayDrop: the host may be short of memory and drop text that fits its
-	// window.
+	// window, or whole segments.
 	MayDrop bool
 	// Allow is asked about each violation; true says that it is known, and
 	// the check goes on. Nil allows none.

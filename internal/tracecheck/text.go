@@ -34,7 +34,7 @@ func (c *Checker) sendText(s *tcp.Segment) {
 	case from > c.out.next:
 		c.fail(SeqAhead, "%d after %d", from, c.out.next)
 		return
-	case to <= c.least.una && s.Len() > 1:
+	case to <= c.least.una && s.Len() > 1 && !c.cfg.MayDrop:
 		c.fail(SeqBehind, "%d to %d, acknowledged is %d", from, to, c.least.una)
 	}
 	c.checkFIN(s, to)
