@@ -22,7 +22,8 @@ type Config struct {
 	// that it is obeyed.
 	LeastMSS int
 	// CountsPackets: the congestion window counts segments, whatever their
-	// size (RFC 5681 counts octets).
+	// size, and grows with what is delivered, in order or not (RFC 5681 counts
+	// octets that are acknowledged).
 	CountsPackets bool
 	// MayDrop: the host may be short of memory and drop text that fits its
 	// window, or whole segments.

@@ -149,7 +149,7 @@ func (c *Checker) checkRoom(s *tcp.Segment, from, to int64) {
 	initial := min(10*mss, max(2*mss, 14600)) // RFC 6928 §2
 	grown := c.most.una
 	if c.cfg.CountsPackets {
-		initial, grown = 10*mss, max(grown, c.ackedSegs*mss)
+		initial, grown = 10*mss, max(grown, c.sacked, c.ackedSegs*mss) // what was delivered counts
 	}
 	// Limited transmit, F-RTO and a tail loss probe send three beyond.
 	// What the peer holds out of order, and what may be lost in front of it, is
