@@ -75,7 +75,7 @@ func (a *Agent) recv(fd, length, flags int32, from bool, gone <-chan struct{}) (
 // recvStream reads what is there. have is what this call has read already; with
 // MSG_PEEK it is still in the queue.
 func (s *sock) recvStream(n, have int, flags int32) ([]byte, error) {
-	if s.conn == nil || s.opening && !s.conn.Info().State.Synchronized() && s.conn.Ready().Err == nil {
+	if s.conn == nil {
 		return nil, syscall.ENOTCONN
 	}
 	buf := make([]byte, n)

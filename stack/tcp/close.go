@@ -55,7 +55,7 @@ func (c *Conn) Abort(now Instant) { c.abort(ErrAborted) }
 func (c *Conn) abort(err error) {
 	switch c.state {
 	case SynReceived, Established, FinWait1, FinWait2, CloseWait:
-		c.reply = resetReply{true, RST | ACK, c.ackSeq(), c.rcvNxt}
+		c.reply = resetReply{true, true, RST | ACK, c.ackSeq(), c.rcvNxt}
 	case Closing, LastAck, TimeWait:
 		if err == ErrAborted {
 			err = nil // "respond with an ok": all data went both ways

@@ -129,6 +129,7 @@ type Conn struct {
 // resetReply is a reset that must be emitted.
 type resetReply struct {
 	due      bool
+	agreed   bool // on the handshake's options
 	flags    Flags
 	seq, ack Seq
 }

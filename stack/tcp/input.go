@@ -36,7 +36,7 @@ func (c *Conn) Input(now Instant, seg *Segment) {
 // arriveClosed: §3.10.7.1, everything but a reset is answered with a reset.
 func (c *Conn) arriveClosed(seg *Segment) {
 	if r, ok := ResetFor(seg); ok {
-		c.reply = resetReply{true, r.Flags, r.Seq, r.Ack}
+		c.reply = resetReply{true, false, r.Flags, r.Seq, r.Ack}
 	}
 }
 
@@ -115,7 +115,7 @@ func (c *Conn) arriveSynReceived(now Instant, seg *Segment) {
 	// Fifth, check the ACK field: it must acknowledge our SYN.
 	if !seg.Ack.After(c.sndUna) || seg.Ack.After(c.sndMax) {
 		r, _ := ResetFor(seg)
-		c.reply = resetReply{true, r.Flags, r.Seq, r.Ack}
+		c.reply = resetReply{true, false, r.Flags, r.Seq, r.Ack}
 		return
 	}
 	c.sndUna = c.iss.Add(1)

@@ -106,11 +106,8 @@ func (c *Conn) sendReset(t *transmitter) bool {
 	s := &c.pool.seg
 	*s = Segment{SrcPort: c.local.Port(), DstPort: c.remote.Port(),
 		Flags: c.reply.flags, Seq: c.reply.seq, Ack: c.reply.ack}
-	if c.timestamps {
-		s.Options.HasTimestamps, s.Options.TSVal = true, c.tsNow(t.now)
-		if s.Flags.Has(ACK) {
-			s.Options.TSEcr = c.tsRecent
-		}
+	if c.timestamps && c.reply.agreed {
+		s.Options.HasTimestamps, s.Options.TSVal, s.Options.TSEcr = true, c.tsNow(t.now), c.tsRecent
 	}
 	if !c.put(t, s) {
 		return false

@@ -335,6 +335,11 @@ func TestRFC7323ResetHasTimestamps(t *testing.T) { // §3.2
 	if s.Flags != RST|ACK || !s.Options.HasTimestamps || s.Options.TSEcr != p.c.tsRecent || s.Options.TSVal != p.c.tsNow(p.now) {
 		t.Errorf("%s, %+v", s.String(), s.Options)
 	}
+	p, _ = inSynSent(t, withTimestamps) // nothing is agreed on
+	p.recv(ACK, 1, 7, 0)
+	if s := p.last(); s.Flags != RST || s.Options.HasTimestamps {
+		t.Errorf("%s, %+v", s.String(), s.Options)
+	}
 }
 
 func TestOutOfOrderQueueIsBounded(t *testing.T) {
