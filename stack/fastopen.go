@@ -145,6 +145,12 @@ func (c *TCPConn) Deferred() bool {
 	return c.m.Deferred()
 }
 
+// StartHandshake sends a SYN that waits for the first Write (Deferred) without
+// text. It does nothing when there is none.
+func (c *TCPConn) StartHandshake() error {
+	return c.control("write", func(tcp.Instant) { c.startHandshake() })
+}
+
 // startHandshake sends a SYN that waits for text, because somebody waits for an
 // answer.
 func (c *TCPConn) startHandshake() bool {

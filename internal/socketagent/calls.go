@@ -143,7 +143,7 @@ func (a *Agent) listen(s *sock, backlog int32) reply {
 		}
 	}
 	s.publish()
-	lc := stack.ListenConfig{Backlog: n, Binding: s.bound, Header: s.opt.header,
+	lc := stack.ListenConfig{Backlog: n, Binding: s.bound, Header: s.opt.header, FastOpen: int(s.opt.fastOpen),
 		Adjust: func(cfg *tcp.Config) { s.passive.Load().adjust(cfg) }}
 	ln, err := lc.Listen(a.stack, "tcp4", s.bound.Addr().String())
 	if err != nil {
@@ -251,7 +251,7 @@ func (a *Agent) startConnect(s *sock, to netip.AddrPort) error {
 	case s.conn != nil:
 		return nil
 	}
-	d := stack.Dialer{Binding: s.bound, Adjust: s.opt.adjust, Header: s.opt.header}
+	d := stack.Dialer{Binding: s.bound, Adjust: s.opt.adjust, Header: s.opt.header, FastOpen: s.opt.fastConnect}
 	c, err := d.Start(a.stack, to)
 	if err != nil {
 		return err

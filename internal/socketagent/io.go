@@ -6,6 +6,8 @@ import (
 	"net"
 	"net/netip"
 	"syscall"
+
+	"arpeggio/stack"
 )
 
 // Flags of recv(2) and send(2) beside those of package syscall.
@@ -75,8 +77,11 @@ func (a *Agent) recv(fd, length, flags int32, from bool, gone <-chan struct{}) (
 // recvStream reads what is there. have is what this call has read already; with
 // MSG_PEEK it is still in the queue.
 func (s *sock) recvStream(n, have int, flags int32) ([]byte, error) {
-	if s.conn == nil {
+	switch {
+	case s.conn == nil:
 		return nil, syscall.ENOTCONN
+	case s.conn.Deferred(): // the SYN goes on waiting for text
+		return nil, syscall.EAGAIN
 	}
 	buf := make([]byte, n)
 	var k int
@@ -121,6 +126,10 @@ func (a *Agent) send(fd, flags int32, data []byte, to *netip.AddrPort, gone <-ch
 		a.mu.Unlock()
 		return reply{result: int32(len(data)), err: err}
 	}
+	early := false
+	if err == nil && flags&msgFastOpen != 0 {
+		early, err = a.openWith(s, to, len(data))
+	}
 	if err == nil {
 		err = s.sendable()
 	}
@@ -129,6 +138,10 @@ func (a *Agent) send(fd, flags int32, data []byte, to *netip.AddrPort, gone <-ch
 		return reply{err: err}
 	}
 	limit := s.limit(flags, s.opt.sndTimeout)
+	if limit == 0 && flags&msgFastOpen != 0 && !early && s.opening && s.conn.Ready() == (stack.Readiness{}) {
+		a.mu.Unlock()
+		return reply{err: syscall.EINPROGRESS} // as connect would
+	}
 	if flags&msgMore != 0 {
 		_ = s.conn.SetCork(true)
 	}

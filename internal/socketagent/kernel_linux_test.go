@@ -474,6 +474,14 @@ var likeKernel = map[string]func(s *script){
 			s.set("a", o[0], o[1], o[2])
 			s.get("a", o[0], o[1], 4)
 		}
+		for _, o := range [][2]int32{{tcpFastOpen, 5}, {tcpFastOpen, -1}, {tcpFastOpenConnect, 1}, {tcpFastOpenConnect, 2}, {tcpFastOpenConnect, -1}} {
+			s.socket("f", syscall.SOCK_STREAM)
+			for _, name := range []string{"a", "l", "f"} { // connected, listening, new
+				s.set(name, solTCP, o[0], o[1])
+			}
+			s.get("f", solTCP, o[0], 4)
+			s.close("f")
+		}
 		s.set("a", solTCP, tcpMaxSeg, 10)
 		s.set("a", solSocket, soLinger, 1, 5)
 		s.get("a", solSocket, soLinger, 8)

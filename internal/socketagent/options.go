@@ -3,7 +3,6 @@ package socketagent
 import (
 	"encoding/binary"
 	"net"
-	"strings"
 	"syscall"
 	"time"
 
@@ -34,20 +33,6 @@ const (
 	soAcceptConn = 30
 	soProtocol   = 38
 	soDomain     = 39
-
-	tcpNoDelay     = 1
-	tcpMaxSeg      = 2
-	tcpCork        = 3
-	tcpKeepIdle    = 4
-	tcpKeepIntvl   = 5
-	tcpKeepCnt     = 6
-	tcpSynCnt      = 7
-	tcpLinger2     = 8
-	tcpInfo        = 11
-	tcpQuickAck    = 12
-	tcpCongestion  = 13
-	tcpUserTimeout = 18
-	tcpNotsentLow  = 25
 )
 
 // options are what setsockopt(2) has set, in Linux's units.
@@ -65,6 +50,8 @@ type options struct {
 	userTimeout                            int32 // milliseconds
 	notsentLow                             uint32
 	header                                 stack.IPHeader
+	fastOpen                               int32 // of a listener: how many at a time
+	fastConnect                            bool
 	congestion                             string
 }
 
@@ -260,94 +247,6 @@ func (s *sock) applyKeepAlive() {
 	}
 }
 
-func (s *sock) setTCP(name int32, v []byte) error {
-	o := &s.opt
-	if name == tcpCongestion {
-		cc := strings.TrimRight(string(v), "\x00")
-		if cc != "reno" && cc != "cubic" {
-			return syscall.ENOENT
-		}
-		if o.congestion = cc; s.conn != nil {
-			return s.conn.SetCongestionControl(congestionControl(cc))
-		}
-		return nil
-	}
-	n, err := number(v)
-	if err != nil {
-		return err
-	}
-	within := func(low, high int32) error {
-		if n < low || n > high {
-			return syscall.EINVAL
-		}
-		return nil
-	}
-	switch name {
-	case tcpNoDelay:
-		if o.noDelay = n != 0; s.conn != nil {
-			return s.conn.SetNoDelay(o.noDelay)
-		}
-	case tcpMaxSeg:
-		if err := within(88, 32767); n != 0 && err != nil {
-			return err
-		}
-		o.maxSeg = n
-	case tcpCork:
-		if o.cork = n != 0; s.conn != nil {
-			return s.conn.SetCork(o.cork)
-		}
-	case tcpKeepIdle, tcpKeepIntvl:
-		if err := within(1, 32767); err != nil {
-			return err
-		}
-		if name == tcpKeepIdle {
-			o.keepIdle = n
-		} else {
-			o.keepIntvl = n
-		}
-		s.applyKeepAlive()
-	case tcpKeepCnt:
-		if err := within(1, 127); err != nil {
-			return err
-		}
-		o.keepCnt = n
-		s.applyKeepAlive()
-	case tcpSynCnt:
-		if err := within(1, 127); err != nil {
-			return err
-		}
-		o.synCnt = min(n, 20) // later the sum of the time-outs is days
-	case tcpLinger2:
-		o.linger2 = n
-		if s.conn != nil && n > 0 {
-			return s.conn.SetFinWait2(time.Duration(n) * time.Second)
-		}
-	case tcpQuickAck:
-		if s.conn != nil {
-			return s.conn.SetQuickAck(n != 0)
-		}
-	case tcpUserTimeout:
-		if n < 0 {
-			return syscall.EINVAL
-		}
-		if o.userTimeout = n; s.conn != nil {
-			return s.conn.SetUserTimeout(time.Duration(n) * time.Millisecond)
-		}
-	case tcpNotsentLow:
-		o.notsentLow = uint32(n)
-	default:
-		return syscall.ENOPROTOOPT
-	}
-	return nil
-}
-
-func congestionControl(name string) tcp.CongestionControl {
-	if name == "reno" {
-		return new(tcp.Reno)
-	}
-	return new(tcp.Cubic)
-}
-
 // getsockopt returns a value cut to length octets.
 func (a *Agent) getsockopt(s *sock, level, name, length int32) reply {
 	if length < 0 {
@@ -433,43 +332,4 @@ func or(n, def int) int {
 		return def
 	}
 	return n
-}
-
-func (a *Agent) getTCP(s *sock, name int32) []byte {
-	o := &s.opt
-	switch name {
-	case tcpNoDelay:
-		return flag(o.noDelay)
-	case tcpMaxSeg:
-		switch {
-		case s.conn != nil && s.conn.Info().State.Synchronized():
-			return int32s(int32(s.conn.Info().SndMSS))
-		case o.maxSeg > 0:
-			return int32s(o.maxSeg)
-		}
-		return int32s(536)
-	case tcpCork:
-		return flag(o.cork)
-	case tcpKeepIdle:
-		return int32s(o.keepIdle)
-	case tcpKeepIntvl:
-		return int32s(o.keepIntvl)
-	case tcpKeepCnt:
-		return int32s(o.keepCnt)
-	case tcpSynCnt:
-		return int32s(o.synCnt)
-	case tcpLinger2:
-		return int32s(o.linger2)
-	case tcpInfo:
-		return a.tcpInfo(s)
-	case tcpQuickAck:
-		return flag(s.conn == nil || s.conn.Info().QuickAcks > 0)
-	case tcpCongestion:
-		return append([]byte(o.congestion), make([]byte, 16-len(o.congestion))...)
-	case tcpUserTimeout:
-		return int32s(o.userTimeout)
-	case tcpNotsentLow:
-		return int32s(int32(o.notsentLow))
-	}
-	return nil
 }

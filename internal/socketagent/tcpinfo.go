@@ -34,6 +34,7 @@ const (
 	infoSACK       = 2
 	infoScale      = 4
 	infoECN        = 8
+	infoSynData    = 32
 
 	caOpen     = 0
 	caDisorder = 1
@@ -74,7 +75,7 @@ func (a *Agent) tcpInfo(s *sock) []byte {
 	}
 	micro := func(d time.Duration) uint32 { return uint32(d / time.Microsecond) }
 	opts := byte(0)
-	for bit, on := range map[byte]bool{infoTimestamps: i.Timestamps, infoSACK: i.SACK, infoScale: i.SndScale|i.RcvScale != 0, infoECN: i.ECN} {
+	for bit, on := range map[byte]bool{infoTimestamps: i.Timestamps, infoSACK: i.SACK, infoScale: i.SndScale|i.RcvScale != 0, infoECN: i.ECN, infoSynData: i.SynData} {
 		if on {
 			opts |= bit
 		}

@@ -1,0 +1,65 @@
+package socketagent
+
+import (
+	"net/netip"
+	"syscall"
+
+	"arpeggio/stack"
+)
+
+// Fast Open (RFC 7413) as Linux has it: TCP_FASTOPEN on a listener,
+// TCP_FASTOPEN_CONNECT before connect, or sendto with MSG_FASTOPEN in the place
+// of connect and send.
+const (
+	msgFastOpen        = 0x20000000
+	tcpFastOpen        = 23
+	tcpFastOpenConnect = 30
+)
+
+// setFastOpen sets one of the options.
+func (s *sock) setFastOpen(name, n int32) error {
+	switch {
+	case name == tcpFastOpenConnect && (n < 0 || n > 1), n < 0, s.conn != nil:
+		return syscall.EINVAL
+	case name == tcpFastOpen:
+		if s.opt.fastOpen = n; s.ln != nil {
+			s.ln.SetFastOpen(int(n))
+		}
+	case s.ln != nil:
+		return syscall.EINVAL
+	default:
+		s.opt.fastConnect = n == 1
+	}
+	return nil
+}
+
+// openWith is sendto with MSG_FASTOPEN: it begins to connect, and reports
+// whether the data are to be queued at once, to go with the SYN. An error is the
+// call's.
+func (a *Agent) openWith(s *sock, to *netip.AddrPort, n int) (early bool, err error) {
+	switch {
+	case s.ln != nil || s.noWrite && s.conn == nil:
+		return false, syscall.EPIPE
+	case s.conn != nil && s.conn.Deferred():
+		return true, nil
+	case s.conn != nil && s.opening && s.conn.Ready() == (stack.Readiness{}):
+		return false, syscall.EALREADY
+	case s.conn != nil && !s.over():
+		return false, syscall.EISCONN
+	case s.conn != nil:
+		return false, nil
+	case to == nil:
+		return false, syscall.EINVAL
+	}
+	before := s.opt.fastConnect
+	s.opt.fastConnect = true
+	err = a.startConnect(s, *to)
+	s.opt.fastConnect = before
+	if err != nil {
+		return false, err
+	}
+	if n == 0 { // the SYN has nothing to wait for
+		return false, s.conn.StartHandshake()
+	}
+	return s.conn.Deferred(), nil
+}
