@@ -145,6 +145,14 @@ func (c *TCPConn) Deferred() bool {
 	return c.m.Deferred()
 }
 
+// SynRoom returns how much text the SYN that waits for it can carry, in octets;
+// 0 when none waits.
+func (c *TCPConn) SynRoom() int {
+	c.s.mu.Lock()
+	defer c.s.mu.Unlock()
+	return c.m.SynRoom()
+}
+
 // StartHandshake sends a SYN that waits for the first Write (Deferred) without
 // text. It does nothing when there is none.
 func (c *TCPConn) StartHandshake() error {

@@ -23,7 +23,7 @@ func TestFastOpen(t *testing.T) {
 		t.Helper()
 		s.accept("l", "b")
 		for fd, want := range map[string]string{"b": "request"} {
-			if _, errno, out := s.call(opRecv, nil, s.fds[fd], 100, 0); errno != 0 || string(out) != want {
+			if _, errno, out := s.call(opRecv, nil, s.fds[fd], int32(len(want)), 0); errno != 0 || string(out) != want {
 				t.Fatalf("%s: %q, %v", name, out, errno)
 			}
 		}
@@ -66,7 +66,8 @@ func TestFastOpen(t *testing.T) {
 	if _, errno, _ := s.call(opRecv, nil, s.fds["connect"], 10, 0); errno != syscall.EAGAIN {
 		t.Fatal(errno)
 	}
-	if n, errno, _ := s.call(opSend, []byte("request"), s.fds["connect"], 0); n != 7 || errno != 0 {
+	long := append([]byte("request"), make([]byte, 1<<17)...)
+	if n, errno, _ := s.call(opSend, long, s.fds["connect"], 0); n != 65535-40-40 || errno != 0 {
 		t.Fatal(n, errno)
 	}
 	check("connect", true)

@@ -142,6 +142,9 @@ func (a *Agent) send(fd, flags int32, data []byte, to *netip.AddrPort, gone <-ch
 		a.mu.Unlock()
 		return reply{err: syscall.EINPROGRESS} // as connect would
 	}
+	if limit == 0 && s.conn.Deferred() { // what the SYN takes
+		data = data[:min(len(data), s.conn.SynRoom())]
+	}
 	if flags&msgMore != 0 {
 		_ = s.conn.SetCork(true)
 	}

@@ -88,6 +88,20 @@ func (c *Conn) Sendable() bool {
 // and may answer it already.
 func (c *Conn) openEarly() bool { return c.state == SynReceived && c.synData && c.passive }
 
+// SynRoom returns how much text a SYN that waits for text can carry, in octets:
+// the server's segment size without the room of all the options that there can
+// be. It is zero when no SYN waits.
+func (c *Conn) SynRoom() int {
+	if !c.Deferred() {
+		return 0
+	}
+	return c.synRoom()
+}
+
+func (c *Conn) synRoom() int {
+	return max(0, min(int(or(c.fast.MSS, defaultMSS)), int(c.pathMSS))-maxOptionsLen)
+}
+
 // fastOpenSyn adds option and text to a SYN or SYN-ACK and returns the octets of
 // text. What is sent again goes without: the path may not like it (RFC 7413
 // §4.1.3).
@@ -105,8 +119,7 @@ func (c *Conn) fastOpenSyn(s *Segment) (n int) {
 	if c.state != SynSent || f.Cookie.IsZero() {
 		return 0
 	}
-	n = min(c.sndq.n, min(int(or(f.MSS, defaultMSS)), int(c.pathMSS))-o.len())
-	if n = max(n, 0); n > 0 {
+	if n = min(c.sndq.n, c.synRoom()); n > 0 {
 		s.Data, n = c.sndq.slice(c.pool.pieces[:0], c.iss.Add(1), n)
 		f.result.Tried = true
 		c.traffic.bytesOut += uint64(n)

@@ -66,18 +66,18 @@ func TestRFC7413RequestsACookie(t *testing.T) {
 // With a cookie the SYN carries text, as much as fits beside the options.
 func TestRFC7413TextInSyn(t *testing.T) {
 	p, syn := inFastSyn(t, 3000)
-	p.expect("[S] 0+984 ack 0") // MSS option and cookie take 16
+	p.expect("[S] 0+960 ack 0") // 40 octets are for options
 	if o := p.last().Options; o.Cookie != biscuit {
 		t.Fatalf("%+v", o)
 	}
-	p.synAck(1+984, syn)
-	p.expect("[.] 985+1000 ack 1", "[.] 1985+1000 ack 1")
-	p.recv(ACK, 1, 2985, 0)
-	p.expect("[P.] 2985+16 ack 1") // Nagle
+	p.synAck(1+960, syn)
+	p.expect("[.] 961+1000 ack 1", "[.] 1961+1000 ack 1")
+	p.recv(ACK, 1, 2961, 0)
+	p.expect("[P.] 2961+40 ack 1") // Nagle
 	if r, ok := p.c.FastOpenResult(); !ok || !r.Tried || !r.Accepted || r.Blocked {
 		t.Errorf("%+v, %v", r, ok)
 	}
-	if i := p.c.Info(); !i.SynData || i.BytesAcked != 2984 || i.Retransmits != 0 {
+	if i := p.c.Info(); !i.SynData || i.BytesAcked != 2960 || i.Retransmits != 0 {
 		t.Errorf("%+v", i)
 	}
 	p.recv(ACK, 1, 3001, 0)
