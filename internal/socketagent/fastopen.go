@@ -3,6 +3,7 @@ package socketagent
 import (
 	"net/netip"
 	"syscall"
+	"time"
 
 	"arpeggio/stack"
 )
@@ -44,9 +45,10 @@ func (a *Agent) openWith(s *sock, to *netip.AddrPort, n int) (early bool, err er
 		return true, nil
 	case s.conn != nil && s.opening && s.conn.Ready() == (stack.Readiness{}):
 		return false, syscall.EALREADY
-	case s.conn != nil && !s.over():
+	case s.conn != nil && !s.opening && !s.over():
 		return false, syscall.EISCONN
-	case s.conn != nil:
+	case s.conn != nil: // the outcome of connect is known now, and not a connection's second
+		s.opening = false
 		return false, nil
 	case to == nil:
 		return false, syscall.EINVAL
@@ -61,5 +63,22 @@ func (a *Agent) openWith(s *sock, to *netip.AddrPort, n int) (early bool, err er
 	if n == 0 { // the SYN has nothing to wait for
 		return false, s.conn.StartHandshake()
 	}
+	s.opening = !s.conn.Info().State.Synchronized()
 	return s.conn.Deferred(), nil
+}
+
+// openedEarly waits, after text was queued for a SYN, until that is answered:
+// a call that may wait tells whether the peer was there.
+func (a *Agent) openedEarly(s *sock, gone <-chan struct{}, limit time.Duration) error {
+	return a.wait(gone, limit, func() error {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		switch {
+		case s.conn == nil || s.conn.Info().State.Synchronized():
+			return nil
+		case s.conn.Ready().Err != nil:
+			return s.takeErr()
+		}
+		return syscall.EAGAIN
+	})
 }

@@ -43,11 +43,13 @@ func TestFastOpen(t *testing.T) {
 		t.Fatalf("without a cookie: %v", errno)
 	}
 	time.Sleep(settle)
-	if _, errno := sendto("asking"); errno != syscall.EISCONN {
-		t.Fatalf("connected: %v", errno)
-	}
 	if n <= 0 {
-		s.send("asking", "request", 0)
+		if n, errno := sendto("asking"); n != 7 || errno != 0 {
+			t.Fatalf("when it is connected: %d, %v", n, errno)
+		}
+	}
+	if _, errno := sendto("asking"); errno != syscall.EISCONN {
+		t.Fatalf("once more: %v", errno)
 	}
 	check("asking", false)
 
@@ -79,6 +81,10 @@ func TestFastOpen(t *testing.T) {
 	s.send("empty", "request", 0)
 	check("empty", false)
 
+	s.socket("refused", syscall.SOCK_STREAM)
+	if _, errno, _ := s.call(opSendto, append(s.at(8), "request"...), s.fds["refused"], msgFastOpen); errno != syscall.ECONNREFUSED {
+		t.Fatalf("nobody listens: %v", errno)
+	}
 	s.socket("nobody", syscall.SOCK_STREAM)
 	if _, errno, _ := s.call(opSend, []byte("x"), s.fds["nobody"], msgFastOpen); errno != syscall.EINVAL {
 		t.Fatalf("without an address: %v", errno)

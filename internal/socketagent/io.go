@@ -126,7 +126,7 @@ func (a *Agent) send(fd, flags int32, data []byte, to *netip.AddrPort, gone <-ch
 		a.mu.Unlock()
 		return reply{result: int32(len(data)), err: err}
 	}
-	early := false
+	early := s != nil && s.conn != nil && s.conn.Deferred()
 	if err == nil && flags&msgFastOpen != 0 {
 		early, err = a.openWith(s, to, len(data))
 	}
@@ -179,6 +179,9 @@ func (a *Agent) send(fd, flags int32, data []byte, to *netip.AddrPort, gone <-ch
 	}
 	if n > 0 {
 		err = nil
+		if early && limit != 0 {
+			err = a.openedEarly(s, gone, limit)
+		}
 	}
 	return reply{result: int32(n), err: err}
 }

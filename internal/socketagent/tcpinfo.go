@@ -105,8 +105,12 @@ func (a *Agent) tcpInfo(s *sock) []byte {
 	u64(0, ^uint64(0), i.BytesAcked, i.BytesIn)                                              // pacing_rate, max_pacing_rate, bytes_acked, bytes_received
 	u32(i.SegsOut, i.SegsIn, uint32(i.Unsent), micro(i.MinRTT), i.DataSegsIn, i.DataSegsOut) // segs_out ... data_segs_out
 	u64(0, 0, 0, 0)                                                                          // delivery_rate, busy_time, rwnd_limited, sndbuf_limited
-	u32(packets(int(min(i.BytesAcked, 1<<31))), uint32(i.Marks))                             // delivered, delivered_ce
-	u64(i.BytesOut, i.BytesAgain)                                                            // bytes_sent, bytes_retrans
+	delivered := packets(int(min(i.BytesAcked, 1<<31)) + i.Sacked)
+	if i.State.Synchronized() {
+		delivered++ // the SYN
+	}
+	u32(delivered, uint32(i.Marks)) // delivered, delivered_ce
+	u64(i.BytesOut, i.BytesAgain)   // bytes_sent, bytes_retrans
 	reordered := uint32(0)
 	if i.Reordering {
 		reordered = 1
