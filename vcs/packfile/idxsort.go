@@ -108,7 +108,7 @@ func (x *IndexWriter) WriteTo(w io.Writer, pack vcs.ID) error {
 	}
 	far := uint32(0)
 	columns := []func(idxEntry){
-		func(e idxEntry) { out.Write(e.id[:]) },
+		func(e idxEntry) { out.Write(append(out.AvailableBuffer(), e.id[:]...)) },
 		func(e idxEntry) { out.u32(e.crc) },
 		func(e idxEntry) {
 			if e.off < 1<<31 {
@@ -171,13 +171,14 @@ func (x *IndexWriter) each(yield func(idxEntry)) error {
 
 // idxReader reads one run.
 type idxReader struct {
-	in *bufio.Reader
-	at idxEntry
+	in  *bufio.Reader
+	at  idxEntry
+	buf [idxEntryBytes]byte
 }
 
 func (r *idxReader) next() error {
-	var b [idxEntryBytes]byte
-	if _, err := io.ReadFull(r.in, b[:]); err != nil {
+	b := r.buf[:]
+	if _, err := io.ReadFull(r.in, b); err != nil {
 		if err == io.EOF {
 			return err
 		}
