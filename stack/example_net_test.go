@@ -1,0 +1,182 @@
+package stack_test
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/netip"
+	"os"
+	"syscall"
+	"time"
+
+	"arpeggio/stack"
+	"arpeggio/stack/tcp"
+	"arpeggio/stack/vnet"
+)
+
+// The options of net.TCPConn, under the same names.
+func ExampleTCPConn() {
+	alice, bob, stop := twoHosts()
+	defer stop()
+	ln, err := bob.Listen("tcp", ":7")
+	if err != nil {
+		log.Fatal(err)
+	}
+	go func() {
+		c, err := ln.Accept()
+		if err != nil {
+			return
+		}
+		defer c.Close()
+		io.Copy(c, c) // until the other side has no more to say
+	}()
+	conn, err := alice.Dial("tcp", "10.0.0.2:7")
+	if err != nil {
+		log.Fatal(err)
+	}
+	c := conn.(*stack.TCPConn)
+	defer c.Close()
+	for _, err := range []error{
+		c.SetNoDelay(false), // Nagle's algorithm
+		c.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: time.Minute, Interval: 10 * time.Second, Count: 3}),
+		c.SetReadBuffer(64 << 10),
+		c.SetWriteBuffer(64 << 10),
+		c.SetLinger(5),
+		c.SetDeadline(time.Now().Add(time.Minute)),
+	} {
+		if err != nil {
+			log.Fatal(err)
+		}
+	}
+	fmt.Fprint(c, "half a connection is enough")
+	c.CloseWrite()
+	text, err := io.ReadAll(c)
+	fmt.Println(string(text), err)
+	// Output: half a connection is enough <nil>
+}
+
+// Errors are those of package net on the kernel's sockets.
+func ExampleStack_DialContext_errors() {
+	alice, bob, stop := twoHosts()
+	defer stop()
+	_, err := alice.Dial("tcp", "10.0.0.2:81")
+	fmt.Println(err, errors.Is(err, syscall.ECONNREFUSED))
+	_, err = alice.Dial("tcp", "192.0.2.1:80")
+	fmt.Println(err, errors.Is(err, syscall.ENETUNREACH))
+	if _, err = bob.Listen("tcp", ":80"); err != nil {
+		log.Fatal(err)
+	}
+	_, err = bob.Listen("tcp", ":80")
+	fmt.Println(err, errors.Is(err, syscall.EADDRINUSE))
+	// Output:
+	// dial tcp 10.0.0.2:81: connect: connection refused true
+	// dial tcp 192.0.2.1:80: connect: network is unreachable true
+	// listen tcp 0.0.0.0:80: bind: address already in use true
+}
+
+// Deadlines end what waits, and leave the connection as it is.
+func ExampleTCPConn_SetReadDeadline() {
+	alice, bob, stop := twoHosts()
+	defer stop()
+	ln, err := bob.Listen("tcp", ":80")
+	if err != nil {
+		log.Fatal(err)
+	}
+	conn, err := alice.Dial("tcp", "10.0.0.2:80")
+	if err != nil {
+		log.Fatal(err)
+	}
+	peer, err := ln.Accept()
+	if err != nil {
+		log.Fatal(err)
+	}
+	conn.SetReadDeadline(time.Now().Add(10 * time.Millisecond))
+	_, err = conn.Read(make([]byte, 1))
+	fmt.Println(errors.Is(err, os.ErrDeadlineExceeded))
+	conn.SetReadDeadline(time.Time{})
+	go fmt.Fprint(peer, "x")
+	_, err = conn.Read(make([]byte, 1))
+	fmt.Println(err)
+	// Output:
+	// true
+	// <nil>
+}
+
+// Options of a listener and of the connections that it accepts.
+func ExampleListenConfig() {
+	alice, bob, stop := twoHosts()
+	defer stop()
+	ln, err := (&stack.ListenConfig{
+		Backlog: 128, ReadBuffer: 32 << 10,
+		Adjust: func(c *tcp.Config) { c.CongestionControl = new(tcp.Reno) },
+	}).Listen(bob, "tcp", ":80")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer ln.Close()
+	conn, err := alice.Dial("tcp", "10.0.0.2:80")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer conn.Close()
+	peer, err := ln.Accept()
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(peer.(*stack.TCPConn).Info().CongestionControl)
+	// Output: reno
+}
+
+// A process may have as many stacks as it likes: this one has fifty, each with a
+// web of its own.
+func Example_manyStacks() {
+	sw := vnet.New(vnet.Config{})
+	defer sw.Close()
+	neighbours := stack.StaticResolver{}
+	var stacks []*stack.Stack
+	for n := range 50 {
+		port, err := sw.Port(vnet.PortConfig{Name: fmt.Sprint("host", n)})
+		if err != nil {
+			log.Fatal(err)
+		}
+		a := netip.AddrFrom4([4]byte{10, 0, 0, byte(n + 1)})
+		neighbours[a] = port.Info().Addr
+		s := stack.New(stack.Config{})
+		defer s.Close()
+		stacks = append(stacks, s)
+		if _, err := s.AddInterface(stack.InterfaceConfig{
+			Device: port, Resolver: neighbours, Addresses: []netip.Prefix{netip.PrefixFrom(a, 24)},
+		}); err != nil {
+			log.Fatal(err)
+		}
+		ln, err := s.Listen("tcp", ":80") // the same port on each
+		if err != nil {
+			log.Fatal(err)
+		}
+		go func() {
+			for {
+				c, err := ln.Accept()
+				if err != nil {
+					return
+				}
+				fmt.Fprint(c, n)
+				c.Close()
+			}
+		}()
+	}
+	sum := 0
+	for n := range stacks {
+		c, err := stacks[(n+1)%50].Dial("tcp", fmt.Sprintf("10.0.0.%d:80", n+1))
+		if err != nil {
+			log.Fatal(err)
+		}
+		var got int
+		fmt.Fscan(c, &got)
+		sum += got
+		c.Close()
+	}
+	fmt.Println(sum)
+	// Output: 1225
+}
