@@ -81,3 +81,11 @@ func TestSetUserTimeoutLeavesTheRetransmissionAlone(t *testing.T) {
 		t.Errorf("retransmission in %v", d)
 	}
 }
+
+// One segment, one duplicate acknowledgment, also when it is early and goes
+// beyond the window: a peer without SACK counts them (RFC 5681 §3.2).
+func TestEarlyTextBeyondTheWindowIsAnsweredOnce(t *testing.T) {
+	p := inEstablished(t)
+	p.recv(ACK, 9_996, 1, 10)
+	p.expect("[.] 1 ack 1")
+}

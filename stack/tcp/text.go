@@ -17,6 +17,7 @@ func (c *Conn) text(now Instant, seg *Segment) {
 		c.abort(ErrAborted)
 		return
 	}
+	due := c.ackDue
 	// What is there already is reported (RFC 2883 §4) and cut off.
 	old := c.rcvNxt.Sub(seq)
 	if old > 0 {
@@ -66,17 +67,18 @@ func (c *Conn) text(now Instant, seg *Segment) {
 	if c.noReader {
 		c.rcvq.discard(c.pool)
 	}
-	c.scheduleAck(now, inOrder, gaps)
+	c.scheduleAck(now, inOrder, gaps, due)
 }
 
 // scheduleAck decides when the text that just came is acknowledged: at once
 // when it is out of order or fills a gap (RFC 5681 §4.2), at once for every
 // second full segment, else within the delay (RFC 9293 §3.8.6.3). A peer
-// without SACK counts acknowledgments, so each early segment gets its own.
-func (c *Conn) scheduleAck(now Instant, inOrder, gaps bool) {
+// without SACK counts acknowledgments, so each early segment gets its own, one
+// more than were due before it.
+func (c *Conn) scheduleAck(now Instant, inOrder, gaps bool, due uint8) {
 	switch {
 	case !inOrder && !c.sack:
-		c.ackDue = min(c.ackDue+1, maxAcksDue)
+		c.ackDue = min(due+1, maxAcksDue)
 	case c.quickAcks > 0:
 		c.quickAcks--
 		c.ackDue = max(c.ackDue, 1)
