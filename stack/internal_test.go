@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"arpeggio/stack/ethernet"
+	"arpeggio/stack/igmp"
+	"arpeggio/stack/ipv4"
 	"arpeggio/stack/link"
 	"arpeggio/stack/tcp"
 )
@@ -104,6 +106,16 @@ func TestTimeWaitForgetsReopened(t *testing.T) {
 	}
 }
 
+// igmpQuery is a general query of version 2 behind its length, as FuzzReceive takes
+// it.
+func igmpQuery() []byte {
+	m := igmp.Message{Type: igmp.Query, Version: 2, Group: netip.IPv4Unspecified(), MaxResp: time.Second}
+	body := m.AppendTo(nil)
+	h := ipv4.Header{TTL: 1, Proto: ipv4.ProtoIGMP, Src: netip.MustParseAddr("10.0.0.9"), Dst: igmp.AllSystems}
+	packet := append(h.AppendTo(nil, routerAlert, len(body)), body...)
+	return append([]byte{0, byte(len(packet))}, packet...)
+}
+
 // idleDevice never has a frame.
 type idleDevice struct{ link.Device }
 
@@ -113,6 +125,7 @@ func (idleDevice) WriteFrames(f []link.Frame) (int, error) { return len(f), nil 
 // FuzzReceive gives packets, each with its length in front, to a stack with a
 // listener and a packet connection.
 func FuzzReceive(f *testing.F) {
+	f.Add(igmpQuery())
 	f.Add([]byte("\x00\x1c\x45\x00\x00\x1c\x00\x00\x00\x00\x40\x01\x66\xce\x0a\x00\x00\x09\x0a\x00\x00\x01\x08\x00\xf7\xff\x00\x00\x00\x00"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		s := seeded(1)
@@ -128,8 +141,23 @@ func FuzzReceive(f *testing.F) {
 		if _, err := s.ListenTCP(netip.MustParseAddrPort("0.0.0.0:80")); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := s.ListenPacket("udp", ":53"); err != nil {
+		u, err := s.newUDP(netip.MustParseAddrPort("0.0.0.0:53"), netip.AddrPort{}, &ListenConfig{})
+		if err != nil {
 			t.Fatal(err)
+		}
+		u.tellAll, u.whole = true, true
+		for n, join := range []func() error{
+			func() error { return u.JoinGroup(i, netip.MustParseAddr("239.1.2.3")) },
+			func() error {
+				return u.JoinSource(i, netip.MustParseAddr("239.1.2.4"), netip.MustParseAddr("10.0.0.9"))
+			},
+			func() error {
+				return s.AddRoute(Route{Prefix: netip.MustParsePrefix("0.0.0.0/0"), Interface: i, NextHop: netip.MustParseAddr("10.0.0.9")})
+			},
+		} {
+			if err := join(); err != nil {
+				t.Fatal(n, err)
+			}
 		}
 		now := tcp.Instant(1)
 		for len(b) >= 2 {

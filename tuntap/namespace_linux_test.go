@@ -42,13 +42,14 @@ func newNamespace(t *testing.T) *namespace {
 	return n
 }
 
-// ip runs ip(8) inside the namespace.
-func (n *namespace) ip(args ...string) {
+// ip runs ip(8) inside the namespace and returns what it says.
+func (n *namespace) ip(args ...string) string {
 	n.t.Helper()
 	out, err := exec.Command("ip", append([]string{"-n", n.name}, args...)...).CombinedOutput()
 	if err != nil {
 		n.t.Fatalf("ip %s: %v: %s", strings.Join(args, " "), err, out)
 	}
+	return string(out)
 }
 
 // do runs fn on a thread that is inside the namespace. What fn opens stays

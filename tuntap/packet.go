@@ -7,7 +7,7 @@ type PacketConfig struct {
 	// Interface is the name of an Ethernet interface, such as eth0.
 	Interface string
 	// Promiscuous asks for the frames of other stations too. A stack whose
-	// address is not the card's needs it.
+	// address is not the card's needs it. Frames for groups come in any case.
 	Promiscuous bool
 	// Outgoing asks also for the frames that other programs and the kernel
 	// send through the card, as an observer wants. Frames of this Packet's own

@@ -137,11 +137,13 @@ func (p *Packet) filter(f []bpf.RawInstruction) error {
 
 // bind makes the interface of index p.index the one that frames come from.
 func (p *Packet) bind() error {
+	// Else the card drops the multicasts that the kernel itself has not joined.
+	m := unix.PacketMreq{Ifindex: int32(p.index), Type: unix.PACKET_MR_ALLMULTI}
 	if p.promiscuous {
-		m := unix.PacketMreq{Ifindex: int32(p.index), Type: unix.PACKET_MR_PROMISC}
-		if err := unix.SetsockoptPacketMreq(p.fd, unix.SOL_PACKET, unix.PACKET_ADD_MEMBERSHIP, &m); err != nil {
-			return fmt.Errorf("tuntap: %s: promiscuous mode: %w", p.info.Name, err)
-		}
+		m.Type = unix.PACKET_MR_PROMISC
+	}
+	if err := unix.SetsockoptPacketMreq(p.fd, unix.SOL_PACKET, unix.PACKET_ADD_MEMBERSHIP, &m); err != nil {
+		return fmt.Errorf("tuntap: %s: frames for groups or for other stations: %w", p.info.Name, err)
 	}
 	var all [2]byte
 	binary.BigEndian.PutUint16(all[:], unix.ETH_P_ALL)

@@ -3,6 +3,7 @@ package tuntap_test
 import (
 	"bytes"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -193,6 +194,20 @@ func TestPacketSeesWhatWasAskedFor(t *testing.T) {
 				t.Errorf("saw %s, want %s", s, c.want)
 			}
 		})
+	}
+}
+
+// The card lets the frames of all groups in: who listens to which, the stack
+// decides.
+func TestPacketHearsGroups(t *testing.T) {
+	ours, _ := cable(t)
+	card := func() string { return ours.ip("-d", "link", "show", "card") }
+	if !strings.Contains(card(), "allmulti 0") {
+		t.Skip("ip does not tell")
+	}
+	openPacket(t, ours, tuntap.PacketConfig{Interface: "card"})
+	if out := card(); !strings.Contains(out, "allmulti 1") {
+		t.Errorf("the card would drop them:\n%s", out)
 	}
 }
 

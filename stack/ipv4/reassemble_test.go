@@ -343,9 +343,19 @@ func FuzzReassembler(f *testing.F) {
 		for ; len(script) >= 2; script = script[2:] {
 			h := plain()
 			h.ID, h.Offset, h.MF = uint16(script[0]&3), uint16(script[0]>>2)*8, script[1]&0x80 != 0
-			_, _, whole, _ := r.Input(now, 1, h, nil, pattern(int(script[1]&0x7f)))
-			if len(whole) > MaxLen {
-				t.Fatal("too long a datagram")
+			// Every octet says where it belongs, in one of two versions.
+			body := make([]byte, script[1]&0x7f)
+			for i := range body {
+				body[i] = byte(int(h.Offset)+i)&^1 | byte(h.ID&1)
+			}
+			first, _, whole, err := r.Input(now, uint32(script[0]&1), h, nil, body)
+			if len(whole) > MaxLen || whole != nil && (err != nil || first.IsFragment() || first.ID != h.ID) {
+				t.Fatalf("%d octets of %+v, %v", len(whole), first, err)
+			}
+			for i, b := range whole {
+				if b != byte(i)&^1|byte(h.ID&1) {
+					t.Fatalf("octet %d of datagram %d is %#x", i, h.ID, b)
+				}
 			}
 			if rng.IntN(8) == 0 {
 				now = now.Add(time.Duration(rng.IntN(20)) * time.Second)
