@@ -113,6 +113,9 @@ func (s *Stack) output(c *TCPConn, now tcp.Instant) {
 	if c.early != nil && st != tcp.SynReceived {
 		c.earlyDone(now)
 	}
+	if n, ok := c.m.PathNews(); ok {
+		s.paths.put(c.m.Remote().Addr(), n+ipv4.MinHeaderLen+tcp.HeaderLen, s.time(now))
+	}
 	if r, ok := c.m.FastOpenResult(); ok {
 		s.fastOpenLearn(c, r, now)
 	}

@@ -71,11 +71,12 @@ type Conn struct {
 	rcvAdv      Seq // right edge that was advertised; in SYN-SENT the window
 	rcvFin      Seq // sequence number of the peer's FIN
 	lastAckSent Seq
-	rcvq        recvQueue
 	rcvBuf      int32
+	rcvq        recvQueue
 	urg         *urgent
-	fast        *fastOpen // during the handshake
-	tune        *tuning   // of the receive buffer; nil while little has come
+	fast        *fastOpen  // during the handshake
+	pmtu        *pathProbe // where the path carries less than both ends take
+	tune        *tuning    // of the receive buffer; nil while little has come
 	dsack       SACKBlock
 
 	// Timestamps (RFC 7323).
@@ -89,11 +90,11 @@ type Conn struct {
 	sent        sentList // when what is in flight was sent
 	recover     Seq      // recovery point
 	dupAcks     int32
-	inflate     int32  // NewReno's window inflation
+	inflate     int32 // NewReno's window inflation
+	reduce      reduction
 	challengeAt uint32 // the second in which challenges count
 	rack        rack
 	tail        tailProbe
-	reduce      reduction
 	ecn         ecn
 	cork        cork
 	win         Window

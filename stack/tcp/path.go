@@ -25,10 +25,12 @@ func (c *Conn) Outstanding(seq Seq) bool {
 // SetPathMSS tells the largest payload that the path carries: path MTU less
 // fixed headers (RFC 1191 §6, RFC 8201 §5). It never exceeds Config.MSS nor
 // goes below 88. When it falls, what was in flight is sent again in smaller
-// segments, without a penalty: the loss says nothing about congestion.
+// segments, without a penalty: the loss says nothing about congestion. Ten minutes
+// later the connection tries by itself whether the path carries more (RFC 1191
+// §6.3).
 func (c *Conn) SetPathMSS(now Instant, mss int) {
 	old := c.win.MSS
-	c.pathMSS = uint16(min(max(mss, minSendMSS), int(c.maxMSS)))
+	c.pathMSS = c.pathLowered(now, uint16(min(max(mss, minSendMSS), int(c.maxMSS))))
 	c.resizeMSS()
 	if c.win.MSS >= old || !c.state.Synchronized() || c.state == TimeWait {
 		return

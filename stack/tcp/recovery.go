@@ -105,7 +105,9 @@ func (c *Conn) recoverLoss(now Instant, d *delivery, duplicate bool) {
 func (c *Conn) recoverNone(now Instant, d *delivery, duplicate bool) {
 	switch {
 	case !c.lost.empty():
-		c.enterRecovery(now, d)
+		if !c.pathProbeLost(now) {
+			c.enterRecovery(now, d)
+		}
 	case d.acked > 0:
 		c.dupAcks, c.inflate = 0, 0
 		c.cc.Acked(&c.win, Ack{Now: now, Acked: d.acked, SRTT: c.srtt, Limited: c.limited()})
@@ -195,6 +197,7 @@ func (c *Conn) timedOut(now Instant) {
 	}
 	c.pool.Counters.Timeouts++
 	c.beginFRTO()
+	c.blackHole()
 	if c.backoff == 0 {
 		// The flight counts what is SACKed, and recovery stretches it beyond
 		// the window; the reduction starts from the window then.

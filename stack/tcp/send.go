@@ -92,6 +92,7 @@ func (c *Conn) resendRange(t *transmitter, from, to Seq) bool {
 	c.rttAt = 0 // Karn's algorithm
 	c.reduce.out += uint32(n)
 	c.lost.remove(from, to)
+	c.pathResent(from, to)
 	c.sent.resent(from, to, t.now)
 	if c.rtxAt == 0 || c.loss == lossTimeout || from == c.sndUna {
 		c.armRetransmit(t.now)
@@ -101,6 +102,9 @@ func (c *Conn) resendRange(t *transmitter, from, to Seq) bool {
 
 // sendNew sends text that was never sent, and the FIN behind it.
 func (c *Conn) sendNew(t *transmitter) bool {
+	if on, ok := c.sendPathProbe(t); !on {
+		return ok
+	}
 	for {
 		mss, most := c.segLimit(t)
 		text := c.sndq.end().Sub(c.sndNxt)
@@ -257,7 +261,7 @@ func (c *Conn) emitPart(t *transmitter, seq Seq, n int, flags Flags) (sent int, 
 	if c.ecn.ok && n > 0 && seq == c.sndNxt && c.sndMax == c.sndNxt && !c.probeDue {
 		s.Mark = ECT0 // new text only (RFC 3168 §6.1.4 to §6.1.6)
 	}
-	if mss := c.win.MSS - sackLen(int(s.Options.NSACK)); n > mss {
+	if mss := c.win.MSS - sackLen(int(s.Options.NSACK)); n > mss && !c.isPathProbe(seq, n) {
 		s.GSOSize = uint16(mss)
 	}
 	took := c.put(t, s)

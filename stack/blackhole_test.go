@@ -1,0 +1,45 @@
+package stack_test
+
+import (
+	"io"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"arpeggio/stack/vnet"
+)
+
+// A router on the way drops large packets and its ICMP messages do not come: the
+// connection finds the size that passes, and the next one begins with it
+// (RFC 4821).
+func TestBlackHole(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLAN(t, 2, vnet.PortConfig{Ingress: vnet.Impairment{Delay: 10 * time.Millisecond, MTU: 1300}})
+		defer l.close()
+		upload := func(n int64) time.Duration {
+			c, s := l.connect()
+			start := time.Now()
+			go func() {
+				_, _ = io.Copy(c, stream(1, n))
+				c.Close()
+			}()
+			if err := same(s, 1, n); err != nil {
+				t.Error(err)
+			}
+			took := time.Since(start)
+			if mss := c.Info().PathMSS; mss > 1260 || mss < 1260-16 {
+				t.Errorf("segments of %d octets, the path carries 1260", mss)
+			}
+			s.Close()
+			return took
+		}
+		first, second := upload(4<<20), upload(4<<20)
+		t.Logf("%v, then %v", first, second)
+		if first > 4*time.Second || second > first-time.Second {
+			t.Errorf("%v, then %v", first, second)
+		}
+		if n := l.stacks[0].Stats().TCP.BlackHoles; n != 1 {
+			t.Errorf("%d black holes", n)
+		}
+	})
+}

@@ -1,0 +1,193 @@
+package tcp
+
+import "time"
+
+// Sizes are payloads with TCP options, as in SetPathMSS: what is left of an MTU
+// without the fixed headers of IPv4 and TCP.
+const (
+	pathBase  = 1200 - 40 // BASE_PLPMTU (RFC 8899 §5.1.2): what nearly every path carries
+	pathLeast = 576 - 40  // MIN_PLPMTU: what every host takes (RFC 1122 §3.3.3)
+	pathTries = 3         // MAX_PROBES (RFC 8899 §5.1.2)
+	pathStep  = 16        // the search ends when it is that close; the number is ours
+	// pathAgain is PMTU_RAISE_TIMER (RFC 8899 §5.1.1): how long after a search
+	// the path may carry more than it did.
+	pathAgain = 10 * time.Minute
+
+	// baseTimeouts and leastTimeouts are how many retransmission timeouts in a
+	// row of full-sized segments make it likely that the path swallows them for
+	// their size (RFC 4821 §7.7).
+	baseTimeouts  = 3
+	leastTimeouts = 6
+)
+
+// pathProbe is the search for the largest segment that the path carries where
+// routers do not tell (RFC 4821, RFC 8899), or some time after they did. Probes
+// are segments of the stream that are larger than the others.
+type pathProbe struct {
+	low, high  uint16 // the path carries low; nothing beyond high is tried
+	size       uint16 // of the probe that is under way; 0 is none
+	failed     uint8  // probes of one size that were lost
+	top        bool   // high itself is tried first: the hole may have been an outage
+	verified   bool   // low was acknowledged
+	news       bool   // for PathNews
+	start, end Seq    // of the probe
+	at         Instant
+}
+
+// pathTop is the largest size that both ends take.
+func (c *Conn) pathTop() uint16 { return min(c.peerMSS, c.maxMSS) }
+
+// blackHole makes segments smaller when full-sized ones time out again and
+// again. The search for the true size begins when one gets through.
+func (c *Conn) blackHole() {
+	size := uint16(pathBase)
+	switch now := min(c.pathTop(), c.pathMSS); {
+	case c.flight() < c.win.MSS, c.sndNxt.After(c.sndEdge()):
+		return // not for its size
+	case c.backoff+1 == leastTimeouts:
+		size = pathLeast
+		fallthrough
+	case c.backoff+1 == baseTimeouts:
+		if now <= size {
+			return
+		}
+	default:
+		return
+	}
+	if c.pmtu == nil {
+		c.pmtu = new(pathProbe)
+	}
+	*c.pmtu = pathProbe{low: size, high: max(c.pmtu.high, min(c.pathTop(), c.pathMSS)), top: true}
+	c.pathMSS = size
+	c.resizeMSS()
+	c.pool.Counters.BlackHoles++
+}
+
+// pathLowered notes what an ICMP message has said, and returns what to send at
+// most.
+func (c *Conn) pathLowered(now Instant, size uint16) uint16 {
+	p := c.pmtu
+	if p == nil {
+		if size < c.pathTop() && c.state.Synchronized() {
+			c.pmtu = &pathProbe{low: size, high: size, verified: true, at: now.Add(pathAgain)}
+		}
+		return size
+	}
+	if size > p.high {
+		c.pmtu = nil // the owner knows better
+		return size
+	}
+	p.size, p.failed, p.top = 0, 0, false
+	p.high = size
+	p.low = min(p.low, p.high)
+	return p.low
+}
+
+// next returns the size to try, 0 for none.
+func (p *pathProbe) next(now Instant, top uint16) uint16 {
+	if now < p.at || !p.verified {
+		return 0
+	}
+	if p.at != 0 {
+		p.at, p.high, p.top = 0, max(p.low, top), true
+	}
+	switch {
+	case p.top && p.high > p.low:
+		return p.high
+	case p.high-p.low >= pathStep:
+		return p.low + (p.high-p.low+1)/2
+	}
+	p.at = now.Add(pathAgain)
+	return 0
+}
+
+// sendPathProbe sends a probe when one is due and as much may follow as tells of
+// its loss at once. It waits for room in the windows, which text that fits a
+// segment would take. It reports whether sending goes on, and false with ok
+// false when emit refused the probe.
+func (c *Conn) sendPathProbe(t *transmitter) (on, ok bool) {
+	p := c.pmtu
+	if p == nil || p.size != 0 || !c.sack || c.loss != lossNone || !c.board.empty() || c.urging() {
+		return true, true
+	}
+	size := p.next(t.now, c.pathTop())
+	if size == 0 {
+		return true, true
+	}
+	mss, _ := c.segLimit(t)
+	text, n := c.sndq.end().Sub(c.sndNxt), int(size)-(int(min(c.pathTop(), c.pathMSS))-mss)
+	if min(text, int(c.sndWnd), c.win.Cwnd) < n+dupThresh*mss {
+		return true, true
+	}
+	if min(c.sndEdge().Sub(c.sndNxt), c.win.Cwnd-c.pipe()) < n {
+		c.used(true)
+		return c.flight() == 0, true
+	}
+	p.size, p.start, p.end = size, c.sndNxt, c.sndNxt.Add(n)
+	if !c.sendNext(t, n, false, false, mss) {
+		p.size = 0
+		return false, false
+	}
+	if c.sndNxt != p.end {
+		p.size = 0 // the queue is too scattered for one segment
+		return true, true
+	}
+	c.pool.Counters.PathProbes++
+	return true, true
+}
+
+// isPathProbe reports whether n octets at seq are a probe: one segment, whatever
+// its size.
+func (c *Conn) isPathProbe(seq Seq, n int) bool {
+	return c.pmtu != nil && c.pmtu.size != 0 && seq == c.pmtu.start && seq.Add(n) == c.pmtu.end
+}
+
+// pathAcked learns from an advance of SND.UNA that the path carries a size.
+func (c *Conn) pathAcked() {
+	p := c.pmtu
+	if !p.verified {
+		p.verified, p.news = true, true
+	}
+	if p.size == 0 || c.sndUna.Before(p.end) {
+		return
+	}
+	p.low, p.news = p.size, true
+	p.size, p.failed, p.top = 0, 0, false
+	c.pathMSS = p.low
+	c.resizeMSS()
+}
+
+// pathProbeLost reports whether a probe is lost and nothing else: then it was too
+// large, which says nothing of congestion (RFC 4821 §7.5), and its text goes
+// again in segments that fit.
+func (c *Conn) pathProbeLost(now Instant) bool {
+	p := c.pmtu
+	if p == nil || p.size == 0 || len(c.lost.s) != 1 || c.lost.s[0].start != p.start || c.lost.s[0].end != p.end {
+		return false
+	}
+	c.pool.Counters.PathProbesLost++
+	if p.failed++; p.failed >= pathTries {
+		p.high, p.top, p.failed = max(p.low, p.size-1), false, 0
+	}
+	p.size = 0
+	c.startResend(now)
+	return true
+}
+
+// pathResent notes that [from, to) is sent again. What is acknowledged of a
+// probe then says nothing.
+func (c *Conn) pathResent(from, to Seq) {
+	if p := c.pmtu; p != nil && p.size != 0 && from.Before(p.end) && p.start.Before(to) {
+		p.size = 0
+	}
+}
+
+// PathNews returns, once, the largest payload, as in SetPathMSS, that the path
+// carries when the connection has found out by itself.
+func (c *Conn) PathNews() (size int, ok bool) {
+	if c.pmtu == nil || !c.pmtu.news {
+		return 0, false
+	}
+	c.pmtu.news = false
+	return int(c.pmtu.low), true
+}
