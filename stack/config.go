@@ -71,6 +71,10 @@ type Config struct {
 	// Close. The default counts and drops: a Stack is a host, not a router
 	// (RFC 1122 §3.3.1.1).
 	Forward func(in *Interface, packet []byte)
+
+	// TraceTCP is told of each change of a connection's state, with the stack's
+	// lock held: it returns at once and calls nothing of the Stack.
+	TraceTCP func(TCPEvent)
 }
 
 // Defaults of Config.

@@ -20,6 +20,7 @@ type input struct {
 	packet []byte
 	csum   link.CsumState
 	gso    uint16 // of a super-frame: the size of its segments
+	tag    uint64 // link.Frame.Tag
 	group  bool   // the frame was a link-layer broadcast or multicast
 }
 
@@ -86,7 +87,7 @@ func (p *port) accept(f *link.Frame, at time.Time, drops *FrameStats) (in input,
 		drops.UnknownType++
 		return in, false
 	}
-	return input{i, payload, f.Csum.State, f.GSO.Size, group}, true
+	return input{i, payload, f.Csum.State, f.GSO.Size, f.Tag, group}, true
 }
 
 // receive takes an IPv4 packet. in is nil for one that we sent to ourselves.

@@ -84,8 +84,10 @@ func (p *port) run() {
 		s.stats.Frames.merge(&drops)
 		for k := range inputs {
 			in := &inputs[k]
+			s.cause = in.tag
 			s.receive(in.iface, in.packet, arrival{now: now, csum: in.csum, gso: in.gso, group: in.group})
 		}
+		s.cause = 0
 		s.runTimers(now)
 		s.settle(now)
 		confirms, forwards := p.confirms, p.forwards

@@ -48,6 +48,7 @@ type Stack struct {
 	bound     map[uint16][]*Binding
 	portSeq   uint32
 	pool      tcp.Pool
+	cause     uint64                  // Tag of the frame that is being received
 	emitting  *TCPConn                // whose Output runs
 	emit      func(*tcp.Segment) bool // sendSegment, bound once
 	dirty     []*TCPConn              // wait for Output
@@ -89,6 +90,7 @@ func New(cfg Config) *Stack {
 	s.empty.L = &s.mu
 	s.emit = s.sendSegment
 	s.pool.Limit = cfg.TCPMemory
+	s.traceTCP()
 	s.pool.Hold()
 	var seed [8]byte
 	s.random(s.secret[:])

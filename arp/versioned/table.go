@@ -50,6 +50,10 @@ type Config struct {
 	// SkipDamaged makes Open skip files that are no entries, with a warning,
 	// instead of failing.
 	SkipDamaged bool
+	// Committed is told of each commit that rests on a frame, once it is made;
+	// c is valid during the call. It may be called from several goroutines at
+	// once, and commits wait for it.
+	Committed func(id vcs.ID, c *arp.Change)
 	// Clock gives the time of commits that no change has given one; time.Now
 	// when nil.
 	Clock func() time.Time

@@ -211,6 +211,9 @@ func (t *Table) commit(branch string, head vcs.ID, it *item) (vcs.ID, error) {
 			t.stats.Commits++
 			t.stats.Delay.Add(time.Since(it.queued))
 			t.mu.Unlock()
+			if f := t.cfg.Committed; f != nil && it.change.Evidence.Len > 0 {
+				f(id, &it.change)
+			}
 			return id, nil
 		}
 		if !errors.Is(err, vcs.ErrBacklog) || !t.later() {

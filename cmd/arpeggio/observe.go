@@ -50,7 +50,7 @@ type observation struct {
 	journal *versioned.Journal
 	store   *vcs.Store
 	close   func() error // of the store
-	rec     *recording
+	rec     *pcapFile
 	print   *eventPrinter
 	sinks   *sinks
 	log     *slog.Logger
@@ -79,16 +79,16 @@ func (f *observeFlags) check() error {
 }
 
 // record starts the recording, if one is wanted.
-func (f *observeFlags) record() (*recording, error) {
+func (f *observeFlags) record() (*pcapFile, error) {
 	if f.Pcap == "" {
 		return nil, nil
 	}
-	return record(f.Pcap)
+	return record(f.Pcap, 0)
 }
 
 // start opens the repository and makes the observer. It takes over rec. A live
 // run prints without waiting for the reader.
-func (f *observeFlags) start(ctx context.Context, rec *recording, live bool) (_ *observation, err error) {
+func (f *observeFlags) start(ctx context.Context, rec *pcapFile, live bool) (_ *observation, err error) {
 	o := &observation{flags: f, rec: rec, log: f.logger()}
 	defer func() {
 		if err != nil {
@@ -130,7 +130,7 @@ func (f *observeFlags) start(ctx context.Context, rec *recording, live bool) (_ 
 		cfg.Index, cfg.Lookup = versioned.SeenPath(f.Repo, f.Branch), lookup
 	}
 	if rec != nil {
-		cfg.Record = rec.writer
+		cfg.Record = rec.Writer
 	}
 	if !f.Quiet {
 		o.print = newEventPrinter(f, live, names)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io/fs"
@@ -17,10 +18,8 @@ import (
 	"arpeggio/internal/instance"
 	"arpeggio/internal/openrepo"
 	"arpeggio/site"
-	"arpeggio/stack/capture"
 	"arpeggio/stack/ethernet"
 	"arpeggio/stack/host"
-	"arpeggio/stack/link"
 	"arpeggio/tuntap"
 	"arpeggio/vcs/badger"
 )
@@ -41,7 +40,6 @@ type serveCmd struct {
 	Snapshot    string        `placeholder:"DIR" help:"Also write the history as a bare Git directory, every ten minutes and at the end."`
 	Node        string        `placeholder:"NAME" help:"Author of the commits. Default: this host's name."`
 	Expire      time.Duration `default:"20m" help:"Life of an unconfirmed binding (${default})."`
-	Pcap        string        `placeholder:"FILE" help:"Record all frames as pcapng."`
 	Sink        string        `placeholder:"PATH" help:"Accept any POST to this path and throw it away (to measure uploads)."`
 	Inetd       bool          `help:"Also run echo, discard, daytime, chargen and the dial command, for tests of the stack from outside. Never on a network of others."`
 	SocketAgent string        `placeholder:"PATH" help:"Also execute socket calls that come over the Unix socket PATH, for test suites: who reaches it can do all that the stack can."`
@@ -50,6 +48,7 @@ type serveCmd struct {
 
 	recordFlags
 	keepFlags
+	pcapFlags
 }
 
 func (c *serveCmd) Run(ctx context.Context) error {
@@ -89,12 +88,21 @@ func (c *serveCmd) Run(ctx context.Context) error {
 	}
 	cfg.Site = tree
 
-	tap, dev, rec, err := c.openDevice()
+	dev, err := c.openDevice()
 	if err != nil {
 		return err
 	}
-	defer rec.close()
-	cfg.Device, cfg.DeviceStats = dev, tap.Stats
+	cfg.Device, cfg.DeviceStats = dev, dev.Stats
+	if c.Pcap != "" {
+		rec, err := record(c.Pcap, c.PcapSize)
+		if err != nil {
+			dev.Close()
+			return err
+		}
+		rec.annotate()
+		defer rec.close()
+		cfg.Device, cfg.Recording = rec.notes.Wrap(dev), rec.notes
+	}
 	if c.Repo != "" {
 		b, err := badger.Open(ctx, c.Repo, badger.Config{Logger: log})
 		if err != nil {
@@ -174,7 +182,7 @@ func (c *serveCmd) check(cfg *appliance.Config) error {
 	if c.Sink != "" && c.Sink[0] != '/' {
 		return usagef("--sink %s: want a path that starts with /", c.Sink)
 	}
-	if err := c.recordFlags.check(); err != nil {
+	if err := cmp.Or(c.recordFlags.check(), c.pcapFlags.check()); err != nil {
 		return err
 	}
 	if c.Expire <= 0 {
@@ -196,28 +204,19 @@ func checkServers(dns []netip.Addr) error {
 	return nil
 }
 
-// openDevice opens the TAP, gives the host's end its address, and puts the
-// recording, if there is one, around it.
-func (c *serveCmd) openDevice() (*tuntap.TAP, link.Device, *recording, error) {
+// openDevice opens the TAP and gives the host's end its address.
+func (c *serveCmd) openDevice() (*tuntap.TAP, error) {
 	tap, err := tuntap.OpenTAP(tuntap.TAPConfig{Name: c.TAP, Offload: !c.NoOffload, Up: true})
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, err
 	}
 	if c.HostIP.IsValid() {
 		if err := tuntap.Configure(tap.Info().Name, c.HostIP); err != nil {
 			tap.Close()
-			return nil, nil, nil, err
+			return nil, err
 		}
 	}
-	if c.Pcap == "" {
-		return tap, tap, nil, nil
-	}
-	rec, err := record(c.Pcap)
-	if err != nil {
-		tap.Close()
-		return nil, nil, nil, err
-	}
-	return tap, capture.Wrap(tap, rec.writer), rec, nil
+	return tap, nil
 }
 
 func (c *serveCmd) announce(a *appliance.Appliance) {

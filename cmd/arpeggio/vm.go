@@ -43,7 +43,6 @@ type vmRunCmd struct {
 	Expire     time.Duration `default:"20m" help:"Life of an unconfirmed binding (${default})."`
 	Seed       uint64        `default:"2015" help:"Seed of the stations' lives for --net lan (${default})."`
 	Stations   int           `default:"12" help:"Stations on the LAN for --net lan (${default})."`
-	Pcap       string        `placeholder:"FILE" help:"Record the LAN's frames as pcapng (--net lan)."`
 	Console    string        `placeholder:"FILE" help:"Where the guest's serial console goes. Default: beside the data disk, or the image when there is none."`
 	Install    bool          `help:"Install QEMU through the package manager when it is missing and no password is needed for that."`
 	Verbose    bool          `short:"v" help:"Show what the guest and the stations do."`
@@ -54,6 +53,7 @@ type vmRunCmd struct {
 	ArchiveMax  keep.Size `placeholder:"SIZE" help:"Bound of the archive on the data disk; its oldest parts go first. Default: a quarter of the disk."`
 
 	recordFlags
+	pcapFlags
 
 	tokens string // what is in WriteToken
 }
@@ -67,7 +67,7 @@ const (
 )
 
 func (c *vmRunCmd) Run(ctx context.Context) error {
-	if err := cmp.Or(c.check(), c.recordFlags.check()); err != nil {
+	if err := cmp.Or(c.check(), c.recordFlags.check(), c.pcapFlags.check()); err != nil {
 		return err
 	}
 	surviveClosedOutput()

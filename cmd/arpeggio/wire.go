@@ -111,7 +111,7 @@ type lanWire struct {
 	dir    string
 	socket net.Listener
 	plugs  sync.WaitGroup // who accepts from socket
-	pcap   *recording
+	pcap   *pcapFile
 	fixed  netip.Prefix
 }
 
@@ -130,10 +130,11 @@ func (c *vmRunCmd) openLANWire(log *slog.Logger) (_ *lanWire, err error) {
 		cfg.Guest = c.IP.Addr()
 	}
 	if c.Pcap != "" {
-		if w.pcap, err = record(c.Pcap); err != nil {
+		if w.pcap, err = record(c.Pcap, c.PcapSize); err != nil {
 			return nil, err
 		}
-		cfg.Monitor = w.pcap.writer.Monitor()
+		w.pcap.annotate()
+		cfg.Monitor = w.pcap.notes.Monitor()
 	}
 	if w.lan, err = lan.Start(cfg); err != nil {
 		return nil, err

@@ -21,8 +21,10 @@ import (
 	"arpeggio/arp"
 	"arpeggio/arp/versioned"
 	"arpeggio/internal/node"
+	"arpeggio/internal/recording"
 	"arpeggio/internal/socketagent"
 	"arpeggio/site"
+	"arpeggio/stack"
 	"arpeggio/stack/ethernet"
 	"arpeggio/stack/host"
 	"arpeggio/stack/link"
@@ -36,6 +38,9 @@ import (
 // works.
 type Config struct {
 	Device link.Device
+	// Recording hears of states and commits, to comment the frames of Device; nil
+	// when nobody records.
+	Recording *recording.Notes
 	// DeviceStats returns what the card could not move; nil when it does not say.
 	DeviceStats func() tuntap.Stats
 
@@ -162,7 +167,8 @@ func (a *Appliance) start(ctx context.Context) error {
 	}
 	dev := &watched{a.cfg.Device, func(err error) { a.ended("network card", err) }}
 	n, err := node.Start(node.Config{
-		Device: dev, Name: a.cfg.Card, Addr: a.cfg.MAC, Addresses: a.addresses(), Gateway: a.cfg.Gateway, MaxConns: a.cfg.MaxConns, Conflict: a.conflict,
+		TraceTCP: a.traceTCP(),
+		Device:   dev, Name: a.cfg.Card, Addr: a.cfg.MAC, Addresses: a.addresses(), Gateway: a.cfg.Gateway, MaxConns: a.cfg.MaxConns, Conflict: a.conflict,
 		ARP: brisk(arp.Config{Table: a.table, ExpireAfter: a.cfg.Expire, Capacity: capacity}), Logger: a.log,
 	})
 	if err != nil {
@@ -203,6 +209,15 @@ func (a *Appliance) start(ctx context.Context) error {
 	return nil
 }
 
+// traceTCP returns who hears of TCP's states; nil, which costs nothing, when
+// nobody records.
+func (a *Appliance) traceTCP() func(stack.TCPEvent) {
+	if a.cfg.Recording == nil {
+		return nil
+	}
+	return a.cfg.Recording.TCP
+}
+
 func (a *Appliance) addresses() []netip.Prefix {
 	if !a.cfg.Address.IsValid() {
 		return nil
@@ -220,7 +235,7 @@ func (a *Appliance) openStore(ctx context.Context) error {
 	a.store = store
 	// A machine must come up whatever somebody has pushed or a disk has done:
 	// files that are no entries are skipped, with a warning, and stay.
-	a.table, err = versioned.Open(ctx, store, versioned.Config{Node: a.cfg.Node, Wording: a.cfg.Wording, Noise: a.cfg.Noise, SkipDamaged: true, Logger: a.log})
+	a.table, err = versioned.Open(ctx, store, versioned.Config{Node: a.cfg.Node, Committed: a.cfg.Recording.Commit, Wording: a.cfg.Wording, Noise: a.cfg.Noise, SkipDamaged: true, Logger: a.log})
 	if err != nil {
 		return fmt.Errorf("open the history: %w", err)
 	}

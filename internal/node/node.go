@@ -23,9 +23,10 @@ type Config struct {
 	VLAN   ethernet.VLAN
 	// Addresses may be empty: DHCP adds one later.
 	Addresses []netip.Prefix
-	Gateway   netip.Addr // the default route's next hop; none when invalid
-	MaxConns  int        // bounds the TCP connections; the stack's default when 0
-	ARP       arp.Config // its Table decides where bindings are kept
+	Gateway   netip.Addr           // the default route's next hop; none when invalid
+	MaxConns  int                  // bounds the TCP connections; the stack's default when 0
+	TraceTCP  func(stack.TCPEvent) // see stack.Config
+	ARP       arp.Config           // its Table decides where bindings are kept
 	// Conflict is stack.InterfaceConfig's: another station claims an own address.
 	Conflict func(addr netip.Addr, mac ethernet.Addr)
 	Logger   *slog.Logger
@@ -45,7 +46,7 @@ func Start(cfg Config) (*Node, error) {
 		cfg.ARP.Logger = cfg.Logger
 	}
 	n := &Node{
-		Stack: stack.New(bounded(stack.Config{MaxConns: cfg.MaxConns, Logger: cfg.Logger}, debug.SetMemoryLimit(-1))),
+		Stack: stack.New(bounded(stack.Config{MaxConns: cfg.MaxConns, TraceTCP: cfg.TraceTCP, Logger: cfg.Logger}, debug.SetMemoryLimit(-1))),
 		ARP:   arp.NewService(cfg.ARP),
 	}
 	var err error

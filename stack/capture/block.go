@@ -12,11 +12,12 @@ import (
 
 // Block types and options of pcapng (draft-ietf-opsawg-pcapng).
 const (
-	blockSection   = 0x0a0d0d0a // §4.1
-	blockInterface = 1          // §4.2
-	blockObsolete  = 2          // packet block, appendix A
-	blockSimple    = 3          // §4.4
-	blockEnhanced  = 6          // §4.3
+	blockSection    = 0x0a0d0d0a // §4.1
+	blockInterface  = 1          // §4.2
+	blockObsolete   = 2          // packet block, appendix A
+	blockSimple     = 3          // §4.4
+	blockStatistics = 5          // §4.6
+	blockEnhanced   = 6          // §4.3
 
 	byteOrderMagic = 0x1a2b3c4d
 
@@ -31,6 +32,9 @@ const (
 	optIfIPv6        = 5 // address and length of the prefix
 	optIfTsResol     = 9
 	optIfTsOffset    = 14
+
+	optIfRecv = 4 // of interface statistics
+	optIfDrop = 5
 
 	optFlags     = 2 // of a packet
 	optDropCount = 4
@@ -132,6 +136,15 @@ func parseNetwork(code uint16, v []byte) netip.Prefix {
 	return netip.Prefix{}
 }
 
+// packetLen returns an upper bound of what packetBlock appends.
+func packetLen(p *Packet, f *link.Frame, snap int) int {
+	kept := f.Len()
+	if snap > 0 {
+		kept = min(kept, snap)
+	}
+	return 32 + kept + 3 + 4 + min(len(p.Comment), math.MaxUint16) + 3 + 8 + 12 + 4
+}
+
 // packetBlock appends an enhanced packet block of p, whose time is given and
 // whose data are f's, cut at snap octets (0: not cut).
 func packetBlock(b []byte, p *Packet, at time.Time, f *link.Frame, snap int) []byte {
@@ -159,6 +172,20 @@ func packetBlock(b []byte, p *Packet, at time.Time, f *link.Frame, snap int) []b
 		if p.Dropped > 0 {
 			b = option(b, optDropCount, binary.LittleEndian.AppendUint64(nil, p.Dropped))
 		}
+		return endOfOptions(b)
+	})
+}
+
+// statisticsBlock appends what is known of an interface at a time: how many
+// packets were seen, and how many of them are missing.
+func statisticsBlock(b []byte, iface int, at time.Time, seen, dropped uint64) []byte {
+	return block(b, blockStatistics, func(b []byte) []byte {
+		ts := uint64(max(0, at.UnixNano()))
+		b = binary.LittleEndian.AppendUint32(b, uint32(iface))
+		b = binary.LittleEndian.AppendUint32(b, uint32(ts>>32))
+		b = binary.LittleEndian.AppendUint32(b, uint32(ts))
+		b = option(b, optIfRecv, binary.LittleEndian.AppendUint64(nil, seen))
+		b = option(b, optIfDrop, binary.LittleEndian.AppendUint64(nil, dropped))
 		return endOfOptions(b)
 	})
 }

@@ -2,20 +2,21 @@ package capture
 
 import (
 	"fmt"
+	"sync"
 	"time"
 
 	"arpeggio/stack/link"
 )
 
 // Wrap returns dev with a recorder: each frame that is read from it or that it
-// takes is written to w, under an interface of its own named as the device is.
+// takes is recorded, under an interface of its own named as the device is.
 // Super-frames are recorded whole and partial checksums as they are, with a
-// comment that says so. Before it waits for frames the device flushes w. What
-// happens to w never concerns the device: ask w.Err.
-func Wrap(dev link.Device, w *Writer) link.Device {
+// comment that says so. What is read gets a Tag that Note knows. What happens to
+// the recording never concerns the device: ask the Writer's Err.
+func (r *Recorder) Wrap(dev link.Device) link.Device {
 	info := dev.Info()
-	id, _ := w.AddInterface(Interface{Name: info.Name, Description: describe(info)}) // an error stays in w.Err
-	return &recorder{Device: dev, w: w, id: id}
+	id, _ := r.AddInterface(Interface{Name: info.Name, Description: describe(info)}) // an error stays in w.Err
+	return &recorded{Device: dev, r: r, id: id}
 }
 
 func describe(i link.Info) string {
@@ -25,52 +26,46 @@ func describe(i link.Info) string {
 	return fmt.Sprintf("%v, MTU %d", i.Addr, i.MTU)
 }
 
-type recorder struct {
+type recorded struct {
 	link.Device
-	w  *Writer
+	r  *Recorder
 	id int
 }
 
 // ReadFrames implements link.Device.
-func (r *recorder) ReadFrames(f []link.Frame) (int, error) {
-	n, err := r.Device.ReadFrames(f)
-	r.record(In, f[:n], time.Time{})
+func (d *recorded) ReadFrames(f []link.Frame) (int, error) {
+	n, err := d.Device.ReadFrames(f)
+	d.record(In, f[:n], time.Time{})
 	return n, err
 }
 
 // WriteFrames implements link.Device.
-func (r *recorder) WriteFrames(f []link.Frame) (int, error) {
+func (d *recorded) WriteFrames(f []link.Frame) (int, error) {
 	at := time.Now() // an answer must not seem to come before its question
-	n, err := r.Device.WriteFrames(f)
-	r.record(Out, f[:n], at)
+	n, err := d.Device.WriteFrames(f)
+	d.record(Out, f[:n], at)
 	return n, err
 }
 
-// Wait implements link.Device.
-func (r *recorder) Wait(deadline time.Time) error {
-	r.w.Flush()
-	return r.Device.Wait(deadline)
-}
-
-// Close implements link.Device.
-func (r *recorder) Close() error {
-	r.w.Flush()
-	return r.Device.Close()
-}
-
-// record writes the frames, at the time given or else when they came.
-func (r *recorder) record(d Direction, fs []link.Frame, at time.Time) {
+// record queues the frames, at the time given or else when they came.
+func (d *recorded) record(dir Direction, fs []link.Frame, at time.Time) {
 	if len(fs) == 0 {
 		return
 	}
-	r.w.mu.Lock()
-	defer r.w.mu.Unlock()
+	now := time.Now()
+	d.r.mu.Lock()
+	defer d.r.mu.Unlock()
 	for i := range fs {
 		f, when := &fs[i], at
 		if when.IsZero() {
 			when = f.Time
 		}
-		r.w.record(&Packet{Interface: r.id, Time: when, Direction: d, Length: f.Len(), Comment: offloads(f)}, f)
+		if when.IsZero() {
+			when = now
+		}
+		if tag := d.r.add(d.id, dir, when, now, f); dir == In {
+			f.Tag = tag
+		}
 	}
 }
 
@@ -83,4 +78,24 @@ func offloads(f *link.Frame) string {
 		return "checksum partial"
 	}
 	return ""
+}
+
+// Monitor returns a function that records frames by the name of the port they
+// came from, each port as an interface of its own. It fits
+// vnet.Switch.Monitor.
+func (r *Recorder) Monitor() func(port string, frame []byte, at time.Time) {
+	var mu sync.Mutex
+	ports := make(map[string]int)
+	return func(port string, frame []byte, at time.Time) {
+		mu.Lock()
+		id, ok := ports[port]
+		if !ok {
+			id, _ = r.AddInterface(Interface{Name: port}) // an error stays in w.Err
+			ports[port] = id
+		}
+		mu.Unlock()
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.add(id, In, at, at, &link.Frame{Head: frame})
+	}
 }

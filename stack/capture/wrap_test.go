@@ -30,7 +30,8 @@ func TestWrapRecordsBothDirections(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		ra, rb := capture.Wrap(a, w), capture.Wrap(b, w)
+		rec := capture.NewRecorder(w, capture.RecorderConfig{})
+		ra, rb := rec.Wrap(a), rec.Wrap(b)
 		if ra.Info() != a.Info() {
 			t.Error("Wrap changes Info")
 		}
@@ -49,7 +50,7 @@ func TestWrapRecordsBothDirections(t *testing.T) {
 		if n, err := rb.ReadFrames(fs); n != 1 || err != nil {
 			t.Errorf("ReadFrames = %d, %v", n, err)
 		}
-		if err := rb.Close(); err != nil { // flushes
+		if err := errors.Join(rb.Close(), rec.Close(), rec.Close()); err != nil {
 			t.Fatal(err)
 		}
 		all, r := readAll(t, buf.Bytes())
@@ -77,11 +78,15 @@ func TestFullDiskDoesNotDisturbTheDevice(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dev := capture.Wrap(a, w)
+	rec := capture.NewRecorder(w, capture.RecorderConfig{})
+	dev := rec.Wrap(a)
 	for range 10 {
 		if n, err := dev.WriteFrames([]link.Frame{{Head: arp}}); n != 1 || err != nil {
 			t.Fatal(n, err)
 		}
+	}
+	if err := rec.Close(); err == nil {
+		t.Error("closed as if it were whole")
 	}
 	if n, _ := b.ReadFrames(make([]link.Frame, 20)); n != 10 || w.Err() == nil {
 		t.Errorf("%d frames came, error %v", n, w.Err())

@@ -20,6 +20,12 @@ type WriterConfig struct {
 	// Buffer is how many octets gather before they are written (default 64
 	// KiB); Flush writes them earlier.
 	Buffer int
+	// Next, when not nil, returns where the recording goes on, once Piece octets
+	// have been written to the present place or would be exceeded, and where it
+	// begins. What it returns begins with the header and all interfaces, so
+	// that each piece is a file of its own. See Ring.
+	Next  func() (io.Writer, error)
+	Piece int64
 }
 
 // Writer writes a pcapng file with nanosecond timestamps. Its methods may be
@@ -31,16 +37,16 @@ type Writer struct {
 	w      io.Writer
 	conf   WriterConfig
 	buf    []byte
-	ifaces int
-	ports  map[string]int // of Monitor
+	ifaces []Interface
+	begun  int64 // octets of the present piece, those in buf included
 	err    error
 }
 
 // NewWriter returns a Writer on w, which stays the caller's to close, after
-// Flush.
+// Flush. With WriterConfig.Next w is not used, and may be nil.
 func NewWriter(w io.Writer, c WriterConfig) (*Writer, error) {
-	if c.SnapLen < 0 || c.Buffer < 0 {
-		return nil, errors.New("capture: SnapLen and Buffer cannot be negative")
+	if c.SnapLen < 0 || c.Buffer < 0 || c.Piece < 0 {
+		return nil, errors.New("capture: SnapLen, Buffer and Piece cannot be negative")
 	}
 	if c.Application == "" {
 		c.Application = "arpeggio"
@@ -48,9 +54,45 @@ func NewWriter(w io.Writer, c WriterConfig) (*Writer, error) {
 	if c.Buffer == 0 {
 		c.Buffer = 64 << 10
 	}
-	cw := &Writer{w: w, conf: c, ports: make(map[string]int)}
-	cw.buf = sectionBlock(cw.buf, c.Application, c.Comment)
+	cw := &Writer{w: w, conf: c}
+	if c.Next != nil {
+		cw.rotate()
+	} else {
+		cw.begin()
+	}
 	return cw, cw.Flush()
+}
+
+// begin writes what a file begins with.
+func (w *Writer) begin() {
+	w.buf = sectionBlock(w.buf, w.conf.Application, w.conf.Comment)
+	for _, i := range w.ifaces {
+		w.buf = interfaceBlock(w.buf, i)
+	}
+	w.begun = int64(len(w.buf))
+}
+
+// rotate goes on in the next place. w.buf is empty.
+func (w *Writer) rotate() {
+	next, err := w.conf.Next()
+	if err != nil {
+		w.err = fmt.Errorf("capture: %w", err)
+		return
+	}
+	w.w = next
+	w.begin()
+}
+
+// room sees that n more octets fit into the present piece, or goes on in the
+// next one.
+func (w *Writer) room(n int) error {
+	if w.conf.Next != nil && w.err == nil && w.begun+int64(n) > w.conf.Piece {
+		if w.flush() == nil {
+			w.rotate()
+		}
+	}
+	w.begun += int64(n)
+	return w.err
 }
 
 // AddInterface describes an interface and returns its index. A zero LinkType
@@ -68,9 +110,13 @@ func (w *Writer) addInterface(i Interface) (int, error) {
 	if i.SnapLen == 0 {
 		i.SnapLen = w.conf.SnapLen
 	}
-	id := w.ifaces
-	w.ifaces++
-	w.buf = interfaceBlock(w.buf, i)
+	id := len(w.ifaces)
+	block := interfaceBlock(nil, i)
+	if err := w.room(len(block)); err != nil {
+		return id, err
+	}
+	w.ifaces = append(w.ifaces, i)
+	w.buf = append(w.buf, block...)
 	return id, w.settle()
 }
 
@@ -79,8 +125,8 @@ func (w *Writer) addInterface(i Interface) (int, error) {
 func (w *Writer) WritePacket(p Packet) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if p.Interface < 0 || p.Interface >= w.ifaces {
-		return fmt.Errorf("capture: packet of interface %d, %d were added", p.Interface, w.ifaces)
+	if p.Interface < 0 || p.Interface >= len(w.ifaces) {
+		return fmt.Errorf("capture: packet of interface %d, %d were added", p.Interface, len(w.ifaces))
 	}
 	p.Length = max(p.Length, len(p.Data))
 	return w.record(&p, &link.Frame{Head: p.Data})
@@ -95,7 +141,23 @@ func (w *Writer) record(p *Packet, f *link.Frame) error {
 	if at.IsZero() {
 		at = time.Now()
 	}
+	if err := w.room(packetLen(p, f, w.conf.SnapLen)); err != nil {
+		return err
+	}
 	w.buf = packetBlock(w.buf, p, at, f, w.conf.SnapLen)
+	return w.settle()
+}
+
+// statistics writes how many packets of an interface were seen, and how many of
+// them are missing.
+func (w *Writer) statistics(iface int, at time.Time, seen, dropped uint64) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	block := statisticsBlock(nil, iface, at, seen, dropped)
+	if err := w.room(len(block)); err != nil {
+		return err
+	}
+	w.buf = append(w.buf, block...)
 	return w.settle()
 }
 
@@ -129,20 +191,4 @@ func (w *Writer) Err() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.err
-}
-
-// Monitor returns a function that records frames by the name of the port they
-// came from, each port as an interface of its own. It fits
-// vnet.Switch.Monitor.
-func (w *Writer) Monitor() func(port string, frame []byte, at time.Time) {
-	return func(port string, frame []byte, at time.Time) {
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		id, ok := w.ports[port]
-		if !ok {
-			id, _ = w.addInterface(Interface{Name: port}) // an error stays in w.err
-			w.ports[port] = id
-		}
-		w.record(&Packet{Interface: id, Time: at, Direction: In, Length: len(frame)}, &link.Frame{Head: frame})
-	}
 }

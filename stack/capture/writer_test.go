@@ -191,11 +191,14 @@ func TestMonitorMakesAnInterfaceOfEachPort(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := w.Monitor()
+	rec := capture.NewRecorder(w, capture.RecorderConfig{})
+	m := rec.Monitor()
 	for _, port := range []string{"a", "b", "a"} {
 		m(port, arp, when)
 	}
-	w.Flush()
+	if err := rec.Close(); err != nil {
+		t.Fatal(err)
+	}
 	all, r := readAll(t, buf.Bytes())
 	if len(all) != 3 || all[0].Interface != 0 || all[1].Interface != 1 || all[2].Interface != 0 || r.Interfaces()[1].Name != "b" {
 		t.Errorf("%+v %+v", all, r.Interfaces())

@@ -137,6 +137,10 @@ type Frame struct {
 	Csum Csum
 	GSO  GSO
 
+	// Tag is what a wrapper of the device knows a received frame by, for those
+	// that tell it later what became of the frame; zero when nobody asks.
+	Tag uint64
+
 	// Time is when the frame was received; zero when the device has no better
 	// knowledge than "now".
 	Time time.Time

@@ -58,7 +58,7 @@ type Counters struct {
 // opened reports whether the TCP-MIB counts the state in tcpCurrEstab.
 func (s State) opened() bool { return s == Established || s == CloseWait }
 
-// enter moves to s and counts the transition.
+// enter moves to s, counts the transition and tells of it.
 func (c *Conn) enter(s State) {
 	n, was := &c.pool.Counters, c.state
 	c.state = s
@@ -74,6 +74,9 @@ func (c *Conn) enter(s State) {
 		n.EstabResets++
 	case was == SynSent, was == SynReceived:
 		n.AttemptFails++
+	}
+	if f := c.pool.OnState; f != nil && s != was {
+		f(c, was, s)
 	}
 }
 

@@ -26,6 +26,11 @@ type Pool struct {
 	// written where its comment says so, under the lock of the connections.
 	Counters Counters
 
+	// OnState, when not nil, is told of each change of a connection's state, from
+	// inside of the call that changed it. It calls nothing of the Conn but Local
+	// and Remote.
+	OnState func(c *Conn, from, to State)
+
 	lent int // chunks with storage that are in queues
 
 	free  *chunk // with storage

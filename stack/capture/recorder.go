@@ -1,0 +1,214 @@
+package capture
+
+import (
+	"bytes"
+	"sync"
+	"time"
+
+	"arpeggio/stack/link"
+)
+
+// Defaults of RecorderConfig.
+const (
+	DefaultQueue = 16 << 20
+	DefaultHold  = 250 * time.Millisecond
+)
+
+// RecorderConfig configures NewRecorder. The zero value works.
+type RecorderConfig struct {
+	// Queue bounds the octets of frames that wait to be written (default
+	// DefaultQueue). What finds it full is not recorded, but counted.
+	Queue int
+	// Label says what a frame is about; nil says nothing of any. It is called
+	// from one goroutine, for one frame after the other, and keeps nothing.
+	Label func(d Direction, frame []byte) Label
+	// Hold bounds how long a frame whose Label.Wait is longer waits for its
+	// comments (default DefaultHold).
+	Hold time.Duration
+}
+
+// Label is what can be read from a frame itself.
+type Label struct {
+	Comment string        // begins the packet's comment; "" for none
+	Key     string        // for Recorder.Await; "" is never awaited
+	Flags   uint8         // likewise
+	Wait    time.Duration // how long after its time more may become known of it
+}
+
+// Recorder records what a device carries without ever making the device's owner
+// wait: frames are copied into a queue, and a goroutine writes them, in order. A
+// frame stays in the queue for a while in which others may add to its comment
+// what it has caused; when the queue is half full none waits any more. Its
+// methods may be called from any goroutine.
+type Recorder struct {
+	w    *Writer
+	conf RecorderConfig
+
+	mu      sync.Mutex
+	more    sync.Cond // on mu
+	queue   []entry   // from head on by tag, without gaps
+	head    int       // of queue: what is before it is written
+	first   uint64    // tag of queue[head]
+	octets  int       // of the frames in queue
+	slab    []byte    // storage for the next frames
+	awaited map[string][]awaited
+	nawait  int
+	ifaces  []ifaceCount
+	closed  bool
+	done    chan struct{}
+}
+
+// entry is a frame that waits to be written. Its tag is its place in the queue.
+type entry struct {
+	packet   Packet
+	queued   time.Time
+	until    time.Time // when it waits no longer
+	labelled bool      // Label was asked
+	known    bool      // what it has caused is known: it waits no longer
+	notes    []string
+}
+
+// awaited is a note for the next frame that is sent.
+type awaited struct {
+	after uint64 // the tag that was last when it came
+	flags uint8
+	note  string
+}
+
+// ifaceCount counts the frames of an interface.
+type ifaceCount struct{ seen, dropped, untold uint64 }
+
+// maxAwaited bounds the notes that wait for a frame: of connections that never
+// send again.
+const maxAwaited = 4096
+
+// slabSize is the unit in which storage for frames is taken.
+const slabSize = 256 << 10
+
+// NewRecorder returns a Recorder that writes to w until Close; w stays the
+// caller's.
+func NewRecorder(w *Writer, c RecorderConfig) *Recorder {
+	if c.Queue <= 0 {
+		c.Queue = DefaultQueue
+	}
+	if c.Hold <= 0 {
+		c.Hold = DefaultHold
+	}
+	r := &Recorder{w: w, conf: c, first: 1, awaited: make(map[string][]awaited), done: make(chan struct{})}
+	r.more.L = &r.mu
+	go r.run()
+	return r
+}
+
+// AddInterface describes an interface and returns its index, as the Writer's.
+func (r *Recorder) AddInterface(i Interface) (int, error) {
+	n, err := r.w.AddInterface(i)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for len(r.ifaces) <= n {
+		r.ifaces = append(r.ifaces, ifaceCount{})
+	}
+	return n, err
+}
+
+// waiting returns the frames that are not written yet. The caller holds mu.
+func (r *Recorder) waiting() []entry { return r.queue[r.head:] }
+
+// last returns the tag of the frame that was queued last. The caller holds mu.
+func (r *Recorder) last() uint64 { return r.first + uint64(len(r.waiting())) - 1 }
+
+// add queues a frame and returns its tag, 0 when there was no room. The caller
+// holds mu.
+func (r *Recorder) add(iface int, d Direction, at, now time.Time, f *link.Frame) uint64 {
+	n, count := f.Len(), &r.ifaces[iface]
+	count.seen++
+	if r.closed || r.octets+n > r.conf.Queue {
+		count.dropped++
+		count.untold++
+		return 0
+	}
+	if len(r.slab)+n > cap(r.slab) {
+		r.slab = make([]byte, 0, max(slabSize, n))
+	}
+	start := len(r.slab)
+	r.slab = f.AppendTo(r.slab)
+	e := entry{queued: now, packet: Packet{Time: at, Interface: iface, Direction: d, Data: r.slab[start:len(r.slab):len(r.slab)], Length: n, Dropped: count.untold}}
+	if text := offloads(f); text != "" {
+		e.notes = append(e.notes, text)
+	}
+	count.untold = 0
+	if r.octets += n; len(r.waiting()) == 0 || r.octets > r.conf.Queue/2 {
+		r.more.Signal()
+	}
+	r.queue = append(r.queue, e)
+	return r.last()
+}
+
+// Note adds to the comment of the frame with a tag, unless it is written.
+func (r *Recorder) Note(tag uint64, note string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if tag >= r.first && tag <= r.last() {
+		e := &r.waiting()[tag-r.first]
+		e.notes = append(e.notes, note)
+	}
+}
+
+// NoteFrame adds to the comment of the received frame that begins with the given
+// octets and came last before at: the one that has led to what the note tells.
+// That frame then waits for nothing more.
+func (r *Recorder) NoteFrame(frame []byte, at time.Time, note string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var best *entry
+	for i, w := 0, r.waiting(); i < len(w); i++ {
+		p := &w[i].packet
+		if p.Direction == In && bytes.HasPrefix(p.Data, frame) && (best == nil || !p.Time.After(at)) {
+			best = &w[i]
+		}
+	}
+	if best != nil {
+		best.notes, best.known = append(best.notes, note), true
+		r.more.Signal()
+	}
+}
+
+// Await adds to the comment of the next frame that is sent whose Label has the
+// key and one of the flags, or any when flags is zero.
+func (r *Recorder) Await(key string, flags uint8, note string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.nawait < maxAwaited {
+		r.nawait++
+		r.awaited[key] = append(r.awaited[key], awaited{r.last(), flags, note})
+	}
+}
+
+// Dropped returns how many frames were not recorded for lack of room.
+func (r *Recorder) Dropped() (n uint64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, c := range r.ifaces {
+		n += c.dropped
+	}
+	return n
+}
+
+// Close writes what is queued, and for each interface how many frames were seen
+// and how many of them are missing. The devices go on unrecorded. It is
+// idempotent.
+func (r *Recorder) Close() error {
+	r.mu.Lock()
+	was := r.closed
+	r.closed = true
+	r.more.Signal()
+	r.mu.Unlock()
+	<-r.done
+	if !was {
+		now := time.Now()
+		for i, c := range r.ifaces {
+			_ = r.w.statistics(i, now, c.seen, c.dropped) // an error stays in w.Err
+		}
+	}
+	return r.w.Flush()
+}
