@@ -76,6 +76,9 @@ var thirdParty = map[string]string{
 	"github.com/dgraph-io/badger/v4":      "vcs/badger",
 	"github.com/go-git/go-billy/v5":       "vcs/gitremote", // of go-git
 	"github.com/go-git/go-git/v5":         "vcs/gitremote",
+	"github.com/go-sql-driver/mysql":      "internal/drivers", // in tests, as the next two
+	"github.com/gomodule/redigo":          "internal/drivers",
+	"github.com/lib/pq":                   "internal/drivers",
 	"github.com/insomniacslk/dhcp":        "stack/host",
 	"github.com/klauspost/compress":       "vcs/packfile",
 	"github.com/pjbgf/sha1cd":             "vcs/packfile",

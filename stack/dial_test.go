@@ -87,6 +87,12 @@ func TestDialErrors(t *testing.T) {
 		time.AfterFunc(time.Second, cancel)
 		_, err = l.stacks[0].DialContext(ctx, "tcp", "10.0.0.2:80")
 		wantErrno(t, err, "dial", context.Canceled)
+		begin := time.Now()
+		_, err = l.stacks[0].DialTimeout("tcp", "10.0.0.2:80", 3*time.Second)
+		wantErrno(t, err, "dial", context.DeadlineExceeded)
+		if d := time.Since(begin); d != 3*time.Second || !os.IsTimeout(err) {
+			t.Errorf("%v after %v", err, d)
+		}
 		if n := len(l.stacks[0].Conns()); n != 0 {
 			t.Errorf("%d connections left behind", n)
 		}

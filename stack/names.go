@@ -88,6 +88,18 @@ func (s *Stack) lookupHost(ctx context.Context, host string) ([]netip.Addr, erro
 	return addrs, nil
 }
 
+// DialTimeout is DialContext for at most the given time, lookup of a name included;
+// zero is no bound.
+func (s *Stack) DialTimeout(network, address string, timeout time.Duration) (net.Conn, error) {
+	ctx := context.Background()
+	if timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, timeout)
+		defer cancel()
+	}
+	return s.DialContext(ctx, network, address)
+}
+
 // DialContext is Stack.DialContext with options, which are for TCP. Of several
 // addresses each is tried in turn, with its share of the time that ctx leaves; the
 // error is then the first one's, as package net has it.

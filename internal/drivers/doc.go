@@ -1,0 +1,5 @@
+// Package drivers holds no code, but tests that run other people's network clients
+// over our stack unchanged: lib/pq for PostgreSQL, go-sql-driver for MySQL, redigo
+// for Redis, each against a small scripted server on another stack. Nothing but
+// its tests imports those modules.
+package drivers
