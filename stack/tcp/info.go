@@ -20,6 +20,7 @@ type Info struct {
 	RecvQueue         int           // received in order and not read
 	Flight            int           // sent and not acknowledged
 	Sacked, Lost      int           // of these, reported by the peer, and taken for lost
+	Resent            int           // sent again since they were lost or overdue, and under way
 	OutOfOrder        int           // spans received out of order
 	Recovery          Recovery
 	QuickAcks         int    // segments that will be acknowledged at once
@@ -130,7 +131,7 @@ func (c *Conn) Info() Info {
 		SndWnd: int(c.sndWnd), RcvWnd: max(0, c.rcvAdv.Sub(c.rcvNxt)),
 		SndBuf: int(c.sndBuf), RcvBuf: int(c.rcvBuf),
 		SendQueue: c.sndq.n, Unsent: max(0, c.sndq.end().Sub(c.sndNxt)), RecvQueue: c.rcvq.n,
-		Flight: c.flight(), Sacked: int(c.board.octets), Lost: int(c.lost.octets),
+		Flight: c.flight(), Sacked: int(c.board.octets), Lost: int(c.lost.octets), Resent: c.resentOctets(),
 		OutOfOrder: len(c.rcvq.early.s), Recovery: c.recoveryState(), QuickAcks: int(c.quickAcks), Backoff: int(c.backoff), Probes: int(c.keepProbes),
 		Retransmits: uint64(c.retransmits), Marks: uint64(c.marks), Reordering: c.rack.reordered,
 		Timestamps: c.timestamps, SACK: c.sack, ECN: c.ecn.ok, SynData: c.synData, SndScale: c.sndScale, RcvScale: c.rcvScale,

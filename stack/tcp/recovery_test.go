@@ -408,3 +408,22 @@ func TestEmitRefused(t *testing.T) {
 	p.flush()
 	p.expect("[.] 1001+1000 ack 1", "[P.] 2001+1000 ack 1")
 }
+
+// What was sent again is counted until it is reported, or lost once more.
+func TestResentOctets(t *testing.T) {
+	p := sentSegments(t, 8, withSACK)
+	p.after(100 * time.Millisecond)
+	p.recv(ACK, 1, 1, 0, sacking([2]int{4001, 8001}))
+	p.after(100 * time.Millisecond)
+	if i := p.c.Info(); i.Lost+i.Resent != 4000 || i.Resent == 0 {
+		t.Fatalf("%d lost, %d sent again", i.Lost, i.Resent)
+	}
+	p.recv(ACK, 1, 1, 0, sacking([2]int{1001, 2001}, [2]int{4001, 8001}))
+	if i := p.c.Info(); i.Lost+i.Resent != 3000 {
+		t.Fatalf("%d lost, %d sent again", i.Lost, i.Resent)
+	}
+	p.recv(ACK, 1, 8001, 0)
+	if i := p.c.Info(); i.Lost != 0 || i.Resent != 0 {
+		t.Fatalf("%d lost, %d sent again when all has arrived", i.Lost, i.Resent)
+	}
+}

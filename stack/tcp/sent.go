@@ -97,6 +97,18 @@ func (l *sentList) resent(from, to Seq, now Instant) {
 	l.list = append(l.list[:i+1], l.list[j:]...)
 }
 
+// resentOctets returns how many octets were transmitted more than once and are
+// neither reported by the peer nor taken for lost again.
+func (c *Conn) resentOctets() (n int) {
+	l := &c.sent
+	for i := int(l.first); i < len(l.list); i++ {
+		if from, end := l.begin(i), l.list[i].end; l.list[i].again {
+			n += end.Sub(from) - c.board.covered(from, end) - c.lost.covered(from, end)
+		}
+	}
+	return n
+}
+
 // trim forgets what lies before seq and, when nothing remains, the memory.
 func (l *sentList) trim(p *Pool, seq Seq) {
 	if !seq.After(l.start) {
