@@ -68,6 +68,9 @@ func (a *Agent) tcpInfo(s *sock) []byte {
 	mss := max(i.SndMSS, 1)
 	packets := func(octets int) uint32 { return uint32((octets + mss - 1) / mss) }
 	since := func(at tcp.Instant) uint32 {
+		if at == 0 { // Linux counts from the handshake then
+			at = i.LastHeard
+		}
 		if at == 0 {
 			return 0
 		}

@@ -294,7 +294,13 @@ func TestRFC9293DataAfterCloseResets(t *testing.T) { // §3.6.1
 	p.expect("[F.] 1 ack 1")
 	p.recv(ACK, 1, 2, 10)
 	p.failed(ErrAborted)
-	p.expect("[R.] 2 ack 1")
+	p.expect("[R] 2 ack 0")
+	p = inEstablished(t)
+	p.c.Close(p.now)
+	p.out = nil
+	p.flush()
+	p.recv(ACK, 1, 1, 10) // the FIN has not arrived there: the reset has the FIN's number
+	p.expect("[F.] 1 ack 1", "[R] 1 ack 0")
 }
 
 //rfc:9293 SHLD-3

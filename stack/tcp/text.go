@@ -13,8 +13,13 @@ func (c *Conn) text(now Instant, seg *Segment) {
 	}
 	if c.orphan {
 		c.pool.Counters.LateText++
-		// §3.6.1: nobody will ever read it; the peer must know.
-		c.abort(ErrAborted)
+		// §3.6.1: nobody will ever read it; the peer must know. The reset has
+		// the number that the peer waits for, which a FIN under way may have
+		// passed: another one would only be challenged (RFC 5961 §3.2).
+		c.end(ErrAborted)
+		if r, ok := ResetFor(seg); ok {
+			c.reply = resetReply{true, false, r.Flags, r.Seq, r.Ack}
+		}
 		return
 	}
 	due := c.ackDue
