@@ -33,7 +33,8 @@ help:
 	@echo 'make gobench the benchmarks of all packages'
 	@echo 'make fuzz    each fuzz target for FUZZTIME=$(FUZZTIME)'
 	@echo 'make soak    the same, larger bounds in tests that try every case, and SOAK_COMMITS=$(SOAK_COMMITS) commits into a'
-	@echo '             store of 64 MB and onto a disk of 256 MB (as root), with archives that are joined and compared'
+	@echo '             store of 64 MB and onto a disk of 256 MB (as root), with archives that are joined and compared;'
+	@echo '             and 10,000 idle and 1,000 busy connections for LOAD_TIME=$(LOAD_TIME)'
 	@echo 'make rfc-coverage   write docs/rfc-coverage.md anew from the clauses and from the marks above the tests'
 	@echo 'make mutants disable each clause of the RFCs in turn; its tests have to fail (a part of make soak; ONLY=REGEXP some)'
 	@echo 'make vendors OUI=DIR   renew the embedded table of MAC vendors from oui.txt, mam.txt, oui36.txt and iab.txt of the IEEE'
@@ -85,12 +86,15 @@ bench:
 gobench:
 	@$(GO) test -run '^$$' -bench . -benchmem ./...
 
-# What make test does in a small way: 50,000 conversations of two TCP machines, all histories of one commit more, a look by
+# What make test does in a small way: 50,000 conversations of two TCP machines, 10,000 idle and
+# 1,000 busy connections for LOAD_TIME, all histories of one commit more, a look by
 # stock git after every crash, tens of thousands of torn and damaged images, and SOAK_COMMITS commits into stores that are
 # bounded (a bound of memory is 64 MB for ten million, less for fewer).
 SOAK_COMMITS ?= 10000000
+LOAD_TIME    ?= 1h
 soak: fuzz mutants
 	@SOAK=1 $(GO) test -timeout 2h -run TestPairs ./stack/tcp
+	@SOAK=1 LOAD_TIME='$(LOAD_TIME)' $(GO) test -timeout 3h -v -run TestLoad ./stack
 	@SOAK=1 $(GO) test -timeout 30m -run 'TestEveryHistory|TestLongHistories' ./arp/versioned ./vcs/vcstest
 	@SOAK=1 SOAK_COMMITS='$(SOAK_COMMITS)' $(GO) test -timeout 5h -v -run 'TestFlatMemory|TestDiskBudget' ./bench
 	@SOAK=1 $(GO) test -timeout 30m -run TestFindObjectsFarBack ./vcs
