@@ -12,6 +12,8 @@ import (
 
 // A check probes three times, takes nothing, and says that the address is free,
 // or whose it is: one who answers, one who probes for it too.
+//
+//rfc:5227 probe-form probe-number
 func TestCheck(t *testing.T) {
 	for _, c := range []struct {
 		name string
@@ -57,6 +59,8 @@ func TestCheck(t *testing.T) {
 
 // RFC 5227 §2.1.1: after MAX_CONFLICTS no more than one address is probed for in
 // RATE_LIMIT_INTERVAL, until one was free.
+//
+//rfc:5227 rate
 func TestConflictsLimitTheRate(t *testing.T) {
 	l := newLab(t, Config{})
 	try := func(i int, taken bool) time.Duration {
@@ -96,6 +100,8 @@ func TestConflictsLimitTheRate(t *testing.T) {
 
 // RFC 3927 §2.1: the same station tries the same addresses, others try others,
 // all in the range; one that is taken is left alone.
+//
+//rfc:3927 range seed probe
 func TestLinkLocal(t *testing.T) {
 	first := linkLocalPick(linkLocalSource(meMAC))
 	if first != linkLocalPick(linkLocalSource(meMAC)) || first == linkLocalPick(linkLocalSource(aMAC)) {

@@ -11,6 +11,8 @@ import (
 )
 
 // Each learning policy says which packet may make a binding.
+//
+//rfc:826 learn
 func TestLearningPolicies(t *testing.T) {
 	packets := []struct {
 		name string

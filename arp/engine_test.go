@@ -9,6 +9,7 @@ import (
 	"arpeggio/stack/ethernet"
 )
 
+//rfc:826 reply
 func TestAnswersRequestsForOwnAddress(t *testing.T) {
 	l := newLab(t, Config{})
 	for _, dst := range []ethernet.Addr{ethernet.Broadcast, meMAC} {

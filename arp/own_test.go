@@ -9,6 +9,8 @@ import (
 )
 
 // RFC 5227 §2.4: (a) give up at once, (b) defend once, (c) hold.
+//
+//rfc:5227 defend ongoing
 func TestDefencePolicies(t *testing.T) {
 	for _, c := range []struct {
 		policy   DefendPolicy
@@ -52,6 +54,8 @@ func TestRareConflictsAreDefendedEachTime(t *testing.T) {
 
 // RFC 5227 §2.1.1: two hosts that probe for one address at once see each
 // other's probes, and neither takes it.
+//
+//rfc:5227 probe probe-conflict
 func TestSimultaneousProbesAreAConflict(t *testing.T) {
 	l := bareLab(t, Config{Probe: true})
 	l.e.AddAddress(l.now, netip.PrefixFrom(meIP, 24))
@@ -77,6 +81,8 @@ func TestProbeForAHeldAddressIsAnswered(t *testing.T) {
 }
 
 // RFC 3927 §2.5: all replies for link-local addresses are broadcast.
+//
+//rfc:3927 broadcast-replies
 func TestLinkLocalRepliesAreBroadcast(t *testing.T) {
 	l := bareLab(t, Config{})
 	ours, theirs := netip.MustParseAddr("169.254.7.1"), netip.MustParseAddr("169.254.9.9")
@@ -89,6 +95,7 @@ func TestLinkLocalRepliesAreBroadcast(t *testing.T) {
 	}
 }
 
+//rfc:5227 announce announce-form
 func TestAnnouncementForms(t *testing.T) {
 	for _, compat := range []bool{false, true} {
 		l := bareLab(t, Config{AnnounceReply: compat})
@@ -135,5 +142,28 @@ func TestOwnAddressEndsABinding(t *testing.T) {
 	}
 	if l.e.Seed(l.now, aIP, Binding{MAC: aMAC}) || l.e.Pin(l.now, aIP, aMAC) != ErrOwnAddress {
 		t.Fatal("an own address was given away")
+	}
+}
+
+// RFC 826: what a packet says of its sender is heard whatever its operation;
+// only a request is answered.
+//
+//rfc:826 merge only-requests
+func TestRFC826MergeThenAnswer(t *testing.T) {
+	l := newLab(t, Config{ExpireAfter: time.Minute})
+	l.known()
+	for range 10 {
+		l.wait(30 * time.Second)
+		l.frame(ethernet.Broadcast, request(aMAC, aIP, bIP)) // not for us
+		if s := l.sent(); len(s) > 0 {
+			t.Fatalf("%+v", s)
+		}
+	}
+	if s, mac := l.state(aIP); mac != aMAC || s == StateNone {
+		t.Fatalf("%v, %v", s, mac)
+	}
+	l.frame(ethernet.Broadcast, Packet{OpReply, aMAC, aIP, meMAC, meIP})
+	if s := l.sent(); len(s) > 0 {
+		t.Fatalf("a reply was answered: %+v", s)
 	}
 }

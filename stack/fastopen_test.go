@@ -70,6 +70,8 @@ func (l *lan) asks(want time.Duration) {
 
 // The first connection brings a cookie, the next ones save a round trip
 // (RFC 7413 §1), until the cookie has expired.
+//
+//rfc:7413 off-by-default
 func TestFastOpen(t *testing.T) {
 	lanTest(t, "round trips", 2, vnet.PortConfig{Ingress: vnet.Impairment{Delay: 10 * time.Millisecond}}, func(t *testing.T, l *lan) {
 		defer l.fastServer(10).Close()
@@ -132,6 +134,8 @@ func TestFastOpen(t *testing.T) {
 
 // A path that swallows SYNs with text costs a second once, and is not tried for
 // an hour, then two (RFC 7413 §7.1).
+//
+//rfc:7413 pause
 func TestFastOpenBlackhole(t *testing.T) {
 	lanTest(t, "", 2, vnet.PortConfig{Ingress: vnet.Impairment{Delay: 10 * time.Millisecond}}, func(t *testing.T, l *lan) {
 		defer l.fastServer(10).Close()
@@ -187,6 +191,8 @@ func (r *raw) segment(seg *tcp.Segment, text string) {
 // A listener takes the text of no more SYNs than it was told, those included
 // that were reset in the last minute; the others open the ordinary way
 // (RFC 7413 §5.1). Under a flood, SYN cookies answer, and take no text.
+//
+//rfc:7413 pending-bound
 func TestFastOpenPendingLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRaw(t, stack.Config{})

@@ -201,6 +201,7 @@ func (s *Stack) icmpTCP(m *icmp.Message, h *ipv4.Header, body []byte, errno sysc
 		c.m.HardError(errno)
 	default:
 		c.m.SoftError(errno)
+		c.soft.report(errno)
 	}
 	c.changed()
 }

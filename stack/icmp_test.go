@@ -141,6 +141,7 @@ func TestICMPErrnoPing(t *testing.T) {
 // RFC 1191 §5: routers that name no MTU; the next plateau is tried.
 //
 //rfc:5927 mtu-floor
+//rfc:1191 reduce not-below-68 age plateaus
 func TestPathMTUPlateau(t *testing.T) {
 	rawTest(t, "plateau", func(t *testing.T, r *raw) {
 		s := r.stacks[0]

@@ -42,6 +42,8 @@ func TestInitialSequence(t *testing.T) {
 }
 
 // RFC 6056 §3.3.3: ports walk from a secret place for each pair of hosts.
+//
+//rfc:6056 range unpredictable no-reuse listeners
 func TestChoosePort(t *testing.T) {
 	any := func(uint16) bool { return true }
 	k := connKey{remote: [4]byte{10, 0, 0, 2}, rport: 80}
@@ -69,6 +71,8 @@ func TestChoosePort(t *testing.T) {
 }
 
 // RFC 6864 §5.2.2: identifications of one destination do not repeat soon.
+//
+//rfc:6864 unique
 func TestIdentification(t *testing.T) {
 	s := seeded(1)
 	seen := map[uint16]bool{}

@@ -130,6 +130,7 @@ func TestRFC1122SourceIsOwn(t *testing.T) { // §3.2.1.3, §4.1.3.6
 }
 
 //rfc:1122 udp-local udp-local-told
+//rfc:768 pseudo
 func TestRFC1122LocalUDPAddress(t *testing.T) { // §4.1.3.5
 	rawTest(t, "one, all, told", func(t *testing.T, r *raw) {
 		r.second()
@@ -198,6 +199,26 @@ func TestRFC1122LinkBroadcasts(t *testing.T) { // §3.3.6
 			if len(f) != 1 || (ethernet.Addr(f[0][:6]) == ethernet.Broadcast) != broadcast {
 				t.Errorf("%s: % x", dst, f)
 			}
+		}
+	})
+}
+
+// A segment is not to be cut, and its identification is of no use then.
+//
+//rfc:1191 df
+//rfc:6864 atomic ignored
+func TestRFC6864AtomicDatagrams(t *testing.T) { // §4.1
+	rawTest(t, "zero", func(t *testing.T, r *raw) {
+		r.listen()
+		packet := tcpPacket(addr(9), addr(1), nil, syn(4000))
+		h, _, body, err := ipv4.Parse(packet)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.ID = 0 // and nobody minds
+		r.frame(r.mac, append(h.AppendTo(nil, nil, len(body)), body...))
+		if h, s := r.one(); h.ID != 0 || !h.DF || s.Flags&tcp.SYN == 0 {
+			t.Errorf("%+v", h)
 		}
 	})
 }

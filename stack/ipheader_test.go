@@ -9,6 +9,8 @@ import (
 
 // Type of service and time to live of a connection, from its first packet on;
 // the bits of ECN are not the user's.
+//
+//rfc:9293 MUST-48 SHLD-21 SHLD-22
 func TestIPHeader(t *testing.T) {
 	rawTest(t, "dialled", func(t *testing.T, r *raw) {
 		d := stack.Dialer{Header: stack.IPHeader{TOS: 0x23, TTL: 7}}

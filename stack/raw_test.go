@@ -105,6 +105,7 @@ func rawTest(t *testing.T, name string, f func(t *testing.T, r *raw)) {
 }
 
 //rfc:1122 link-tos ttl-not-zero echo-server echo-data echo-broadcast
+//rfc:792 echo
 func TestEcho(t *testing.T) {
 	echo := func(n int) []byte { m := icmp.NewEcho(5, 6, make([]byte, n)); return m.AppendTo(nil) }
 	ask := ipv4.Header{Proto: ipv4.ProtoICMP, Src: addr(9), Dst: addr(1), TOS: 0x20}
@@ -211,6 +212,7 @@ func TestMartians(t *testing.T) {
 }
 
 //rfc:1122 error-quotes error-returned unreachable-sent reassembly-timeout reassembly-fixed udp-unreachable
+//rfc:792 quote
 func TestICMPErrors(t *testing.T) {
 	own, peer := netip.AddrPortFrom(addr(1), 9), netip.AddrPortFrom(addr(9), 4000)
 	rawTest(t, "port unreachable quotes the packet", func(t *testing.T, r *raw) {

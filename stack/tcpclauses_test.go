@@ -3,6 +3,7 @@ package stack_test
 import (
 	"encoding/binary"
 	"net/netip"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -388,5 +389,54 @@ func TestRFC9293KeepAliveDefaults(t *testing.T) { // §3.8.4
 		}
 		time.Sleep(2 * time.Second)
 		r.one()
+	})
+}
+
+//rfc:9293 MUST-52 MUST-53
+func TestRFC9293SourceRoutesAreRefused(t *testing.T) { // §3.9.2.1
+	rawTest(t, "SYN by a route that ends here", func(t *testing.T, r *raw) {
+		r.listen()
+		for _, kind := range []byte{131, 137} {
+			r.frame(r.mac, tcpPacket(addr(9), addr(1), []byte{kind, 7, 8, 10, 0, 0, 7, 0}, syn(4000)))
+		}
+		if got := r.got(); len(got) > 0 || r.stats().IP.SourceRoute != 2 {
+			t.Errorf("%+v", got)
+		}
+	})
+}
+
+// What may be wrong is told while the connection goes on, to who wants to know.
+//
+//rfc:9293 MUST-47 SHLD-20 SHLD-9
+func TestRFC9293SoftErrorsAreReported(t *testing.T) { // §3.9.1.8, §3.8.3
+	rawTest(t, "ICMP, R1", func(t *testing.T, r *raw) {
+		ln := r.listen()
+		synAck := r.open(4000)
+		c, err := ln.AcceptTCP()
+		if err != nil {
+			t.Fatal(err)
+		}
+		errs := make(chan error, 4)
+		c.NotifyErrors(errs)
+		c.Write([]byte("text"))
+		text := r.got()[0].packet
+		host := icmp.NewUnreachable(icmp.CodeHost, text)
+		r.icmp(host)
+		if got := <-errs; got != syscall.EHOSTUNREACH {
+			t.Errorf("%v", got)
+		}
+		time.Sleep(10 * time.Second) // several retransmissions
+		if got := <-errs; got != syscall.ETIMEDOUT || len(errs) > 0 {
+			t.Errorf("%v, and %d more", got, len(errs))
+		}
+		c.NotifyErrors(nil)
+		r.icmp(host)
+		if len(errs) > 0 {
+			t.Errorf("told although that was switched off: %v", <-errs)
+		}
+		r.tcp(ack(4000, synAck, 0, []byte("and it goes on")))
+		if n, err := c.Read(make([]byte, 100)); n != 14 || err != nil {
+			t.Errorf("%d, %v", n, err)
+		}
 	})
 }

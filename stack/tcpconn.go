@@ -39,6 +39,7 @@ type TCPConn struct {
 	keepAlive tcp.KeepAlive
 	urgent    chan<- struct{} // see NotifyUrgent
 	notify    chan<- struct{} // see Notify
+	soft      *softErrors     // see NotifyErrors
 }
 
 var _ net.Conn = (*TCPConn)(nil)
@@ -106,6 +107,9 @@ func (s *Stack) output(c *TCPConn, now tcp.Instant) {
 		if c.route.gw != nil {
 			c.advise(now, acked)
 		}
+		if c.soft != nil {
+			c.reportRetries()
+		}
 	}
 	if c.listener != nil && st == tcp.Closed {
 		c.listener.leave(c)
@@ -161,6 +165,7 @@ func (s *Stack) busy() int { return len(s.conns) - s.timeWait.Len() }
 // unreachable implements sender: the next hop did not answer.
 func (c *TCPConn) unreachable(err error, _ netip.Addr) {
 	c.m.HardError(err) // which is a soft one once the connection is open
+	c.soft.report(err)
 	c.changed()
 }
 

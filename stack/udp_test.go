@@ -145,6 +145,7 @@ func TestUDP(t *testing.T) {
 // RFC 768: no checksum, and a wrong one.
 //
 //rfc:1122 udp-bad-checksum udp-checksum
+//rfc:768 no-sum
 func TestUDPChecksum(t *testing.T) {
 	rawTest(t, "zero and wrong", func(t *testing.T, r *raw) {
 		u := listenUDP(t, r.stacks[0], ":9")

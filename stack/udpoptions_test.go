@@ -18,6 +18,7 @@ import (
 // datagrams, and what it learns of those received.
 //
 //rfc:1122 send-tos ttl-set send-options udp-options-up udp-options-down udp-destination udp-ttl-tos udp-tos-up source-route-originate
+//rfc:9293 MUST-51
 func TestUDPPacketOptions(t *testing.T) {
 	rawTest(t, "sent", func(t *testing.T, r *raw) {
 		u := listenUDP(t, r.stacks[0], ":9")

@@ -44,6 +44,7 @@ func TestTTLAtDestination(t *testing.T) {
 // RFC 791 §3.1, RFC 1122 §3.2.1.8 and §3.2.2.6: options of an echo request.
 //
 //rfc:1122 receive-options unknown-options stream-identifier record-route timestamp-option echo-options parameter-problem-sent
+//rfc:791 record-route
 func TestEchoOptions(t *testing.T) {
 	for name, tc := range map[string]struct {
 		opts, want []byte // want nil: a parameter problem at pointer
@@ -146,6 +147,7 @@ func TestSourceRoutes(t *testing.T) {
 // RFC 6918, RFC 1122 §3.2.2 and §3.2.2.9: messages that nobody answers.
 //
 //rfc:1122 icmp-unknown information mask-told
+//rfc:6918 deprecated
 func TestSilentICMP(t *testing.T) {
 	types := []icmp.Type{1, 2, icmp.SourceQuench, icmp.Redirect, 6, 7, 9, 10, icmp.Timestamp, icmp.TimestampReply, 15, 16, 17, 18, 30, 37, 42, 200, 255}
 	rawTest(t, "all", func(t *testing.T, r *raw) {
@@ -248,6 +250,7 @@ func TestUnicastInGroupFrame(t *testing.T) {
 // RFC 1122 §3.2.2: an error quotes the packet as it came.
 //
 //rfc:1122 error-unaltered
+//rfc:791 padding
 func TestQuoteUnaltered(t *testing.T) {
 	rawTest(t, "flags, options, padding", func(t *testing.T, r *raw) {
 		h, body := udpPacket(addrPort(9, 1), addrPort(1, 9), []byte("0123456789"))
@@ -366,6 +369,8 @@ func TestReassemblyByInterface(t *testing.T) {
 
 // RFC 3927 §2.7, RFC 2644: what a router must not pass on is not offered to the
 // forward hook either.
+//
+//rfc:3927 not-forwarded
 func TestForwardable(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var seen []netip.Addr

@@ -56,6 +56,7 @@ func bound(t *testing.T, e *clientEngine, now time.Time) {
 	sends(t, e)
 }
 
+//rfc:2131 identifier requested
 func TestDiscoverFields(t *testing.T) {
 	e := testEngine()
 	e.wish = ourIP
@@ -76,6 +77,8 @@ func TestDiscoverFields(t *testing.T) {
 
 // RFC 2131 §4.1: 4, 8, 16, 32, 64 s, each plus or minus one second, and 64 s from
 // then on.
+//
+//rfc:2131 backoff
 func TestBackoff(t *testing.T) {
 	e := testEngine()
 	now := epoch
@@ -96,6 +99,8 @@ func TestBackoff(t *testing.T) {
 }
 
 // RFC 2131 §3.1.5: four REQUESTs without an answer, then from the start.
+//
+//rfc:2131 request-server request-gives-up
 func TestRequestGivesUp(t *testing.T) {
 	e := testEngine()
 	e.tick(epoch)
@@ -182,6 +187,7 @@ func TestAbsurdOffers(t *testing.T) {
 	})
 }
 
+//rfc:2131 xid
 func TestAckMustMatch(t *testing.T) {
 	for why, edit := range map[string]func(*message){
 		"another address":          func(m *message) { m.yiaddr = m.yiaddr.Next() },
@@ -209,6 +215,8 @@ func TestAckMustMatch(t *testing.T) {
 }
 
 // RFC 2131 §4.4.5: when to ask whom, and when to stop.
+//
+//rfc:2131 renew rebind renew-interval expire
 func TestRenewRebindExpire(t *testing.T) {
 	e := testEngine()
 	bound(t, e, epoch)
@@ -250,6 +258,7 @@ func TestRenewRebindExpire(t *testing.T) {
 	}
 }
 
+//rfc:2131 infinite
 func TestInfiniteLease(t *testing.T) {
 	e := testEngine()
 	e.tick(epoch)
@@ -267,6 +276,8 @@ func TestInfiniteLease(t *testing.T) {
 }
 
 // A server that refuses everything is asked ever more seldom.
+//
+//rfc:2131 nak
 func TestNakBackoff(t *testing.T) {
 	e := testEngine()
 	now := epoch

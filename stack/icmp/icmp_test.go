@@ -22,6 +22,7 @@ func TestEcho(t *testing.T) {
 	}
 }
 
+//rfc:792 checksum
 func TestParseRefuses(t *testing.T) {
 	m := NewEcho(1, 2, []byte("abc"))
 	b := m.AppendTo(nil)

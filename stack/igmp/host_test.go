@@ -89,6 +89,8 @@ func (s *script) idle() *script {
 const unso3 = unsolicited3 / 2
 
 // RFC 3376 §5.1: a change is told at once and Robustness-1 times again.
+//
+//rfc:3376 changes
 func TestVersion3Changes(t *testing.T) {
 	start(t, HostConfig{}).
 		set(g1, Everyone).sends("TO_EX(239.1.2.3)").after(unso3).sends("TO_EX(239.1.2.3)").idle().
@@ -111,12 +113,16 @@ func TestVersion3Changes(t *testing.T) {
 }
 
 // RFC 3376 §6, RFC 1112 §4: nobody reports 224.0.0.1, nor what is no group.
+//
+//rfc:2236 all-systems
 func TestNeverReported(t *testing.T) {
 	start(t, HostConfig{}).set(AllSystems, Everyone).set(s1, Everyone).sends("").idle()
 	start(t, HostConfig{}).in(Message{Type: Query, Version: 3, MaxResp: time.Second}).idle()
 }
 
 // RFC 3376 §5.2: answers to queries.
+//
+//rfc:3376 general merged robustness no-suppression
 func TestVersion3Queries(t *testing.T) {
 	joined := func() *script {
 		return start(t, HostConfig{Robustness: 1}).set(g1, NewFilter(true, s1)).set(g2, NewFilter(false, s1, s2)).
@@ -148,7 +154,19 @@ func TestVersion3Queries(t *testing.T) {
 	joined().in(q(g1, time.Second)).in(Message{Type: ReportV2, Group: g1}).after(time.Second).sends("IS_EX(239.1.2.3 10.0.0.1)").idle()
 }
 
+// An answer to a general query speaks for each group, when it comes sooner.
+//
+//rfc:3376 general-first
+func TestRFC3376GeneralAnswerComesFirst(t *testing.T) { // §5.2 rule 1
+	start(t, HostConfig{Robustness: 1}).set(g1, Everyone).sends("TO_EX(239.1.2.3)").idle().
+		in(Message{Type: Query, Version: 3, MaxResp: time.Second, Robustness: 1}).
+		in(Message{Type: Query, Version: 3, Group: g1, MaxResp: 10 * time.Second, Robustness: 1}).
+		after(500 * time.Millisecond).sends("IS_EX(239.1.2.3)").idle()
+}
+
 // RFC 2236 §3: version 2.
+//
+//rfc:2236 report query shorter suppressed leave
 func TestVersion2(t *testing.T) {
 	joined := func() *script {
 		return start(t, HostConfig{Version: 2}).set(g1, Everyone).sends("v2 239.1.2.3").
@@ -175,6 +193,8 @@ func TestVersion2(t *testing.T) {
 
 // RFC 3376 §7.2: a host speaks the oldest version of the queriers it heard of
 // late, and forgets what was pending when that changes.
+//
+//rfc:3376 older-querier
 func TestCompatibility(t *testing.T) {
 	silence := DefaultRobustness*DefaultQueryInterval + DefaultQueryResponse
 	s := start(t, HostConfig{}).set(g1, Everyone).sends("TO_EX(239.1.2.3)").

@@ -58,6 +58,7 @@ func TestHeaderRoundTrip(t *testing.T) {
 	}
 }
 
+//rfc:791 lengths
 func TestParseRefuses(t *testing.T) {
 	// fix makes the checksum right again after an edit.
 	fix := func(b []byte, edit func(b []byte)) []byte {

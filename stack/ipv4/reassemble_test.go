@@ -57,6 +57,7 @@ func feed(r *Reassembler, at time.Time, frags ...frag) (whole []byte, h Header, 
 }
 
 //rfc:1122 reassembly-size reassembly-unbounded
+//rfc:791 fragment reassemble
 func TestFragmentAndReassemble(t *testing.T) {
 	for _, n := range []int{0, 1, 2, 10, 100, 1000, 1480, 1481, 5000, 10000, 65515} {
 		for _, mtu := range []int{68, 576, 1500} {
@@ -86,6 +87,7 @@ func TestFragmentTiny(t *testing.T) {
 	}
 }
 
+//rfc:791 do-not-fragment
 func TestFragmentErrors(t *testing.T) {
 	df := plain()
 	df.DF = true
@@ -110,6 +112,8 @@ func TestFragmentErrors(t *testing.T) {
 }
 
 // RFC 791 §3.1: only options with the copied flag go into later fragments.
+//
+//rfc:791 copied-options
 func TestFragmentOptions(t *testing.T) {
 	opts := []byte{7, 7, 4, 0, 0, 0, 0, 148, 4, 0, 0, 0} // record route, router alert
 	frags := cut(t, plain(), opts, pattern(3000), 1500)
@@ -167,6 +171,7 @@ func TestReassembleEveryOrder(t *testing.T) {
 	}
 }
 
+//rfc:791 same-flow
 func TestReassembleInterleavedFlows(t *testing.T) {
 	a, b := plain(), plain()
 	b.ID++
@@ -200,6 +205,8 @@ func TestReassembleHoles(t *testing.T) {
 }
 
 // RFC 5722 §4 applied to IPv4.
+//
+//rfc:5722 overlap later
 func TestReassembleOverlap(t *testing.T) {
 	at := func(off, n int, more bool, fill byte) frag {
 		h := plain()
@@ -253,6 +260,7 @@ func TestReassembleDuplicates(t *testing.T) {
 	}
 }
 
+//rfc:792 reassembly-time
 func TestReassembleTimeout(t *testing.T) {
 	frags := cut(t, plain(), nil, pattern(4000), 1500)
 	other := plain()

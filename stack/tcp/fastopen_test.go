@@ -64,6 +64,8 @@ func TestRFC7413RequestsACookie(t *testing.T) {
 }
 
 // With a cookie the SYN carries text, as much as fits beside the options.
+//
+//rfc:7413 text text-bound
 func TestRFC7413TextInSyn(t *testing.T) {
 	p, syn := inFastSyn(t, 3000)
 	p.expect("[S] 0+960 ack 0") // 40 octets are for options
@@ -86,6 +88,8 @@ func TestRFC7413TextInSyn(t *testing.T) {
 
 // A server that does not take the text acknowledges the SYN alone: the text goes
 // again (RFC 7413 §4.2.2).
+//
+//rfc:7413 not-taken
 func TestRFC7413TextNotTaken(t *testing.T) {
 	p, syn := inFastSyn(t, 500)
 	p.expect("[S] 0+500 ack 0")
@@ -123,6 +127,8 @@ func TestRFC7413AckBeyondTheText(t *testing.T) {
 
 // What swallows a SYN with text, or answers it with a reset, gets a plain SYN
 // (RFC 7413 §4.1.3, §7.1).
+//
+//rfc:7413 plain-again reset-again
 func TestRFC7413FallsBack(t *testing.T) {
 	for name, block := range map[string]func(p *script){
 		"black hole": func(p *script) { p.after(time.Second) },
@@ -302,7 +308,18 @@ func TestRFC7413WindowAfterSynText(t *testing.T) {
 	p.read(1, 1000)
 }
 
+//rfc:7413 cookie-length
+func TestRFC7413CookieLengths(t *testing.T) { // §4.1.1
+	for n := range 20 {
+		if _, ok := NewFastOpenCookie(make([]byte, n)); ok != (n >= 4 && n <= 16 && n%2 == 0) {
+			t.Errorf("%d octets: %v", n, ok)
+		}
+	}
+}
+
 // A cookie is good for one address under one secret, for one to two periods.
+//
+//rfc:7413 cookie-secret
 func TestFastOpenCookies(t *testing.T) {
 	k := FastOpenKeys{Secret: [32]byte{1}}
 	other := FastOpenKeys{Secret: [32]byte{2}}

@@ -361,6 +361,7 @@ func TestOutOfOrderQueueIsBounded(t *testing.T) {
 	p.read(1, 6000)
 }
 
+//rfc:1191 transport no-congestion
 func TestSetPathMSS(t *testing.T) { // RFC 1191 §6
 	p := sentSegments(t, 3)
 	cwnd := p.c.Info().Cwnd

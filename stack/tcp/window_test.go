@@ -374,6 +374,7 @@ func TestOldSegmentDoesNotMoveWindow(t *testing.T) { // SND.WL1, SND.WL2
 }
 
 //rfc:9293 MUST-21
+//rfc:5482 local
 func TestUserTimeout(t *testing.T) {
 	p := inEstablished(t)
 	p.c.SetUserTimeout(p.now, 10*time.Second)

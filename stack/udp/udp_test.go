@@ -28,6 +28,7 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
+//rfc:768 length
 func TestParseRefuses(t *testing.T) {
 	h := Header{1, 2}
 	b := h.AppendTo(nil, []byte("abc"), pseudo(11))
@@ -46,6 +47,7 @@ func TestParseRefuses(t *testing.T) {
 	}
 }
 
+//rfc:768 zero-sum
 func TestChecksum(t *testing.T) {
 	h := Header{7, 7}
 	b := h.AppendTo(nil, []byte("hello"), pseudo(13))
