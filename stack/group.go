@@ -128,12 +128,12 @@ func (s *Stack) receiveIGMP(in *Interface, payload []byte, a arrival) {
 	}
 	if in.groups == nil { // nothing to say: only whether it was well formed counts
 		if _, err := igmp.Parse(payload); err != nil {
-			s.stats.IGMP.Malformed++
+			s.stats.IGMP.refused(err)
 		}
 		return
 	}
 	if err := in.groups.host.Input(s.time(a.now), payload); err != nil {
-		s.stats.IGMP.Malformed++
+		s.stats.IGMP.refused(err)
 		return
 	}
 	in.emitIGMP(a.now)

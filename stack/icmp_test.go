@@ -197,3 +197,22 @@ func TestPathMTUPlateau(t *testing.T) {
 		}
 	})
 }
+
+// RFC 4884 §4: an error whose quotation is padded and has an extension behind it.
+func TestExtendedError(t *testing.T) {
+	rawTest(t, "label stack", func(t *testing.T, r *raw) {
+		c, err := r.stacks[0].Dial("udp", "10.0.0.9:9")
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Write([]byte("x"))
+		body := make([]byte, 128)
+		copy(body, r.got()[0].packet)
+		body = append(body, 0x20, 0, 0, 0, 0, 8, 1, 1, 0, 1, 0x21, 1)
+		m := icmp.NewUnreachable(icmp.CodePort, nil)
+		m.Rest[1], m.Body = 128/4, body
+		r.icmp(m)
+		_, err = c.Write([]byte("x"))
+		wantErrno(t, err, "write", syscall.ECONNREFUSED)
+	})
+}

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os/exec"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -102,9 +103,31 @@ func TestKernelMulticast(t *testing.T) {
 		}
 		listener.Close()
 	}
-	if st := s.Stats(); st.IGMP.Malformed > 0 {
-		t.Errorf("%+v", st.IGMP)
+	if st := s.Stats().IGMP; st.Short+st.BadChecksum+st.BadType+st.BadGroup > 0 {
+		t.Errorf("%+v", st)
 	}
 	u.Close()
 	wait("the bridge still takes us for a member", func() bool { return !joined() })
+}
+
+// What the kernel says of a closed port reaches the socket that sent there, with a
+// peer or without.
+func TestKernelPortUnreachable(t *testing.T) {
+	s, _, _ := onTAP(t, true, false)
+	c, err := s.Dial("udp", "10.9.0.1:9")
+	if err != nil {
+		t.Fatal(err)
+	}
+	u := listenUDP(t, s, ":0")
+	u.SetReceiveErrors(true)
+	c.Write([]byte("x"))
+	u.WriteToAddrPort(make([]byte, 5000), netip.MustParseAddrPort("10.9.0.1:9"))
+	for _, r := range []net.Conn{c, u} {
+		_ = r.SetReadDeadline(time.Now().Add(10 * time.Second))
+		_, err := r.Read(make([]byte, 1))
+		wantErrno(t, err, "read", syscall.ECONNREFUSED)
+		if a := err.(*net.OpError).Addr; a == nil || a.String() != "10.9.0.1:9" {
+			t.Errorf("about %v", a)
+		}
+	}
 }

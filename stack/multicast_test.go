@@ -179,11 +179,12 @@ func TestMulticastOldQueriers(t *testing.T) {
 	rawTest(t, "malformed", func(t *testing.T, r *raw) {
 		u := listenUDP(t, r.stacks[0], ":9")
 		for n := range 2 { // as a non-member and as a member
-			for _, b := range [][]byte{nil, {0x11, 0, 0, 0}, {0x11, 0, 1, 2, 0, 0, 0, 0}, {0x99, 0, 0x66, 0xff, 0, 0, 0, 0}} {
+			for _, b := range [][]byte{nil, {0x11, 0, 1, 2, 0, 0, 0, 0}, {0x99, 0, 0x66, 0xff, 0, 0, 0, 0}, {0x16, 0, 0xdf, 0xfe, 10, 0, 0, 1}} {
 				r.ip(ipv4.Header{TTL: 1, Proto: ipv4.ProtoIGMP, Src: addr(9), Dst: igmp.AllSystems}, nil, b)
 			}
-			if st := r.stats(); st.IGMP.Malformed != uint64(4*n+4) || st.IGMP.InMsgs != uint64(4*n+4) {
-				t.Errorf("%+v", st.IGMP)
+			k := uint64(n + 1)
+			if st := r.stats().IGMP; st.InMsgs != 4*k || st.Short != k || st.BadChecksum != k || st.BadType != k || st.BadGroup != k {
+				t.Errorf("%+v", st)
 			}
 			u.JoinGroup(nil, group)
 		}

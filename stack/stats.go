@@ -2,6 +2,7 @@ package stack
 
 import (
 	"arpeggio/stack/icmp"
+	"arpeggio/stack/igmp"
 	"arpeggio/stack/ipv4"
 	"arpeggio/stack/tcp"
 	"arpeggio/stack/udp"
@@ -104,8 +105,12 @@ type ICMPStats struct {
 
 // IGMPStats are the counters of IGMP.
 type IGMPStats struct {
-	InMsgs, OutMsgs uint64
-	Malformed       uint64 // of InMsgs
+	InMsgs, OutMsgs uint64 // those in error included
+
+	Short       uint64 // shorter than its form
+	BadChecksum uint64
+	BadType     uint64 // unknown
+	BadGroup    uint64 // about what is no group
 }
 
 // UDPStats are the counters of UDP.
@@ -266,6 +271,20 @@ func (st *ICMPStats) sent(t icmp.Type) {
 		st.OutTimeExcds++
 	case icmp.ParamProblem:
 		st.OutParmProbs++
+	}
+}
+
+// refused counts a message that package igmp did not take.
+func (st *IGMPStats) refused(err error) {
+	switch err {
+	case igmp.ErrShort:
+		st.Short++
+	case igmp.ErrChecksum:
+		st.BadChecksum++
+	case igmp.ErrType:
+		st.BadType++
+	default:
+		st.BadGroup++
 	}
 }
 
