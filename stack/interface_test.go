@@ -184,6 +184,7 @@ func TestDeviceFails(t *testing.T) {
 			t.Errorf("%d interfaces", n)
 		}
 		// A new device brings it back.
+		synctest.Wait() // the end of the old one asks the resolver, too
 		p := port(t, l.sw, vnet.PortConfig{Name: "again"})
 		l.neighbors[addr(1)] = p.Info().Addr
 		add(t, l.stacks[0], stack.InterfaceConfig{Device: p, Resolver: l.neighbors, Addresses: []netip.Prefix{prefix("10.0.0.1/24")}})
