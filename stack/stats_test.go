@@ -17,6 +17,7 @@ import (
 	"arpeggio/stack/ipv4"
 	"arpeggio/stack/link"
 	"arpeggio/stack/tcp"
+	"arpeggio/stack/vnet"
 )
 
 // counted lists the counters in which st differs from before, in the order of
@@ -154,4 +155,62 @@ func TestCountersAreExact(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A change of state names the frame that has led to it, by the tag that whoever
+// wraps the device has given it.
+func TestTraceTCP(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var events []string
+		r := newRaw(t, stack.Config{})
+		defer r.close()
+		tapped, err := r.sw.Port(vnet.PortConfig{Name: "tapped"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := stack.New(stack.Config{TraceTCP: func(e stack.TCPEvent) {
+			events = append(events, fmt.Sprintf("%v %v to %v by %d", e.Remote, e.From, e.To, e.Frame))
+		}})
+		defer s.Close()
+		if err := r.stacks[0].Close(); err != nil { // another one has its address
+			t.Fatal(err)
+		}
+		r.stacks[0], r.mac = s, tapped.Info().Addr
+		if _, err := s.AddInterface(stack.InterfaceConfig{
+			Device: &tagging{Device: tapped}, Resolver: r.neighbors, Addresses: []netip.Prefix{netip.PrefixFrom(addr(1), 24)},
+		}); err != nil {
+			t.Fatal(err)
+		}
+		ln := r.listen()
+		defer ln.Close()
+		r.open(4000)
+		c, err := ln.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Close()
+		synctest.Wait()
+		want := []string{
+			"10.0.0.9:4000 CLOSED to SYN-RECEIVED by 1", "10.0.0.9:4000 SYN-RECEIVED to ESTABLISHED by 2",
+			"10.0.0.9:4000 ESTABLISHED to FIN-WAIT-1 by 0",
+		}
+		if strings.Join(events, "\n") != strings.Join(want, "\n") {
+			t.Errorf("events %q\n  want %q", events, want)
+		}
+	})
+}
+
+// tagging numbers the frames that are read.
+type tagging struct {
+	link.Device
+	n uint64
+}
+
+func (d *tagging) ReadFrames(f []link.Frame) (int, error) {
+	n, err := d.Device.ReadFrames(f)
+	for i := range f[:n] {
+		d.n++
+		f[i].Tag = d.n
+	}
+	return n, err
 }

@@ -28,6 +28,9 @@ func (r *Recorder) run() {
 	}
 }
 
+// leastPause keeps a busy device from waking the writer for each of its frames.
+const leastPause = 5 * time.Millisecond
+
 // maxBatch is how many frames are written before the lock is taken again.
 const maxBatch = 256
 
@@ -44,7 +47,7 @@ func (r *Recorder) take(batch []Packet) (_ []Packet, wait time.Duration) {
 		e := &queue[n]
 		r.describe(e, r.first+uint64(n))
 		if left := e.until.Sub(now); left > 0 && !e.known && !r.closed && r.octets <= r.conf.Queue/2 {
-			wait = left
+			wait = max(left, leastPause)
 			break
 		}
 		e.packet.Comment = strings.Join(e.notes, "; ")
