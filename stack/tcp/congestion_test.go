@@ -125,7 +125,29 @@ func TestRFC9438RenoFriendly(t *testing.T) { // §4.3: short round trips, small 
 	}
 }
 
+// The estimate grows by 0.53 segments a round trip until it has reached the window
+// before the last reduction, whatever fast convergence makes of W_max, and by one
+// from there on.
+//
 //rfc:9438 application-limited
+func TestRFC9438AlphaUntilThePriorWindow(t *testing.T) { // §4.3
+	w := &Window{MSS: 1000, Cwnd: 30_000, Ssthresh: 30_000}
+	c := new(Cubic)
+	c.Lost(w, 1, w.Cwnd)
+	w.Cwnd, w.Ssthresh = 20_000, 20_000
+	c.Lost(w, 1, w.Cwnd) // W_max is 17 now
+	now := grow(c, w, 1, time.Millisecond, 10*time.Millisecond)
+	first := c.wEst - 14
+	for c.wEst < 20 {
+		now = grow(c, w, now, time.Millisecond, time.Millisecond)
+	}
+	before := c.wEst
+	grow(c, w, now, time.Millisecond, 10*time.Millisecond)
+	if second := c.wEst - before; first > 6.5 || second < 10*0.9 {
+		t.Errorf("by %.1f segments in ten round trips, later by %.1f", first, second)
+	}
+}
+
 func TestRFC9438IdleTimeDoesNotCount(t *testing.T) { // §5.8
 	w := &Window{MSS: 1000, Cwnd: 100_000, Ssthresh: 100_000}
 	c := new(Cubic)

@@ -12,7 +12,8 @@ const (
 // Cubic is the congestion control of RFC 9438, the default. The zero value is
 // ready. Windows inside are in segments and times in seconds, as in the RFC.
 type Cubic struct {
-	wMax  float64 // window before the last reduction
+	wMax  float64 // window before the last reduction, or less (fast convergence)
+	prior float64 // window before the last reduction: cwnd_prior
 	k     float64 // time in which the curve reaches wMax
 	wEst  float64 // what Reno would have
 	epoch Instant // start of the present congestion avoidance stage; 0 when none
@@ -49,7 +50,7 @@ func (c *Cubic) Acked(w *Window, a Ack) {
 
 	// §4.3: the Reno-friendly estimate.
 	alpha := cubicAlpha
-	if c.wEst >= c.wMax {
+	if c.wEst >= c.prior {
 		alpha = 1
 	}
 	c.wEst += alpha * acked / cwnd
@@ -90,6 +91,7 @@ func (c *Cubic) TimedOut(w *Window, now Instant, flight int) { c.reduce(w, fligh
 
 func (c *Cubic) reduce(w *Window, flight int) {
 	cwnd := float64(w.Cwnd) / float64(w.MSS)
+	c.prior = cwnd
 	if cwnd < c.wMax {
 		c.wMax = cwnd * (1 + cubicBeta) / 2
 	} else {
