@@ -38,8 +38,14 @@ func (c *Conn) checkSegment(now Instant, seg *Segment) bool {
 		}
 		return false
 	}
-	// Fourth, check the SYN bit: challenge, whatever its number (RFC 5961 §4.2).
+	// Fourth, check the SYN bit (the third check, security, is not ours): in
+	// SYN-RECEIVED a passive open returns to LISTEN, unless its user has it already
+	// (Fast Open); else challenge, whatever the number (RFC 5961 §4.2).
 	if seg.Flags&SYN != 0 {
+		if c.state == SynReceived && c.passive && !c.openEarly() {
+			c.end(ErrReset) // the owner forgets the Conn
+			return false
+		}
 		n.BlindSyns++
 		c.challenge(now)
 		return false

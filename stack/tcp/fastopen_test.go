@@ -273,6 +273,16 @@ func TestRFC7413ServerCloses(t *testing.T) {
 	p.read(1, 300) // what was taken can be read
 }
 
+// A SYN in the window does not take the connection away from its user.
+func TestFastOpenBlindSyn(t *testing.T) {
+	p := inFastSynReceived(t, 300)
+	p.flush()
+	p.out = nil
+	p.recv(SYN, 301, 0, 0)
+	p.expect("[.] 1 ack 301")
+	p.state(SynReceived)
+}
+
 // Without Accept the text is not taken, and the SYN-ACK gives a cookie, once.
 func TestRFC7413ServerGivesACookie(t *testing.T) {
 	p, cfg, syn := newScript(t, []option{fastOpening(FastOpen{Cookie: biscuit})})
