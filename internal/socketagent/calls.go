@@ -443,6 +443,7 @@ func (s *sock) events() (e int32) {
 		e = pollWrBand
 	case s.conn != nil:
 		r = s.conn.Ready()
+		r.Read = r.Read && (r.EOF || r.Err != nil || s.opt.rcvLow <= 1 || s.conn.Info().RecvQueue >= int(s.opt.rcvLow))
 		r.Hangup = s.over() || r.EOF && s.noWrite || s.noRead && s.noWrite
 	}
 	if r.Read || s.noRead {

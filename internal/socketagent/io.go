@@ -55,7 +55,11 @@ func (a *Agent) recv(fd, length, flags int32, from bool, gone <-chan struct{}) (
 		if err != nil && len(data) > 0 && !errors.Is(err, syscall.EAGAIN) {
 			return nil // what has come first
 		}
-		if err == nil && flags&syscall.MSG_WAITALL != 0 && len(more) > 0 && len(data) < int(length) {
+		want := min(s.opt.rcvLow, length)
+		if flags&syscall.MSG_WAITALL != 0 {
+			want = length
+		}
+		if err == nil && len(more) > 0 && len(data) < int(want) {
 			err = syscall.EAGAIN // the rest
 		}
 		return err

@@ -2,6 +2,7 @@ package socketagent
 
 import (
 	"encoding/binary"
+	"math"
 	"net"
 	"syscall"
 	"time"
@@ -25,6 +26,7 @@ const (
 	soRcvBuf     = 8
 	soKeepAlive  = 9
 	soOOBInline  = 10
+	soPriority   = 12
 	soLinger     = 13
 	soReusePort  = 15
 	soRcvLowat   = 18
@@ -49,6 +51,7 @@ type options struct {
 	synCnt, linger2                        int32
 	userTimeout                            int32 // milliseconds
 	notsentLow                             uint32
+	rcvLow, priority                       int32
 	header                                 stack.IPHeader
 	fastOpen                               int32 // of a listener: how many at a time
 	fastConnect                            bool
@@ -57,7 +60,7 @@ type options struct {
 
 // Linux's defaults where the stack has none of its own.
 func defaultOptions() options {
-	return options{keepIdle: 7200, keepIntvl: 75, keepCnt: 9, synCnt: 6, linger2: 60, congestion: "cubic", datagram: defaultDatagramOptions()}
+	return options{keepIdle: 7200, keepIntvl: 75, keepCnt: 9, synCnt: 6, linger2: defaultLinger2, rcvLow: 1, congestion: "cubic", datagram: defaultDatagramOptions()}
 }
 
 // quickAcks is how many segments Linux acknowledges at once at first.
@@ -86,9 +89,7 @@ func (o *options) adjust(cfg *tcp.Config) {
 	if o.userTimeout > 0 {
 		cfg.ConnectTimeout = min(cfg.ConnectTimeout, cfg.UserTimeout)
 	}
-	if o.linger2 > 0 {
-		cfg.FinWait2 = time.Duration(o.linger2) * time.Second
-	}
+	cfg.FinWait2 = o.finWait2()
 	if o.congestion == "reno" {
 		cfg.CongestionControl = new(tcp.Reno)
 	}
@@ -184,8 +185,9 @@ func (s *sock) setSocket(name int32, v []byte) error {
 			return syscall.EINVAL
 		}
 		on, _ := number(v)
-		o.lingerOn = on != 0
-		o.linger, _ = number(v[4:])
+		if o.lingerOn = on != 0; o.lingerOn {
+			o.linger, _ = number(v[4:])
+		}
 		if s.conn != nil {
 			o.applyLinger(s.conn)
 		}
@@ -209,7 +211,14 @@ func (s *sock) setSocket(name int32, v []byte) error {
 		if s.bound != nil {
 			s.bound.SetReuse(o.reuse)
 		}
-	case soReusePort, soRcvLowat:
+	case soReusePort:
+	case soRcvLowat:
+		if n < 0 {
+			n = math.MaxInt32
+		}
+		o.rcvLow = max(n, 1)
+	case soPriority: // our frames have none
+		o.priority = n
 	case soBroadcast:
 		if o.broadcast = n != 0; s.udp != nil {
 			_ = s.udp.SetBroadcast(o.broadcast)
@@ -309,7 +318,9 @@ func (a *Agent) getSocket(s *sock, name int32) []byte {
 	case soReusePort:
 		return flag(false)
 	case soRcvLowat:
-		return int32s(1)
+		return int32s(o.rcvLow)
+	case soPriority:
+		return int32s(o.priority)
 	case soRcvTimeo:
 		return timeval(o.rcvTimeout)
 	case soSndTimeo:

@@ -25,6 +25,17 @@ const (
 	tcpNotsentLow  = 25
 )
 
+// Seconds that FIN-WAIT-2 of a closed socket lasts; below zero it does not.
+const (
+	defaultLinger2 = 60
+	maxLinger2     = 120
+)
+
+// finWait2 is TCP_LINGER2 as the stack has it, where zero would be the default.
+func (o *options) finWait2() time.Duration {
+	return max(time.Duration(o.linger2)*time.Second, time.Millisecond)
+}
+
 func (s *sock) setTCP(name int32, v []byte) error {
 	o := &s.opt
 	if name == tcpCongestion {
@@ -82,10 +93,12 @@ func (s *sock) setTCP(name int32, v []byte) error {
 			return err
 		}
 		o.synCnt = min(n, 20) // later the sum of the time-outs is days
-	case tcpLinger2:
-		o.linger2 = n
-		if s.conn != nil && n > 0 {
-			return s.conn.SetFinWait2(time.Duration(n) * time.Second)
+	case tcpLinger2: // 0: the default again
+		if o.linger2 = min(max(n, -1), maxLinger2); n == 0 {
+			o.linger2 = defaultLinger2
+		}
+		if s.conn != nil {
+			return s.conn.SetFinWait2(o.finWait2())
 		}
 	case tcpQuickAck:
 		if s.conn != nil {
