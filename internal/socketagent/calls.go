@@ -99,7 +99,7 @@ func (a *Agent) bind(s *sock, data []byte) reply {
 	addr, err := parseAddr(data)
 	switch {
 	case err != nil:
-	case s.bound != nil || s.conn != nil || s.udp != nil:
+	case s.bound != nil || s.udp != nil || s.conn != nil && s.conn.Info().State != tcp.Closed:
 		err = syscall.EINVAL
 	case s.stream:
 		s.bound, err = a.stack.BindTCP(addr, s.opt.reuse)

@@ -225,9 +225,14 @@ func (s *script) pair() {
 	s.socket("l", syscall.SOCK_STREAM)
 	s.bind("l", 0)
 	s.listen("l", 5)
+	s.pairTo("l")
+}
+
+// pairTo is pair by a listener that there is.
+func (s *script) pairTo(listener string) {
 	s.socket("a", syscall.SOCK_STREAM)
-	s.connect("a", "l")
-	s.accept("l", "b")
+	s.connect("a", listener)
+	s.accept(listener, "b")
 }
 
 const settle = 30 * time.Millisecond // what is sent arrives
@@ -406,6 +411,97 @@ var likeKernel = map[string]func(s *script){
 				s.get(fd, solTCP, tcpNoDelay, n)
 			}
 		}
+	},
+	"calls in each state": func(s *script) {
+		look := func(what, name string) {
+			s.note("--- %s", what)
+			s.poll(name, 0)
+			info := s.do("info "+name, opGetsockopt, nil, s.fds[name], solTCP, tcpInfo, 1)
+			s.note("state % x", info)
+			for _, req := range []int32{siocInq, siocOutq, siocOutqNSD, siocAtMark} {
+				s.ioctl(name, req)
+			}
+			s.do("getpeername "+name, opGetpeername, nil, s.fds[name])
+			s.listen(name, 1)
+			s.connect(name, "l")
+			s.do("accept "+name, opAccept, nil, s.fds[name])
+			s.bind(name, 0)
+			s.recv(name, 0, syscall.MSG_DONTWAIT)
+			s.recv(name, 1, syscall.MSG_DONTWAIT|syscall.MSG_PEEK)
+			s.recv(name, 1, syscall.MSG_DONTWAIT|syscall.MSG_OOB)
+		}
+		// A reset in CLOSE-WAIT is EPIPE in Linux; ours calls it a reset in all
+		// states, as RFC 9293 §3.10.7.4 does.
+		send := func(name, text string) {
+			_, errno, _ := s.call(opSend, []byte(text), s.fds[name], syscall.MSG_DONTWAIT)
+			if errno == syscall.ECONNRESET {
+				errno = syscall.EPIPE
+			}
+			s.note("send %s: %v", name, errno)
+		}
+		end := func(name string) {
+			s.recv(name, 100, syscall.MSG_DONTWAIT)
+			s.recv(name, 100, syscall.MSG_DONTWAIT)
+			send(name, "")
+			send(name, "x")
+			time.Sleep(settle)
+			s.poll(name, 0)
+			send(name, "x")
+			s.get(name, solSocket, soError, 4)
+			s.recv(name, 100, syscall.MSG_DONTWAIT)
+			s.shutdown(name, 0)
+			s.shutdown(name, 1)
+			s.poll(name, 0)
+			s.close(name)
+		}
+		begin := func() {
+			s.socket("l", syscall.SOCK_STREAM)
+			s.bind("l", 0)
+			s.listen("l", 9)
+			s.pairTo("l")
+		}
+		begin()
+		look("established", "a")
+		s.send("b", "text", 0)
+		s.shutdown("b", 1)
+		time.Sleep(2 * settle) // the kernel delays the acknowledgment of the FIN
+		look("close-wait with text", "a")
+		look("fin-wait-2", "b")
+		s.shutdown("a", 2)
+		time.Sleep(settle)
+		look("closed by both, text unread", "a")
+		end("a")
+		end("b")
+		s.close("l")
+
+		begin()
+		s.shutdown("a", 0)
+		look("no more reading", "a")
+		s.send("b", "late", 0)
+		time.Sleep(settle)
+		look("no more reading, and text", "a")
+		end("a")
+		end("b")
+		s.close("l")
+
+		begin()
+		s.close("b")
+		time.Sleep(settle)
+		look("the peer is gone", "a")
+		end("a")
+		s.close("l")
+
+		begin()
+		s.shutdown("a", 1)
+		time.Sleep(settle)
+		look("half closed", "a")
+		look("half closed by the peer", "b")
+		s.set("b", solSocket, soLinger, 1, 0)
+		s.close("b")
+		time.Sleep(settle)
+		look("reset after our end", "a")
+		end("a")
+		s.close("l")
 	},
 	"low-water mark": func(s *script) {
 		s.pair()
