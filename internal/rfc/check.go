@@ -33,6 +33,8 @@ func (c *clause) check() error {
 		return errors.New(`is either "not:" or "missing:"`)
 	case c.not != "" && c.level == "MUST":
 		return errors.New("is a MUST: a reason does not excuse it")
+	case c.missing != "" && c.level == "MUST":
+		return errors.New("is a MUST whose code is missing: write it")
 	case c.not != "" || c.missing != "":
 		if len(c.marks) > 0 {
 			return fmt.Errorf(`is marked by %s: drop "not:" or "missing:", or the mark`, c.marks[0].name())

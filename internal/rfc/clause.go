@@ -28,7 +28,7 @@ type clause struct {
 	section string
 	text    string // what it asks for, in our words
 	not     string // why it is not done; never for a MUST
-	missing string // what has to be built; only until it is
+	missing string // what has to be built for a SHOULD or a MAY; only until it is
 	instead string // what a later standard or this project puts in its place, which the tests prove
 	edits   []edit // how it is disabled
 	marks   []mark // the tests that prove it

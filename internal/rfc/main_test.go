@@ -128,6 +128,7 @@ func TestLoadRefuses(t *testing.T) {
 		"no such file":     {old: "in a.go\n  - return", new: "in b.go\n  - return", want: "its code has moved"},
 		"no Go":            {old: "+ return a - b", new: "+ return a -", want: "is no Go any more"},
 		"excused MUST":     {old: "in a.go\n  - return a + b\n  + return a - b", new: "not: too hard", want: "RFC 7 sum is a MUST: a reason does not excuse it"},
+		"missing MUST":     {old: "in a.go\n  - return a + b\n  + return a - b", new: "missing: all", want: "RFC 7 sum is a MUST whose code is missing"},
 		"marked reason":    {old: "in a.go\n  - const two = 2\n  + const two = 3", new: "not: why", want: "RFC 7 vain is marked by"},
 		"no edit":          {old: "in a.go\n  - return a + b\n  + return a - b", new: "", want: "has no edit that disables it"},
 		"edit and reason":  {old: "  not: there are", new: "  in a.go\n  - const two\n  not: there are", want: `behind "in FILE" come lines`},

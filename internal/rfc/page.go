@@ -14,8 +14,9 @@ func render(docs []*document) []byte {
 Made by ` + "`make rfc-coverage`" + ` from the clauses in ` + "`internal/rfc/clauses`" + ` and from the marks above the tests (` + "`//rfc:9293 MUST-15`" + `);
 ` + "`make test`" + ` fails when this page is not what they say. A mark counts only if the test fails without the clause's code: beside
 each clause stands an edit of the sources that disables it, and ` + "`make mutants`" + ` (a part of ` + "`make soak`" + `) makes each of them and wants
-every test named here to fail. A reason stands only beside a SHOULD or a MAY; a MUST is proven, or **missing** and a defect.
-What a clause asks for is said in our words; the number behind § is the RFC's section.
+every test named here to fail. A reason stands only beside a SHOULD or a MAY; a MUST is proven. What a clause asks for is said
+in our words; the number behind § is the RFC's section. For RFC 9293 and RFC 1122 the list is that of their own tables; the
+others have none, and theirs are what we read in them: what is missing there, add it.
 
 `)
 	b.WriteString("| RFC | MUST | SHOULD | MAY |\n|---|---|---|---|\n")

@@ -314,3 +314,39 @@ func TestLostWindowUpdate(t *testing.T) {
 	p.recv(ACK, 1, 2, 0)
 	p.expect("[P.] 2+499 ack 1")
 }
+
+// The least round trip of what was sent once is kept; one that is five minutes
+// old gives way to a longer one.
+//
+//rfc:8985 min-rtt
+func TestRFC8985LeastRoundTrip(t *testing.T) { // §6.2 step 1
+	p := inEstablished(t, withSACK, reno)
+	seq := 1
+	for _, tc := range []struct{ later, rtt, want time.Duration }{
+		{0, 30, 30}, {0, 20, 20}, {0, 50, 20}, {6 * time.Minute / time.Millisecond, 50, 50},
+	} {
+		p.now = p.now.Add(tc.later * time.Millisecond)
+		p.write(1000)
+		p.now = p.now.Add(tc.rtt * time.Millisecond)
+		seq += 1000
+		p.recv(ACK, 1, seq, 0)
+		if got := p.c.Info().MinRTT; got != tc.want*time.Millisecond {
+			t.Fatalf("%v after one of %d ms", got, tc.rtt)
+		}
+	}
+}
+
+// Of segments that left at one time the one with the highest number was the
+// last: all before it are late when it has arrived.
+//
+//rfc:8985 sent-after
+func TestRFC8985LastOfAMoment(t *testing.T) { // §6.2 step 2
+	p := inFlight(t, 5)
+	p.recv(ACK, 1, 1001, 0, sacking(seg(1)))
+	p.recv(ACK, 1, 1001, 0, sacking(seg(3), seg(1)))
+	p.expect()
+	p.after(roundTrip / 4)
+	if _, lost := p.c.lost.containing(ourISS.Add(3001)); !lost && len(p.out) < 2 {
+		t.Fatalf("the third is not taken for lost: %q", p.out)
+	}
+}
