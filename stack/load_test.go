@@ -98,6 +98,7 @@ func TestLoad(t *testing.T) {
 	first, last := slices.Min(used[:samples/4]), slices.Min(used[samples*3/4:])
 	t.Logf("%d idle and %d busy connections for %v, memory %.1f MB, then %.1f MB, %d goroutines, then %d",
 		idle, busy, d, float64(first)/1e6, float64(last)/1e6, running[0], running[samples-1])
+	t.Logf("memory at each look: %d", used)
 	if last > first+first/20+1<<20 {
 		t.Errorf("memory grew from %d to %d octets: %v", first, last, used)
 	}

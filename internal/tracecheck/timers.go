@@ -43,9 +43,17 @@ func (c *Checker) checkAgain(s *tcp.Segment, from, to int64) {
 	if s.Flags&tcp.SYN != 0 {
 		least = c.cfg.InitialRTO
 	}
-	// RFC 8985 §7: the tail may go again after two round trips, once.
-	if to == c.out.next && !c.tail && c.sack() && c.measured && (!head || c.early(waited, least)) {
-		if c.early(waited, min(least, 2*c.minRTT)) {
+	// RFC 8985 §7: the tail may go again after two round trips, once. When it is
+	// all there is, that cannot be told from a timeout.
+	if to == c.out.next && !c.tail && c.sack() && c.measured && !(quiet && c.timer.n > 0) {
+		// It does not wait longer than the timeout of what was sent first.
+		first := waited
+		for _, t := range c.txs {
+			if t.from <= c.most.una && c.most.una < t.to {
+				first = c.clock - t.last
+			}
+		}
+		if c.early(waited, min(least, 2*c.minRTT)) && c.early(first, least) {
 			c.fail(EarlyTimeout, "%d to %d as a tail loss probe after %v, round trips take %v", from, to, waited, c.minRTT)
 		}
 		c.tail = true

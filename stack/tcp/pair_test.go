@@ -331,6 +331,7 @@ func newPair(t *testing.T, seed uint64) *pair {
 			NoSACK: p.chance(4), NoTimestamps: p.chance(4), NoWindowScale: p.chance(4), NoDelay: p.chance(2),
 			ECN: tcp.ECN(p.rng.IntN(3)), QuickAcks: p.rng.IntN(17) * p.rng.IntN(2),
 			UserTimeout: 100 * time.Hour, ConnectTimeout: 100 * time.Hour,
+			TimeWait: time.Hour, // or a peer that has lost many acknowledgments comes too late
 		}
 		a, b = b, a
 		if p.chance(3) {

@@ -209,7 +209,7 @@ func (p *pair) open(both bool) {
 // they like but hear each other out: all that was written arrives, both reach
 // CLOSED, all memory comes back, and the specification allows each segment.
 func TestPairs(t *testing.T) {
-	pairSeeds(t, 80, 20_000, func(t *testing.T, seed uint64) {
+	pairSeeds(t, 60, 20_000, func(t *testing.T, seed uint64) {
 		p := newPair(t, seed)
 		for _, e := range p.ends {
 			e.wire.loss, e.wire.dup, e.wire.damage = p.rng.Float64()*0.2, p.rng.Float64()*0.1, p.rng.Float64()*0.05
@@ -237,7 +237,7 @@ func TestPairs(t *testing.T) {
 // an outsider who guesses: what arrives is the beginning of what was written,
 // and no connection lives for ever.
 func TestPairsWild(t *testing.T) {
-	pairSeeds(t, 120, 30_000, func(t *testing.T, seed uint64) {
+	pairSeeds(t, 90, 30_000, func(t *testing.T, seed uint64) {
 		p := newPair(t, seed)
 		for _, e := range p.ends {
 			e.user.wild = true
