@@ -46,8 +46,8 @@ func (s *Stack) Dial(network, address string) (net.Conn, error) {
 }
 
 // DialContext connects to address, a host and a port, on "tcp", "tcp4", "udp" or
-// "udp4". The host is an IPv4 address or a name for the resolver of SetNames; the
-// port may be a name as well, such as "http". It fits http.Transport.DialContext.
+// "udp4". The host is an IPv4 address or a name for the resolver of SetNames;
+// none, or 0.0.0.0, is this stack. The port may be a name as well, such as "http". It fits http.Transport.DialContext.
 // Errors are *net.OpError around the errno that connect(2) would give, or around
 // a *net.DNSError.
 func (s *Stack) DialContext(ctx context.Context, network, address string) (net.Conn, error) {

@@ -114,6 +114,9 @@ func (d *Dialer) DialContext(ctx context.Context, s *Stack, network, address str
 	}
 	var first error
 	for n, remote := range to {
+		if remote.Addr().IsUnspecified() { // package net: the local system is assumed
+			remote = netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), remote.Port())
+		}
 		c, err := net.Conn(nil), endOf(ctx)
 		if err != nil {
 			err = opError("dial", network, tcpAddr(d.Local), tcpAddr(remote), err)

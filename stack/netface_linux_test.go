@@ -138,6 +138,8 @@ var misuses = []struct {
 	{"dial no route", func(tb *table) error { return second(tb.dial("tcp", "192.0.2.1:80")) }},
 	{"dial no route udp", func(tb *table) error { return second(tb.dial("udp", "192.0.2.1:80")) }},
 	{"dial broadcast", func(tb *table) error { return second(tb.dial("tcp", "255.255.255.255:80")) }},
+	{"dial nobody in particular", func(tb *table) error { return errno(tb.dial("tcp", "0.0.0.0:1")) }},
+	{"dial no host", func(tb *table) error { return errno(tb.dial("tcp", ":1")) }},
 	{"dial multicast", func(tb *table) error { return second(tb.dial("tcp", "224.0.0.1:80")) }},
 	{"dial port 0", func(tb *table) error { return second(tb.dial("tcp", "10.0.0.1:0")) }},
 	{"dial bad port", func(tb *table) error { return second(tb.dial("tcp", "10.0.0.1:99999")) }},
@@ -305,6 +307,13 @@ var differences = map[string]string{
 }
 
 func third[A, B, C any](_ A, _ B, c C) C { return c }
+
+// errno is all that is alike where package net tells the addresses of sockets that
+// speak IPv6 as well.
+func errno(_ net.Conn, err error) error {
+	e, _ := errors.AsType[syscall.Errno](err)
+	return e
+}
 
 // refused returns a packet connection whose peer's port is closed, and which has
 // been told so.

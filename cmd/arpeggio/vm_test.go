@@ -95,6 +95,21 @@ func TestVM(t *testing.T) {
 		t.Errorf("the machine's sockets:\n%s", out)
 	}
 
+	// The guest's clock follows the gateway's, which is this host's.
+	console := filepath.Join(dir, "data.console.log")
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(200 * time.Millisecond) {
+		text, err := os.ReadFile(console)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if bytes.Contains(text, []byte("msg=clock server=10.9.0.1 ")) && !bytes.Contains(text, []byte("cannot be set")) {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the guest did not set its clock:\n%s", text)
+		}
+	}
+
 	clone := filepath.Join(dir, "clone")
 	must(t, "git", "clone", "-q", gitURL, clone)
 	must(t, "git", "-C", clone, "fsck", "--strict")

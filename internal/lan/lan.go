@@ -140,7 +140,10 @@ func (l *LAN) startGateway() error {
 	if err != nil {
 		return err
 	}
-	return l.startDHCP()
+	if err := l.startDHCP(); err != nil {
+		return err
+	}
+	return l.startTime()
 }
 
 // Plug connects a device (the guest's card, seen from outside) to the switch.
@@ -226,8 +229,8 @@ func (l *LAN) startDHCP() error {
 	server, err := host.NewDHCPServer(host.DHCPServerConfig{
 		Stack: l.gateway.Stack, Interface: l.gateway.Interface, Addr: l.cfg.Gateway, Router: l.cfg.Gateway.Addr(),
 		First: netip.AddrFrom4(first), Last: netip.AddrFrom4(last),
-		Reserved: reserved,
-		Logger:   l.log,
+		Reserved: reserved, NTP: []netip.Addr{l.cfg.Gateway.Addr()},
+		Logger: l.log,
 	})
 	if err != nil {
 		return err
@@ -235,6 +238,21 @@ func (l *LAN) startDHCP() error {
 	l.work.Go(func() {
 		if err := server.Run(l.ctx); err != nil {
 			l.log.Error("the gateway's DHCP server", "error", err)
+		}
+	})
+	return nil
+}
+
+// startTime lets the gateway tell the guest the time of this host: a guest's own
+// clock goes astray, more so where its processor is emulated.
+func (l *LAN) startTime() error {
+	server, err := host.NewSNTPServer(host.SNTPServerConfig{Stack: l.gateway.Stack})
+	if err != nil {
+		return err
+	}
+	l.work.Go(func() {
+		if err := server.Run(l.ctx); err != nil {
+			l.log.Error("the gateway's time server", "error", err)
 		}
 	})
 	return nil

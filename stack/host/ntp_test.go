@@ -141,3 +141,26 @@ func FuzzNTPReply(f *testing.F) {
 		}
 	})
 }
+
+// The server's part: the answer is as long as the request's fixed part, and only
+// clients get one.
+func FuzzNTPAnswer(f *testing.F) {
+	f.Add(appendNTPRequest(nil, testNonce))
+	f.Add(goodReply(epoch))
+	f.Add([]byte{0x1b})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		now := func() time.Time { return epoch }
+		a := ntpAnswer(b, epoch, now)
+		if a == nil {
+			return
+		}
+		if len(a) > len(b) || b[0]&7 != ntpClient || string(a[24:32]) != string(b[40:48]) {
+			t.Errorf("%x answers %x", a, b)
+		}
+		if b[0]>>3&7 == ntpVersion {
+			if r, err := parseNTPReply(a, binary.BigEndian.Uint64(b[40:])); err != nil || !r.sent.Equal(epoch) {
+				t.Errorf("%x: %v", a, err)
+			}
+		}
+	})
+}
