@@ -46,7 +46,6 @@ func TestKernelMulticast(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	u.SetMulticastLoopback(false)
 	wait := func(what string, done func() bool) {
 		t.Helper()
 		for n := 0; !done(); n++ {

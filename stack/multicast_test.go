@@ -339,6 +339,31 @@ func TestMulticastSend(t *testing.T) {
 		}
 		wantErrno(t, u.SetMulticastInterface(new(stack.Interface)), "set", syscall.ENODEV)
 	})
+	rawTest(t, "bound to an interface", func(t *testing.T, r *raw) {
+		q := port(t, r.sw, vnet.PortConfig{Name: "second"})
+		i := add(t, r.stacks[0], stack.InterfaceConfig{Device: q, Resolver: r.neighbors, Addresses: []netip.Prefix{prefix("10.5.0.1/24")}})
+		p, err := (&stack.ListenConfig{Interface: i}).ListenPacket(r.stacks[0], "udp", ":9")
+		if err != nil {
+			t.Fatal(err)
+		}
+		u := p.(*stack.UDPConn)
+		if err := u.JoinGroup(nil, group); err != nil {
+			t.Fatal(err)
+		}
+		if n, m := len(i.Groups()), len(r.ifaces[0].Groups()); n != 1 || m != 0 {
+			t.Errorf("%d groups on it, %d on the other", n, m)
+		}
+		// One that package net would have made hears nothing of its own.
+		v, err := r.stacks[0].ListenMulticastUDP(i, netip.AddrPortFrom(group, 10))
+		if err != nil {
+			t.Fatal(err)
+		}
+		v.WriteToAddrPort([]byte("v"), netip.AddrPortFrom(group, 10))
+		u.WriteToAddrPort([]byte("u"), netip.AddrPortFrom(group, 10))
+		if got := texts(v); got != "u" {
+			t.Errorf("received %q", got)
+		}
+	})
 	lanTest(t, "between hosts", 3, vnet.PortConfig{}, func(t *testing.T, l *lan) {
 		to := netip.AddrPortFrom(group, 9)
 		var ends []*stack.UDPConn

@@ -9,7 +9,7 @@ import (
 )
 
 // JoinGroup has u receive what is sent to a multicast group's address on i; nil
-// stands for the interface by which packets to the group leave. The membership
+// stands for the interface by which u's packets to the group leave. The membership
 // ends with LeaveGroup, with u and with i. Errors: EADDRINUSE when u has joined
 // already, EINVAL when group is no group, ENODEV without an interface, ENOBUFS
 // beyond 256 groups. A socket receives only of groups that it has joined itself,
@@ -117,6 +117,9 @@ func (u *UDPConn) regroupLocked(i *Interface, group netip.Addr, change func(*mem
 		return errInvalid
 	}
 	if i == nil {
+		i = u.exit(group)
+	}
+	if i == nil {
 		i = s.groupInterface(group)
 	}
 	switch {
@@ -177,12 +180,14 @@ type multicast struct {
 
 // ListenMulticastUDP opens a packet connection that receives what is sent to
 // group's address and port on i, nil for the interface that routes to the group
-// use. Others may listen on the same group and port.
+// use. Others may listen on the same group and port. As with package net, what it
+// sends to groups leaves by i and is not looped back.
 func (s *Stack) ListenMulticastUDP(i *Interface, group netip.AddrPort) (*UDPConn, error) {
 	u, err := s.newUDP(group, netip.AddrPort{}, &ListenConfig{ReuseAddr: true})
 	if err == nil {
 		s.mu.Lock()
 		now := s.now()
+		u.mcast = multicast{iface: i, deaf: true}
 		if err = u.regroupLocked(i, group.Addr(), joinAll, now); err != nil {
 			u.closeLocked(now)
 		}
