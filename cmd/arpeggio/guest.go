@@ -186,9 +186,12 @@ func serveGuest(ctx context.Context, env guest.Env, cfg guestConfig) error {
 	}
 	defer dir.Close()
 	ac := appliance.Config{
-		Device: dev, DeviceStats: dev.Stats, MAC: ethernet.Addr(env.Card.Addr), Address: env.Params.Address, Gateway: env.Params.Gateway,
+		Device: dev, DeviceStats: dev.Stats, MAC: ethernet.Addr(env.Card.Addr), Address: env.Params.Address,
 		DNS: cfg.DNS, NTP: cfg.NTP, SetClock: guest.AdjustClock,
 		Site: dir, Node: cfg.Node, Wording: cfg.Record.wording(), Noise: versioned.Noise(cfg.Record.Noise), Expire: cfg.Expire, Logger: env.Logger,
+	}
+	if g := env.Params.Gateway; g.IsValid() {
+		ac.Gateways = []netip.Addr{g}
 	}
 	if cfg.Manage {
 		ac.Manage = managePort

@@ -28,7 +28,7 @@ type serveCmd struct {
 	TAP         string        `name:"tap" required:"" placeholder:"NAME" help:"TAP device to open; made when it does not exist (needs root or CAP_NET_ADMIN)."`
 	IP          netip.Prefix  `name:"ip" placeholder:"ADDR/LEN" help:"Own address, such as 10.9.0.2/24. Default: by DHCP."`
 	HostIP      netip.Prefix  `name:"host-ip" placeholder:"ADDR/LEN" help:"Give this host's end of the TAP an address, such as 10.9.0.1/24."`
-	Gateway     netip.Addr    `placeholder:"ADDR" help:"Next hop for other networks."`
+	Gateway     []netip.Addr  `placeholder:"ADDR" help:"Next hop for other networks; of several the next one while one is dead."`
 	DNS         []netip.Addr  `name:"dns" placeholder:"ADDR" help:"Name servers, the preferred one first. Default: those that DHCP names."`
 	NTP         []string      `name:"ntp" placeholder:"SERVER" help:"Set this host's clock by these time servers (addresses or names), asked over the own stack; needs root or CAP_SYS_TIME. Default: leave it alone."`
 	MAC         ethernet.Addr `name:"mac" placeholder:"MAC" help:"Own MAC address. Default: a random local one."`
@@ -58,7 +58,7 @@ func (c *serveCmd) Run(ctx context.Context) error {
 	}
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
 	cfg := appliance.Config{
-		Address: c.IP, Gateway: c.Gateway, DNS: c.DNS, MAC: c.MAC, Card: c.TAP, Port: c.Port, Manage: c.Manage, Sink: c.Sink, Inetd: c.Inetd, SocketAgent: c.SocketAgent,
+		Address: c.IP, Gateways: c.Gateway, DNS: c.DNS, MAC: c.MAC, Card: c.TAP, Port: c.Port, Manage: c.Manage, Sink: c.Sink, Inetd: c.Inetd, SocketAgent: c.SocketAgent,
 		Node: c.Node, Wording: c.wording(), Noise: versioned.Noise(c.Noise), Expire: c.Expire, SnapshotDir: c.Snapshot, Logger: log,
 	}
 	if len(c.NTP) > 0 {
@@ -158,10 +158,12 @@ func (c *serveCmd) check(cfg *appliance.Config) error {
 		if c.HostIP.IsValid() && c.HostIP.Addr() == c.IP.Addr() {
 			return usagef("--host-ip and --ip are the same address %v: one is this host's, the other the appliance's", c.IP.Addr())
 		}
-		if c.Gateway.IsValid() && !c.IP.Contains(c.Gateway) {
-			return usagef("--gateway %v is not on the network %v of --ip", c.Gateway, c.IP.Masked())
+		for _, g := range c.Gateway {
+			if !c.IP.Contains(g) {
+				return usagef("--gateway %v is not on the network %v of --ip", g, c.IP.Masked())
+			}
 		}
-	} else if c.Gateway.IsValid() {
+	} else if len(c.Gateway) > 0 {
 		return usagef("--gateway goes with --ip: without it, DHCP gives both")
 	}
 	if err := checkServers(c.DNS); err != nil {

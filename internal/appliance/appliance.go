@@ -47,8 +47,9 @@ type Config struct {
 	Card    string        // name of the interface; the device's own when empty
 	MAC     ethernet.Addr // the device's own when zero
 	Address netip.Prefix  // by DHCP when invalid
-	Gateway netip.Addr
-	DNS     []netip.Addr // name servers; those of the DHCP lease when empty
+	// Gateways are next hops of default routes, the preferred one first.
+	Gateways []netip.Addr
+	DNS      []netip.Addr // name servers; those of the DHCP lease when empty
 
 	// LeaseFile keeps the DHCP lease for the next run, should this one end without
 	// giving it back; none when empty.
@@ -168,13 +169,22 @@ func (a *Appliance) start(ctx context.Context) error {
 	dev := &watched{a.cfg.Device, func(err error) { a.ended("network card", err) }}
 	n, err := node.Start(node.Config{
 		TraceTCP: a.traceTCP(),
-		Device:   dev, Name: a.cfg.Card, Addr: a.cfg.MAC, Addresses: a.addresses(), Gateway: a.cfg.Gateway, MaxConns: a.cfg.MaxConns, Conflict: a.conflict,
+		Device:   dev, Name: a.cfg.Card, Addr: a.cfg.MAC, Addresses: a.addresses(), MaxConns: a.cfg.MaxConns, Conflict: a.conflict,
 		ARP: brisk(arp.Config{Table: a.table, ExpireAfter: a.cfg.Expire, Capacity: capacity}), Logger: a.log,
 	})
 	if err != nil {
 		return err
 	}
 	a.node = n
+	for metric, g := range a.cfg.Gateways {
+		if !a.cfg.Address.Contains(g) {
+			return fmt.Errorf("%w: %v", stack.ErrGateway, g)
+		}
+		r := stack.Route{Prefix: netip.PrefixFrom(netip.IPv4Unspecified(), 0), Interface: n.Interface, NextHop: g, Metric: metric}
+		if err := n.Stack.AddRoute(r); err != nil {
+			return err
+		}
+	}
 	if err := a.prepareAsking(); err != nil {
 		return err
 	}

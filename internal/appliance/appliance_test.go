@@ -283,7 +283,7 @@ func TestFailedStart(t *testing.T) {
 	}{
 		"store":     {func(f *vcstest.Faulty) { f.FailLoad(vcstest.ErrInjected) }, Config{Address: ownNet}, "store"},
 		"address":   {nil, Config{Address: netip.MustParsePrefix("10.9.0.255/24")}, "10.9.0.255"},
-		"gateway":   {nil, Config{Address: ownNet, Gateway: netip.MustParseAddr("192.0.2.1")}, "192.0.2.1"},
+		"gateway":   {nil, Config{Address: ownNet, Gateways: []netip.Addr{netip.MustParseAddr("10.9.0.77"), netip.MustParseAddr("192.0.2.1")}}, "192.0.2.1"},
 		"MAC":       {nil, Config{Address: ownNet, MAC: ethernet.Broadcast}, "ff:ff:ff:ff:ff:ff"},
 		"same port": {nil, Config{Address: ownNet, Port: 80, Manage: 80}, "in use"},
 	} {
