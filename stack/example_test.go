@@ -122,3 +122,49 @@ func ExampleStack_ListenPacket() {
 	fmt.Println(string(buf[:n]), from.String() == client.LocalAddr().String(), err)
 	// Output: ping true <nil>
 }
+
+// With Fast Open the first connection brings a cookie, and the requests of the
+// later ones travel in their SYNs. Only requests that may come twice belong there.
+func ExampleDialer_fastOpen() {
+	sw := vnet.New(vnet.Config{})
+	defer sw.Close()
+	neighbours := stack.StaticResolver{
+		netip.MustParseAddr("10.0.0.1"): ethernet.MustParseAddr("02:00:00:00:00:01"),
+		netip.MustParseAddr("10.0.0.2"): ethernet.MustParseAddr("02:00:00:00:00:02"),
+	}
+	alice := host(sw, "alice", "10.0.0.1/24", neighbours, "02:00:00:00:00:01")
+	bob := host(sw, "bob", "10.0.0.2/24", neighbours, "02:00:00:00:00:02")
+	defer alice.Close()
+	defer bob.Close()
+
+	ln, err := (&stack.ListenConfig{FastOpen: 16}).Listen(bob, "tcp", ":7")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	go func() {
+		for {
+			c, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			go io.Copy(c, c)
+		}
+	}()
+	dialer := stack.Dialer{FastOpen: true}
+	for range 2 {
+		c, err := dialer.DialTCP(context.Background(), alice, netip.MustParseAddrPort("10.0.0.2:7"))
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		answer := make([]byte, 5)
+		_, _ = c.Write([]byte("hello"))
+		_, err = io.ReadFull(c, answer)
+		fmt.Println(string(answer), err, c.Info().SynData)
+		c.Close()
+	}
+	// Output:
+	// hello <nil> false
+	// hello <nil> true
+}
