@@ -24,7 +24,7 @@ func TestUnderAttack(t *testing.T) {
 
 	underAttack(t, "connection flood", stack.Config{MaxConns: 500}, 2*mega, func(t *testing.T, a *attack) {
 		opened := 0
-		for i := range 1500 {
+		for i := range 900 {
 			if _, ok := a.open(uint16(2000+i), deafPort, 1000); ok {
 				opened++
 			}
@@ -69,7 +69,7 @@ func TestUnderAttack(t *testing.T) {
 		})
 	})
 	underAttack(t, "tiny segments", small, 4*mega+mega, func(t *testing.T, a *attack) {
-		for i := range 20 { // single octets, each behind a gap
+		for i := range 6 { // single octets, each behind a gap
 			c, _ := a.open(uint16(2000+i), deafPort, 60_000)
 			for k := range 2000 {
 				c.send(10+k*20, 0, 60_000, []byte{1})
@@ -138,7 +138,7 @@ func TestUnderAttack(t *testing.T) {
 		})
 	})
 	underAttack(t, "blind", small, mega, func(t *testing.T, a *attack) {
-		for i := range 20_000 { // of the honest peer's connection everything is known but the numbers
+		for i := range 6000 { // of the honest peer's connection everything is known but the numbers
 			seg := tcp.Segment{SrcPort: a.peerPort(), DstPort: echoPort, Seq: tcp.Seq(a.rng.Uint32()), Ack: tcp.Seq(a.rng.Uint32()), Window: 60_000}
 			seg.Flags = []tcp.Flags{tcp.RST, tcp.RST | tcp.ACK, tcp.SYN, tcp.ACK, tcp.FIN | tcp.ACK, tcp.SYN | tcp.ACK}[i%6]
 			seg.Options = tcp.Options{HasTimestamps: true, TSVal: a.rng.Uint32(), TSEcr: a.rng.Uint32()}
@@ -156,7 +156,7 @@ func TestUnderAttack(t *testing.T) {
 		})
 	})
 	underAttack(t, "fragment flood", small, 8*mega, func(t *testing.T, a *attack) {
-		for i := range 20_000 {
+		for i := range 8000 {
 			src := addr(9).As4()
 			src[3] = byte(3 + i%200)
 			h := ipv4.Header{Proto: ipv4.ProtoUDP, ID: uint16(i), Src: addr(int(src[3])), Dst: addr(1), MF: true, Offset: uint16(i%3) * 1400}
@@ -167,7 +167,7 @@ func TestUnderAttack(t *testing.T) {
 		})
 	})
 	underAttack(t, "ICMP flood", small, mega, func(t *testing.T, a *attack) {
-		for i := range 10_000 {
+		for i := range 3000 {
 			m := icmp.NewEcho(1, uint16(i), make([]byte, 1000))
 			a.ip(ipv4.Header{Proto: ipv4.ProtoICMP, Src: addr(9), Dst: addr(1)}, nil, m.AppendTo(nil))
 			// The connection is said to be unreachable, and its path narrow.
@@ -190,7 +190,7 @@ func TestUnderAttack(t *testing.T) {
 		dev := &careless{Device: port(t, a.sw, vnet.PortConfig{Name: "careless"})}
 		add(t, a.s, stack.InterfaceConfig{Device: dev, Resolver: stack.StaticResolver{}, Addresses: []netip.Prefix{netip.MustParsePrefix("10.1.0.1/24")}})
 		mac := dev.Info().Addr
-		for i := range 5000 {
+		for i := range 2000 {
 			h := ethernet.Header{Dst: mac, Src: rawMAC, Type: ethernet.TypeIPv4}
 			b := append(h.AppendTo(nil), make([]byte, 8986)...)
 			if i%2 == 0 {

@@ -5,6 +5,7 @@ package stack_test
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"net/netip"
@@ -195,7 +196,8 @@ func diffKernel(t *testing.T) *diffHost {
 		t.Fatalf("%q", show)
 	}
 	ln := inside(t, ns, func() (net.Listener, error) { return net.Listen("tcp4", fmt.Sprintf("10.9.0.1:%d", diffListens)) })
-	h := &diffHost{t: t, name: "kernel", addr: netip.MustParseAddr("10.9.0.1"), dev: tap, mac: ethernet.MustParseAddr(show[k+1]), finish: accepts(t, ln).finish}
+	h := &diffHost{t: t, name: "kernel", addr: netip.MustParseAddr("10.9.0.1"), dev: tap, mac: ethernet.MustParseAddr(show[k+1]), finish: accepts(t, ln).finish,
+		catchUp: func() {}} // a write to a TAP is taken at once
 	h.dial = func(ports []uint16) {
 		fds := inside(t, ns, func() (fds []int, err error) {
 			for _, p := range ports {
@@ -233,7 +235,7 @@ func diffOurs(t *testing.T) *diffHost {
 	}
 	t.Cleanup(func() { s.Close(); sw.Close() })
 	h := &diffHost{t: t, name: "ours", addr: netip.MustParseAddr("10.9.0.2"), dev: port(t, sw, vnet.PortConfig{Name: "peer", Addr: diffPeerMAC}),
-		mac: own.Info().Addr, finish: accepts(t, ln).finish}
+		mac: own.Info().Addr, finish: accepts(t, ln).finish, catchUp: s.CatchUp}
 	ctx, cancel := context.WithCancel(t.Context())
 	var dials sync.WaitGroup
 	t.Cleanup(func() { cancel(); dials.Wait() })
@@ -260,20 +262,28 @@ func TestKernelDifferences(t *testing.T) {
 	hosts := []*diffHost{diffKernel(t), diffOurs(t)}
 	cases := diffCases()
 	got := [2]map[string]string{{}, {}}
-	const batch = 600
-	for first := 0; first < len(cases); first += batch {
-		some := cases[first:min(first+batch, len(cases))]
-		var wg sync.WaitGroup
-		for i, h := range hosts {
-			wg.Add(1)
-			go func() {
-				defer wg.Done()
-				for k, v := range h.play(some, uint16(10_000+first)) {
-					got[i][k] = v
-				}
-			}()
+	first := uint16(10_000)
+	play := func(cases []*diffCase) {
+		for some := range slices.Chunk(cases, 600) {
+			var answers [2]map[string]string
+			var wg sync.WaitGroup
+			for i, h := range hosts {
+				wg.Add(1)
+				go func() { defer wg.Done(); answers[i] = h.play(some, first) }()
+			}
+			wg.Wait()
+			for i := range hosts {
+				maps.Copy(got[i], answers[i])
+			}
+			first += uint16(len(some))
 		}
-		wg.Wait()
+	}
+	play(cases)
+	for range 3 { // what differs without a reason again, when the machine may be less busy
+		again := slices.DeleteFunc(slices.Clone(cases), func(c *diffCase) bool {
+			return got[0][c.name] == got[1][c.name] || explain(c) != ""
+		})
+		play(again)
 	}
 	answered, used := 0, make(map[string]int)
 	unexplained := 0

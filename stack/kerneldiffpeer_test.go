@@ -42,6 +42,7 @@ type diffHost struct {
 	mac     ethernet.Addr
 	dial    func(ports []uint16) // to the peer
 	finish  func(port uint16)    // closes the connection with the peer's port for writing
+	catchUp func()               // returns when what was sent to the host has been taken
 	mu      sync.Mutex
 	runs    map[uint16]*diffRun
 	started time.Time
@@ -323,7 +324,10 @@ func (h *diffHost) play(cases []*diffCase, first uint16) map[string]string {
 		h.mu.Unlock()
 		r.inject()
 	}
+	h.catchUp()
 	time.Sleep(110 * time.Millisecond) // delayed acknowledgments included
+	h.catchUp()
+	time.Sleep(10 * time.Millisecond) // for our reader
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	got := make(map[string]string)
