@@ -46,6 +46,8 @@ func TestRFC4821BlackHole(t *testing.T) {
 
 // An outage looks like a black hole; segments are as large as before soon after
 // it, by the first probe.
+//
+//rfc:4821 black-hole success
 func TestRFC4821Outage(t *testing.T) {
 	most := 1460
 	s := upload(t, &most, 300_000)
@@ -66,6 +68,8 @@ func TestRFC4821Outage(t *testing.T) {
 }
 
 // Ten minutes after a search, or after an ICMP message, the path may carry more.
+//
+//rfc:4821 again
 func TestRFC4821SearchesAgain(t *testing.T) {
 	for name, learn := range map[string]func(s *sim, most *int){
 		"black hole": func(s *sim, most *int) {},
@@ -112,6 +116,8 @@ func inPathSearch(t *testing.T) *script {
 
 // A probe that is lost alone is sent again in segments that fit, and the window
 // stays; three losses in a row say that its size is too large.
+//
+//rfc:4821 no-congestion
 func TestRFC4821ProbeIsLost(t *testing.T) { // §7.5
 	p := inPathSearch(t)
 	at := 1461
@@ -141,6 +147,8 @@ func TestRFC4821ProbeIsLost(t *testing.T) { // §7.5
 
 // A probe that is lost together with others, or sent again for whatever reason,
 // says nothing.
+//
+//rfc:4821 inconclusive
 func TestRFC4821ProbeIsInconclusive(t *testing.T) { // §7.6
 	p := inPathSearch(t)
 	p.write(1460 + 5*pathBase)
@@ -159,6 +167,8 @@ func TestRFC4821ProbeIsInconclusive(t *testing.T) { // §7.6
 }
 
 // No probe goes where too little follows it to tell of its loss.
+//
+//rfc:4821 company
 func TestRFC4821ProbeNeedsCompany(t *testing.T) {
 	p := inPathSearch(t)
 	p.write(1460 + 3*pathBase - 1)
@@ -168,6 +178,8 @@ func TestRFC4821ProbeNeedsCompany(t *testing.T) {
 }
 
 // Small segments that time out are no black hole.
+//
+//rfc:4821 small-segments
 func TestRFC4821SmallSegments(t *testing.T) {
 	p := inEstablished(t, withSACK, withMSS(1460), config(func(c *Config) { c.MSS = 1460 }))
 	p.mss = 1460
