@@ -72,8 +72,9 @@ type Checker struct {
 	tsLast    uint32
 	tsLastAt  time.Duration // without regard to jumps
 	tsSeen    bool
-	cause     int // the segment that last gave a reason to send something again
-	heard     int // the last segment with an ACK
+	cause     int           // the segment that last gave a reason to send something again
+	causedAt  time.Duration // when something was last sent again for a cause
+	heard     int           // the last segment with an ACK
 	dupAcks   int
 	inflated  int64         // what duplicate acknowledgments say has left the network (RFC 6582 §3.2)
 	sacked    int64         // highest number that the peer reports to hold

@@ -36,7 +36,11 @@ func (c *Checker) checkAgain(s *tcp.Segment, from, to int64) {
 		if quiet && c.timer.n > 0 && s.Flags&tcp.SYN == 0 {
 			c.afterLoss(from, to)
 		}
+		c.causedAt = c.clock
 		return
+	}
+	if c.causedAt == c.clock {
+		return // it goes with what has a cause
 	}
 	waited := c.clock - sent.last
 	least := max(c.cfg.MinRTO, c.minRTT)
@@ -59,12 +63,12 @@ func (c *Checker) checkAgain(s *tcp.Segment, from, to int64) {
 		c.tail = true
 		return
 	}
+	if quiet && c.timer.n > 0 && from != c.timer.from {
+		c.afterLoss(from, to) // it goes with what has timed out
+		return
+	}
 	if c.early(waited, least) {
 		c.fail(EarlyTimeout, "%d to %d after %v, should be %v", from, to, waited, least)
-	}
-	if quiet && c.timer.n > 0 && from != c.timer.from {
-		c.afterLoss(from, to)
-		return
 	}
 	c.lossSent = to - from
 	c.series(&c.timer, from, BackOff, quiet, s.Flags&tcp.SYN != 0)
