@@ -146,6 +146,7 @@ func TestManagement(t *testing.T) {
 			"": "10.9.0.1", "metrics": `arpeggio_commit_seconds_bucket{le="10"} `, "metrics?": "arpeggio_tcp_curr_estab 1\n", "metrics?again": "arpeggio_device_tx_dropped_total 7\n", "api/neighbors": `"10.9.0.1"`, "healthz": "ok",
 			"arp.git/info/refs?service=git-upload-pack": "refs/heads/primary",
 		} {
+			time.Sleep(time.Second) // the connection of the last request is over
 			code, text, err := b.request("GET", a.URLs()["management"]+path, nil)
 			if err != nil || code != http.StatusOK || !strings.Contains(text, want) {
 				t.Errorf("/%s: %d, %v, want %q in %q", path, code, err, want, text)
