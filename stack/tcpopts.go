@@ -165,6 +165,12 @@ func (c *TCPConn) SetCork(on bool) error {
 	return c.control("set", func(tcp.Instant) { c.m.SetCork(on) })
 }
 
+// EndRecord marks the end of a record (MSG_EOR): what is written later shares no
+// segment with what was written before.
+func (c *TCPConn) EndRecord() error {
+	return c.control("set", func(tcp.Instant) { c.m.EndRecord() })
+}
+
 // SetQuickAck acknowledges the next segments at once, or no longer (TCP_QUICKACK).
 func (c *TCPConn) SetQuickAck(on bool) error {
 	return c.control("set", func(tcp.Instant) { c.m.SetQuickAck(on) })

@@ -11,7 +11,10 @@ import (
 )
 
 // Flags of recv(2) and send(2) beside those of package syscall.
-const msgMore = 0x8000
+const (
+	msgEOR  = 0x80
+	msgMore = 0x8000
+)
 
 func (a *Agent) recv(fd, length, flags int32, from bool, gone <-chan struct{}) (r reply) {
 	a.mu.Lock()
@@ -171,6 +174,9 @@ func (a *Agent) send(fd, flags int32, data []byte, to *netip.AddrPort, gone <-ch
 		n += k
 		if err == nil && n < len(data) {
 			err = syscall.EAGAIN
+		}
+		if err == nil && flags&msgEOR != 0 {
+			_ = s.conn.EndRecord()
 		}
 		return err
 	})

@@ -349,6 +349,20 @@ var likeKernel = map[string]func(s *script){
 		s.poll("b", 0)
 		s.shutdown("a", 2)
 	},
+	"records": func(s *script) {
+		s.pair()
+		for _, flags := range []int32{msgEOR, msgEOR, msgEOR | msgMore, 0} {
+			s.send("a", "record", flags)
+		}
+		time.Sleep(settle)
+		s.ioctl("b", siocInq)
+		s.recv("b", 100, 0)
+		s.send("a", "", msgEOR)
+		s.shutdown("a", 1)
+		s.send("a", "late", msgEOR)
+		time.Sleep(settle)
+		s.recv("b", 100, 0)
+	},
 	"shutdown for reading": func(s *script) {
 		s.pair()
 		s.shutdown("b", 0)

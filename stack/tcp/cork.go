@@ -18,6 +18,12 @@ type cork struct {
 // latest.
 func (c *Conn) SetCork(on bool) { c.cork = cork{on: on} }
 
+// EndRecord marks the end of a record behind what has been written (MSG_EOR):
+// what is written later shares no segment with what was before, also when that is
+// sent again. A record that text follows does not wait for acknowledgments to
+// fill its last segment. Text in a SYN (RFC 7413) knows no records.
+func (c *Conn) EndRecord() { c.sndq.endRecord() }
+
 // keepsBack reports whether a partial segment waits for more text. The FIN never
 // does.
 func (c *Conn) keepsBack(now Instant, fin bool) bool {

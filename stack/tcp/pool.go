@@ -55,6 +55,7 @@ type chunk struct {
 	pos     Seq              // of the first octet
 	data    []byte           // send queue: the text from pos on
 	release func()           // send queue: called when a reference is given back
+	eor     bool             // send queue: a record ends with data
 }
 
 func (p *Pool) get() *chunk {
@@ -112,7 +113,7 @@ func (p *Pool) recycle(c *chunk) {
 		c.release()
 		c.release = nil
 	}
-	c.data = nil
+	c.data, c.eor = nil, false
 	switch {
 	case c.buf == nil && p.nrefs < poolKeep:
 		c.next, p.refs = p.refs, c

@@ -116,7 +116,8 @@ func (c *Conn) sendNew(t *transmitter) bool {
 			c.restartAfterIdle(t.now)
 		}
 		usable := c.sndEdge().Sub(c.sndNxt)
-		n := min(text, usable, most)
+		record, whole := c.sndq.record(c.sndNxt, text)
+		n := min(record, usable, most)
 		room := c.win.Cwnd - c.pipe()
 		if c.frto == frtoNew { // RFC 5682 §2.1 step 2b: two segments
 			room = max(room, c.recover.Add(2*mss).Sub(c.sndNxt))
@@ -126,7 +127,7 @@ func (c *Conn) sendNew(t *transmitter) bool {
 				c.used(true)
 				return true
 			}
-			n = max(n, min(mss, text, usable))
+			n = max(n, min(mss, record, usable))
 		}
 		if c.ecn.reduced { // CWR belongs to one segment
 			n = min(n, mss)
@@ -138,7 +139,9 @@ func (c *Conn) sendNew(t *transmitter) bool {
 				return true
 			}
 		}
-		if n = c.worthSending(n, mss, last, fin, usable); n < 0 || n == 0 && !fin {
+		if whole && n == record && !last {
+			// A record goes at once when text follows it, as a full segment does.
+		} else if n = c.worthSending(n, mss, last, fin, usable); n < 0 || n == 0 && !fin {
 			if c.flight() == 0 {
 				c.startPersist(t.now)
 			}
@@ -245,9 +248,15 @@ func (c *Conn) restartAfterIdle(now Instant) {
 }
 
 // emitPart emits n octets of text from seq on, with PSH and FIN as asked, or
-// fewer, without those, when the queue is too scattered for one segment. It
-// returns how many sequence numbers went out.
+// fewer, without those, when the queue is too scattered for one segment, or a
+// record ends before. It returns how many sequence numbers went out.
 func (c *Conn) emitPart(t *transmitter, seq Seq, n int, flags Flags) (sent int, ok bool) {
+	if k, ends := c.sndq.record(seq, n); ends {
+		if flags |= PSH; k < n {
+			flags &^= FIN
+		}
+		n = k
+	}
 	s := c.segment(t, flags, seq)
 	if n > 0 {
 		got := 0

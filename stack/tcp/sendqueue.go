@@ -6,6 +6,7 @@ type sendQueue struct {
 	head, tail *chunk
 	cur        *chunk // where the last slice began: the next one is near
 	start      Seq    // of the first octet held
+	records    int32  // how many ends of records are held
 	n          int    // octets held
 }
 
@@ -16,7 +17,7 @@ func (q *sendQueue) end() Seq { return q.start.Add(q.n) }
 func (q *sendQueue) write(pool *Pool, p []byte) {
 	for len(p) > 0 {
 		t := q.tail
-		if t == nil || t.buf == nil || len(t.data) == chunkSize {
+		if t == nil || t.buf == nil || t.eor || len(t.data) == chunkSize {
 			t = pool.get()
 			t.data = t.buf[:0]
 			q.push(t)
@@ -63,6 +64,9 @@ func (q *sendQueue) advance(pool *Pool, seq Seq) {
 		if q.tail == c {
 			q.tail = nil
 		}
+		if c.eor {
+			q.records--
+		}
 		pool.put(c)
 	}
 }
@@ -74,13 +78,7 @@ func (q *sendQueue) drop(pool *Pool) { q.advance(pool, q.end()) }
 // the queue has, and returns how many octets they cover: fewer than n when dst
 // has no capacity left.
 func (q *sendQueue) slice(dst [][]byte, seq Seq, n int) ([][]byte, int) {
-	c := q.cur
-	if c == nil || c.pos.After(seq) {
-		c = q.head
-	}
-	for c != nil && c.pos.Add(len(c.data)).BeforeEq(seq) {
-		c = c.next
-	}
+	c := q.at(seq)
 	q.cur = c
 	got := 0
 	for c != nil && got < n && len(dst) < cap(dst) {
@@ -93,4 +91,54 @@ func (q *sendQueue) slice(dst [][]byte, seq Seq, n int) ([][]byte, int) {
 		c = c.next
 	}
 	return dst, got
+}
+
+// at returns the chunk that holds the octet at seq, nil when none does.
+func (q *sendQueue) at(seq Seq) *chunk {
+	c := q.cur
+	if c == nil || c.pos.After(seq) {
+		c = q.head
+	}
+	for c != nil && c.pos.Add(len(c.data)).BeforeEq(seq) {
+		c = c.next
+	}
+	return c
+}
+
+// endRecord makes what is held end a record.
+func (q *sendQueue) endRecord() {
+	if q.n > 0 && !q.tail.eor {
+		q.tail.eor = true
+		q.records++
+	}
+}
+
+// record returns how many of the n octets from seq on may share a segment: those
+// up to the end of a record, when one ends among them, else all.
+func (q *sendQueue) record(seq Seq, n int) (most int, ends bool) {
+	if q.records == 0 {
+		return n, false
+	}
+	for c := q.at(seq); c != nil; c = c.next {
+		k := c.pos.Add(len(c.data)).Sub(seq)
+		if k > n {
+			break
+		}
+		if c.eor {
+			return k, true
+		}
+	}
+	return n, false
+}
+
+// lastRecord returns where the last record of [from, to) begins, from when none
+// ends before to.
+func (q *sendQueue) lastRecord(from, to Seq) Seq {
+	for {
+		n, ends := q.record(from, to.Sub(from))
+		if !ends || from.Add(n) == to {
+			return from
+		}
+		from = from.Add(n)
+	}
 }

@@ -67,7 +67,8 @@ func (c *Conn) sendTailProbe(t *transmitter) bool {
 	usable := c.sndEdge().Sub(c.sndNxt)
 	resent := text <= 0 || usable < min(mss, text)
 	if resent {
-		if !c.resendRange(t, maxSeq(c.sndUna, c.sndNxt.Add(-mss)), c.sndNxt) {
+		from := maxSeq(c.sndUna, c.sndNxt.Add(-mss))
+		if !c.resendRange(t, c.sndq.lastRecord(from, c.sndNxt), c.sndNxt) {
 			return false
 		}
 	} else if n := min(mss, text); !c.sendNext(t, n, n == text, false, mss) {
