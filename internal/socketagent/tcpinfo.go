@@ -49,6 +49,13 @@ var linuxRecovery = map[tcp.Recovery]byte{
 // infiniteThreshold is Linux's ssthresh before the first loss.
 const infiniteThreshold = 0x7fffffff
 
+// Bounds of the degree of reordering, in segments; the stack itself goes by time
+// (RFC 8985) and counts none.
+const (
+	minReordering = 3
+	maxReordering = 300
+)
+
 // accurateECN is how many octets the counters of Accurate ECN take, which the
 // stack does not speak.
 const accurateECN = 32
@@ -87,6 +94,7 @@ func (a *Agent) tcpInfo(s *sock) []byte {
 	if i.Ssthresh < 1<<30 {
 		threshold = packets(i.Ssthresh)
 	}
+	reordering := min(max(packets(i.Overtaken), minReordering), maxReordering)
 
 	b := []byte{state, linuxRecovery[i.Recovery], byte(i.Backoff), byte(i.Probes), byte(i.Backoff), opts, i.SndScale | i.RcvScale<<4, 0}
 	u32 := func(v ...uint32) {
@@ -103,7 +111,7 @@ func (a *Agent) tcpInfo(s *sock) []byte {
 	u32(packets(i.Flight), packets(i.Sacked), packets(i.Lost+i.Resent), packets(i.Resent), 0) // unacked, sacked, lost, retrans, fackets
 	u32(since(i.LastSent), 0, since(i.LastReceived), since(i.LastHeard))                      // last_data_sent, last_ack_sent, last_data_recv, last_ack_recv
 	u32(uint32(i.PathMSS+40), uint32(i.RcvWnd), micro(i.SRTT), micro(i.RTTVar))               // pmtu, rcv_ssthresh, rtt, rttvar
-	u32(threshold, uint32(i.Cwnd/mss), uint32(i.AdvMSS), 3)                                   // snd_ssthresh, snd_cwnd, advmss, reordering
+	u32(threshold, uint32(i.Cwnd/mss), uint32(i.AdvMSS), reordering)                          // snd_ssthresh, snd_cwnd, advmss, reordering
 	u32(0, uint32(i.RcvWnd), uint32(i.Retransmits))                                           // rcv_rtt, rcv_space, total_retrans
 	u64(0, ^uint64(0), i.BytesAcked, i.BytesIn)                                               // pacing_rate, max_pacing_rate, bytes_acked, bytes_received
 	u32(i.SegsOut, i.SegsIn, uint32(i.Unsent), micro(i.MinRTT), i.DataSegsIn, i.DataSegsOut)  // segs_out ... data_segs_out
@@ -112,13 +120,9 @@ func (a *Agent) tcpInfo(s *sock) []byte {
 	if i.State.Synchronized() {
 		delivered++ // the SYN
 	}
-	u32(delivered, uint32(i.Marks)) // delivered, delivered_ce
-	u64(i.BytesOut, i.BytesAgain)   // bytes_sent, bytes_retrans
-	reordered := uint32(0)
-	if i.Reordering {
-		reordered = 1
-	}
-	u32(0, reordered, uint32(i.OutOfOrder), uint32(i.SndWnd)) // dsack_dups, reord_seen, rcv_ooopack, snd_wnd
-	u32(uint32(i.RcvWnd), 0, 0, 0)                            // rcv_wnd, rehash, total_rto and its recoveries, total_rto_time
+	u32(delivered, uint32(i.Marks))                                     // delivered, delivered_ce
+	u64(i.BytesOut, i.BytesAgain)                                       // bytes_sent, bytes_retrans
+	u32(0, uint32(i.Reordered), uint32(i.OutOfOrder), uint32(i.SndWnd)) // dsack_dups, reord_seen, rcv_ooopack, snd_wnd
+	u32(uint32(i.RcvWnd), 0, 0, 0)                                      // rcv_wnd, rehash, total_rto and its recoveries, total_rto_time
 	return append(b, make([]byte, accurateECN)...)
 }

@@ -29,6 +29,8 @@ type Info struct {
 	Retransmits       uint64 // segments sent again, modulo 1<<32
 	Marks             uint64 // times that the window was reduced for ECN's sake, modulo 1<<32
 	Reordering        bool   // seen on the way to the peer
+	Reordered         uint16 // acknowledgments that told of it, modulo 1<<16
+	Overtaken         int    // octets that overtook a segment that arrived late, at most
 	Timestamps        bool
 	SACK              bool
 	ECN               bool
@@ -133,7 +135,7 @@ func (c *Conn) Info() Info {
 		SendQueue: c.sndq.n, Unsent: max(0, c.sndq.end().Sub(c.sndNxt)), RecvQueue: c.rcvq.n,
 		Flight: c.flight(), Sacked: int(c.board.octets), Lost: int(c.lost.octets), Resent: c.resentOctets(),
 		OutOfOrder: len(c.rcvq.early.s), Recovery: c.recoveryState(), QuickAcks: int(c.quickAcks), Backoff: int(c.backoff), Probes: int(c.keepProbes),
-		Retransmits: uint64(c.retransmits), Marks: uint64(c.marks), Reordering: c.rack.reordered,
+		Retransmits: uint64(c.retransmits), Marks: uint64(c.marks), Reordering: c.rack.reordered, Reordered: c.rack.seen, Overtaken: int(c.rack.behind),
 		Timestamps: c.timestamps, SACK: c.sack, ECN: c.ecn.ok, SynData: c.synData, SndScale: c.sndScale, RcvScale: c.rcvScale,
 		SegsIn: n.segsIn, SegsOut: n.segsOut, DataSegsIn: n.dataSegsIn, DataSegsOut: n.dataSegsOut,
 		BytesIn: n.bytesIn, BytesAcked: n.bytesAcked, BytesOut: n.bytesOut, BytesAgain: n.bytesAgain,

@@ -6,18 +6,20 @@ import "time"
 // was sent sufficiently later has arrived. It needs SACK.
 type rack struct {
 	at     Instant       // RACK.xmit_ts: when the latest sent segment that has arrived was sent
-	end    Seq           // RACK.end_seq: where it ends
 	rtt    time.Duration // RACK.rtt: of the segment that arrived last
 	minRTT time.Duration // RACK.min_RTT; 0 until something is measured
 	minAt  Instant       // when minRTT was measured
-	fack   Seq           // RACK.fack: end of the highest segment that has arrived
 	timer  Instant       // when detectLoss must run again
+	end    Seq           // RACK.end_seq: where the latest sent segment that has arrived ends
+	fack   Seq           // RACK.fack: end of the highest segment that has arrived
+	round  Seq           // RACK.dsack_round
 
-	reordered bool  // RACK.reordering_seen
-	inRound   bool  // RACK.dsack_round is set
-	mult      uint8 // RACK.reo_wnd_mult less 1
-	persist   uint8 // RACK.reo_wnd_persist
-	round     Seq   // RACK.dsack_round
+	behind    int32  // by how many octets a segment was overtaken at most
+	seen      uint16 // acknowledgments that told of reordering, modulo 1<<16
+	reordered bool   // RACK.reordering_seen
+	inRound   bool   // RACK.dsack_round is set
+	mult      uint8  // RACK.reo_wnd_mult less 1
+	persist   uint8  // RACK.reo_wnd_persist
 }
 
 const (
@@ -40,7 +42,11 @@ func (c *Conn) rackArrived(now Instant, seg *Segment, from, end Seq, d *delivery
 				d.original = true
 			}
 			if to.Before(d.fack) {
-				k.reordered = true
+				if !d.late {
+					k.seen++
+				}
+				k.reordered, d.late = true, true
+				k.behind = max(k.behind, int32(d.fack.Sub(from)))
 			}
 			k.sampleMin(now, rtt)
 		}

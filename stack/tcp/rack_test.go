@@ -60,6 +60,26 @@ func TestRFC8985ReorderingIsLearned(t *testing.T) { // §6.2 step 3
 	p.expect("[.] 3001+1000 ack 1")
 }
 
+// How far segments were overtaken is known for the sake of tcp_info: by most at
+// once, and by how many acknowledgments.
+func TestReorderingDegree(t *testing.T) {
+	p := inFlight(t, 10)
+	degree := func(octets int, times uint16) {
+		t.Helper()
+		if i := p.c.Info(); i.Overtaken != octets || i.Reordered != times {
+			t.Errorf("overtaken by %d octets, reported %d times; want %d and %d", i.Overtaken, i.Reordered, octets, times)
+		}
+	}
+	p.recv(ACK, 1, 1001, 0, sacking(seg(7)))
+	degree(0, 0)
+	p.recv(ACK, 1, 1001, 0, sacking(seg(7), seg(5), seg(3)))
+	degree(5000, 1)
+	p.recv(ACK, 1, 1001, 0, sacking(seg(7), [2]int{6001, 8001}, seg(3)))
+	degree(5000, 2)
+	p.recv(ACK, 1, 2001, 0, sacking([2]int{6001, 9001}, seg(3)))
+	degree(8000, 3)
+}
+
 // Reports of one acknowledgment are no reordering, in whatever order they stand:
 // acknowledgments get lost.
 func TestRFC8985ReportsOfOneAckAreNoReordering(t *testing.T) {

@@ -18,6 +18,7 @@ type delivery struct {
 	lost     bool // and what it says is lost that was not known
 	original bool // some of those before the recovery point were transmitted only once
 	fack     Seq  // RACK.fack before
+	late     bool // a segment was overtaken and arrived
 }
 
 // updateBoard takes the SACK blocks of seg into the scoreboard (RFC 6675 §3). A
