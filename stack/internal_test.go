@@ -77,7 +77,7 @@ func TestIdentification(t *testing.T) {
 	s := seeded(1)
 	seen := map[uint16]bool{}
 	for range 65536 {
-		id := s.nextID(netip.AddrFrom4([4]byte{10, 0, 0, 2}))
+		id := s.nextID(netip.AddrFrom4([4]byte{10, 0, 0, 2}), 1)
 		if seen[id] {
 			t.Fatalf("%d came twice", id)
 		}

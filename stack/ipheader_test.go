@@ -33,7 +33,7 @@ func TestIPHeader(t *testing.T) {
 		defer ln.Close()
 		r.tcp(tcp.Segment{SrcPort: 1000, DstPort: 80, Flags: tcp.SYN, Seq: 100, Window: 1000})
 		h, answer := r.one()
-		if h.TOS != 0x48 || h.TTL != stack.DefaultTTL {
+		if h.TOS != 0x48 || h.TTL != stack.DefaultTTL || !h.DF || h.ID != 0 {
 			t.Fatalf("%+v", h)
 		}
 		r.tcp(tcp.Segment{SrcPort: 1000, DstPort: 80, Flags: tcp.ACK, Seq: 101, Ack: answer.Seq + 1, Window: 1000})
@@ -50,6 +50,21 @@ func TestIPHeader(t *testing.T) {
 		}
 		if h, _ := r.one(); h.TOS != 0 || h.TTL != 3 {
 			t.Fatalf("%+v", h)
+		}
+		if err := c.(*stack.TCPConn).SetIPHeader(stack.IPHeader{MayFragment: true}); err != nil {
+			t.Fatal(err)
+		}
+		ids := make(map[uint16]bool)
+		for i := range 3 {
+			if _, err := c.Write([]byte("x")); err != nil {
+				t.Fatal(err)
+			}
+			h, seg := r.one()
+			if ids[h.ID] || h.DF {
+				t.Fatalf("segment %d: %+v", i, h)
+			}
+			ids[h.ID] = true
+			r.tcp(tcp.Segment{SrcPort: 1000, DstPort: 80, Flags: tcp.ACK, Seq: 101, Ack: seg.Seq + 1, Window: 1000})
 		}
 		ln.(*stack.TCPListener).SetIPHeader(stack.IPHeader{TTL: 5})
 		r.tcp(tcp.Segment{SrcPort: 1001, DstPort: 80, Flags: tcp.SYN, Seq: 100, Window: 1000})

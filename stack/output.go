@@ -21,7 +21,7 @@ func (s *Stack) sendIP(via hop, h ipv4.Header, opts, payload []byte, from sender
 		mtu = via.mtu
 	}
 	if !h.DF {
-		h.ID = s.nextID(h.Dst)
+		h.ID = s.nextID(h.Dst, 1)
 	}
 	st, full, parts := &s.stats.IP, false, 0
 	st.OutRequests++
@@ -60,13 +60,13 @@ func (s *Stack) sendIP(via hop, h ipv4.Header, opts, payload []byte, from sender
 	return err
 }
 
-// nextID returns an identification for a datagram that may be fragmented:
-// counters by destination, so that a value does not come back to one host
-// before its turn (RFC 6864 §5.2.2).
-func (s *Stack) nextID(dst netip.Addr) uint16 {
-	n := &s.ids[uint8(maphash.Comparable(s.seed, dst))]
-	*n++
-	return *n
+// nextID returns the first of n identifications in a row, for datagrams that may
+// be fragmented: counters by destination, so that a value does not come back to
+// one host before its turn (RFC 6864 §5.2.2).
+func (s *Stack) nextID(dst netip.Addr, n int) uint16 {
+	last := &s.ids[uint8(maphash.Comparable(s.seed, dst))]
+	*last += uint16(n)
+	return *last - uint16(n-1)
 }
 
 // sendSegment is the emit function of every tcp.Conn: s.emitting's segment
@@ -84,14 +84,17 @@ func (s *Stack) sendSegment(seg *tcp.Segment) bool {
 // than letting the device gather it.
 const maxCopy = 512
 
-// sendTCP sends one segment. DF is set, for path MTU discovery, and the
-// identification is zero, as it may be in a packet that nobody fragments
-// (RFC 6864 §4.1).
+// sendTCP sends one segment. DF is set, for path MTU discovery, unless the
+// connection forgoes that, and the identification then is zero, as it may be in a
+// packet that nobody fragments (RFC 6864 §4.1).
 func (s *Stack) sendTCP(via hop, src, dst netip.Addr, seg *tcp.Segment, from sender) bool {
 	n, hlen := seg.DataLen(), seg.HeaderLen()
 	h := ipv4.Header{TOS: seg.Mark, DF: true, TTL: s.cfg.TTL, Proto: ipv4.ProtoTCP, Src: src, Dst: dst}
 	if c, ok := from.(*TCPConn); ok {
 		c.header.stamp(&h)
+	}
+	if !h.DF {
+		h.ID = s.nextID(dst, seg.Pieces())
 	}
 	pseudo := checksum.Fold(checksum.Pseudo(src, dst, uint8(ipv4.ProtoTCP), hlen+n))
 	if via.Interface == nil {

@@ -46,6 +46,11 @@ func (c *TCPConn) SetNoDelay(on bool) error {
 type IPHeader struct {
 	TOS uint8 // type of service; its two low bits belong to ECN and are ignored
 	TTL uint8 // hops; 0 is Config.TTL
+
+	// MayFragment lets routers fragment what is too long for them, in the place
+	// of path MTU discovery (RFC 1191): an evil, but some paths lose the errors
+	// that this needs.
+	MayFragment bool
 }
 
 // ecnMask is the part of the type of service that RFC 3168 has taken.
@@ -53,6 +58,7 @@ const ecnMask = 3
 
 func (o IPHeader) stamp(h *ipv4.Header) {
 	h.TOS |= o.TOS &^ ecnMask
+	h.DF = !o.MayFragment
 	if o.TTL != 0 {
 		h.TTL = o.TTL
 	}

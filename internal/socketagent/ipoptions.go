@@ -8,8 +8,9 @@ import (
 
 // Options of level IPPROTO_IP.
 const (
-	ipTOS = 1
-	ipTTL = 2
+	ipTOS         = 1
+	ipTTL         = 2
+	ipMTUDiscover = 10
 )
 
 // maxTTL is the largest time to live, and ecnBits the part of the type of
@@ -19,9 +20,12 @@ const (
 	ecnBits = 3
 )
 
+// anyIP tells the options that sockets of both kinds have.
+func anyIP(name int32) bool { return name == ipTOS || name == ipTTL || name == ipMTUDiscover }
+
 // setIP sets an option; v is an int, or one octet.
 func (s *sock) setIP(name int32, v []byte) error {
-	if !s.stream && name != ipTOS && name != ipTTL {
+	if !s.stream && !anyIP(name) {
 		return s.setDatagramIP(name, v)
 	}
 	var n int32
@@ -44,6 +48,13 @@ func (s *sock) setIP(name int32, v []byte) error {
 			return syscall.EINVAL
 		}
 		h.TTL = uint8(max(n, 0)) // -1: the default again
+	case ipMTUDiscover:
+		if n < 0 || n > ipPMTUProbe {
+			return syscall.EINVAL
+		}
+		if s.opt.discover, h.MayFragment = n, n < ipPMTUWant; !s.stream {
+			return s.whenOpen(func(u *stack.UDPConn) error { return u.SetDontFragment(n >= ipPMTUDo) })
+		}
 	default:
 		return syscall.ENOPROTOOPT
 	}
@@ -62,7 +73,7 @@ func (s *sock) setIP(name int32, v []byte) error {
 // getIP returns an option as Linux does: in one octet when that is all that the
 // caller has room for.
 func (s *sock) getIP(name, length int32) []byte {
-	if !s.stream && name != ipTOS && name != ipTTL {
+	if !s.stream && !anyIP(name) {
 		return s.getDatagramIP(name)
 	}
 	n := int32(0)
@@ -71,6 +82,8 @@ func (s *sock) getIP(name, length int32) []byte {
 		n = int32(h.TOS)
 	case ipTTL:
 		n = int32(or(int(h.TTL), stack.DefaultTTL))
+	case ipMTUDiscover:
+		n = s.opt.discover
 	default:
 		return nil
 	}

@@ -59,6 +59,20 @@ var likeKernelIP = map[string]func(s *script){
 		s.get("a", ipprotoIP, 9999, 4)
 		s.set("a", ipprotoIP, 9999, 1)
 	},
+	"options of streams": func(s *script) {
+		s.pair()
+		s.socket("new", syscall.SOCK_STREAM)
+		for _, fd := range []string{"a", "l", "new"} {
+			s.get(fd, ipprotoIP, ipMTUDiscover, 4)
+			for _, v := range []int32{-1, 0, 1, 2, 3, 255, 256} {
+				s.set(fd, ipprotoIP, ipMTUDiscover, v)
+				s.get(fd, ipprotoIP, ipMTUDiscover, 4)
+			}
+			s.opt(fd, ipMTUDiscover, []byte{0})
+			s.get(fd, ipprotoIP, ipMTUDiscover, 4)
+			s.get(fd, ipprotoIP, ipMTUDiscover, 1)
+		}
+	},
 	"membership": func(s *script) {
 		s.socket("a", syscall.SOCK_DGRAM)
 		s.bind("a", 0)

@@ -53,6 +53,7 @@ type options struct {
 	notsentLow                             uint32
 	rcvLow, priority                       int32
 	header                                 stack.IPHeader
+	discover                               int32 // IP_MTU_DISCOVER
 	fastOpen                               int32 // of a listener: how many at a time
 	fastConnect                            bool
 	congestion                             string
@@ -60,7 +61,7 @@ type options struct {
 
 // Linux's defaults where the stack has none of its own.
 func defaultOptions() options {
-	return options{keepIdle: 7200, keepIntvl: 75, keepCnt: 9, synCnt: 6, linger2: defaultLinger2, rcvLow: 1, congestion: "cubic", datagram: defaultDatagramOptions()}
+	return options{keepIdle: 7200, keepIntvl: 75, keepCnt: 9, synCnt: 6, linger2: defaultLinger2, rcvLow: 1, congestion: "cubic", discover: ipPMTUWant, datagram: defaultDatagramOptions()}
 }
 
 // quickAcks is how many segments Linux acknowledges at once at first.

@@ -9,7 +9,6 @@ import (
 
 // Options of level IP that only datagram sockets have here.
 const (
-	ipMTUDiscover    = 10
 	ipRecvErr        = 11
 	ipMulticastIf    = 32
 	ipMulticastTTL   = 33
@@ -22,20 +21,22 @@ const (
 	ipDropSource     = 40
 )
 
-// IP_MTU_DISCOVER: from ipPMTUDo on datagrams are not fragmented.
+// IP_MTU_DISCOVER: segments may not be fragmented from ipPMTUWant on, datagrams
+// from ipPMTUDo on.
 const (
+	ipPMTUWant  = 1
 	ipPMTUDo    = 2
 	ipPMTUProbe = 3
 )
 
 // datagramOptions are what setsockopt(2) has set.
 type datagramOptions struct {
-	discover, recvErr, ttl, loop int32
-	iface                        netip.Addr
+	recvErr, ttl, loop int32
+	iface              netip.Addr
 }
 
 func defaultDatagramOptions() datagramOptions {
-	return datagramOptions{discover: 1, ttl: 1, loop: 1, iface: netip.IPv4Unspecified()}
+	return datagramOptions{ttl: 1, loop: 1, iface: netip.IPv4Unspecified()}
 }
 
 // whenOpen has f set an option of the stack's socket, which exists once there is a
@@ -82,12 +83,6 @@ func (s *sock) setDatagramIP(name int32, v []byte) error {
 	}
 	d := &s.opt.datagram
 	switch name {
-	case ipMTUDiscover:
-		if n < 0 || n > ipPMTUProbe {
-			return syscall.EINVAL
-		}
-		d.discover = n
-		return s.whenOpen(func(u *stack.UDPConn) error { return u.SetDontFragment(n >= ipPMTUDo) })
 	case ipRecvErr:
 		d.recvErr = min(max(n, 0), 1)
 		return s.whenOpen(func(u *stack.UDPConn) error { return u.SetReceiveErrors(n != 0) })
@@ -112,8 +107,6 @@ func (s *sock) setDatagramIP(name int32, v []byte) error {
 func (s *sock) getDatagramIP(name int32) []byte {
 	d := &s.opt.datagram
 	switch name {
-	case ipMTUDiscover:
-		return int32s(d.discover)
 	case ipRecvErr:
 		return int32s(d.recvErr)
 	case ipMulticastTTL:
