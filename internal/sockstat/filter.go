@@ -200,6 +200,8 @@ func (p *parser) term(depth int) (test, error) {
 		return p.port(word)
 	case "":
 		return nil, fmt.Errorf("%w: it ends too early", ErrFilter)
+	case "state", "exclude":
+		return nil, fmt.Errorf("%w: %s stands before what is said of addresses and ports", ErrFilter, word)
 	default:
 		return nil, fmt.Errorf("%w: %q; want state, exclude, src, dst, sport, dport, and, or, not or a parenthesis", ErrFilter, word)
 	}

@@ -84,7 +84,7 @@ func TestFilter(t *testing.T) {
 	}
 	for _, words := range []string{
 		"state", "state open", "dst", "dst www.example.com", "dst 10.9.0.1:http", "dst 10.9.0.1:70000", "sport", "sport = ", "sport = http", "sport =< 80",
-		"( sport = 80", "sport = 80 )", "sport 80 or", "and", "not", "port 80", strings.Repeat("(", 1000), strings.Repeat("! ", 1000), "dst 10.9.0.0/40",
+		"( sport = 80", "sport = 80 )", "sport 80 or", "and", "not", "port 80", "sport = 80 state established", strings.Repeat("(", 1000), strings.Repeat("! ", 1000), "dst 10.9.0.0/40",
 	} {
 		if _, err := ParseFilter(Default(false, false), []string{words}); !errors.Is(err, ErrFilter) {
 			t.Errorf("%.40q: %v", words, err)
