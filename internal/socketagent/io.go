@@ -163,22 +163,25 @@ func (a *Agent) send(fd, flags int32, data []byte, to *netip.AddrPort, gone <-ch
 		if err := s.sendable(); err != nil {
 			return err
 		}
-		if s.full() {
-			return syscall.EAGAIN
-		}
 		write := s.conn.WriteNow
 		if flags&syscall.MSG_OOB != 0 {
 			write = s.conn.WriteUrgentNow
 		}
-		k, err := write(data[n:])
-		n += k
-		if err == nil && n < len(data) {
-			err = syscall.EAGAIN
+		for {
+			part := s.writeRoom(len(data) - n)
+			if part == 0 && n < len(data) {
+				return syscall.EAGAIN
+			}
+			k, err := write(data[n:][:part])
+			n += k
+			if err == nil && n < len(data) {
+				continue
+			}
+			if err == nil && flags&msgEOR != 0 {
+				_ = s.conn.EndRecord()
+			}
+			return err
 		}
-		if err == nil && flags&msgEOR != 0 {
-			_ = s.conn.EndRecord()
-		}
-		return err
 	})
 	if flags&msgMore == 0 {
 		a.mu.Lock()
@@ -196,9 +199,32 @@ func (a *Agent) send(fd, flags int32, data []byte, to *netip.AddrPort, gone <-ch
 	return reply{result: int32(n), err: err}
 }
 
-// full reports whether more waits to be sent than TCP_NOTSENT_LOWAT allows.
+// full reports whether what waits to be sent keeps poll(2) from calling the socket
+// writable: more than half of TCP_NOTSENT_LOWAT.
 func (s *sock) full() bool {
-	return s.conn != nil && s.opt.notsentLow > 0 && uint32(s.conn.Info().Unsent) >= s.opt.notsentLow
+	low := uint64(s.opt.notsentLow)
+	return s.conn != nil && low > 0 && 2*uint64(s.conn.Info().Unsent) >= low
+}
+
+// maxSuperSegment bounds the payload of a super-segment.
+const maxSuperSegment = 64 << 10
+
+// writeRoom returns how many of n octets are written at once. With
+// TCP_NOTSENT_LOWAT a write begins super-segments for as long as less than that
+// waits to be sent, and fills what was begun, as in Linux: 64 KiB, or half of the
+// peer's window.
+func (s *sock) writeRoom(n int) int {
+	if s.conn == nil || s.opt.notsentLow == 0 {
+		return n
+	}
+	i := s.conn.Info()
+	mss := max(i.SndMSS, 1)
+	goal := max(min(maxSuperSegment, i.SndWnd/2)/mss, 1) * mss
+	begun := i.Unsent % goal
+	if begun == 0 && uint32(i.Unsent) >= s.opt.notsentLow {
+		return 0
+	}
+	return min(n, goal-begun)
 }
 
 // sendable returns why nothing can be sent on a stream.
