@@ -171,6 +171,12 @@ func (c *TCPConn) SetCork(on bool) error {
 	return c.control("set", func(tcp.Instant) { c.m.SetCork(on) })
 }
 
+// MoreToCome keeps a partial segment back for what will be written next, until
+// something is acknowledged or 200 ms have passed (MSG_MORE).
+func (c *TCPConn) MoreToCome() error {
+	return c.control("set", func(tcp.Instant) { c.m.MoreToCome() })
+}
+
 // EndRecord marks the end of a record (MSG_EOR): what is written later shares no
 // segment with what was written before.
 func (c *TCPConn) EndRecord() error {

@@ -153,7 +153,7 @@ func (a *Agent) send(fd, flags int32, data []byte, to *netip.AddrPort, gone <-ch
 		data = data[:min(len(data), s.conn.SynRoom())]
 	}
 	if flags&msgMore != 0 {
-		_ = s.conn.SetCork(true)
+		_ = s.conn.MoreToCome()
 	}
 	a.mu.Unlock()
 	n := 0

@@ -96,6 +96,9 @@ func (c *Conn) acked(now Instant, seg *Segment, d *delivery) {
 	}
 	c.progressAt, c.ackedNew = now, true
 	c.rtxHead = false
+	if c.cork.more {
+		c.cork = cork{}
+	}
 	if c.pmtu != nil {
 		c.pathAcked()
 	}

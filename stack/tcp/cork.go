@@ -8,15 +8,24 @@ const corkLimit = 200 * time.Millisecond
 
 // cork keeps partial segments back until there is more to send (TCP_CORK).
 type cork struct {
-	on  bool
-	due bool    // the time is over
-	at  Instant // when what is kept back goes nevertheless; 0 when nothing is
+	on   bool
+	more bool    // until something is acknowledged
+	due  bool    // the time is over
+	at   Instant // when what is kept back goes nevertheless; 0 when nothing is
 }
 
 // SetCork switches the keeping back of partial segments on or off; what was kept
 // back goes then. While it is on, a partial segment goes after 200 ms at the
 // latest.
 func (c *Conn) SetCork(on bool) { c.cork = cork{on: on} }
+
+// MoreToCome is SetCork(true) until the next acknowledgment of text: the promise of
+// MSG_MORE, which holds for what has just been written. A cork that is on stays.
+func (c *Conn) MoreToCome() {
+	if !c.cork.on || c.cork.more {
+		c.cork = cork{on: true, more: true}
+	}
+}
 
 // EndRecord marks the end of a record behind what has been written (MSG_EOR):
 // what is written later shares no segment with what was before, also when that is

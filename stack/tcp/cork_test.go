@@ -30,6 +30,33 @@ func TestCork(t *testing.T) {
 	p.expect("[FP.] 1211+10 ack 1")
 }
 
+// The promise of more text ends with an acknowledgment, that of a cork does not.
+func TestMoreToCome(t *testing.T) {
+	p := inEstablished(t, config(func(c *Config) { c.NoDelay = true }))
+	p.c.MoreToCome()
+	p.write(1100)
+	p.expect("[.] 1+1000 ack 1")
+	p.c.MoreToCome()
+	p.write(50)
+	p.expect()
+	p.recv(ACK, 1, 1001, 0)
+	p.expect("[P.] 1001+150 ack 1")
+	p.c.SetCork(true)
+	p.c.MoreToCome()
+	p.write(10)
+	p.recv(ACK, 1, 1151, 0)
+	p.expect()
+	p.after(corkLimit)
+	p.expect("[P.] 1151+10 ack 1")
+	p.c.SetCork(false)
+	p.c.MoreToCome()
+	p.write(10)
+	p.after(corkLimit - time.Millisecond)
+	p.expect()
+	p.after(time.Millisecond)
+	p.expect("[P.] 1161+10 ack 1")
+}
+
 // Switching Nagle's algorithm off sends what a cork keeps back, once.
 func TestNoDelayBehindCork(t *testing.T) {
 	p := inEstablished(t)
