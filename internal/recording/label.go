@@ -17,7 +17,7 @@ func label(d capture.Direction, frame []byte) (l capture.Label) {
 		return l
 	}
 	if h.Type == ethernet.TypeARP && d == capture.In {
-		l.Wait = waitCommit
+		l.Wait = waitNote
 	}
 	if h.Type != ethernet.TypeIPv4 {
 		return l
@@ -49,12 +49,18 @@ func label(d capture.Direction, frame []byte) (l capture.Label) {
 		l.Comment = connection("tcp", local, remote)
 		l.Key, l.Flags = l.Comment, body[13]
 		if d == capture.In {
-			l.Wait = waitTCP
+			l.Wait = waitNote
 		}
 	case ipv4.ProtoUDP:
 		l.Comment = connection("udp", local, remote)
 	}
 	return l
+}
+
+// isARP says whether a frame may lead to a commit.
+func isARP(frame []byte) bool {
+	h, _, err := ethernet.Parse(frame)
+	return err == nil && h.Type == ethernet.TypeARP
 }
 
 // connection names a connection by its ends, ours first.

@@ -63,7 +63,7 @@ type Notes struct{ rec *capture.Recorder }
 
 // Start begins to record to f, until Close. f stays the caller's to close.
 func Start(f *File) *Notes {
-	return &Notes{capture.NewRecorder(f.Writer, capture.RecorderConfig{Label: label})}
+	return &Notes{capture.NewRecorder(f.Writer, capture.RecorderConfig{Label: label, Noted: isARP})}
 }
 
 // Wrap returns dev with the recording around it.
@@ -101,7 +101,7 @@ func (n *Notes) TCP(e stack.TCPEvent) {
 	}
 	note := from + " → " + e.To.String()
 	switch {
-	case e.Frame != 0:
+	case e.Frame != 0: // else no frame has caused it
 		n.rec.Note(e.Frame, note)
 	case e.To == tcp.SynSent:
 		n.rec.Await(connection("tcp", e.Local, e.Remote), uint8(tcp.SYN), note)
@@ -119,9 +119,7 @@ func (n *Notes) Commit(id vcs.ID, c *arp.Change) {
 	}
 }
 
-// How long a received frame waits for what it causes: a segment for the run loop
-// that has it in hands, a claim for its commit.
-const (
-	waitTCP    = 20 * time.Millisecond
-	waitCommit = capture.DefaultHold
-)
+// waitNote is how long a received frame waits for what it causes: a segment for
+// the run loop that has it in hands, a claim for its commit. The machine may be
+// busy with something else meanwhile.
+const waitNote = capture.DefaultHold

@@ -2,6 +2,8 @@ package capture
 
 import (
 	"bytes"
+	"math"
+	"slices"
 	"sync"
 	"time"
 
@@ -11,14 +13,22 @@ import (
 // Defaults of RecorderConfig.
 const (
 	DefaultQueue = 16 << 20
-	DefaultHold  = 250 * time.Millisecond
+	DefaultHold  = 2 * time.Second
 )
+
+// FrameCost is how many octets of the queue a frame takes beside its own: what
+// is kept of it, and its first notes.
+const FrameCost = 256
 
 // RecorderConfig configures NewRecorder. The zero value works.
 type RecorderConfig struct {
-	// Queue bounds the octets of frames that wait to be written (default
-	// DefaultQueue). What finds it full is not recorded, but counted.
+	// Queue bounds the octets of frames that wait to be written, each with
+	// FrameCost more (default DefaultQueue). What finds it full is not recorded,
+	// but counted.
 	Queue int
+	// Noted says whether NoteFrame may be called for a received frame; nil says
+	// so of all. It is called from the device's owner and must be quick.
+	Noted func(frame []byte) bool
 	// Label says what a frame is about; nil says nothing of any. It is called
 	// from one goroutine, for one frame after the other, and keeps nothing.
 	Label func(d Direction, frame []byte) Label
@@ -49,10 +59,12 @@ type Recorder struct {
 	queue   []entry   // from head on by tag, without gaps
 	head    int       // of queue: what is before it is written
 	first   uint64    // tag of queue[head]
-	octets  int       // of the frames in queue
+	octets  int       // of the frames in queue, with FrameCost for each
+	noted   []uint64  // the tags of the frames in queue that NoteFrame may look for
 	slab    []byte    // storage for the next frames
 	awaited map[string][]awaited
 	nawait  int
+	swept   time.Time // when awaited was last looked through for old ones
 	ifaces  []ifaceCount
 	closed  bool
 	done    chan struct{}
@@ -71,6 +83,7 @@ type entry struct {
 // awaited is a note for the next frame that is sent.
 type awaited struct {
 	after uint64 // the tag that was last when it came
+	at    time.Time
 	flags uint8
 	note  string
 }
@@ -78,9 +91,16 @@ type awaited struct {
 // ifaceCount counts the frames of an interface.
 type ifaceCount struct{ seen, dropped, untold uint64 }
 
-// maxAwaited bounds the notes that wait for a frame: of connections that never
-// send again.
-const maxAwaited = 4096
+// Bounds of the notes that wait for a frame: in number, and in time, since some
+// connections never send again and others come in their place.
+const (
+	maxAwaited = 4096
+	awaitLimit = time.Second
+)
+
+// Lost is the Tag of a received frame for which there was no room. Note knows
+// nothing of it.
+const Lost = math.MaxUint64
 
 // slabSize is the unit in which storage for frames is taken.
 const slabSize = 256 << 10
@@ -117,15 +137,15 @@ func (r *Recorder) waiting() []entry { return r.queue[r.head:] }
 // last returns the tag of the frame that was queued last. The caller holds mu.
 func (r *Recorder) last() uint64 { return r.first + uint64(len(r.waiting())) - 1 }
 
-// add queues a frame and returns its tag, 0 when there was no room. The caller
+// add queues a frame and returns its tag, Lost when there was no room. The caller
 // holds mu.
 func (r *Recorder) add(iface int, d Direction, at, now time.Time, f *link.Frame) uint64 {
 	n, count := f.Len(), &r.ifaces[iface]
 	count.seen++
-	if r.closed || r.octets+n > r.conf.Queue {
+	if r.closed || r.octets+n+FrameCost > r.conf.Queue {
 		count.dropped++
 		count.untold++
-		return 0
+		return Lost
 	}
 	if len(r.slab)+n > cap(r.slab) {
 		r.slab = make([]byte, 0, max(slabSize, n))
@@ -137,10 +157,13 @@ func (r *Recorder) add(iface int, d Direction, at, now time.Time, f *link.Frame)
 		e.notes = append(e.notes, text)
 	}
 	count.untold = 0
-	if r.octets += n; len(r.waiting()) == 0 || r.octets > r.conf.Queue/2 {
+	if r.octets += n + FrameCost; len(r.waiting()) == 0 || r.octets > r.conf.Queue/2 {
 		r.more.Signal()
 	}
 	r.queue = append(r.queue, e)
+	if d == In && (r.conf.Noted == nil || r.conf.Noted(e.packet.Data)) {
+		r.noted = append(r.noted, r.last())
+	}
 	return r.last()
 }
 
@@ -161,10 +184,13 @@ func (r *Recorder) NoteFrame(frame []byte, at time.Time, note string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var best *entry
-	for i, w := 0, r.waiting(); i < len(w); i++ {
-		p := &w[i].packet
-		if p.Direction == In && bytes.HasPrefix(p.Data, frame) && (best == nil || !p.Time.After(at)) {
-			best = &w[i]
+	for _, tag := range slices.Backward(r.noted) {
+		e := &r.waiting()[tag-r.first]
+		if !bytes.HasPrefix(e.packet.Data, frame) {
+			continue
+		}
+		if best = e; !e.packet.Time.After(at) {
+			break
 		}
 	}
 	if best != nil {
@@ -173,14 +199,16 @@ func (r *Recorder) NoteFrame(frame []byte, at time.Time, note string) {
 	}
 }
 
-// Await adds to the comment of the next frame that is sent whose Label has the
-// key and one of the flags, or any when flags is zero.
+// Await adds to the comment of the next frame that is sent within a second whose
+// Label has the key and one of the flags, or any when flags is zero.
 func (r *Recorder) Await(key string, flags uint8, note string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	now := time.Now()
+	r.sweep(now)
 	if r.nawait < maxAwaited {
 		r.nawait++
-		r.awaited[key] = append(r.awaited[key], awaited{r.last(), flags, note})
+		r.awaited[key] = append(r.awaited[key], awaited{r.last(), now, flags, note})
 	}
 }
 

@@ -51,12 +51,18 @@ func (r *Recorder) take(batch []Packet) (_ []Packet, wait time.Duration) {
 			break
 		}
 		e.packet.Comment = strings.Join(e.notes, "; ")
-		r.octets -= len(e.packet.Data)
+		r.octets -= len(e.packet.Data) + FrameCost
 		batch = append(batch, e.packet)
 		n++
 	}
 	clear(queue[:n])
 	r.first += uint64(n)
+	gone := 0
+	for gone < len(r.noted) && r.noted[gone] < r.first {
+		gone++
+	}
+	r.noted = slices.Delete(r.noted, 0, gone)
+	r.sweep(now)
 	if r.head += n; 2*r.head >= len(r.queue) {
 		left := copy(r.queue, queue[n:])
 		clear(r.queue[max(left, r.head):])
@@ -85,19 +91,47 @@ func (r *Recorder) describe(e *entry, tag uint64) {
 	if l.Key == "" || e.packet.Direction != Out {
 		return
 	}
-	waiting := r.awaited[l.Key]
-	left := slices.DeleteFunc(waiting, func(a awaited) bool {
+	r.forget(l.Key, func(a awaited) bool {
+		if e.queued.Sub(a.at) > awaitLimit {
+			return true
+		}
 		if a.after >= tag || a.flags != 0 && a.flags&l.Flags == 0 {
 			return false
 		}
 		e.notes = append(e.notes, a.note)
 		return true
 	})
-	r.nawait -= len(waiting) - len(left)
+}
+
+// forget removes the notes that wait for a key and are done.
+func (r *Recorder) forget(key string, done func(awaited) bool) {
+	waiting := r.awaited[key]
+	before := len(waiting)
+	left := slices.DeleteFunc(waiting, done)
+	r.nawait -= before - len(left)
 	if len(left) == 0 {
-		delete(r.awaited, l.Key)
+		delete(r.awaited, key)
 	} else {
-		r.awaited[l.Key] = left
+		r.awaited[key] = left
+	}
+}
+
+// sweep forgets, once in a while, the notes that no frame will find any more. The
+// caller holds mu.
+func (r *Recorder) sweep(now time.Time) {
+	if r.nawait == 0 || now.Sub(r.swept) < awaitLimit {
+		return
+	}
+	r.swept = now
+	oldest := now // of the frames that may still find one
+	for i, w := 0, r.waiting(); i < len(w); i++ {
+		if !w[i].labelled {
+			oldest = w[i].queued
+			break
+		}
+	}
+	for key := range r.awaited {
+		r.forget(key, func(a awaited) bool { return oldest.Sub(a.at) > awaitLimit })
 	}
 }
 

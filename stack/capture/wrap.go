@@ -11,7 +11,7 @@ import (
 // Wrap returns dev with a recorder: each frame that is read from it or that it
 // takes is recorded, under an interface of its own named as the device is.
 // Super-frames are recorded whole and partial checksums as they are, with a
-// comment that says so. What is read gets a Tag that Note knows. What happens to
+// comment that says so. What is read gets a Tag that Note knows, or Lost. What happens to
 // the recording never concerns the device: ask the Writer's Err.
 func (r *Recorder) Wrap(dev link.Device) link.Device {
 	info := dev.Info()
