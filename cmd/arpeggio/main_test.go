@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"arpeggio/internal/instance"
 )
 
 // TestMain lets the test scripts call this program as arpeggio.
@@ -28,7 +30,13 @@ func TestMain(m *testing.M) {
 type tidy struct{ *testing.M }
 
 func (m tidy) Run() int {
-	defer func() { os.RemoveAll(shippedDir) }()
+	// Programs that the tests start are not to be found where the user's are.
+	run, err := os.MkdirTemp("", "arpeggio-run-")
+	if err != nil {
+		panic(err)
+	}
+	defer func() { os.RemoveAll(run); os.RemoveAll(shippedDir) }()
+	os.Setenv(instance.EnvDir, run)
 	return m.M.Run()
 }
 
@@ -48,6 +56,7 @@ func TestScripts(t *testing.T) {
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("KERNEL", kernel)
 			env.Setenv("BIN", bin)
+			env.Setenv(instance.EnvDir, os.Getenv(instance.EnvDir))
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"mkcapture": mkcapture, "truncated": truncated, "listen": listenFor, "got": got},

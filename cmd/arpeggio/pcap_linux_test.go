@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"arpeggio/internal/instance"
 	namespace "arpeggio/internal/netns"
 	"arpeggio/stack/capture"
 )
@@ -18,6 +19,7 @@ import (
 // connection, and what a packet has led to.
 func TestPcapComments(t *testing.T) {
 	ns, exe, dir := netns(t), binary(t), t.TempDir()
+	t.Setenv(instance.EnvDir, filepath.Join(dir, "run"))
 	repo := filepath.Join(dir, "repo")
 	serve := append(ns, exe, "serve", "--tap", "tap0", "--host-ip", "10.9.0.1/24", "--ip", "10.9.0.2/24", "--repo", repo, "--inetd")
 	refused(t, "goes with --pcap", append(serve, "--pcap-size", "1M")...)
@@ -47,7 +49,17 @@ func TestPcapComments(t *testing.T) {
 	second := d.LocalAddr().String()
 	_, _ = io.ReadAll(d)
 	d.Close()
-	time.Sleep(500 * time.Millisecond) // the last acknowledgment, and the commit
+	// The last acknowledgments, and the commit.
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		left := must(t, exe, "ss", "--color", "never", "-tanH", "exclude", "listening")
+		log, err := command(t, exe, "log", "--repo", repo)
+		if err == nil && strings.Contains(log, "10.9.0.1") && !strings.Contains(left, first) && regexp.MustCompile(`^TIME-WAIT [^\n]* `+second+`\s*$`).MatchString(left) {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatalf("sockets:\n%s\nhistory (%v):\n%s", left, err, log)
+		}
+	}
 	p.stop(time.Minute)
 
 	files, _ := filepath.Glob(filepath.Join(dir, "t.0*.pcapng"))
