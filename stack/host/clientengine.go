@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/insomniacslk/dhcp/dhcpv4"
+
 	"arpeggio/stack/ethernet"
 )
 
@@ -51,6 +53,7 @@ type clientEngine struct {
 	state   clientState
 	xid     [4]byte
 	started time.Time // of this acquisition, for secs
+	secs    uint16    // of the last DISCOVER
 	sent    time.Time // of the last new REQUEST, which the lease counts from
 	tries   int
 	naks    int
@@ -129,7 +132,7 @@ func (e *clientEngine) tick(now time.Time) {
 
 func (e *clientEngine) sendDiscover(now time.Time) {
 	m := e.message(now, discover)
-	m.requested = e.wish
+	m.requested, e.secs = e.wish, m.secs
 	e.send(m, broadcast)
 	e.alone++
 	e.next = now.Add(e.backoff())
@@ -141,6 +144,7 @@ func (e *clientEngine) sendRequest(now time.Time) {
 	switch e.state {
 	case stateRequesting:
 		m.requested, m.server = e.offered.Addr.Addr(), e.offered.Server
+		m.secs = e.secs // §3.1: so that relays send it to the servers that had the DISCOVER
 		e.next = now.Add(e.backoff())
 	case stateRebooting:
 		m.requested = e.reboot
@@ -179,13 +183,18 @@ func (e *clientEngine) newXID() {
 }
 
 // message begins a message of this acquisition. The broadcast flag is set while
-// we have no address: the stack hears no unicast before (§4.1). In DECLINE and
-// RELEASE it means nothing.
+// we have no address: the stack hears no unicast before (§4.1).
 func (e *clientEngine) message(now time.Time, kind messageType) message {
 	return message{
 		kind: kind, xid: e.xid, secs: uint16(min(now.Sub(e.started)/time.Second, 0xffff)), broadcast: true,
 		mac: e.mac, clientID: e.clientID, hostname: e.hostname,
 	}
+}
+
+// parting begins a DECLINE or RELEASE of the lease, which says nothing of the
+// client but who it is (§4.4.1, table 5).
+func (e *clientEngine) parting(kind messageType) message {
+	return message{kind: kind, xid: e.xid, mac: e.mac, clientID: e.clientID, server: e.lease.Server}
 }
 
 // send queues a message. One that does not name our address comes from nobody's
@@ -208,21 +217,30 @@ func (e *clientEngine) restart(now time.Time, wait time.Duration) {
 	e.next = now.Add(wait)
 }
 
+// foreign returns why b is none of our business, or "". It looks at the fixed
+// fields alone: what is not for us is not worth more.
+func (e *clientEngine) foreign(b []byte) string {
+	switch {
+	case len(b) < fileEnd:
+		return "malformed"
+	case b[0] != byte(dhcpv4.OpcodeBootReply):
+		return "not a reply"
+	case ethernet.Addr(b[chaddrStart:][:6]) != e.mac || [4]byte(b[xidStart:][:4]) != e.xid: // for another client, as broadcasts are
+		return "not for us"
+	}
+	return ""
+}
+
 // input takes a message from a server.
 func (e *clientEngine) input(now time.Time, b []byte) {
+	if why := e.foreign(b); why != "" {
+		e.refused[why]++
+		return
+	}
 	m, err := parse(b)
 	switch {
 	case err != nil:
 		e.refused["malformed"]++
-		return
-	case !m.reply:
-		e.refused["not a reply"]++
-		return
-	case m.mac != e.mac || m.xid != e.xid: // for another client, as broadcasts are
-		e.refused["not for us"]++
-		return
-	}
-	switch {
 	case m.kind == offer && e.state == stateSelecting:
 		l, why := leaseFrom(m, now)
 		if why != "" {
@@ -299,8 +317,8 @@ func (e *clientEngine) acknowledged(now time.Time, m message) {
 
 // reject gives back an address that somebody else uses (§4.4.4).
 func (e *clientEngine) reject(now time.Time) {
-	m := e.message(now, decline)
-	m.requested, m.server = e.lease.Addr.Addr(), e.lease.Server
+	m := e.parting(decline)
+	m.requested = e.lease.Addr.Addr()
 	e.send(m, broadcast)
 	e.restart(now, declineWait)
 	e.wish = netip.Addr{}
@@ -312,8 +330,8 @@ func (e *clientEngine) release(now time.Time) {
 		return
 	}
 	e.newXID()
-	m := e.message(now, release)
-	m.ciaddr, m.server, m.broadcast = e.lease.Addr.Addr(), e.lease.Server, false
+	m := e.parting(release)
+	m.ciaddr = e.lease.Addr.Addr()
 	e.send(m, e.lease.Server)
 	e.restart(now, 0)
 }

@@ -2,6 +2,7 @@ package host_test
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -231,8 +232,13 @@ func TestServersThatCannot(t *testing.T) {
 				if d := time.Since(begin); d > 100*time.Millisecond {
 					t.Errorf("after %v", d)
 				}
+				// From now on the good one comes first, for TCP as well.
+				order := n.r.Servers()
+				if fmt.Sprint(order) != "[10.0.0.54 10.0.0.53]" {
+					t.Errorf("servers %v", order)
+				}
 				// All of them: the answer, not a timeout.
-				n.r.SetServers(n.r.Servers()[:1], nil)
+				n.r.SetServers(order[1:], nil)
 				if bad != nil {
 					_, err := n.r.LookupNetIP(t.Context(), "ip4", "x.test")
 					wantDNSError(t, err, "x.test", false, false)
@@ -256,6 +262,28 @@ func TestTruncatedGoesByTCP(t *testing.T) {
 		if want := []string{"many.test.", "tcp many.test."}; !slices.Equal(ns.log(), want) {
 			t.Errorf("asked for %q, want %q", ns.log(), want)
 		}
+	})
+}
+
+// A server that says SERVFAIL with a question that is ours for Unicode alone, a
+// Kelvin sign for a k, is not heard, and not for ever.
+func TestKelvinSign(t *testing.T) {
+	ns := &nameServer{silent: true, before: func(pc net.PacketConn, reply []byte, to net.Addr) {
+		m := dnsmessage.Message{
+			Header:    dnsmessage.Header{ID: binary.BigEndian.Uint16(reply), Response: true, RCode: dnsmessage.RCodeServerFailure},
+			Questions: []dnsmessage.Question{{Name: dnsmessage.MustNewName("\u212ax.test."), Type: dnsmessage.TypeA, Class: dnsmessage.ClassINET}},
+		}
+		b, err := m.Pack()
+		if err != nil {
+			t.Error(err)
+		}
+		pc.WriteTo(b, to)
+	}}
+	dnsTest(t, []*nameServer{ns}, func(t *testing.T, n *dnsNet) {
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		defer cancel()
+		_, err := n.r.LookupNetIP(ctx, "ip4", "kx.test.")
+		wantDNSError(t, err, "kx.test.", false, true)
 	})
 }
 

@@ -1,11 +1,11 @@
 package host
 
 import (
+	"errors"
 	"net"
 	"net/netip"
 	"os"
 	"slices"
-	"strings"
 	"time"
 
 	"golang.org/x/net/dns/dnsmessage"
@@ -26,7 +26,8 @@ type exchange struct {
 	conn  *stack.UDPConn // to it; nil when there is none
 	until time.Time      // how long it is waited for
 	local net.Addr       // of the last conn
-	poor  []byte         // an answer that says no more than that its server has none
+	poor  []byte         // an answer that says no more than that its server has none; until Read returns it
+	weak  []netip.Addr   // the servers that said so
 	err   error          // of the last server that failed
 }
 
@@ -38,13 +39,21 @@ func (x *exchange) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// errNoAnswer is what Read says when every server has answered, and none of them
+// well.
+var errNoAnswer = errors.New("no name server has an answer")
+
 // Read returns the next datagram that answers the question. Called again, it goes
 // on waiting for a better one.
 func (x *exchange) Read(p []byte) (int, error) {
 	for {
 		if x.conn == nil && !x.next() {
-			if x.poor != nil {
-				return copy(p, x.poor), nil
+			if poor := x.poor; poor != nil {
+				x.poor = nil // package net may dislike it, and asks for the next one then
+				return copy(p, poor), nil
+			}
+			if x.err == nil {
+				return 0, errNoAnswer
 			}
 			return 0, x.err
 		}
@@ -55,9 +64,13 @@ func (x *exchange) Read(p []byte) (int, error) {
 		}
 		switch judge(x.query, p[:n]) {
 		case answerPoor:
-			x.poor = slices.Clone(p[:n])
+			x.poor, x.weak = slices.Clone(p[:n]), append(x.weak, x.asked)
 			x.hangUp()
 		case answerGood:
+			for _, a := range x.weak { // the next question, by TCP perhaps, goes to this one first
+				x.r.demote(a)
+			}
+			x.weak = nil
 			return n, nil
 		}
 	}
@@ -129,7 +142,7 @@ func judge(query, response []byte) answer {
 	}
 	got, err := r.Question()
 	if err != nil || got.Type != want.Type || got.Class != want.Class ||
-		!strings.EqualFold(got.Name.String(), want.Name.String()) {
+		!sameName(got.Name, want.Name) {
 		return answerForeign
 	}
 	switch rh.RCode {
@@ -137,6 +150,27 @@ func judge(query, response []byte) answer {
 		return answerGood
 	}
 	return answerPoor
+}
+
+// sameName compares names as package net does, which looks at the answer once more:
+// only the letters of ASCII have a case (RFC 4343).
+func sameName(a, b dnsmessage.Name) bool {
+	if a.Length != b.Length {
+		return false
+	}
+	for i, c := range a.Data[:a.Length] {
+		if lower(c) != lower(b.Data[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func lower(c byte) byte {
+	if 'A' <= c && c <= 'Z' {
+		return c + 'a' - 'A'
+	}
+	return c
 }
 
 // Close implements net.Conn.

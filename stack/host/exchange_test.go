@@ -1,6 +1,8 @@
 package host
 
 import (
+	"errors"
+	"os"
 	"testing"
 
 	"golang.org/x/net/dns/dnsmessage"
@@ -31,6 +33,7 @@ func TestJudge(t *testing.T) {
 		{"no such name", dnsmessage.Header{ID: 7, Response: true, RCode: dnsmessage.RCodeNameError}, "x.test.", answerGood},
 		{"failure", dnsmessage.Header{ID: 7, Response: true, RCode: dnsmessage.RCodeServerFailure}, "x.test.", answerPoor},
 		{"refused", dnsmessage.Header{ID: 7, Response: true, RCode: dnsmessage.RCodeRefused}, "x.test.", answerPoor},
+		{"a longer name", dnsmessage.Header{ID: 7, Response: true}, "xx.test.", answerForeign},
 		{"another id", dnsmessage.Header{ID: 8, Response: true}, "x.test.", answerForeign},
 		{"another name", dnsmessage.Header{ID: 7, Response: true}, "y.test.", answerForeign},
 		{"the question itself", dnsmessage.Header{ID: 7}, "x.test.", answerForeign},
@@ -39,8 +42,30 @@ func TestJudge(t *testing.T) {
 			t.Errorf("%s: %d, want %d", tc.what, got, tc.want)
 		}
 	}
+	// The Kelvin sign is a k for Unicode, not for the DNS.
+	if judge(packed(t, dnsmessage.Header{ID: 7}, "k.test."), packed(t, dnsmessage.Header{ID: 7, Response: true}, "\u212a.test.")) != answerForeign {
+		t.Error("a Kelvin sign is taken for a k")
+	}
 	if judge(query, nil) != answerForeign || judge(nil, query) != answerForeign {
 		t.Error("nothing answers something")
+	}
+}
+
+// An answer that says nothing is handed out once: package net reads again when it
+// does not believe it.
+func TestPoorAnswerOnce(t *testing.T) {
+	x := &exchange{poor: []byte("poor")}
+	p := make([]byte, 16)
+	if n, err := x.Read(p); n != 4 || err != nil {
+		t.Errorf("first %d, %v", n, err)
+	}
+	if n, err := x.Read(p); n != 0 || !errors.Is(err, errNoAnswer) {
+		t.Errorf("then %d, %v", n, err)
+	}
+	x = &exchange{poor: []byte("poor"), err: os.ErrDeadlineExceeded}
+	x.Read(p)
+	if n, err := x.Read(p); n != 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("after a server that is silent %d, %v", n, err)
 	}
 }
 

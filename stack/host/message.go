@@ -58,7 +58,7 @@ type message struct {
 	ntp       []netip.Addr // option 42
 	hostname  string
 	domain    string
-	search    []string      // option 119
+	search    []string      // option 119, read in replies
 	mtu       int           // option 26; 0 when absent
 	routes    []LeaseRoute  // option 121
 	lease     time.Duration // option 51
@@ -77,6 +77,11 @@ func parse(b []byte) (message, error) {
 	if err := overloaded(p.Options, b); err != nil {
 		return message{}, err
 	}
+	for _, o := range p.Options {
+		if len(o) > maxOption {
+			return message{}, errOption
+		}
+	}
 	kind := p.Options.Get(dhcpv4.OptionDHCPMessageType)
 	if len(kind) != 1 || kind[0] < byte(discover) || kind[0] > byte(inform) {
 		return message{}, errNotDHCP
@@ -90,16 +95,18 @@ func parse(b []byte) (message, error) {
 		clientID:  string(p.Options.Get(dhcpv4.OptionClientIdentifier)),
 		bits:      maskBits(p.Options.Get(dhcpv4.OptionSubnetMask)),
 		routers:   addrsOf(p.Options.Get(dhcpv4.OptionRouter)),
-		dns:       addrsOf(p.Options.Get(dhcpv4.OptionDomainNameServer)),
-		ntp:       addrsOf(p.Options.Get(dhcpv4.OptionNTPServers)),
+		dns:       serversOf(p.Options.Get(dhcpv4.OptionDomainNameServer)),
+		ntp:       serversOf(p.Options.Get(dhcpv4.OptionNTPServers)),
 		hostname:  text(p.Options.Get(dhcpv4.OptionHostName)),
 		domain:    text(p.Options.Get(dhcpv4.OptionDomainName)),
-		search:    domains(p.Options.Get(dhcpv4.OptionDNSDomainSearchList)),
 		mtu:       number16(p.Options.Get(dhcpv4.OptionInterfaceMTU)),
 		routes:    routesOf(p.Options.Get(dhcpv4.OptionClasslessStaticRoute)),
 		lease:     seconds(p.Options.Get(dhcpv4.OptionIPAddressLeaseTime)),
 		t1:        seconds(p.Options.Get(dhcpv4.OptionRenewTimeValue)),
 		t2:        seconds(p.Options.Get(dhcpv4.OptionRebindingTimeValue)),
+	}
+	if m.reply {
+		m.search = domains(p.Options.Get(dhcpv4.OptionDNSDomainSearchList))
 	}
 	return m, nil
 }

@@ -11,17 +11,26 @@ import (
 	"time"
 
 	"github.com/insomniacslk/dhcp/dhcpv4"
-	"github.com/insomniacslk/dhcp/rfc1035label"
 )
 
-// Where a message keeps the fields that options may overflow into (RFC 2131 §2).
+// Where a message keeps what is read without the rest, and the fields that options
+// may overflow into (RFC 2131 §2).
 const (
-	snameStart = 44
-	fileStart  = 108
-	fileEnd    = 236
+	xidStart    = 4
+	chaddrStart = 28
+	snameStart  = 44
+	fileStart   = 108
+	fileEnd     = 236
 )
 
-var errOverload = errors.New("host: DHCP option 52 is neither 1, 2 nor 3")
+// maxOption is the longest option that is read, in octets, with its parts put
+// together (RFC 3396). What we ask for stays below.
+const maxOption = 1024
+
+var (
+	errOverload = errors.New("host: DHCP option 52 is neither 1, 2 nor 3")
+	errOption   = fmt.Errorf("host: a DHCP option has more than %d octets", maxOption)
+)
 
 // overloaded adds to opts, those of message b, the options that stand in its file
 // and sname fields, in this order (RFC 2131 §4.1, RFC 2132 §9.3).
@@ -73,6 +82,15 @@ func addrsOf(b []byte) (as []netip.Addr) {
 	return as
 }
 
+// maxServers bounds the name servers, and the time servers, of a lease.
+const maxServers = 8
+
+// serversOf reads a list of servers; those after the first maxServers are left out.
+func serversOf(b []byte) []netip.Addr {
+	as := addrsOf(b)
+	return as[:min(len(as), maxServers)]
+}
+
 func octets(as ...netip.Addr) (b []byte) {
 	for _, a := range as {
 		if a.Is4() {
@@ -122,23 +140,6 @@ func number16(b []byte) int {
 		return 0
 	}
 	return int(binary.BigEndian.Uint16(b))
-}
-
-// domains reads a search list (RFC 3397); one that is malformed is none.
-func domains(b []byte) (names []string) {
-	if len(b) == 0 {
-		return nil
-	}
-	l, err := rfc1035label.FromBytes(b)
-	if err != nil {
-		return nil
-	}
-	for _, name := range l.Labels {
-		if name = text([]byte(name)); name != "" && len(name) < 254 {
-			names = append(names, name)
-		}
-	}
-	return names
 }
 
 // maxRoutes bounds the routes that a server may give.

@@ -116,7 +116,7 @@ func TestOtherOptions(t *testing.T) {
 	if got := domains(b); !slices.Equal(got, []string{"eng.apple.com", "marketing.apple.com"}) {
 		t.Errorf("search list %q", got)
 	}
-	for _, bad := range []string{"", "\x09short", "\xc0\x00", "\xc0", "\x01\x01\x00"} {
+	for _, bad := range []string{"", "\x09short", "\xc0\x00", "\xc0", "\x01\x01\x00", "\x03lan", "\x01a\xc0\x02\x00", "\x40" + strings.Repeat("a", 64) + "\x00"} {
 		if got := domains([]byte(bad)); len(got) != 0 {
 			t.Errorf("%q is the search list %q", bad, got)
 		}
