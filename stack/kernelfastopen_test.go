@@ -4,6 +4,7 @@ package stack_test
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"net/netip"
@@ -66,9 +67,23 @@ func asked(t *testing.T, n int, dial func() (net.Conn, error)) {
 }
 
 // Fast Open with the kernel, in both roles: the first connection brings the
-// cookie, the SYNs of the others carry text (RFC 7413).
+// cookie, the SYNs of the others carry text (RFC 7413). Where a busy machine leaves
+// a SYN unanswered until it is sent again, either side takes the path for one that
+// drops such SYNs, and does without for a while: then once more.
 func TestKernelFastOpen(t *testing.T) {
 	needTools(t, "sysctl", "nstat")
+	for n := range 4 {
+		again := false
+		t.Run(fmt.Sprint("attempt ", n+1), func(t *testing.T) { again = kernelFastOpen(t, n < 3) })
+		if !again {
+			return
+		}
+	}
+}
+
+// kernelFastOpen reports whether a SYN with text was lost to time, which is no error
+// when the caller may try again.
+func kernelFastOpen(t *testing.T, mayRetry bool) (again bool) {
 	s, ns, _ := onTAP(t, true, false)
 	in(t, ns, "sysctl", "-qw", "net.ipv4.tcp_fastopen=3")
 	counted := func(name, want string) {
@@ -86,7 +101,11 @@ func TestKernelFastOpen(t *testing.T) {
 	asked(t, 4, func() (net.Conn, error) {
 		return (&stack.Dialer{FastOpen: true}).DialTCP(t.Context(), s, netip.MustParseAddrPort("10.9.0.1:8000"))
 	})
-	if st := s.Stats(); st.TCP.FastOpenActive != 3 || st.TCP.FastOpenActiveFail != 0 {
+	st := s.Stats()
+	if mayRetry && st.TCP.FastOpenBlackhole > 0 {
+		return true
+	}
+	if st.TCP.FastOpenActive != 3 || st.TCP.FastOpenActiveFail != 0 {
 		t.Errorf("%+v", st)
 	}
 	counted("TcpExtTCPFastOpenPassive", "3")
@@ -102,8 +121,12 @@ func TestKernelFastOpen(t *testing.T) {
 			return (&net.Dialer{Control: control(linuxFastOpenConnect, 1)}).Dial("tcp4", "10.9.0.2:8001")
 		}), nil
 	})
+	if mayRetry && !strings.Contains(in(t, ns, "nstat", "-asz", "TcpExtTCPFastOpenActiveFail"), "TcpExtTCPFastOpenActiveFail     0 ") {
+		return true
+	}
 	if st := s.Stats(); st.TCP.FastOpenPassive != 3 || st.TCP.FastOpenCookieReqd != 1 {
 		t.Errorf("%+v", st)
 	}
 	counted("TcpExtTCPFastOpenActive", "3")
+	return false
 }

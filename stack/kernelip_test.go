@@ -48,8 +48,8 @@ func TestKernelMulticast(t *testing.T) {
 	}
 	wait := func(what string, done func() bool) {
 		t.Helper()
-		for n := 0; !done(); n++ {
-			if n == 100 {
+		for end := time.Now().Add(30 * time.Second); !done(); {
+			if time.Now().After(end) {
 				t.Fatalf("%s\n%s%+v", what, members(), s.Stats().IGMP)
 			}
 			time.Sleep(50 * time.Millisecond)

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"arpeggio/stack"
 )
 
 // snmp reads the kernel's counters in a namespace: "Tcp.InSegs" and so on.
@@ -147,8 +149,20 @@ func TestKernelCountsTheSame(t *testing.T) {
 	for _, c := range append(exchange(t, kernel, ours), exchange(t, ours, kernel)...) {
 		defer c.Close()
 	}
-	time.Sleep(200 * time.Millisecond) // delayed acknowledgments
-	theirs, st := snmp(t, ns), s.Stats()
+	// Delayed acknowledgments are still to come, and one snapshot is before the other.
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(100 * time.Millisecond) {
+		wrong := countDifferences(base, snmp(t, ns), was, s.Stats())
+		if len(wrong) == 0 {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatal(strings.Join(wrong, "\n"))
+		}
+	}
+}
+
+// countDifferences compares what the kernel and we have counted since base and was.
+func countDifferences(base, theirs map[string]uint64, was, st stack.Stats) (wrong []string) {
 	k := func(name string) uint64 { return theirs[name] - base[name] }
 	for _, tc := range []struct {
 		name         string
@@ -181,7 +195,8 @@ func TestKernelCountsTheSame(t *testing.T) {
 		{"ipInDelivers", k("Ip.InDelivers"), st.IP.InDelivers - was.IP.InDelivers},
 	} {
 		if tc.kernel != tc.ours {
-			t.Errorf("%s: the kernel counts %d, we %d", tc.name, tc.kernel, tc.ours)
+			wrong = append(wrong, fmt.Sprintf("%s: the kernel counts %d, we %d", tc.name, tc.kernel, tc.ours))
 		}
 	}
+	return wrong
 }

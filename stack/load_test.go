@@ -17,11 +17,12 @@ import (
 )
 
 // Many connections, most of them idle and some busy, for a while: with SOAK
-// 10,000 and 1,000 for an hour, or for LOAD_TIME. Memory and goroutines do not
-// grow, every idle connection is still there, and every busy one has been served.
+// 10,000 and 1,000 for an hour, or for LOAD_TIME. Goroutines and, in a soak, memory
+// do not grow, every idle connection is still there, and every busy one has been served.
 func TestLoad(t *testing.T) {
 	idle, busy, d := 1000, 100, 1500*time.Millisecond
-	if os.Getenv("SOAK") != "" {
+	soak := os.Getenv("SOAK") != ""
+	if soak {
 		idle, busy, d = 10_000, 1000, time.Hour
 	}
 	if v := os.Getenv("LOAD_TIME"); v != "" {
@@ -99,7 +100,7 @@ func TestLoad(t *testing.T) {
 	t.Logf("%d idle and %d busy connections for %v, memory %.1f MB, then %.1f MB, %d goroutines, then %d",
 		idle, busy, d, float64(first)/1e6, float64(last)/1e6, running[0], running[samples-1])
 	t.Logf("memory at each look: %d", used)
-	if last > first+first/20+1<<20 {
+	if soak && last > first+first/20+1<<20 { // in a second and a half a busy machine shows its own growth
 		t.Errorf("memory grew from %d to %d octets: %v", first, last, used)
 	}
 	if running[samples-1] > running[0]+10 {

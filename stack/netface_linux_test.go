@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"arpeggio/stack"
 )
 
@@ -315,7 +317,23 @@ func (tb *table) refused() net.Conn {
 	if _, err := u.Write([]byte("x")); err != nil {
 		tb.t.Fatal(err)
 	}
-	time.Sleep(20 * time.Millisecond)
+	told := func() bool { // the error stays
+		if ours, ok := u.(*stack.UDPConn); ok {
+			return ours.Ready().Err != nil
+		}
+		c, err := u.(syscall.Conn).SyscallConn()
+		c = must(tb, c, err)
+		p := []unix.PollFd{{}}
+		err = c.Control(func(fd uintptr) {
+			p[0].Fd = int32(fd)
+			_, _ = unix.Poll(p, 0)
+		})
+		must(tb, 0, err)
+		return p[0].Revents&unix.POLLERR != 0
+	}
+	for end := time.Now().Add(10 * time.Second); !told() && time.Now().Before(end); {
+		time.Sleep(time.Millisecond)
+	}
 	_ = u.SetReadDeadline(time.Now().Add(10 * time.Second))
 	return u
 }

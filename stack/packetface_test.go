@@ -15,10 +15,11 @@ import (
 )
 
 // datagrams is a stream of datagrams, as good as the link: what nettest needs of a
-// net.Conn, so that it can look at those of UDP. The empty datagram is the end. It is
-// paced, since nothing else keeps a writer from flooding its peer.
+// net.Conn, so that it can look at those of UDP. The empty datagram is the end. It
+// waits for its reader, since nothing else keeps a writer from flooding its peer.
 type datagrams struct {
 	net.Conn
+	peer *stack.Stack
 	mu   sync.Mutex // of readers
 	rest []byte
 	end  bool
@@ -45,13 +46,24 @@ func (d *datagrams) Read(p []byte) (int, error) {
 
 func (d *datagrams) Write(p []byte) (n int, err error) {
 	for n < len(p) {
-		time.Sleep(20 * time.Microsecond)
+		d.pace()
 		k, err := d.Conn.Write(p[n:min(n+1024, len(p))])
 		if n += k; err != nil {
 			return n, err
 		}
 	}
 	return n, nil
+}
+
+// pace waits while much lies at the peer, but not for ever: a peer that does not
+// read must not keep a deadline from its work.
+func (d *datagrams) pace() {
+	for range 10 {
+		if u := d.peer.PacketConns(); len(u) == 0 || u[0].Queued <= 1000 {
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
 }
 
 func (d *datagrams) Close() error {
@@ -70,7 +82,7 @@ func TestNettestPackets(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			return &datagrams{Conn: u}
+			return &datagrams{Conn: u, peer: l.stacks[1-n]}
 		}
 		return dial(0, a, b), dial(1, b, a), l.close, nil
 	})

@@ -254,7 +254,13 @@ func TestRFC9293AcksAreAggregated(t *testing.T) { // §3.10.7.4
 		for i := range 6 {
 			batch = append(batch, link.Frame{Head: append(h.AppendTo(nil), tcpPacket(addr(9), addr(1), nil, ack(4000, synAck, 1000*i, make([]byte, 1000)))...)})
 		}
+		// On the cable to the stack all six arrive at one instant; without a delay the
+		// stack may look when some of them are there.
+		if err := r.ports[0].SetImpairment(vnet.Egress, vnet.Impairment{Delay: time.Millisecond}); err != nil {
+			t.Fatal(err)
+		}
 		r.dev.WriteFrames(batch)
+		time.Sleep(time.Millisecond)
 		if _, s := r.one(); s.Ack != 1001+6000 {
 			t.Errorf("%v", &s)
 		}
