@@ -100,9 +100,7 @@ func (c *TCPConn) reroute(now tcp.Instant) {
 	if !ok || h.Interface == nil {
 		return
 	}
-	if h.mtu != c.route.mtu {
-		c.m.SetPathMSS(now, s.pathMTU(h, c.m.Remote().Addr(), s.time(now))-ipv4.MinHeaderLen-tcp.HeaderLen)
-	}
+	c.m.SetLinkMSS(now, h.mtu-ipv4.MinHeaderLen-tcp.HeaderLen)
 	c.route = h
 	c.changed()
 }

@@ -196,7 +196,7 @@ func (s *Stack) icmpTCP(m *icmp.Message, h *ipv4.Header, body []byte, errno sysc
 	}
 	switch {
 	case m.Type == icmp.Unreachable && m.Code == icmp.CodeFragNeeded:
-		s.tooBig(c.route, h.Dst, m.MTU(), a)
+		s.tooBigTCP(s.tooBig(c.route, h.Dst, m.MTU(), a), h.Dst, a)
 	case hard:
 		c.m.HardError(errno)
 	default:
@@ -206,9 +206,10 @@ func (s *Stack) icmpTCP(m *icmp.Message, h *ipv4.Header, body []byte, errno sysc
 	c.changed()
 }
 
-// tooBig lowers the path MTU of dst, where route leads. Routers older than RFC 1191 say no
-// MTU; then the next of its plateaus is taken.
-func (s *Stack) tooBig(route hop, dst netip.Addr, mtu int, a arrival) {
+// tooBig lowers the path MTU of dst, where route leads, for what is sent from now on,
+// and returns what the message says. Routers older than RFC 1191 say no MTU; then
+// the next of its plateaus is taken.
+func (s *Stack) tooBig(route hop, dst netip.Addr, mtu int, a arrival) int {
 	now := s.time(a.now)
 	cur := s.pathMTU(route, dst, now)
 	if mtu == 0 {
@@ -220,12 +221,20 @@ func (s *Stack) tooBig(route hop, dst netip.Addr, mtu int, a arrival) {
 	}
 	if mtu = max(mtu, minPathMTU); mtu >= cur {
 		s.stats.ICMP.Ignored++
-		return
+		return mtu
 	}
 	s.paths.put(dst, mtu, now)
+	return mtu
+}
+
+// tooBigTCP has the connections to dst send packets of mtu octets at most. It never
+// raises what one has found out: the path cache, which tooBig compares with,
+// forgets sooner than connections do.
+func (s *Stack) tooBigTCP(mtu int, dst netip.Addr, a arrival) {
+	size := mtu - ipv4.MinHeaderLen - tcp.HeaderLen
 	for _, o := range s.conns {
-		if o.m.Remote().Addr() == dst {
-			o.m.SetPathMSS(a.now, mtu-ipv4.MinHeaderLen-tcp.HeaderLen)
+		if o.m.Remote().Addr() == dst && size < o.m.PathLimit() {
+			o.m.SetPathMSS(a.now, size)
 			o.changed()
 		}
 	}

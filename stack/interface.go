@@ -292,7 +292,7 @@ func (i *Interface) MTU() int {
 
 // SetMTU bounds the packets that the interface sends, from 68 octets up to what the
 // device takes; 0 means that. Connections send smaller segments from then on where
-// they must.
+// they must, and larger ones again when it rises and their path carries them.
 func (i *Interface) SetMTU(mtu int) error {
 	most := min(i.port.info.MTU, ipv4.MaxLen)
 	if mtu == 0 {
@@ -303,11 +303,11 @@ func (i *Interface) SetMTU(mtu int) error {
 	}
 	s := i.s
 	s.mu.Lock()
-	now, smaller := s.now(), mtu < i.mtu
+	now := s.now()
 	i.mtu = mtu
 	for _, c := range s.conns {
-		if smaller && c.route.Interface == i {
-			c.m.SetPathMSS(now, mtu-ipv4.MinHeaderLen-tcp.HeaderLen)
+		if c.route.Interface == i {
+			c.m.SetLinkMSS(now, mtu-ipv4.MinHeaderLen-tcp.HeaderLen)
 			c.changed()
 		}
 	}

@@ -52,6 +52,7 @@ type Conn struct {
 	maxMSS      uint16 // Config.MSS
 	peerMSS     uint16
 	pathMSS     uint16 // largest payload that the path carries
+	linkMSS     uint16 // likewise our own link: SetLinkMSS
 
 	// Send sequence variables.
 	iss                    Seq
@@ -61,8 +62,7 @@ type Conn struct {
 	rcvUnacked             int32 // octets received and not yet acknowledged
 	sndBuf                 int32
 	sndWnd                 int32
-	useMost                int32 // see used
-	useEnd                 Seq
+	useEnd                 Seq // see used
 	sndq                   sendQueue
 
 	// Receive sequence variables.
@@ -91,6 +91,7 @@ type Conn struct {
 	recover     Seq      // recovery point
 	dupAcks     int32
 	inflate     int32 // NewReno's window inflation
+	useMost     int32 // see used
 	reduce      reduction
 	challengeAt uint32 // the second in which challenges count
 	rack        rack
@@ -163,7 +164,7 @@ func newConn(cfg *Config, now Instant) *Conn {
 		c.cc = new(Cubic)
 	}
 	c.quickAcks = uint8(min(max(cfg.QuickAcks, 0), 255))
-	c.pathMSS = c.maxMSS
+	c.pathMSS, c.linkMSS = c.maxMSS, c.maxMSS
 	c.sndq.start, c.rack.fack = c.iss.Add(1), c.iss.Add(1)
 	// RFC 7323 §2.3: the scale is for good, so it is that of the largest window
 	// to come.
@@ -237,10 +238,10 @@ func (c *Conn) takeSYN(now Instant, syn *Segment) {
 }
 
 // resizeMSS recomputes how much payload a full segment carries: the least of
-// what the peer takes, what we take and what the path carries, less the
-// options that every segment has (RFC 9293 §3.7.1, RFC 6691).
+// what the peer takes, what we take, what our link and what the path carry, less
+// the options that every segment has (RFC 9293 §3.7.1, RFC 6691).
 func (c *Conn) resizeMSS() {
-	m := int(max(minSendMSS, min(c.peerMSS, c.maxMSS, c.pathMSS)))
+	m := int(max(minSendMSS, min(c.pathTop(), c.pathMSS)))
 	if c.timestamps {
 		m -= timestampsLen
 	}

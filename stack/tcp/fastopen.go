@@ -99,7 +99,7 @@ func (c *Conn) SynRoom() int {
 }
 
 func (c *Conn) synRoom() int {
-	return max(0, min(int(or(c.fast.MSS, defaultMSS)), int(c.pathMSS))-maxOptionsLen)
+	return max(0, min(int(or(c.fast.MSS, defaultMSS)), int(c.pathMSS), int(c.linkMSS))-maxOptionsLen)
 }
 
 // fastOpenSyn adds option and text to a SYN or SYN-ACK and returns the octets of
@@ -121,8 +121,6 @@ func (c *Conn) fastOpenSyn(s *Segment) (n int) {
 	}
 	if n = min(c.sndq.n, c.synRoom()); n > 0 {
 		s.Data, n = c.sndq.slice(c.pool.pieces[:0], c.iss.Add(1), n)
-		f.result.Tried = true
-		c.traffic.bytesOut += uint64(n)
 	}
 	return n
 }

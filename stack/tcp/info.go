@@ -129,7 +129,7 @@ func (c *Conn) Info() Info {
 		State: c.state, CongestionControl: c.cc.Name(),
 		SRTT: c.srtt, RTTVar: c.rttvar, RTO: c.rto(), MinRTT: c.rack.minRTT, AckDelay: c.ackDelay.duration(),
 		Cwnd: c.win.Cwnd, Ssthresh: c.win.Ssthresh,
-		SndMSS: c.win.MSS, RcvMSS: int(c.rcvMSS), AdvMSS: int(c.maxMSS), PathMSS: int(c.pathMSS),
+		SndMSS: c.win.MSS, RcvMSS: int(c.rcvMSS), AdvMSS: int(c.maxMSS), PathMSS: int(min(c.pathMSS, c.linkMSS)),
 		SndWnd: int(c.sndWnd), RcvWnd: max(0, c.rcvAdv.Sub(c.rcvNxt)),
 		SndBuf: int(c.sndBuf), RcvBuf: int(c.rcvBuf),
 		SendQueue: c.sndq.n, Unsent: max(0, c.sndq.end().Sub(c.sndNxt)), RecvQueue: c.rcvq.n,

@@ -139,6 +139,9 @@ func (c *Conn) sendSyn(t *transmitter) bool {
 	if !took {
 		return false
 	}
+	if n > 0 {
+		c.fast.result.Tried = true
+	}
 	if c.state == SynReceived {
 		c.rcvAdv = maxSeq(c.rcvAdv, c.rcvNxt.Add(int(s.Window)))
 	} else {

@@ -30,7 +30,38 @@ func (c *Conn) Outstanding(seq Seq) bool {
 // §6.3).
 func (c *Conn) SetPathMSS(now Instant, mss int) {
 	old := c.win.MSS
-	c.pathMSS = c.pathLowered(now, uint16(min(max(mss, minSendMSS), int(c.maxMSS))))
+	c.pathMSS = c.pathLowered(now, c.boundMSS(mss))
+	c.resized(now, old)
+}
+
+// SetLinkMSS tells the largest payload that our own link takes: its MTU less
+// fixed headers. It never exceeds Config.MSS nor goes below 88. Unlike what an
+// ICMP message says this is certain: segments, and probes for what the path
+// carries, stay below it until it is told anew, and may be larger at once when
+// it rises. When it falls, what was in flight is sent again as by SetPathMSS.
+func (c *Conn) SetLinkMSS(now Instant, mss int) {
+	old := c.win.MSS
+	c.linkMSS = c.boundMSS(mss)
+	if p := c.pmtu; p != nil && p.size > c.linkMSS {
+		p.size = 0 // what becomes of the probe says nothing now
+	}
+	c.resized(now, old)
+}
+
+// PathLimit returns the largest payload, as in SetPathMSS, that the path may carry
+// by all that is known: an ICMP message that says more than that is no news.
+func (c *Conn) PathLimit() int {
+	if c.pmtu != nil {
+		return int(c.pmtu.high)
+	}
+	return int(c.pathMSS)
+}
+
+func (c *Conn) boundMSS(mss int) uint16 { return uint16(min(max(mss, minSendMSS), int(c.maxMSS))) }
+
+// resized has what was in flight sent again when segments have become smaller
+// than old.
+func (c *Conn) resized(now Instant, old int) {
 	c.resizeMSS()
 	if c.win.MSS >= old || !c.state.Synchronized() || c.state == TimeWait {
 		return

@@ -34,8 +34,8 @@ type pathProbe struct {
 	at         Instant
 }
 
-// pathTop is the largest size that both ends take.
-func (c *Conn) pathTop() uint16 { return min(c.peerMSS, c.maxMSS) }
+// pathTop is the largest size that both ends and our own link take.
+func (c *Conn) pathTop() uint16 { return min(c.peerMSS, c.maxMSS, c.linkMSS) }
 
 // blackHole makes segments smaller when full-sized ones time out again and
 // again. The search for the true size begins when one gets through.
@@ -89,8 +89,9 @@ func (p *pathProbe) next(now Instant, top uint16) uint16 {
 		return 0
 	}
 	if p.at != 0 {
-		p.at, p.high, p.top = 0, max(p.low, top), true
+		p.at, p.high, p.top = 0, top, true
 	}
+	p.high = max(p.low, min(p.high, top)) // low may have been found over a wider link
 	switch {
 	case p.top && p.high > p.low:
 		return p.high
