@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"strconv"
@@ -52,6 +53,9 @@ const socketsPath = "/sockets"
 
 // askLimit is how long ss waits: a guest may be slow.
 const askLimit = 30 * time.Second
+
+// maxAnswer bounds the octets that ss reads: some hundred thousand connections.
+const maxAnswer = 1 << 30
 
 func (c *ssCmd) Run(ctx context.Context) (err error) {
 	filter, err := sockstat.ParseFilter(sockstat.Default(c.Listening, c.All), c.Filter)
@@ -104,7 +108,7 @@ func (c *ssCmd) ask(ctx context.Context) (snap sockstat.Snapshot, err error) {
 		return snap, err
 	}
 	defer r.Close()
-	if err := json.NewDecoder(r).Decode(&snap); err != nil {
+	if err := json.NewDecoder(io.LimitReader(r, maxAnswer)).Decode(&snap); err != nil {
 		return snap, fmt.Errorf("the answer of %v: %w", i, err)
 	}
 	return snap, nil
@@ -118,9 +122,9 @@ func (c *ssCmd) print(out *cli.Output, sockets []sockstat.Socket) {
 		if !both {
 			proto = ""
 		}
-		line := []cli.Cell{{Text: proto, Style: style}, {Text: state, Style: style}}
+		line := []cli.Cell{{Text: cli.Clean(proto, false), Style: style}, {Text: cli.Clean(state, false), Style: style}}
 		for _, text := range cells {
-			line = append(line, cli.Cell{Text: text, Style: style})
+			line = append(line, cli.Cell{Text: cli.Clean(text, false), Style: style})
 		}
 		t.Row(line...)
 	}
@@ -140,7 +144,7 @@ func (c *ssCmd) print(out *cli.Output, sockets []sockstat.Socket) {
 		}
 		row(style, s.Proto, s.State, cells...)
 		if c.Info {
-			t.Below(s.Details())
+			t.Below(cli.Clean(s.Details(), true))
 		}
 	}
 	t.Print(out)

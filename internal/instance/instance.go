@@ -19,6 +19,7 @@ import (
 	"strings"
 	"syscall"
 	"time"
+	"unicode"
 )
 
 // Errors of Get.
@@ -84,13 +85,17 @@ func Serve(name string, h http.Handler) (stop func(), err error) {
 	}, nil
 }
 
-// makeDir makes the directory for the sockets, or sees that the one that is
-// there belongs to the user: in a place that all can write to it could be
-// anybody's.
+// makeDir makes the directory for the sockets, or checks the one that is there.
 func makeDir(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
+	return checkDir(dir)
+}
+
+// checkDir sees that the directory belongs to the user: in a place that all can
+// write to it could be anybody's.
+func checkDir(dir string) error {
 	st, err := os.Lstat(dir)
 	if err != nil {
 		return err
@@ -102,10 +107,10 @@ func makeDir(dir string) error {
 	return nil
 }
 
-// clean makes a file name of a name.
+// clean makes a file name of a name, which a terminal can show.
 func clean(name string) string {
 	return strings.Map(func(r rune) rune {
-		if r == '/' || r == '.' || r < ' ' {
+		if r == '/' || r == '.' || !unicode.IsPrint(r) {
 			return '_'
 		}
 		return r
@@ -122,14 +127,17 @@ type Instance struct {
 // String returns the name and the process's number.
 func (i Instance) String() string { return fmt.Sprintf("%s (pid %d)", i.Name, i.PID) }
 
-// List returns the programs that answer, by name and number. Sockets that nobody
-// listens at any more are removed.
+// List returns the programs that answer, by name and number. Sockets whose
+// program has gone are removed. A directory that others can write to is an error.
 func List() ([]Instance, error) {
 	dir := Dir()
-	entries, err := os.ReadDir(dir)
-	if errors.Is(err, fs.ErrNotExist) {
+	if err := checkDir(dir); errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	} else if err != nil {
+		return nil, err
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
 		return nil, err
 	}
 	var out []Instance
@@ -143,14 +151,14 @@ func List() ([]Instance, error) {
 		if err != nil {
 			continue
 		}
-		i := Instance{base[:dot], pid, filepath.Join(dir, e.Name())}
+		i := Instance{clean(base[:dot]), pid, filepath.Join(dir, e.Name())}
 		c, err := net.DialTimeout("unix", i.path, time.Second)
 		switch {
 		case err == nil:
 			_ = c.Close()
 			out = append(out, i)
-		case errors.Is(err, syscall.ECONNREFUSED):
-			_ = os.Remove(i.path) // it was killed
+		case errors.Is(err, syscall.ECONNREFUSED) && abandoned(e, pid):
+			_ = os.Remove(i.path)
 		}
 	}
 	slices.SortFunc(out, func(a, b Instance) int {
@@ -160,6 +168,14 @@ func List() ([]Instance, error) {
 		return a.PID - b.PID
 	})
 	return out, nil
+}
+
+// abandoned reports whether a socket that refuses was left by a program that was
+// killed. One that has just begun does not listen yet, and one that is busy may
+// refuse for a moment.
+func abandoned(e fs.DirEntry, pid int) bool {
+	st, err := e.Info()
+	return err == nil && time.Since(st.ModTime()) > 5*time.Second && errors.Is(syscall.Kill(pid, 0), syscall.ESRCH)
 }
 
 // Find returns the program that which names, by its name or number; the empty
@@ -215,5 +231,5 @@ func (i Instance) Get(ctx context.Context, path string) (io.ReadCloser, error) {
 	}
 	why, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<10))
 	_ = resp.Body.Close()
-	return nil, fmt.Errorf("%v answers %s: %s", i, resp.Status, strings.TrimSpace(string(why)))
+	return nil, fmt.Errorf("%v answers %d: %q", i, resp.StatusCode, strings.TrimSpace(string(why)))
 }

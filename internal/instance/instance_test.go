@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"arpeggio/internal/instance"
 )
@@ -79,13 +80,25 @@ func TestWhatTheKilledLeave(t *testing.T) {
 	if err := os.Chmod(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	old := filepath.Join(dir, "tap0.1.sock")
-	ln, err := net.ListenUnix("unix", &net.UnixAddr{Name: old, Net: "unix"})
-	if err != nil {
-		t.Fatal(err)
+	const nobody = 1<<22 + 1 // above all process numbers
+	leave := func(name string, pid int, age time.Duration) (path string) {
+		t.Helper()
+		path = filepath.Join(dir, fmt.Sprintf("%s.%d.sock", name, pid))
+		ln, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ln.SetUnlinkOnClose(false)
+		ln.Close()
+		when := time.Now().Add(-age)
+		if err := os.Chtimes(path, when, when); err != nil {
+			t.Fatal(err)
+		}
+		return path
 	}
-	ln.SetUnlinkOnClose(false)
-	ln.Close()
+	old := leave("tap0", nobody, time.Minute)
+	leave("young", nobody, 0)
+	leave("alive", os.Getpid(), time.Minute)
 	os.WriteFile(filepath.Join(dir, "notes.txt"), nil, 0o600)
 	os.WriteFile(filepath.Join(dir, "x.y.sock"), nil, 0o600)
 	if _, err := instance.Find(""); !errors.Is(err, instance.ErrNone) {
@@ -94,7 +107,7 @@ func TestWhatTheKilledLeave(t *testing.T) {
 	if _, err := os.Lstat(old); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the socket is still there: %v", err)
 	}
-	if left, _ := os.ReadDir(dir); len(left) != 2 {
+	if left, _ := os.ReadDir(dir); len(left) != 4 {
 		t.Errorf("left: %v", left)
 	}
 }
@@ -111,5 +124,32 @@ func TestForeignDirectory(t *testing.T) {
 		t.Error("served in a directory of everybody")
 	} else if !strings.Contains(err.Error(), instance.EnvDir) {
 		t.Errorf("no remedy in %v", err)
+	}
+	if all, err := instance.List(); err == nil || !strings.Contains(err.Error(), instance.EnvDir) {
+		t.Errorf("listed %v, %v", all, err)
+	}
+}
+
+// What another program calls itself and says is shown without what would change a
+// terminal.
+func TestForeignWords(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv(instance.EnvDir, dir)
+	if err := os.Chmod(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	ln, err := net.Listen("unix", filepath.Join(dir, "\x1b[2J.1.sock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { http.Error(w, "\x1b[2Jno", http.StatusTeapot) })}
+	go srv.Serve(ln)
+	defer srv.Close()
+	i, err := instance.Find("")
+	if err != nil || i.Name != "_[2J" {
+		t.Fatalf("%q, %v", i.Name, err)
+	}
+	if _, err := i.Get(t.Context(), "/"); err == nil || strings.ContainsRune(err.Error(), '\x1b') || !strings.Contains(err.Error(), "[2Jno") {
+		t.Errorf("%q", err)
 	}
 }
