@@ -195,12 +195,21 @@ func (h *Host) Ping(ctx context.Context) (Health, error) {
 // is known. Exports run one after the other. When ctx ends in the middle, the
 // export port is closed and later exports fail.
 func (h *Host) Export(ctx context.Context, what Export, w io.Writer) (int64, error) {
+	return h.ExportAfter(ctx, ctx, what, w)
+}
+
+// ExportAfter is Export for those whose patience ends with wait: then they no
+// longer wait for the exports before theirs. An export that has begun goes on
+// until ctx ends.
+func (h *Host) ExportAfter(wait, ctx context.Context, what Export, w io.Writer) (int64, error) {
 	if h.export == nil {
 		return 0, errors.New("control: this machine has no export port")
 	}
 	select {
 	case <-h.exporting:
 		defer func() { h.exporting <- struct{}{} }()
+	case <-wait.Done():
+		return 0, fmt.Errorf("control: export of %s: waiting for the one before: %w", what.What, context.Cause(wait))
 	case <-ctx.Done():
 		return 0, context.Cause(ctx)
 	}

@@ -95,6 +95,40 @@ func TestPing(t *testing.T) {
 	})
 }
 
+// Whose patience ends while an export before theirs takes long spoils neither that
+// nor what comes later; nor does one whose patience ends in the middle of theirs.
+func TestExportAfter(t *testing.T) {
+	talk(t, func(t *testing.T, g *Guest, h *Host, _ <-chan string) {
+		g.HandleExport(func(e Export, w io.Writer) error {
+			time.Sleep(time.Minute)
+			_, err := io.WriteString(w, e.What)
+			return err
+		})
+		export := func(what string) (string, error) {
+			wait, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+			defer cancel()
+			var b bytes.Buffer
+			_, err := h.ExportAfter(wait, t.Context(), Export{What: what}, &b)
+			return b.String(), err
+		}
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			if got, err := export("slow"); got != "slow" || err != nil {
+				t.Errorf("the first: %q, %v", got, err)
+			}
+		}()
+		synctest.Wait()
+		if got, err := export("impatient"); got != "" || !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("behind it: %q, %v", got, err)
+		}
+		<-done
+		if got, err := export("later"); got != "later" || err != nil {
+			t.Errorf("afterwards: %q, %v", got, err)
+		}
+	})
+}
+
 func TestExports(t *testing.T) {
 	talk(t, func(t *testing.T, g *Guest, h *Host, _ <-chan string) {
 		if _, err := h.Export(t.Context(), Export{What: "early"}, io.Discard); err == nil || !strings.Contains(err.Error(), "nothing to export") {
