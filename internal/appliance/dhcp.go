@@ -36,7 +36,7 @@ func (a *Appliance) acquire(ctx context.Context) error {
 	n := a.node
 	client, err := host.NewDHCPClient(host.DHCPClientConfig{
 		Stack: n.Stack, Interface: n.Interface, Hostname: a.cfg.Node, Logger: a.log, Previous: a.savedLease(),
-		InUse: n.ARP.InUse, LinkLocal: n.ARP.LinkLocal, Changed: a.leased,
+		InUse: n.ARP.InUse, LinkLocal: n.ARP.LinkLocal, Changed: a.leased, Renewed: a.saveLease,
 	})
 	if err != nil {
 		return err

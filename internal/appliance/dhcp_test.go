@@ -87,6 +87,38 @@ func TestNobodyLeases(t *testing.T) {
 	})
 }
 
+// What is kept for the next run is the lease as it was renewed last, not the one
+// that came first.
+func TestLeaseFileRenewed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		_, stop := b.dhcp()
+		defer stop()
+		a, err := Start(t.Context(), Config{Device: b.port, LeaseFile: filepath.Join(t.TempDir(), "lease.json")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer a.Close(t.Context())
+		addr := b.only(a)
+		first := a.savedLease()
+		if first.Expiry.IsZero() {
+			t.Fatalf("a lease without end: %+v", first)
+		}
+		time.Sleep(time.Until(first.Expiry) + time.Minute)
+		if now := b.only(a); now != addr {
+			t.Fatalf("%v has become %v", addr, now)
+		}
+		kept := a.savedLease()
+		if kept.Addr != first.Addr || !kept.Expiry.After(time.Now()) {
+			t.Errorf("kept %v until %v, now is %v", kept.Addr, kept.Expiry, time.Now())
+		}
+		current, _ := a.dhcp.Load().client.Lease()
+		if !kept.Expiry.Equal(current.Expiry) {
+			t.Errorf("kept until %v, the lease ends at %v", kept.Expiry, current.Expiry)
+		}
+	})
+}
+
 // A lease outlives a power cut, and not an end in order.
 func TestLeaseFile(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "lease.json")

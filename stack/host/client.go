@@ -46,9 +46,12 @@ type DHCPClientConfig struct {
 	LinkLocal func(ctx context.Context) (netip.Prefix, error)
 	// Changed is called, one call at a time, after the interface has been
 	// changed: with the old and the new lease, either of which may be zero.
-	// A renewal that changes nothing but times is not reported. The client
-	// waits for its return.
+	// A renewal that changes nothing but times is Renewed's. The client waits
+	// for its return.
 	Changed func(old, new Lease)
+	// Renewed is called, as Changed is, for a renewal that changes nothing but
+	// times; nil hears nothing of it.
+	Renewed func(Lease)
 	// KeepOnClose leaves address and lease alone when Run ends.
 	KeepOnClose bool
 

@@ -93,6 +93,9 @@ func (c *DHCPClient) apply(l Lease) error {
 	}
 	c.publish(l, nil, false)
 	if old.same(l) {
+		if c.cfg.Renewed != nil && !old.Expiry.Equal(l.Expiry) {
+			c.cfg.Renewed(l.clone())
+		}
 		return nil
 	}
 	switch {
