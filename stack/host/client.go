@@ -42,7 +42,10 @@ type DHCPClientConfig struct {
 	// LinkLocal, when not nil, finds an address of 169.254/16 that nobody uses
 	// (RFC 3927), and is called when nobody has answered for some 12 s; the
 	// interface has that address then until a lease comes, which is still asked
-	// for. It may take a while and ends with ctx. (*arp.Service).LinkLocal is one.
+	// for. It may take as long as it likes, in a goroutine of its own and one call at
+	// a time; ctx ends when a server makes an offer, or Run ends, which waits for its
+	// return. After an error it is not called for a minute. (*arp.Service).LinkLocal
+	// is one.
 	LinkLocal func(ctx context.Context) (netip.Prefix, error)
 	// Changed is called, one call at a time, after the interface has been
 	// changed: with the old and the new lease, either of which may be zero.
@@ -64,8 +67,13 @@ type DHCPClient struct {
 	cfg    DHCPClientConfig
 	log    *slog.Logger
 	engine *clientEngine // owned by Run
-	local  netip.Prefix  // the link-local address while there is no lease; owned by Run
 	look   nudge
+
+	// The link-local address while there is no lease, the search for it, and when
+	// the next one may begin; owned by Run.
+	local     netip.Prefix
+	search    *localSearch
+	localNext time.Time
 
 	mu      sync.Mutex
 	running bool
@@ -137,6 +145,7 @@ func (c *DHCPClient) Run(ctx context.Context) (err error) {
 	defer func() { err = errors.Join(err, conn.Close()) }()
 
 	err = run(ctx, conn, c.engine, &c.look, c.settle)
+	c.endSearch()
 	if c.cfg.KeepOnClose {
 		return err
 	}

@@ -12,10 +12,6 @@ import (
 	"arpeggio/stack/ethernet"
 )
 
-// linkLocalAfter is how many DISCOVERs nobody answers before the interface gets a
-// link-local address: with RFC 2131's times, 12 s.
-const linkLocalAfter = 3
-
 // settle brings interface and readers to what the engine knows. A lease that
 // cannot be used goes back to the server.
 func (c *DHCPClient) settle(ctx context.Context) {
@@ -31,20 +27,18 @@ func (c *DHCPClient) settle(ctx context.Context) {
 	}
 	if !e.lease.IsZero() {
 		c.local = netip.Prefix{}
-	} else if c.cfg.LinkLocal != nil && !c.local.IsValid() && e.alone >= linkLocalAfter {
-		p, err := c.cfg.LinkLocal(ctx)
-		if err != nil && ctx.Err() == nil {
-			c.log.Warn("no link-local address", "err", err)
-		}
-		c.local = p
 	}
+	c.seekLocal(ctx, time.Now())
 	want := e.lease
 	if want.IsZero() {
 		want = Lease{Addr: c.local}
 	}
 	if err := c.apply(want); err != nil {
 		c.log.Warn("an address cannot be used", "address", want.Addr, "err", err)
-		if c.local = (netip.Prefix{}); !e.lease.IsZero() {
+		if c.local.IsValid() {
+			c.local, c.localNext = netip.Prefix{}, time.Now().Add(localRetry)
+		}
+		if !e.lease.IsZero() {
 			e.refused["not usable"]++
 			e.reject(time.Now())
 		}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -11,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -107,8 +109,85 @@ func TestLinkLocal(t *testing.T) {
 		if got := c.addrs(); len(got) != 0 {
 			t.Errorf("after Run: %v", got)
 		}
-		if len(c.changes) != 5+1 {
+		if len(c.changes) != 6+1 { // the claimed address goes before another one is found
 			t.Errorf("changes %q", c.changes)
+		}
+	})
+}
+
+// A station that defends every link-local address keeps the client from that alone:
+// DHCP goes on meanwhile, and an offer ends the search.
+func TestLinkLocalDoesNotHoldUpDHCP(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLAN(t, host.DHCPServerConfig{})
+		defer l.close()
+		l.stop[1]() // the server's Run
+		var begun, ended atomic.Int32
+		c := l.client(1, host.DHCPClientConfig{LinkLocal: func(ctx context.Context) (netip.Prefix, error) {
+			begun.Add(1)
+			<-ctx.Done()
+			ended.Add(1)
+			return netip.MustParsePrefix("169.254.1.1/16"), nil // it counts no more
+		}})
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if begun.Load() != 1 || ended.Load() != 0 {
+			t.Errorf("after a minute: %d begun, %d ended", begun.Load(), ended.Load())
+		}
+		srv, err := host.NewDHCPServer(host.DHCPServerConfig{Stack: l.gw, Interface: l.gw.Interfaces()[0]})
+		if err != nil {
+			t.Fatal(err)
+		}
+		stop := l.start(srv.Run)
+		time.Sleep(70 * time.Second)
+		synctest.Wait()
+		if le, ok := c.Lease(); !ok || le.LinkLocal() || begun.Load() != 1 || ended.Load() != 1 {
+			t.Errorf("with a server: %+v, %d begun, %d ended", le, begun.Load(), ended.Load())
+		}
+		// After the lease it begins again, and Run waits for its end.
+		stop()
+		time.Sleep(48 * time.Hour)
+		synctest.Wait()
+		if begun.Load() != 2 || ended.Load() != 1 {
+			t.Errorf("after the lease: %d begun, %d ended", begun.Load(), ended.Load())
+		}
+		c.stop()
+		if ended.Load() != 2 || len(c.addrs()) != 0 {
+			t.Errorf("after Run: %d ended, %v", ended.Load(), c.addrs())
+		}
+	})
+}
+
+// A search that fails at once is not begun anew for every packet.
+func TestLinkLocalRetry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLAN(t, host.DHCPServerConfig{})
+		defer l.close()
+		l.stop[1]()
+		var at []time.Time
+		c := l.client(1, host.DHCPClientConfig{LinkLocal: func(context.Context) (netip.Prefix, error) {
+			at = append(at, time.Now())
+			return netip.Prefix{}, errors.New("none is free")
+		}})
+		pc, err := l.gw.ListenPacket("udp", ":67")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 600 {
+			pc.WriteTo([]byte("noise"), &net.UDPAddr{IP: net.IPv4bcast, Port: 68})
+			time.Sleep(time.Second)
+		}
+		c.stop()
+		if c.Refused()["malformed"] < 500 {
+			t.Errorf("the noise was not heard: %v", c.Refused())
+		}
+		if len(at) < 5 || len(at) > 10 {
+			t.Errorf("%d searches in ten minutes", len(at))
+		}
+		for i := 1; i < len(at); i++ {
+			if d := at[i].Sub(at[i-1]); d < time.Minute {
+				t.Errorf("search %d after %v", i, d)
+			}
 		}
 	})
 }
