@@ -446,8 +446,8 @@ var likeKernel = map[string]func(s *script){
 		}
 		// A reset in CLOSE-WAIT is EPIPE in Linux; ours calls it a reset in all
 		// states, as RFC 9293 §3.10.7.4 does.
-		send := func(name, text string) {
-			_, errno, _ := s.call(opSend, []byte(text), s.fds[name], syscall.MSG_DONTWAIT)
+		sendAfterReset := func(name string) {
+			_, errno, _ := s.call(opSend, []byte("x"), s.fds[name], syscall.MSG_DONTWAIT)
 			if errno == syscall.ECONNRESET {
 				errno = syscall.EPIPE
 			}
@@ -456,11 +456,11 @@ var likeKernel = map[string]func(s *script){
 		end := func(name string) {
 			s.recv(name, 100, syscall.MSG_DONTWAIT)
 			s.recv(name, 100, syscall.MSG_DONTWAIT)
-			send(name, "")
-			send(name, "x")
+			s.send(name, "", syscall.MSG_DONTWAIT)
+			s.send(name, "x", syscall.MSG_DONTWAIT)
 			time.Sleep(settle)
 			s.poll(name, 0)
-			send(name, "x")
+			sendAfterReset(name)
 			s.get(name, solSocket, soError, 4)
 			s.recv(name, 100, syscall.MSG_DONTWAIT)
 			s.shutdown(name, 0)
@@ -478,7 +478,12 @@ var likeKernel = map[string]func(s *script){
 		look("established", "a")
 		s.send("b", "text", 0)
 		s.shutdown("b", 1)
-		time.Sleep(2 * settle) // the kernel delays the acknowledgment of the FIN
+		for range 1000 { // the kernel delays the acknowledgment of the FIN
+			if _, _, info := s.call(opGetsockopt, nil, s.fds["b"], solTCP, tcpInfo, 1); info[0] == stateFinWait2 {
+				break
+			}
+			time.Sleep(5 * time.Millisecond)
+		}
 		look("close-wait with text", "a")
 		look("fin-wait-2", "b")
 		s.shutdown("a", 2)
