@@ -10,7 +10,7 @@ import (
 
 // pcapFlags name a recording that may be a ring.
 type pcapFlags struct {
-	Pcap     string    `placeholder:"FILE" help:"Record all frames as pcapng. Comments say which connection they belong to and, in serve, what state and which commit they have caused."`
+	Pcap     string    `placeholder:"FILE" help:"Record all frames as pcapng (vm run: with --net lan). Comments say which connection they belong to and, in serve, what state and which commit they have caused."`
 	PcapSize keep.Size `placeholder:"SIZE" help:"Bound the recording: a ring of files of this size in all, such as 64M, with a number before the end of FILE's name; the oldest give way."`
 }
 
