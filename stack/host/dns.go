@@ -103,9 +103,12 @@ var errNoServers = errors.New("no name server is known")
 // at all. The error is a *net.DNSError.
 func (r *Resolver) LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error) {
 	if a, err := netip.ParseAddr(host); err == nil {
+		if network == "ip4" && !a.Unmap().Is4() || network == "ip6" && a.Is4() {
+			return nil, &net.DNSError{Err: "an address of the other family", Name: host, IsNotFound: true}
+		}
 		return []netip.Addr{a}, nil
 	}
-	if host == "localhost" || strings.HasSuffix(host, ".localhost") { // RFC 6761 §6.3: nobody is asked
+	if isLocal(host) {
 		if network == "ip6" {
 			return []netip.Addr{netip.IPv6Loopback()}, nil
 		}
@@ -141,6 +144,13 @@ func (r *Resolver) LookupNetIP(ctx context.Context, network, host string) ([]net
 		}
 	}
 	return nil, first
+}
+
+// isLocal reports whether host is the machine itself, which nobody is asked for
+// (RFC 6761 §6.3).
+func isLocal(host string) bool {
+	host = strings.ToLower(strings.TrimSuffix(host, "."))
+	return host == "localhost" || strings.HasSuffix(host, ".localhost")
 }
 
 // deadlineKey is where dial finds the deadline of the caller's context: package

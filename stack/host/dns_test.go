@@ -177,6 +177,15 @@ func TestSearch(t *testing.T) {
 		n.lookup(t, "192.0.2.1", "[192.0.2.1]")
 		n.lookup(t, "localhost", "[127.0.0.1]")
 		n.lookup(t, "x.localhost", "[127.0.0.1]")
+		n.lookup(t, "LocalHost.", "[127.0.0.1]")
+		n.lookup(t, "X.LOCALHOST", "[127.0.0.1]")
+		for network, literal := range map[string]string{"ip4": "::1", "ip6": "10.0.0.1"} {
+			got, err := n.r.LookupNetIP(t.Context(), network, literal)
+			if len(got) != 0 {
+				t.Errorf("%s of %s is %v", network, literal, got)
+			}
+			wantDNSError(t, err, literal, true, false)
+		}
 		if len(ns.log()) != len(want) {
 			t.Errorf("asked for %q", ns.log()[len(want):])
 		}

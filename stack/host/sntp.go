@@ -257,6 +257,9 @@ func (c *SNTPClient) ask(ctx context.Context, name string) (s SNTPSync, err erro
 	if err := u.SetReadDeadline(sent.Add(ntpPatience)); err != nil {
 		return s, err
 	}
+	if err := ctx.Err(); err != nil { // whose end may have set the deadline before us
+		return s, err
+	}
 	if _, err := u.Write(appendNTPRequest(nil, n)); err != nil {
 		return s, err
 	}
