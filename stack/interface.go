@@ -18,11 +18,15 @@ var (
 	ErrNoDevice   = errors.New("stack: an interface needs a Device")
 	ErrNoResolver = errors.New("stack: an interface needs a Resolver; StaticResolver is the simplest")
 	ErrInUse      = errors.New("stack: the device carries this VLAN already")
-	ErrMTU        = errors.New("stack: the device's MTU is below IPv4's minimum of 68")
+	ErrMTU        = errors.New("stack: the device's MTU is below 128, the least that TCP segments are made for")
 	ErrAddress    = errors.New("stack: not an IPv4 address that a host may have")
 	ErrNoAddress  = errors.New("stack: the interface does not have this address")
 	ErrGateway    = errors.New("stack: the gateway is not on a network of the interface")
 )
+
+// minMTU is the least MTU of an interface: TCP sends segments of 88 octets whatever
+// it is told, because less would be a denial of service, and forbids fragments.
+const minMTU = 88 + tcp.HeaderLen + ipv4.MinHeaderLen
 
 // InterfaceConfig describes an interface: one broadcast domain of one device.
 // Device and Resolver are required.
@@ -130,7 +134,7 @@ func (s *Stack) newInterface(cfg InterfaceConfig) (*Interface, error) {
 		return nil, ErrNoResolver
 	}
 	info := cfg.Device.Info()
-	if info.MTU < ipv4.MinMTU {
+	if info.MTU < minMTU {
 		return nil, fmt.Errorf("%w: %s has %d", ErrMTU, info.Name, info.MTU)
 	}
 	i := &Interface{
@@ -218,6 +222,10 @@ func (s *Stack) RemoveInterface(i *Interface) error {
 		}
 		s.empty.Wait()
 	}
+	if i.gone { // another caller was faster
+		s.mu.Unlock()
+		return nil
+	}
 	i.gone = true
 	i.dropGroups(s.now())
 	s.ifaces = slices.DeleteFunc(s.ifaces, func(o *Interface) bool { return o == i })
@@ -290,7 +298,7 @@ func (i *Interface) MTU() int {
 	return i.mtu
 }
 
-// SetMTU bounds the packets that the interface sends, from 68 octets up to what the
+// SetMTU bounds the packets that the interface sends, from 128 octets up to what the
 // device takes; 0 means that. Connections send smaller segments from then on where
 // they must, and larger ones again when it rises and their path carries them.
 func (i *Interface) SetMTU(mtu int) error {
@@ -298,8 +306,8 @@ func (i *Interface) SetMTU(mtu int) error {
 	if mtu == 0 {
 		mtu = most
 	}
-	if mtu < ipv4.MinMTU || mtu > most {
-		return fmt.Errorf("stack: %s carries packets of %d to %d octets, not %d", i.name, ipv4.MinMTU, most, mtu)
+	if mtu < minMTU || mtu > most {
+		return fmt.Errorf("stack: %s carries packets of %d to %d octets, not %d", i.name, minMTU, most, mtu)
 	}
 	s := i.s
 	s.mu.Lock()

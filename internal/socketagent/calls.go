@@ -120,7 +120,8 @@ func (a *Agent) openUDP(s *sock, addr netip.AddrPort) error {
 	}
 	s.udp = c.(*stack.UDPConn)
 	s.udp.Notify(a.events)
-	return s.configure()
+	s.configure()
+	return nil
 }
 
 var anywhere = netip.AddrPortFrom(netip.IPv4Unspecified(), 0)

@@ -49,19 +49,18 @@ func (s *sock) whenOpen(f func(u *stack.UDPConn) error) error {
 	return nil
 }
 
-// configure gives a socket that has got its port what was set before.
-func (s *sock) configure() error {
+// configure gives a socket that has got its port what was set before. Whoever set an
+// option that fails now was told that it was taken, and bind has nothing to do
+// with it: the others still count.
+func (s *sock) configure() {
 	o := &s.opt
 	_ = s.udp.SetBroadcast(o.broadcast)
 	_ = s.udp.SetTOS(int(o.header.TOS))
 	_ = s.udp.SetTTL(int(o.header.TTL))
 	for _, f := range s.pending {
-		if err := f(s.udp); err != nil {
-			return err
-		}
+		_ = f(s.udp)
 	}
 	s.pending = nil
-	return nil
 }
 
 // setDatagramIP sets what setIP does not know.

@@ -1,0 +1,84 @@
+package stack_test
+
+import (
+	"errors"
+	"net/netip"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"arpeggio/stack"
+	"arpeggio/stack/link"
+	"arpeggio/stack/vnet"
+)
+
+// An MTU for which TCP makes no segments is refused where it is set.
+func TestLeastMTU(t *testing.T) {
+	l := newLAN(t, 1, vnet.PortConfig{})
+	defer l.close()
+	if err := l.ifaces[0].SetMTU(127); err == nil || l.ifaces[0].MTU() != 1500 {
+		t.Errorf("127: %v, MTU %d", err, l.ifaces[0].MTU())
+	}
+	if err := l.ifaces[0].SetMTU(128); err != nil {
+		t.Error(err)
+	}
+	p := port(t, l.sw, vnet.PortConfig{Name: "narrow", MTU: 127})
+	defer p.Close()
+	if _, err := l.stacks[0].AddInterface(stack.InterfaceConfig{Device: p, Resolver: stack.StaticResolver{}}); !errors.Is(err, stack.ErrMTU) {
+		t.Errorf("a device of 127: %v", err)
+	}
+}
+
+// closings counts how often a device is closed, and holds its writes.
+type closings struct {
+	link.Device
+	mu      sync.Mutex
+	n       int
+	writing chan struct{}
+	hold    chan struct{}
+	once    sync.Once
+}
+
+func (d *closings) WriteFrames(f []link.Frame) (int, error) {
+	d.once.Do(func() { close(d.writing); <-d.hold })
+	return d.Device.WriteFrames(f)
+}
+
+func (d *closings) Close() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.n++
+	return d.Device.Close()
+}
+
+// Two callers that both wait for the queue remove an interface once.
+func TestRemoveInterfaceTwice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sw := vnet.New(vnet.Config{Seed: 1})
+		defer sw.Close()
+		d := &closings{Device: port(t, sw, vnet.PortConfig{Name: "a"}), writing: make(chan struct{}), hold: make(chan struct{})}
+		s := stack.New(stack.Config{})
+		defer s.Close()
+		i := add(t, s, stack.InterfaceConfig{Device: d, Resolver: stack.StaticResolver{addr(2): rawMAC}, Addresses: []netip.Prefix{prefix("10.0.0.1/24")}})
+		u := listenUDP(t, s, ":53")
+		go u.WriteToAddrPort(make([]byte, 10), addrPort(2, 7))
+		<-d.writing
+		var both sync.WaitGroup
+		for range 2 {
+			both.Go(func() {
+				if err := s.RemoveInterface(i); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		time.Sleep(time.Millisecond)
+		close(d.hold)
+		both.Wait()
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		if d.n != 1 {
+			t.Errorf("the device was closed %d times", d.n)
+		}
+	})
+}
