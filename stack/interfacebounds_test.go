@@ -82,3 +82,24 @@ func TestRemoveInterfaceTwice(t *testing.T) {
 		}
 	})
 }
+
+// CatchUp waits for what another goroutine is writing.
+func TestCatchUpWaitsForWriter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sw := vnet.New(vnet.Config{Seed: 1})
+		defer sw.Close()
+		d := &closings{Device: port(t, sw, vnet.PortConfig{Name: "a"}), writing: make(chan struct{}), hold: make(chan struct{})}
+		s := stack.New(stack.Config{})
+		defer s.Close()
+		add(t, s, stack.InterfaceConfig{Device: d, Resolver: stack.StaticResolver{addr(2): rawMAC}, Addresses: []netip.Prefix{prefix("10.0.0.1/24")}})
+		u := listenUDP(t, s, ":53")
+		go u.WriteToAddrPort(make([]byte, 10), addrPort(2, 7))
+		<-d.writing
+		start := time.Now()
+		time.AfterFunc(time.Second, func() { close(d.hold) })
+		s.CatchUp()
+		if took := time.Since(start); took < time.Second {
+			t.Errorf("returned after %v, the frame left after 1s", took)
+		}
+	})
+}

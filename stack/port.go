@@ -146,6 +146,9 @@ func (s *Stack) CatchUp() {
 		}
 		s.mu.Unlock()
 	}
+	s.mu.Lock()
+	s.drain()
+	s.mu.Unlock()
 }
 
 // end is the end of the loop: the device is gone, by RemoveInterface or by

@@ -51,7 +51,8 @@ type txBatch struct {
 type txQueue struct {
 	txBatch
 	spare txBatch
-	busy  bool // a goroutine is writing
+	busy  bool   // a goroutine is writing
+	taken uint64 // batches; all but one of them are written while busy
 }
 
 func (b *txBatch) full() bool { return len(b.frames) >= txMaxFrames || b.bytes >= txMaxBytes }
@@ -111,8 +112,27 @@ func (s *Stack) take() (b txBatch, ok bool) {
 	b = s.tx.txBatch
 	b.held = s.pool.TakeHeld()
 	s.tx.txBatch, s.tx.spare, s.tx.busy = s.tx.spare, txBatch{}, true
+	s.tx.taken++
 	s.pending.overtaken(&b)
 	return b, true
+}
+
+// drain returns when what is queued now has been written, however much follows. The
+// caller holds mu, which is released meanwhile.
+func (s *Stack) drain() {
+	last := s.tx.taken
+	if len(s.tx.frames) > 0 {
+		last++
+	}
+	for s.tx.taken < last || s.tx.busy && s.tx.taken == last {
+		if b, ok := s.take(); ok {
+			s.mu.Unlock()
+			s.flush(b)
+			s.mu.Lock()
+			continue
+		}
+		s.empty.Wait()
+	}
 }
 
 // flushRounds bounds how many batches a goroutine writes for others before it
@@ -139,9 +159,10 @@ func (s *Stack) flush(b txBatch) {
 		wake := s.wakeFor()
 		if round >= flushRounds && len(s.tx.frames) > 0 && len(s.ports) > 0 {
 			wake, more = s.ports[0].dev, false
-		} else if b, more = s.take(); !more {
-			s.empty.Broadcast()
+		} else {
+			b, more = s.take()
 		}
+		s.empty.Broadcast()
 		s.mu.Unlock()
 		if wake != nil {
 			wake.Wake()
