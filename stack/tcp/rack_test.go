@@ -239,7 +239,7 @@ func TestRFC9937Proportional(t *testing.T) { // §6.2
 // much as arrived, and one segment more when there is progress without another
 // loss.
 //
-//rfc:9937 bound safe-ack first
+//rfc:9937 bound safe-ack
 func TestRFC9937ReductionBound(t *testing.T) { // §6.2, CRB and SSRB
 	p := inFlight(t, 20)
 	p.write(40_000)
@@ -446,6 +446,8 @@ func TestRFC8985NothingIsReorderedAtFirst(t *testing.T) {
 
 // Acknowledgments of one moment release new text before a loss is seen: its
 // arrival says nothing about the retransmission that left after it.
+//
+//rfc:9937 first
 func TestRFC8985OrderWithinAMoment(t *testing.T) { // §6.2 step 2, RACK_sent_after
 	p := inFlight(t, 10)
 	p.write(20_000)

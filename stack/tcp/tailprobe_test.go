@@ -11,7 +11,7 @@ func dsack(from, to int) func(*Segment) { return sacking([2]int{from, to}) }
 // A flight whose acknowledgment does not come is asked for it with its last
 // segment; the D-SACK in the answer says that nothing was lost.
 //
-//rfc:8985 probe probe-last
+//rfc:8985 probe probe-last probe-in-vain
 func TestRFC8985ProbeForALostAcknowledgment(t *testing.T) {
 	p := sentSegments(t, 4, withSACK)
 	cwnd := p.c.Info().Cwnd
@@ -30,7 +30,7 @@ func TestRFC8985ProbeForALostAcknowledgment(t *testing.T) {
 // A probe that repairs the loss of the last segment is a sign of congestion
 // (RFC 8985 §7.4); a duplicate without text says that it came in vain.
 //
-//rfc:8985 probe-repaired probe-in-vain
+//rfc:8985 probe-repaired
 func TestRFC8985ProbeThatRepairsALoss(t *testing.T) {
 	for _, lost := range []bool{true, false} {
 		p := sentSegments(t, 4, withSACK)
