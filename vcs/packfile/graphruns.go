@@ -3,7 +3,6 @@ package packfile
 import (
 	"bufio"
 	"bytes"
-	"container/heap"
 	"encoding/binary"
 	"fmt"
 	"io"
@@ -95,38 +94,23 @@ func (x *graphRuns) done() error {
 // each visits the records in the order of their names, those of one name in the
 // order of their numbers.
 func (x *graphRuns) each(visit func(*graphRecord) error) error {
-	h := make(graphHeap, 0, len(x.ends))
+	runs := make([]*graphRunAt, 0, len(x.ends))
 	var at int64
 	for _, end := range x.ends {
-		r := &graphRunAt{in: bufio.NewReaderSize(io.NewSectionReader(x.scratch, at, end-at), graphRunReader)}
-		if err := r.next(); err != nil {
-			return fmt.Errorf("packfile: commit-graph: %w", err)
-		}
-		h = append(h, r)
+		runs = append(runs, &graphRunAt{in: bufio.NewReaderSize(io.NewSectionReader(x.scratch, at, end-at), graphRunReader)})
 		at = end
 	}
-	heap.Init(&h)
 	var rec graphRecord
-	for first := true; len(h) > 0; first = false {
-		r := h[0]
+	first := true
+	return mergeRuns(runs, func(r *graphRunAt) error {
 		id := vcs.ID(r.rec)
 		rec = graphRecord{
 			id: id, number: binary.BigEndian.Uint32(r.rec[20:]), tree: vcs.ID(r.rec[24:]), date: binary.BigEndian.Uint64(r.rec[44:]),
 			filter: r.rec[graphRecordHead:], again: !first && id == rec.id,
 		}
-		if err := visit(&rec); err != nil {
-			return err
-		}
-		switch err := r.next(); err {
-		case nil:
-			heap.Fix(&h, 0)
-		case io.EOF:
-			heap.Pop(&h)
-		default:
-			return fmt.Errorf("packfile: commit-graph: %w", err)
-		}
-	}
-	return nil
+		first = false
+		return visit(&rec)
+	})
 }
 
 // graphRunAt reads one run.
@@ -136,6 +120,18 @@ type graphRunAt struct {
 }
 
 func (r *graphRunAt) next() error {
+	err := r.read()
+	if err != nil && err != io.EOF {
+		err = fmt.Errorf("packfile: commit-graph: %w", err)
+	}
+	return err
+}
+
+func (r *graphRunAt) before(o *graphRunAt) bool {
+	return bytes.Compare(r.rec[:graphKeyBytes], o.rec[:graphKeyBytes]) < 0
+}
+
+func (r *graphRunAt) read() error {
 	if _, err := r.in.Discard(len(r.rec)); err != nil {
 		return err
 	}
@@ -152,19 +148,4 @@ func (r *graphRunAt) next() error {
 		err = io.ErrUnexpectedEOF
 	}
 	return err
-}
-
-type graphHeap []*graphRunAt
-
-func (h graphHeap) Len() int { return len(h) }
-func (h graphHeap) Less(i, j int) bool {
-	return bytes.Compare(h[i].rec[:graphKeyBytes], h[j].rec[:graphKeyBytes]) < 0
-}
-func (h graphHeap) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
-func (h *graphHeap) Push(x any)   { *h = append(*h, x.(*graphRunAt)) }
-func (h *graphHeap) Pop() any {
-	old := *h
-	x := old[len(old)-1]
-	*h = old[:len(old)-1]
-	return x
 }

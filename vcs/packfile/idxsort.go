@@ -3,7 +3,6 @@ package packfile
 import (
 	"bufio"
 	"bytes"
-	"container/heap"
 	"crypto/sha1"
 	"encoding/binary"
 	"fmt"
@@ -138,35 +137,22 @@ func (x *IndexWriter) WriteTo(w io.Writer, pack vcs.ID) error {
 
 // each yields the entries in the order of their names.
 func (x *IndexWriter) each(yield func(idxEntry)) error {
-	h := make(idxHeap, 0, len(x.ends))
+	runs := make([]*idxReader, 0, len(x.ends))
 	var at int64
 	for _, end := range x.ends {
-		r := &idxReader{in: bufio.NewReaderSize(io.NewSectionReader(x.scratch, at, end-at), 8<<10)}
-		if err := r.next(); err != nil {
-			return err
-		}
-		h = append(h, r)
+		runs = append(runs, &idxReader{in: bufio.NewReaderSize(io.NewSectionReader(x.scratch, at, end-at), 8<<10)})
 		at = end
 	}
-	heap.Init(&h)
 	var last vcs.ID
-	for first := true; len(h) > 0; first = false {
-		r := h[0]
+	first := true
+	return mergeRuns(runs, func(r *idxReader) error {
 		if r.at.id == last && !first {
 			return fmt.Errorf("%w: %v", ErrDuplicate, last)
 		}
-		last = r.at.id
+		first, last = false, r.at.id
 		yield(r.at)
-		switch err := r.next(); err {
-		case nil:
-			heap.Fix(&h, 0)
-		case io.EOF:
-			heap.Pop(&h)
-		default:
-			return err
-		}
-	}
-	return nil
+		return nil
+	})
 }
 
 // idxReader reads one run.
@@ -188,18 +174,7 @@ func (r *idxReader) next() error {
 	return nil
 }
 
-type idxHeap []*idxReader
-
-func (h idxHeap) Len() int           { return len(h) }
-func (h idxHeap) Less(i, j int) bool { return bytes.Compare(h[i].at.id[:], h[j].at.id[:]) < 0 }
-func (h idxHeap) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
-func (h *idxHeap) Push(x any)        { *h = append(*h, x.(*idxReader)) }
-func (h *idxHeap) Pop() any {
-	old := *h
-	x := old[len(old)-1]
-	*h = old[:len(old)-1]
-	return x
-}
+func (r *idxReader) before(o *idxReader) bool { return bytes.Compare(r.at.id[:], o.at.id[:]) < 0 }
 
 // hashed is a buffered output that ends in the SHA-1 of all of it, as Git's
 // files do. Errors stick until finish.
