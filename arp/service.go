@@ -1,6 +1,7 @@
 package arp
 
 import (
+	"math/rand/v2"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -69,7 +70,7 @@ func (s *Service) AttachLink(name string, addr ethernet.Addr, vlan ethernet.VLAN
 	send func(dst ethernet.Addr, t ethernet.EtherType, payload []byte) error) {
 	s.mu.Lock()
 	s.engine = NewEngine(s.cfg, name, addr, vlan)
-	s.engine.shelf = newShelf(2 * s.cfg.Capacity)
+	s.engine.shelf = newShelf(2*s.cfg.Capacity, rand.Uint32)
 	s.shelf.Store(s.engine.shelf)
 	s.transmit = send
 	s.mu.Unlock()

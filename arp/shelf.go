@@ -2,7 +2,6 @@ package arp
 
 import (
 	"math/bits"
-	"math/rand/v2"
 	"net/netip"
 	"sync/atomic"
 	"time"
@@ -19,9 +18,22 @@ const reach = 8
 // Service's lock held and read without.
 type shelf struct {
 	base  time.Time // what the times of confirmations count from
-	mul   uint64    // odd and random, so that nobody chooses who meets whom
-	shift int
-	slots []atomic.Pointer[hot]
+	words spread
+	slots []atomic.Pointer[hot] // a power of two of them
+}
+
+// spread holds random numbers, one for each value of each octet of an address;
+// those of its four octets, combined, say where it stands (simple tabulation:
+// Pătraşcu and Thorup, "The Power of Simple Tabulation Hashing", 2012). The
+// addresses of one /24 stand wholly independently of each other, any three
+// addresses do, and runs of taken slots stay as short as with true randomness
+// up to a constant. Multiplying by a random odd number gives none of that: some
+// numbers heap up neighbouring addresses. Nobody outside chooses who meets whom.
+type spread [4][256]uint32
+
+// of returns the number of addr.
+func (w *spread) of(addr uint32) uint32 {
+	return w[0][byte(addr>>24)] ^ w[1][byte(addr>>16)] ^ w[2][byte(addr>>8)] ^ w[3][byte(addr)]
 }
 
 // hot is a binding on the shelf. Readers leave in it that it was used and
@@ -35,14 +47,21 @@ type hot struct {
 	confirmed atomic.Int64  // the last time, in nanoseconds since base
 }
 
-// newShelf returns a shelf with room for about n bindings.
-func newShelf(n int) *shelf {
+// newShelf returns a shelf with room for about n bindings, spread by what
+// random returns.
+func newShelf(n int, random func() uint32) *shelf {
 	size := max(bits.Len(uint(n)), 5)
-	return &shelf{base: time.Now(), mul: rand.Uint64() | 1, shift: 64 - size, slots: make([]atomic.Pointer[hot], 1<<size)}
+	s := &shelf{base: time.Now(), slots: make([]atomic.Pointer[hot], 1<<size)}
+	for i := range s.words {
+		for j := range s.words[i] {
+			s.words[i][j] = random()
+		}
+	}
+	return s
 }
 
 // start returns the first slot for an address.
-func (s *shelf) start(addr uint32) int { return int(uint64(addr) * s.mul >> s.shift) }
+func (s *shelf) start(addr uint32) int { return int(s.words.of(addr)) & (len(s.slots) - 1) }
 
 // find returns the binding of addr, nil when it is not on the shelf.
 func (s *shelf) find(addr netip.Addr) *hot {
