@@ -34,6 +34,9 @@ type Ack struct {
 	Now     Instant
 	Acked   int           // octets newly acknowledged
 	SRTT    time.Duration // smoothed round-trip time, 0 while unknown
+	RTT     time.Duration // of the newest segment that arrived, 0 when it was not timed by itself
+	Una     Seq           // SND.UNA after the acknowledgment
+	Nxt     Seq           // SND.NXT
 	Limited bool          // the window kept the sender from sending more (RFC 9438 §4.2, RFC 2861)
 }
 

@@ -19,6 +19,7 @@ type Cubic struct {
 	epoch Instant // start of the present congestion avoidance stage; 0 when none
 	last  Instant // the last acknowledgment of this epoch that counted
 	frac  float64 // part of an octet not yet added to Cwnd
+	start hyStart
 }
 
 // Name returns "cubic".
@@ -36,7 +37,7 @@ func (c *Cubic) Acked(w *Window, a Ack) {
 	}
 	n := a.Acked
 	if w.SlowStart() {
-		n = w.slowStart(n)
+		n = c.start.slowStart(w, a)
 		if n == 0 {
 			return
 		}

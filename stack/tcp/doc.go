@@ -25,8 +25,8 @@
 // without SACK, that of RFC 6582 with limited transmit (RFC 3042), proportional
 // rate reduction (RFC 9937), detection of spurious timeouts (F-RTO, RFC 5682),
 // RTO by RFC 6298, initial window by RFC 6928, Reno (RFC 5681) and CUBIC
-// (RFC 9438), defence against blind attacks (RFC 5961, RFC 5927), TIME-WAIT
-// reuse (RFC 6191), congestion notification (ECN, RFC 3168), SYN cookies
-// (RFC 4987), Fast Open (RFC 7413),
-// path MTU discovery without ICMP (RFC 4821).
+// (RFC 9438) with HyStart++ (RFC 9406), defence against blind attacks (RFC 5961,
+// RFC 5927), TIME-WAIT reuse (RFC 6191), congestion notification (ECN, RFC 3168),
+// SYN cookies (RFC 4987), Fast Open (RFC 7413), path MTU discovery without ICMP
+// (RFC 4821).
 package tcp

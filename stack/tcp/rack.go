@@ -49,6 +49,7 @@ func (c *Conn) rackArrived(now Instant, seg *Segment, from, end Seq, d *delivery
 				k.behind = max(k.behind, int32(d.fack.Sub(from)))
 			}
 			k.sampleMin(now, rtt)
+			d.rtt = max(rtt, 1)
 		}
 		if !p.again || rtt >= k.minRTT-rackSlack && !c.echoesEarlier(seg, p.at) {
 			k.rtt = rtt

@@ -1,5 +1,7 @@
 package tcp
 
+import "time"
+
 // lossState is where loss recovery stands.
 type lossState uint8
 
@@ -13,12 +15,13 @@ const dupThresh = 3 // RFC 6675 §2
 
 // delivery is what one acknowledgment tells about text in flight.
 type delivery struct {
-	acked    int  // octets by which SND.UNA has advanced
-	octets   int  // octets that arrived, cumulatively acknowledged or SACKed, each counted once
-	lost     bool // and what it says is lost that was not known
-	original bool // some of those before the recovery point were transmitted only once
-	fack     Seq  // RACK.fack before
-	late     bool // a segment was overtaken and arrived
+	acked    int           // octets by which SND.UNA has advanced
+	octets   int           // octets that arrived, cumulatively acknowledged or SACKed, each counted once
+	lost     bool          // and what it says is lost that was not known
+	original bool          // some of those before the recovery point were transmitted only once
+	fack     Seq           // RACK.fack before
+	late     bool          // a segment was overtaken and arrived
+	rtt      time.Duration // of the newest segment that arrived, if it was transmitted only once; 0 without SACK
 }
 
 // updateBoard takes the SACK blocks of seg into the scoreboard (RFC 6675 §3). A
@@ -97,7 +100,7 @@ func (c *Conn) recoverLoss(now Instant, d *delivery, duplicate bool) {
 		}
 	case lossTimeout:
 		if d.acked > 0 {
-			c.cc.Acked(&c.win, Ack{Now: now, Acked: d.acked, SRTT: c.srtt, Limited: true})
+			c.cc.Acked(&c.win, c.ackOf(now, d, true))
 		}
 	}
 }
@@ -111,7 +114,7 @@ func (c *Conn) recoverNone(now Instant, d *delivery, duplicate bool) {
 		}
 	case d.acked > 0:
 		c.dupAcks, c.inflate = 0, 0
-		c.cc.Acked(&c.win, Ack{Now: now, Acked: d.acked, SRTT: c.srtt, Limited: c.limited()})
+		c.cc.Acked(&c.win, c.ackOf(now, d, c.limited()))
 	case duplicate:
 		c.dupAcks++
 		if !c.sndUna.After(c.recover) {
@@ -123,6 +126,10 @@ func (c *Conn) recoverNone(now Instant, d *delivery, duplicate bool) {
 		}
 		c.inflate += int32(c.win.MSS) // RFC 3042: one new segment for each of the first two
 	}
+}
+
+func (c *Conn) ackOf(now Instant, d *delivery, limited bool) Ack {
+	return Ack{Now: now, Acked: d.acked, SRTT: c.srtt, RTT: d.rtt, Una: c.sndUna, Nxt: c.sndNxt, Limited: limited}
 }
 
 // enterRecovery starts fast recovery: the first lost segment is retransmitted
