@@ -166,7 +166,7 @@ func (c *serveCmd) check(cfg *appliance.Config) error {
 	} else if len(c.Gateway) > 0 {
 		return usagef("--gateway goes with --ip: without it, DHCP gives both")
 	}
-	if err := checkServers(c.DNS); err != nil {
+	if err := checkServers(c.DNS, c.NTP); err != nil {
 		return err
 	}
 	if c.MAC.IsMulticast() {
@@ -196,11 +196,16 @@ func (c *serveCmd) check(cfg *appliance.Config) error {
 	return nil
 }
 
-// checkServers refuses name servers that the stack cannot reach.
-func checkServers(dns []netip.Addr) error {
+// checkServers refuses name and time servers that cannot be asked over the stack.
+func checkServers(dns []netip.Addr, ntp []string) error {
 	for _, a := range dns {
-		if !a.Is4() || a.IsUnspecified() || a.IsMulticast() {
-			return usagef("--dns %v: want the IPv4 address of a name server", a)
+		if err := host.CheckHost(a); err != nil {
+			return usagef("--dns: %v; give the address of a name server on the appliance's network or behind its gateway", err)
+		}
+	}
+	for _, s := range ntp {
+		if err := host.CheckServer(s); err != nil {
+			return usagef("--ntp: %v; give the address or the name of a time server", err)
 		}
 	}
 	return nil

@@ -157,7 +157,7 @@ func (c *vmRunCmd) check() error {
 	if err := (keep.Policy{Bytes: c.Keep, Commits: c.KeepCommits}).Check(); err != nil {
 		return usagef("how much to keep: %v", err)
 	}
-	return checkServers(c.DNS)
+	return checkServers(c.DNS, c.NTP)
 }
 
 // findQEMU sees that QEMU is there, installing it where it may.

@@ -17,6 +17,7 @@ import (
 
 	"arpeggio/arp/versioned"
 	"arpeggio/internal/node"
+	"arpeggio/internal/recording"
 	"arpeggio/stack/ethernet"
 	"arpeggio/stack/host"
 	"arpeggio/stack/link"
@@ -141,9 +142,17 @@ func TestManagementIsOffByDefault(t *testing.T) {
 func TestManagement(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
-		a := b.start(Config{Manage: 8081, DeviceStats: func() tuntap.Stats { return tuntap.Stats{TxDropped: 7} }})
+		f, err := recording.Create(filepath.Join(t.TempDir(), "r.pcapng"), 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		notes := recording.Start(f)
+		defer notes.Close()
+		a := b.start(Config{Manage: 8081, Recording: notes, DeviceStats: func() tuntap.Stats { return tuntap.Stats{TxDropped: 7} }})
 		for path, want := range map[string]string{
-			"": "10.9.0.1", "metrics": `arpeggio_commit_seconds_bucket{le="10"} `, "metrics?": "arpeggio_tcp_curr_estab 1\n", "metrics?again": "arpeggio_device_tx_dropped_total 7\n", "api/neighbors": `"10.9.0.1"`, "healthz": "ok",
+			"": "10.9.0.1", "metrics": `arpeggio_commit_seconds_bucket{le="10"} `, "metrics?": "arpeggio_tcp_curr_estab 1\n", "metrics?again": "arpeggio_device_tx_dropped_total 7\n",
+			"metrics?more": "arpeggio_recording_frames_dropped_total 0\n", "api/neighbors": `"10.9.0.1"`, "healthz": "ok",
 			"arp.git/info/refs?service=git-upload-pack": "refs/heads/primary",
 		} {
 			time.Sleep(time.Second) // the connection of the last request is over

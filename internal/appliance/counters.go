@@ -8,8 +8,8 @@ import (
 	"arpeggio/site"
 )
 
-// counters lists what the stack, the record and the card count, in the order of
-// their fields.
+// counters lists what the stack, the record, the card and the recording count, in
+// the order of their fields.
 func (a *Appliance) counters() []site.Counter {
 	var out []site.Counter
 	st := reflect.ValueOf(a.node.Stack.Stats())
@@ -22,6 +22,9 @@ func (a *Appliance) counters() []site.Counter {
 	out = appendCounters(out, "record ", reflect.ValueOf(a.table.Stats()))
 	if a.cfg.DeviceStats != nil {
 		out = appendCounters(out, "device ", reflect.ValueOf(a.cfg.DeviceStats()))
+	}
+	if r := a.cfg.Recording; r != nil {
+		out = append(out, site.Counter{Name: "recording_frames_dropped", Help: "Recording frames dropped", Value: r.Dropped()})
 	}
 	return out
 }

@@ -106,55 +106,58 @@ func (c *DHCPClient) apply(l Lease) error {
 	return nil
 }
 
-// configure replaces old by l on the interface; what both have stays untouched,
-// and with it the connections.
-func (c *DHCPClient) configure(i *stack.Interface, old, l Lease) error {
+// configure replaces old by l on the interface, or changes nothing and returns why.
+// What both have stays untouched, and with it the connections. What is new comes
+// first, since only that can fail.
+func (c *DHCPClient) configure(i *stack.Interface, old, l Lease) (err error) {
 	s, before, after := c.cfg.Stack, old.stackRoutes(i), l.stackRoutes(i)
-	for _, r := range before {
-		if slices.Contains(after, r) {
-			continue
-		}
-		if err := s.RemoveRoute(r); err != nil && !errors.Is(err, stack.ErrNoRoute) {
-			return err
-		}
-	}
-	if old.MTU != l.MTU {
-		if err := c.setMTU(i, l.MTU); err != nil {
-			return err
-		}
-	}
-	if old.Addr != l.Addr {
-		if !old.IsZero() {
-			if err := i.RemoveAddress(old.Addr.Addr()); err != nil && !errors.Is(err, stack.ErrNoAddress) {
-				return err
+	var undo []func() error
+	defer func() {
+		if err != nil {
+			for _, f := range slices.Backward(undo) {
+				err = errors.Join(err, f())
 			}
 		}
-		if !l.IsZero() {
-			if err := i.AddAddress(l.Addr); err != nil {
-				return err
-			}
+	}()
+	if old.Addr != l.Addr && old.Addr.Addr() == l.Addr.Addr() { // an interface has an address with one prefix only
+		if i.RemoveAddress(old.Addr.Addr()) == nil {
+			undo = append(undo, func() error { return i.AddAddress(old.Addr) })
 		}
+	}
+	if old.Addr != l.Addr && !l.IsZero() {
+		if err := i.AddAddress(l.Addr); err != nil {
+			return err
+		}
+		undo = append(undo, func() error { return i.RemoveAddress(l.Addr.Addr()) })
 	}
 	for _, r := range after {
 		if slices.Contains(before, r) {
 			continue
 		}
 		if err := s.AddRoute(r); err != nil {
-			return errors.Join(err, i.RemoveAddress(l.Addr.Addr()))
+			return err
 		}
+		undo = append(undo, func() error { return s.RemoveRoute(r) })
+	}
+	if old.MTU != l.MTU {
+		setMTU(i, l.MTU)
+	}
+	for _, r := range before {
+		if !slices.Contains(after, r) {
+			_ = s.RemoveRoute(r) // fails only when somebody else has removed it
+		}
+	}
+	if !old.IsZero() && old.Addr.Addr() != l.Addr.Addr() {
+		_ = i.RemoveAddress(old.Addr.Addr()) // likewise
 	}
 	return nil
 }
 
 // setMTU takes the server's word where the device can keep it.
-func (c *DHCPClient) setMTU(i *stack.Interface, mtu int) error {
-	if err := i.SetMTU(0); err != nil || mtu == 0 {
-		return err
+func setMTU(i *stack.Interface, mtu int) {
+	if mtu == 0 || i.SetMTU(mtu) != nil {
+		_ = i.SetMTU(0) // what the device takes: never refused
 	}
-	if most := i.MTU(); mtu < most {
-		return i.SetMTU(mtu)
-	}
-	return nil
 }
 
 // stackRoutes returns what l adds to the route table.

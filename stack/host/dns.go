@@ -3,6 +3,7 @@ package host
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"net"
 	"net/netip"
@@ -25,8 +26,9 @@ const DefaultDNSTimeout = 2 * time.Second
 // ResolverConfig configures a Resolver. Stack is required.
 type ResolverConfig struct {
 	Stack *stack.Stack
-	// Servers are the addresses of the name servers, the preferred one first, and
-	// Search the domains to which names are completed; SetServers changes both.
+	// Servers are the addresses of the name servers, the preferred one first, all
+	// of them such as CheckHost accepts, and Search the domains to which names are
+	// completed; SetServers changes both.
 	Servers []netip.Addr
 	Search  []string
 	// Timeout is DefaultDNSTimeout when zero. A lookup whose time is shorter
@@ -58,6 +60,11 @@ func NewResolver(cfg ResolverConfig) (*Resolver, error) {
 	if cfg.Stack == nil {
 		return nil, errors.New("host: a Resolver needs a Stack")
 	}
+	for _, a := range cfg.Servers {
+		if err := CheckHost(a); err != nil {
+			return nil, fmt.Errorf("name server: %w", err)
+		}
+	}
 	r := &Resolver{stack: cfg.Stack, timeout: cfg.Timeout}
 	if r.timeout <= 0 {
 		r.timeout = DefaultDNSTimeout
@@ -68,7 +75,8 @@ func NewResolver(cfg ResolverConfig) (*Resolver, error) {
 }
 
 // SetServers replaces name servers and search domains, as when a DHCP lease brings
-// others. What is no IPv4 host's address, or no domain name, is left out.
+// others. An address that CheckHost does not accept is left out, and so is what is no
+// domain name.
 func (r *Resolver) SetServers(servers []netip.Addr, search []string) {
 	servers = slices.DeleteFunc(slices.Clone(servers), func(a netip.Addr) bool { return !isHost(a) })
 	var domains []string

@@ -390,9 +390,12 @@ func TestResolverConfig(t *testing.T) {
 	}
 	s := stack.New(stack.Config{})
 	defer s.Close()
-	r, err := host.NewResolver(host.ResolverConfig{Stack: s, Servers: []netip.Addr{
-		netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("0.0.0.0"), netip.MustParseAddr("255.255.255.255"), netip.MustParseAddr("::1"), {}}})
-	if err != nil || fmt.Sprint(r.Servers()) != "[10.0.0.1]" {
-		t.Errorf("%v, %v", r.Servers(), err)
+	r, err := host.NewResolver(host.ResolverConfig{Stack: s})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.SetServers([]netip.Addr{netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("0.0.0.0"), netip.MustParseAddr("255.255.255.255"), netip.MustParseAddr("::1"), {}}, nil)
+	if fmt.Sprint(r.Servers()) != "[10.0.0.1]" {
+		t.Errorf("%v", r.Servers())
 	}
 }

@@ -139,15 +139,6 @@ func (l *Lease) takeRoutes(m message) {
 	}
 }
 
-// isHost reports whether a can be the address of one host.
-func isHost(a netip.Addr) bool {
-	if !a.Is4() {
-		return false
-	}
-	first := a.As4()[0]
-	return first != 0 && first != 127 && first < 224
-}
-
 // lastOf returns the last address of p's network.
 func lastOf(p netip.Prefix) netip.Addr {
 	b := p.Masked().Addr().As4()

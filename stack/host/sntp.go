@@ -19,8 +19,8 @@ import (
 // SNTPConfig configures an SNTPClient. Stack and Adjust are required.
 type SNTPConfig struct {
 	Stack *stack.Stack
-	// Servers are addresses or names, the preferred one first; SetServers changes
-	// them. There is no default: time is asked of those only who have agreed
+	// Servers are addresses or names, the preferred one first, all of them such as
+	// CheckServer accepts; SetServers changes them. There is no default: time is asked of those only who have agreed
 	// (RFC 4330 §10).
 	Servers []string
 	// Names finds the addresses of servers that are names, anew for each
@@ -84,6 +84,11 @@ func NewSNTPClient(cfg SNTPConfig) (*SNTPClient, error) {
 	if cfg.Stack == nil || cfg.Adjust == nil {
 		return nil, errors.New("host: an SNTP client needs a Stack and a clock to Adjust")
 	}
+	for _, name := range cfg.Servers {
+		if err := CheckServer(name); err != nil {
+			return nil, fmt.Errorf("time server: %w", err)
+		}
+	}
 	if cfg.Poll <= 0 {
 		cfg.Poll = ntpDefaultPoll
 	}
@@ -96,7 +101,8 @@ func NewSNTPClient(cfg SNTPConfig) (*SNTPClient, error) {
 	return c, nil
 }
 
-// SetServers replaces the servers; those that stay keep what is known of them. It
+// SetServers replaces the servers, as when a DHCP lease brings others; those that
+// stay keep what is known of them. What CheckServer does not accept is left out. It
 // may be called at any time.
 func (c *SNTPClient) SetServers(names []string) {
 	c.mu.Lock()
@@ -105,7 +111,7 @@ func (c *SNTPClient) SetServers(names []string) {
 	for _, name := range names {
 		named := func(p *ntpPeer) bool { return p.name == name }
 		switch n := slices.IndexFunc(c.servers, named); {
-		case slices.ContainsFunc(next, named):
+		case CheckServer(name) != nil || slices.ContainsFunc(next, named):
 		case n >= 0:
 			next = append(next, c.servers[n])
 		default:
