@@ -18,6 +18,10 @@ type document struct {
 	title   string
 	note    string // what the reader has to know about the list
 	clauses []*clause
+
+	counted  bool // all keywords of the text stand below
+	keywords []keyword
+	asides   []aside
 }
 
 // clause is one thing that an RFC asks for.
@@ -31,8 +35,10 @@ type clause struct {
 	missing string // what has to be built for a SHOULD or a MAY; only until it is
 	instead string // what a later standard or this project puts in its place, which the tests prove
 	edits   []edit // how it is disabled
-	marks   []mark // the tests that prove it
-	line    string // where it stands, for errors
+
+	keywords []string // names of those that it stands for
+	marks    []mark   // the tests that prove it
+	line     string   // where it stands, for errors
 }
 
 // name is how errors and -only call the clause.
@@ -63,6 +69,16 @@ var (
 //	MAY-14 MAY §3.9.1.7
 //	  A call that flushes the send queue.
 //	  not: nobody asks for it; Write hands over at once
+//
+// Where the whole text of the RFC was read, the head counts its keywords, each
+// clause names those it stands for, and the head those that ask nothing of us:
+//
+//	keywords §3.2: MUST SHOULD MUST
+//	aside §3.2/3: is about routers
+//
+//	answer MUST §3.2
+//	  Each question is answered at once.
+//	  keywords §3.2/1 §3.2/2
 //
 // A lone + deletes. Several edits of a clause, also of one file, are made
 // together. "missing: …" instead of an edit says that the code has yet to be
@@ -97,6 +113,14 @@ func readDocument(path string) (*document, error) {
 			if err := c.add(strings.TrimSpace(line)); err != nil {
 				return nil, fmt.Errorf("%s: %w", at, err)
 			}
+		case len(d.clauses) == 0 && strings.HasPrefix(line, "keywords "):
+			if err := d.addKeywords(line); err != nil {
+				return nil, fmt.Errorf("%s: %w", at, err)
+			}
+		case len(d.clauses) == 0 && strings.HasPrefix(line, "aside "):
+			if err := d.addAside(line, at); err != nil {
+				return nil, fmt.Errorf("%s: %w", at, err)
+			}
 		case len(d.clauses) == 0 && !clauseLine.MatchString(line):
 			d.note = join(d.note, line)
 		default:
@@ -118,6 +142,8 @@ func readDocument(path string) (*document, error) {
 func (c *clause) add(line string) error {
 	last := len(c.edits) - 1
 	switch {
+	case strings.HasPrefix(line, "keywords §") && last < 0:
+		return c.addKeywords(strings.Fields(line)[1:])
 	case strings.HasPrefix(line, "in "):
 		c.edits = append(c.edits, edit{file: strings.TrimPrefix(line, "in ")})
 	case strings.HasPrefix(line, "- ") && last >= 0:

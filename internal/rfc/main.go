@@ -90,6 +90,6 @@ func load(root string) ([]*document, error) {
 	}
 	sortDocuments(docs)
 	marks, err := findMarks(root)
-	all = append(all, err, attach(docs, marks), checkStatus(docs), checkEdits(root, docs))
+	all = append(all, err, attach(docs, marks), checkStatus(docs), checkKeywords(docs), checkEdits(root, docs))
 	return docs, errors.Join(all...)
 }

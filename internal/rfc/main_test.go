@@ -37,17 +37,22 @@ func write(t *testing.T, path, text string) {
 }
 
 const small = `# RFC 7 Sums
+keywords §1: MUST SHALL
+keywords §2: RECOMMENDED MAY
+aside §2/2: is about products
 Of two numbers.
 
 sum MUST §1
   The sum is
   the sum.
+  keywords §1/1 §1/2
   in a.go
   - return a + b
   + return a - b
 
 vain SHOULD §2
   Two is two.
+  keywords §2/1
   in a.go
   - const two = 2
   + const two = 3
@@ -101,10 +106,11 @@ func TestLoadAndRender(t *testing.T) {
 	}
 	page := string(render(docs))
 	for _, want := range []string{
-		"| [RFC 7](#rfc-7) Sums | 2 of 2 (1) | 1 of 1 | 0 of 1 |",
-		"| all | 2 of 2 (1) | 1 of 1 | 0 of 1 |",
-		"Sums. Of two numbers.",
-		"| MUST sum | 1 | The sum is the sum. | TestSum |",
+		"It is whole as well for RFC 7.",
+		"| [RFC 7](#rfc-7) Sums | 4 | 2 of 2 (1) | 1 of 1 | 0 of 1 |",
+		"| all | | 2 of 2 (1) | 1 of 1 | 0 of 1 |",
+		"Sums. Of two numbers. All 4 of its keywords are accounted for, 1 of them aside: §2/2 is about products.",
+		"| MUST sum | 1/1, 1/2 | The sum is the sum. | TestSum |",
 		"| MUST old | 2.1 | Overflow is an error. | instead: it wraps: TestSum |",
 		"| MAY big | 3 | Large numbers. | not done: there are none |",
 	} {
@@ -136,6 +142,16 @@ func TestLoadRefuses(t *testing.T) {
 		"level":            {old: "vain SHOULD", new: "vain WILL", want: "want NAME MUST|SHOULD|MAY §SECTION"},
 		"twice":            {old: "vain SHOULD", new: "sum SHOULD", want: "RFC 7 sum stands here twice"},
 		"title":            {old: "# RFC 7 Sums", new: "# Sums", want: "rfc7.txt:1: want a first line"},
+		"keyword left":     {old: "  keywords §2/1\n", new: "", want: `RFC 7 §2/1 SHOULD is in no clause: add it to one ("keywords §2/1"), or say "aside §2/1: REASON"`},
+		"keyword unknown":  {old: "keywords §2/1", new: "keywords §2/1 §2/3", want: "RFC 7 vain: the RFC has no keyword §2/3"},
+		"keyword weaker":   {old: "keywords §2/1", new: "keywords §2/1 §1/2", want: "RFC 7 vain: §1/2 is a MUST: a SHOULD is too little"},
+		"keyword aside":    {old: "keywords §2/1", new: "keywords §2/1 §2/2", want: "RFC 7 §2/2 is aside and also in vain"},
+		"keyword no name":  {old: "keywords §2/1", new: "keywords §2/1 §2", want: `RFC 7 vain: "§2" is no §SECTION/NUMBER`},
+		"aside unknown":    {old: "aside §2/2", new: "aside §2/2 §3/1", want: "RFC 7 has no keyword §3/1"},
+		"aside no reason":  {old: ": is about products", new: "", want: `want "aside §SECTION/NUMBER…: REASON"`},
+		"counted no word":  {old: "RECOMMENDED MAY", new: "RECOMMENDED CAN", want: `rfc7.txt:3: "CAN" is no word of RFC 2119`},
+		"counted nothing":  {old: "keywords §1: MUST SHALL", new: "keywords §1", want: `want "keywords §SECTION: WORD…"`},
+		"counted twice":    {old: "keywords §2:", new: "keywords §1:", want: "§1 stands here twice"},
 		"silent":           {old: "  Large numbers.\n", new: "", want: "RFC 7 big does not say what it asks for"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -146,6 +162,30 @@ func TestLoadRefuses(t *testing.T) {
 				t.Errorf("%v, want %q", err, tc.want)
 			}
 		})
+	}
+}
+
+// An RFC without such words, and one that nobody counted.
+func TestRenderCounts(t *testing.T) {
+	for _, tc := range []struct{ head, row, intro string }{
+		{"keywords none\n", "| [RFC 8](#rfc-8) Sums | none | – | – | 0 of 1 |", "RFC 8.\nTheir texts were read"},
+		{"", "| [RFC 8](#rfc-8) Sums | – | – | – | 0 of 1 |", "For RFC 8\nthe list is what we know"},
+	} {
+		path := filepath.Join(t.TempDir(), "rfc8.txt")
+		write(t, path, "# RFC 8 Sums\n"+tc.head+"\nbig MAY §3\n  Large numbers.\n  not: there are none\n")
+		d, err := readDocument(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		page := string(render([]*document{d}))
+		for _, want := range []string{tc.row, tc.intro} {
+			if !strings.Contains(page, want) {
+				t.Errorf("%q is missing in\n%s", want, page)
+			}
+		}
+		if got := strings.Contains(page, "It uses none of the words"); got != (tc.head != "") {
+			t.Errorf("says of the words: %v\n%s", got, page)
+		}
 	}
 }
 
