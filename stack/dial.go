@@ -46,7 +46,8 @@ func (s *Stack) Dial(network, address string) (net.Conn, error) {
 }
 
 // DialContext connects to address, a host and a port, on "tcp", "tcp4", "udp" or
-// "udp4". The host is an IPv4 address or a name for the resolver of SetNames;
+// "udp4", or to a host on "ip4:PROTOCOL", as with "ip4:icmp" or "ip:89" (see
+// IPConn). The host is an IPv4 address or a name for the resolver of SetNames;
 // none, or 0.0.0.0, is this stack. The port may be a name as well, such as "http". It fits http.Transport.DialContext.
 // Errors are *net.OpError around the errno that connect(2) would give, or around
 // a *net.DNSError.
@@ -213,7 +214,8 @@ func (s *Stack) Listen(network, address string) (net.Listener, error) {
 	return (&ListenConfig{}).Listen(s, network, address)
 }
 
-// ListenPacket opens a packet connection on a local address such as ":53".
+// ListenPacket opens a packet connection on a local address such as ":53", or,
+// for an IP protocol ("ip4:icmp", say; see IPConn), such as "0.0.0.0".
 func (s *Stack) ListenPacket(network, address string) (net.PacketConn, error) {
 	return (&ListenConfig{}).ListenPacket(s, network, address)
 }
@@ -231,8 +233,12 @@ func (lc *ListenConfig) Listen(s *Stack, network, address string) (net.Listener,
 	return l, nil
 }
 
-// ListenPacket is Stack.ListenPacket with options; network is "udp" or "udp4".
+// ListenPacket is Stack.ListenPacket with options; network is "udp", "udp4",
+// "ip:PROTOCOL" or "ip4:PROTOCOL".
 func (lc *ListenConfig) ListenPacket(s *Stack, network, address string) (net.PacketConn, error) {
+	if n, is, err := parseIPNetwork(network); is {
+		return lc.listenIPName(s, n, network, address, err)
+	}
 	addr, err := listenAddr(s, "udp", network, address)
 	if err != nil {
 		return nil, err
@@ -246,6 +252,13 @@ func (lc *ListenConfig) ListenPacket(s *Stack, network, address string) (net.Pac
 
 // listenAddr reads the address of a listener; want is "tcp" or "udp".
 func listenAddr(s *Stack, want, network, address string) (netip.AddrPort, error) {
+	if _, is, err := parseIPNetwork(network); is { // on which nobody listens for connections
+		if err == nil {
+			err = &net.AddrError{Err: "unexpected address type", Addr: address}
+		}
+		a, _ := netip.ParseAddr(address)
+		return netip.AddrPort{}, &net.OpError{Op: "listen", Net: network, Addr: ipAddr(a), Err: err}
+	}
 	base, err := baseNetwork(network)
 	var addrs []netip.AddrPort
 	if err == nil {

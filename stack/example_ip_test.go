@@ -5,6 +5,8 @@ import (
 	"net/netip"
 
 	"arpeggio/stack"
+	"arpeggio/stack/ethernet"
+	"arpeggio/stack/icmp"
 	"arpeggio/stack/vnet"
 )
 
@@ -62,4 +64,40 @@ func ExampleStack_AddRoute() {
 	// 10.0.0.0/24 invalid IP 0 false
 	// 0.0.0.0/0 10.0.0.1 0 false
 	// 0.0.0.0/0 10.0.0.2 1 false
+}
+
+// A program that speaks an IP protocol of its own, or, as here, makes its own
+// pings, uses the networks of package net's raw sockets.
+func ExampleIPConn() {
+	sw := vnet.New(vnet.Config{})
+	defer sw.Close()
+	neighbours := stack.StaticResolver{
+		netip.MustParseAddr("10.0.0.1"): ethernet.MustParseAddr("02:00:00:00:00:01"),
+		netip.MustParseAddr("10.0.0.2"): ethernet.MustParseAddr("02:00:00:00:00:02"),
+	}
+	alice := host(sw, "alice", "10.0.0.1/24", neighbours, "02:00:00:00:00:01")
+	bob := host(sw, "bob", "10.0.0.2/24", neighbours, "02:00:00:00:00:02")
+	defer alice.Close()
+	defer bob.Close()
+
+	c, err := alice.Dial("ip4:icmp", "10.0.0.2")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer c.Close()
+	echo := icmp.NewEcho(1, 1, []byte("hello"))
+	if _, err := c.Write(echo.AppendTo(nil)); err != nil {
+		fmt.Println(err)
+		return
+	}
+	buf := make([]byte, 1500)
+	n, err := c.Read(buf)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	reply, err := icmp.Parse(buf[:n])
+	fmt.Println(reply.Type == icmp.EchoReply, string(reply.Body), err)
+	// Output: true hello <nil>
 }

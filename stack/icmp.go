@@ -114,6 +114,9 @@ func (s *Stack) icmpArrived(outer *ipv4.Header, m *icmp.Message, a arrival) {
 		s.stats.ICMP.Ignored++
 		return
 	}
+	if hard {
+		s.icmpRaw(&h, errno)
+	}
 	switch h.Proto {
 	case ipv4.ProtoTCP:
 		s.icmpTCP(m, &h, body, errno, hard, a)

@@ -210,8 +210,10 @@ func whole(h *ipv4.Header, packet []byte, state link.CsumState) []byte {
 	return b
 }
 
-// deliver hands a whole datagram to its protocol.
+// deliver hands a whole datagram to its protocol, and copies to the connections
+// of that.
 func (s *Stack) deliver(in *Interface, h *ipv4.Header, opts, payload []byte, a arrival) {
+	taken := len(s.raw) > 0 && s.receiveRaw(in, h, opts, payload)
 	switch h.Proto {
 	case ipv4.ProtoTCP:
 		s.receiveTCP(h, payload, a)
@@ -222,6 +224,9 @@ func (s *Stack) deliver(in *Interface, h *ipv4.Header, opts, payload []byte, a a
 	case ipv4.ProtoIGMP:
 		s.receiveIGMP(in, payload, a)
 	default:
+		if taken {
+			break
+		}
 		s.stats.IP.InUnknownProtos++
 		s.icmpError(h, opts, payload, a, icmp.NewUnreachable(icmp.CodeProtocol, nil))
 		return

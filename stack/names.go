@@ -104,6 +104,9 @@ func (s *Stack) DialTimeout(network, address string, timeout time.Duration) (net
 // addresses each is tried in turn, with its share of the time that ctx leaves; the
 // error is then the first one's, as package net has it.
 func (d *Dialer) DialContext(ctx context.Context, s *Stack, network, address string) (net.Conn, error) {
+	if n, is, err := parseIPNetwork(network); is {
+		return s.dialIPName(ctx, n, network, address, err)
+	}
 	base, err := baseNetwork(network)
 	var to []netip.AddrPort
 	if err == nil {
@@ -133,10 +136,15 @@ func (d *Dialer) DialContext(ctx context.Context, s *Stack, network, address str
 			break
 		}
 	}
-	if oe, ok := first.(*net.OpError); ok {
-		oe.Net = network // as it was asked for
+	return nil, asAsked(first, network)
+}
+
+// asAsked names the network as it was asked for.
+func asAsked(err error, network string) error {
+	if oe, ok := err.(*net.OpError); ok {
+		oe.Net = network
 	}
-	return nil, first
+	return err
 }
 
 // minShare is the least time that one of several addresses is given, as long as

@@ -125,6 +125,22 @@ func closed[C interface{ Close() error }](c C) C {
 
 func second[A, B any](_ A, b B) B { return b }
 
+func (tb *table) raw() net.Conn {
+	tb.t.Helper()
+	c, err := tb.dial("ip4:253", "10.0.0.1")
+	c = must(tb, c, err)
+	tb.closers = append(tb.closers, c.Close)
+	return c
+}
+
+func (tb *table) rawPacket() net.PacketConn {
+	tb.t.Helper()
+	c, err := tb.ListenPacket("ip4:253", "10.0.0.1")
+	c = must(tb, c, err)
+	tb.closers = append(tb.closers, c.Close)
+	return c
+}
+
 // misuses are wrong uses, and what they return.
 var misuses = []struct {
 	name string
@@ -154,6 +170,39 @@ var misuses = []struct {
 		defer cancel()
 		return second(tb.DialContext(ctx, "tcp", "10.0.0.1:80"))
 	}},
+
+	{"ip dial unknown protocol", func(tb *table) error { return second(tb.dial("ip4:no-such-protocol", "10.0.0.1")) }},
+	{"ip dial no protocol", func(tb *table) error { return second(tb.dial("ip4", "10.0.0.1")) }},
+	{"ip dial no route", func(tb *table) error { return second(tb.dial("ip4:icmp", "192.0.2.1")) }},
+	{"ip dial empty", func(tb *table) error { return second(tb.dial("ip4:icmp", "")) }},
+	{"ip listen foreign address", func(tb *table) error { return second(tb.ListenPacket("ip4:253", "192.0.2.9")) }},
+	{"ip listen with tcp", func(tb *table) error { return second(tb.Listen("ip4:253", "10.0.0.1")) }},
+	{"ip read closed", func(tb *table) error { return second(closed(tb.raw()).Read(make([]byte, 9))) }},
+	{"ip write closed", func(tb *table) error { return second(closed(tb.raw()).Write(make([]byte, 9))) }},
+	{"ip close twice", func(tb *table) error { return closed(tb.raw()).Close() }},
+	{"ip deadline closed", func(tb *table) error { return closed(tb.raw()).SetDeadline(time.Now()) }},
+	{"ip read too late", func(tb *table) error {
+		c := tb.raw()
+		_ = c.SetReadDeadline(time.Now().Add(-time.Second))
+		return second(c.Read(make([]byte, 9)))
+	}},
+	{"ip write too late", func(tb *table) error {
+		c := tb.raw()
+		_ = c.SetWriteDeadline(time.Now().Add(-time.Second))
+		return second(c.Write(make([]byte, 9)))
+	}},
+	{"ip write too long", func(tb *table) error { return second(tb.raw().Write(make([]byte, 65536))) }},
+	{"ip write to connected", func(tb *table) error {
+		return second(tb.raw().(net.PacketConn).WriteTo(nil, &net.IPAddr{IP: net.IPv4(10, 0, 0, 1)}))
+	}},
+	{"ip write to nil", func(tb *table) error { return second(tb.rawPacket().WriteTo(nil, nil)) }},
+	{"ip write to udp address", func(tb *table) error {
+		return second(tb.rawPacket().WriteTo(nil, &net.UDPAddr{IP: net.IPv4(10, 0, 0, 1)}))
+	}},
+	{"ip write to no route", func(tb *table) error {
+		return second(tb.rawPacket().WriteTo(nil, &net.IPAddr{IP: net.IPv4(192, 0, 2, 1)}))
+	}},
+	{"ip write without peer", func(tb *table) error { return second(tb.rawPacket().(net.Conn).Write(make([]byte, 9))) }},
 
 	{"listen in use", func(tb *table) error { return second(tb.Listen("tcp", tb.listen().Addr().String())) }},
 	{"listen foreign address", func(tb *table) error { return second(tb.Listen("tcp", "192.0.2.9:80")) }},

@@ -56,6 +56,7 @@ type Stack struct {
 	timeWait  list.List               // of *TCPConn, oldest first
 	timers    timerHeap
 	udp       map[uint16][]*UDPConn
+	raw       map[ipv4.Proto][]*IPConn
 	loop      []looped // packets to ourselves
 
 	tx      txQueue // see flush
@@ -83,6 +84,7 @@ func New(cfg Config) *Stack {
 		tcpPorts:  map[uint16]int{},
 		bound:     map[uint16][]*Binding{},
 		udp:       map[uint16][]*UDPConn{},
+		raw:       map[ipv4.Proto][]*IPConn{},
 		fastPeers: map[fastOpenKey]fastOpenPeer{},
 	}
 	s.paths.m = map[netip.Addr]path{}
@@ -243,6 +245,7 @@ func (s *Stack) Close() error {
 			u.closeLocked(now)
 		}
 	}
+	s.closeRaw()
 	for _, c := range s.conns {
 		c.m.Abort(now)
 		c.changed()

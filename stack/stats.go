@@ -78,6 +78,8 @@ type IPStats struct {
 	GroupFrame   uint64 // our address in a link-layer broadcast
 	Foreign      uint64 // for another host: given to Config.Forward or dropped
 
+	RawQueueFull uint64 // copies that found the queue of an IPConn full
+
 	FragmentErrors   uint64 // impossible lengths or positions
 	FragmentOverlaps uint64 // RFC 5722
 	FragmentEvicted  uint64 // datagrams that gave way to a cap
