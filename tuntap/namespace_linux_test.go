@@ -7,11 +7,15 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"arpeggio/internal/netns"
 )
 
 var namespaces atomic.Int32
+
+// patience is how long a test waits, on a busy machine, for what must come.
+const patience = time.Minute
 
 // namespace is a network namespace that the test made and that vanishes with
 // it.
@@ -50,6 +54,14 @@ func (n *namespace) ip(args ...string) string {
 		n.t.Fatalf("ip %s: %v: %s", strings.Join(args, " "), err, out)
 	}
 	return string(out)
+}
+
+// waitUp waits until an interface carries what its kernel sends.
+func (n *namespace) waitUp(dev string) {
+	n.t.Helper()
+	if err := (&netns.Namespace{Name: n.name}).WaitUp(dev); err != nil {
+		n.t.Fatal(err)
+	}
 }
 
 // do runs fn on a thread that is inside the namespace. What fn opens stays

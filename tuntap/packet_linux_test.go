@@ -12,14 +12,16 @@ import (
 	"arpeggio/tuntap"
 )
 
-// cable is a veth pair: one end in a namespace that has no address, for us, the
-// other in one whose kernel is 10.9.0.1.
+// cable is a veth pair whose ends are up: card in a namespace that has no
+// address, for us, far in one whose kernel is 10.9.0.1.
 func cable(t *testing.T) (ours, theirs *namespace) {
 	t.Helper()
 	ours, theirs = newNamespace(t), newNamespace(t)
 	ours.ip("link", "add", "card", "address", ourMAC.String(), "type", "veth", "peer", "name", "far", "netns", theirs.name)
 	theirs.ip("link", "set", "far", "up")
 	theirs.ip("addr", "add", "10.9.0.1/24", "dev", "far")
+	ours.ip("link", "set", "card", "up")
+	theirs.waitUp("far")
 	return ours, theirs
 }
 
@@ -37,6 +39,7 @@ func openPacket(t *testing.T, ns *namespace, c tuntap.PacketConfig) *tuntap.Pack
 
 func TestPacketTalksToTheKernel(t *testing.T) {
 	ours, theirs := cable(t)
+	ours.ip("link", "set", "card", "down") // opening it brings it up
 	card := openPacket(t, ours, tuntap.PacketConfig{Interface: "card"})
 	if in := card.Info(); in.Addr != ourMAC || in.MTU != 1500 || in.Name != "card" {
 		t.Errorf("Info %+v", in)
@@ -45,7 +48,7 @@ func TestPacketTalksToTheKernel(t *testing.T) {
 	p.resolve()
 	p.ping(1, []byte("short"))
 	p.ping(2, bytes.Repeat([]byte("long "), 290))
-	if longest := p.exchange(echoServer(t, theirs), 30000); longest <= 1514 {
+	if longest := p.exchanges(echoServer(t, theirs), 30000); longest <= 1514 {
 		t.Errorf("longest frame %d octets, no super-frame came", longest)
 	}
 	if st := card.Stats(); st != (tuntap.Stats{}) {
@@ -53,10 +56,10 @@ func TestPacketTalksToTheKernel(t *testing.T) {
 	}
 }
 
-// next returns the frames that arrive within a while, want of them at most.
+// next returns the next frames that arrive, want of them unless patience ends.
 func next(t *testing.T, dev link.Device, want int) (got []link.Frame) {
 	t.Helper()
-	deadline := time.Now().Add(5 * time.Second)
+	deadline := time.Now().Add(patience)
 	fs := make([]link.Frame, 40)
 	for len(got) < want && time.Now().Before(deadline) {
 		n, err := dev.ReadFrames(fs[:min(len(fs), want-len(got))])
@@ -260,6 +263,7 @@ func TestPacketDownAndRemoved(t *testing.T) {
 		t.Errorf("read from a card that is down: %d, %v", n, err)
 	}
 	ours.ip("link", "set", "card", "up")
+	theirs.waitUp("far")
 	if n, err := far.WriteFrames([]link.Frame{{Head: testFrame(ourMAC, "again")}}); n != 1 || err != nil {
 		t.Fatal(n, err)
 	}

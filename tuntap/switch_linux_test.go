@@ -30,11 +30,15 @@ func TestTAPOnASwitch(t *testing.T) {
 			p := newPeer(t, port)
 			p.resolve()
 			p.ping(1, []byte("through the switch"))
-			longest := p.exchange(server, 30000)
+			exchange, want := p.exchange, offload && tap.Info().Caps.Has(link.CapGRO)
+			if want {
+				exchange = p.exchanges
+			}
+			longest := exchange(server, 30000)
 			if !offload && longest > 1514 {
 				t.Errorf("frame of %d octets on a port without offload", longest)
 			}
-			if want := offload && tap.Info().Caps.Has(link.CapGRO); want != (longest > 1514) {
+			if want != (longest > 1514) {
 				t.Errorf("offload %v: longest frame %d octets", offload, longest)
 			}
 			port.Close()

@@ -48,7 +48,7 @@ func TestWireThroughQEMU(t *testing.T) {
 
 	var wires []*tuntap.StreamWire
 	for _, l := range ls {
-		l.SetDeadline(time.Now().Add(20 * time.Second))
+		l.SetDeadline(time.Now().Add(patience))
 		conn, err := l.Accept()
 		if err != nil {
 			cmd.Process.Kill()
@@ -88,7 +88,7 @@ func TestWireThroughQEMU(t *testing.T) {
 // atLeast reads until n frames have come.
 func atLeast(t *testing.T, w link.Device, n int) (got [][]byte) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); len(got) < n && time.Now().Before(deadline); {
+	for deadline := time.Now().Add(patience); len(got) < n && time.Now().Before(deadline); {
 		for _, b := range all(t, w) {
 			if !bytes.Equal(b, probe) {
 				got = append(got, b)

@@ -73,8 +73,14 @@ func newWire(t *testing.T) *wire {
 			t.Fatalf("ip %s: %v: %s", c, err, out)
 		}
 	}
+	if err := (&netns.Namespace{Name: w.ns}).WaitUp("va"); err != nil {
+		t.Fatal(err)
+	}
 	return w
 }
+
+// patience is how long a test waits, on a busy machine, for what must come.
+const patience = time.Minute
 
 // inside runs f on a thread that is inside the namespace.
 func inside[D any](t *testing.T, ns string, f func() (D, error)) (d D) {
@@ -111,9 +117,9 @@ func (w *wire) serve(r stack.Resolver) string {
 	go func() { server.Serve(l); close(ended) }()
 	defer func() { server.Close(); <-ended }()
 
-	c := inside(w.T, w.peer, func() (net.Conn, error) { return net.DialTimeout("tcp", "10.9.0.2:80", 5*time.Second) })
+	c := inside(w.T, w.peer, func() (net.Conn, error) { return net.DialTimeout("tcp", "10.9.0.2:80", patience) })
 	defer c.Close()
-	c.SetDeadline(time.Now().Add(5 * time.Second))
+	c.SetDeadline(time.Now().Add(patience))
 	fmt.Fprint(c, "GET / HTTP/1.0\r\nHost: 10.9.0.2\r\n\r\n")
 	b, err := io.ReadAll(c)
 	if err != nil {
@@ -154,7 +160,7 @@ func TestThreeResolvers(t *testing.T) {
 						t.Cleanup(func() { c.Close() })
 					}
 					return arptest.Neighborhood{Lookup: r, Known: map[netip.Addr]ethernet.Addr{peerAddr: peerMAC},
-						Unknown: []netip.Addr{nobody}, Patience: 8 * time.Second}
+						Unknown: []netip.Addr{nobody}, Patience: patience}
 				})
 			})
 		}

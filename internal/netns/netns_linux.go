@@ -1,6 +1,7 @@
 package netns
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -8,6 +9,7 @@ import (
 	"runtime"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -46,14 +48,14 @@ func New() (*Namespace, error) {
 }
 
 // Pair makes two namespaces with a cable between the interfaces near, of the
-// first one, and far, of the second. Both are up.
+// first one, and far, of the second. Both are up, and carry frames.
 func Pair(near, far string) (a, b *Namespace, err error) {
 	if a, err = New(); err != nil {
 		return nil, nil, err
 	}
 	if b, err = New(); err == nil {
 		err = errors.Join(a.IP("link", "add", near, "type", "veth", "peer", "name", far, "netns", b.Name),
-			a.IP("link", "set", near, "up"), b.IP("link", "set", far, "up"))
+			a.IP("link", "set", near, "up"), b.IP("link", "set", far, "up"), a.WaitUp(near))
 	}
 	if err != nil {
 		a.Close()
@@ -72,6 +74,27 @@ func (n *Namespace) IP(args ...string) error {
 		return fmt.Errorf("ip %s: %w: %s", strings.Join(args, " "), err, out)
 	}
 	return nil
+}
+
+// upLimit is how long the kernel may take to notice a cable, on a busy machine.
+const upLimit = time.Minute
+
+// WaitUp returns when the kernel has noticed that the cable of an interface is
+// in. It does so on its own time, and drops without a word what it is to send
+// before. Of a pair's two ends only the one that was up first has to wait for
+// that; the other's state follows within a second, and says nothing.
+func (n *Namespace) WaitUp(name string) error {
+	for end := time.Now().Add(upLimit); ; time.Sleep(5 * time.Millisecond) {
+		out, err := exec.Command("ip", "-n", n.Name, "-o", "link", "show", "dev", name).CombinedOutput()
+		switch {
+		case err != nil:
+			return fmt.Errorf("ip link show %s: %w: %s", name, err, out)
+		case bytes.Contains(out, []byte(" state UP ")):
+			return nil
+		case time.Now().After(end):
+			return fmt.Errorf("%s has no carrier after %v: %s", name, upLimit, out)
+		}
+	}
 }
 
 // Command is exec.Command for a program that runs in the namespace.

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -28,6 +29,7 @@ type lab struct {
 	here, far *netns.Namespace
 	peer      *tuntap.Packet // the far end
 	notes     notes
+	sent      atomic.Uint64 // frames, to whoever watches
 }
 
 type notes struct {
@@ -90,6 +92,7 @@ func (l *lab) send(frames ...[]byte) {
 		n, err := l.peer.WriteFrames(fs[:min(64, len(fs))])
 		l.must(err)
 		fs = fs[n:]
+		l.sent.Add(uint64(n))
 	}
 }
 
@@ -136,12 +139,23 @@ func (r *run) start() {
 	}()
 }
 
-// stop ends the run, and reads its recording into a repository of its own: the
-// commits must be the same.
+// patience is how long a test waits, on a busy machine, for what must come.
+const patience = time.Minute
+
+// until waits until the counts are as they should be, or for as long as patience
+// lasts: then the test says what they are.
+func (r *run) until(ok func(Stats) bool) {
+	for end := time.Now().Add(patience); !ok(r.Latest()) && time.Now().Before(end); {
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+// stop ends the run when it has seen what was sent, and reads its recording into
+// a repository of its own: the commits must be the same.
 func (r *run) stop() Stats {
 	t := r.l.t
 	t.Helper()
-	time.Sleep(50 * time.Millisecond) // the cable
+	r.until(func(st Stats) bool { return st.Frames >= r.l.sent.Load() })
 	r.cancel()
 	r.l.must(<-r.done)
 	again, _ := newTestObserver(t, Config{})
@@ -209,13 +223,17 @@ func TestLiveMergesInterfaces(t *testing.T) {
 	l.must(l.here.IP("link", "add", "wa", "type", "veth", "peer", "name", "wb", "netns", l.far.Name))
 	l.must(l.here.IP("link", "set", "wa", "up"))
 	l.must(l.far.IP("link", "set", "wb", "up"))
+	l.must(l.here.WaitUp("wa"))
 	other := l.open(l.far, "wb")
 	r := l.watch(l.here, "va", "wa")
 	var sent sync.WaitGroup
 	for k, p := range []*tuntap.Packet{l.peer, other} {
 		sent.Go(func() {
 			for i := range 60 {
-				p.WriteFrames([]link.Frame{{Head: who(i+k*100, fmt.Sprintf("10.9.0.%d", i+2), ethernet.VLAN{})}})
+				if n, err := p.WriteFrames([]link.Frame{{Head: who(i+k*100, fmt.Sprintf("10.9.0.%d", i+2), ethernet.VLAN{})}}); n != 1 || err != nil {
+					t.Error(n, err)
+				}
+				l.sent.Add(1)
 				time.Sleep(time.Duration(i%3) * 300 * time.Microsecond)
 			}
 		})
@@ -239,10 +257,56 @@ func TestLiveMergesInterfaces(t *testing.T) {
 		if err != nil {
 			break
 		}
-		if p.Time.Before(last) {
+		if p.Time.Before(last.Add(-observe.MaxStep)) { // less than that is late, on a busy machine
 			t.Errorf("%v comes after %v", p.Time, last)
 		}
 		last = p.Time
+	}
+}
+
+// Frames wait until no earlier one of another interface can come, and are then
+// observed in the order of their timestamps.
+func TestLiveWaitsForEarlierFrames(t *testing.T) {
+	var record bytes.Buffer
+	w, err := capture.NewWriter(&record, capture.WriterConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o, _ := newTestObserver(t, Config{Record: w})
+	base := time.Unix(1_800_000_000, 0)
+	after := func(ms int) time.Time { return base.Add(time.Duration(ms) * time.Millisecond) }
+	l := &Live{cards: []*card{{until: after(4)}, {until: after(7)}}}
+	for k, times := range [][]int{{1, 3, 5}, {2, 3, 4, 6}} {
+		c := l.cards[k]
+		if c.number, err = o.AddInterface(capture.Interface{Name: fmt.Sprint("v", k), LinkType: capture.LinkTypeEthernet}, false); err != nil {
+			t.Fatal(err)
+		}
+		for _, ms := range times {
+			from := len(c.data)
+			c.data = append(c.data, who(k*100+ms, fmt.Sprintf("10.9.%d.%d", k, ms), ethernet.VLAN{})...)
+			c.queue = append(c.queue, frame{at: after(ms), from: from, to: len(c.data)})
+		}
+	}
+	seen := func() (s string) {
+		if err := errors.Join(l.observe(t.Context(), o, false), w.Flush()); err != nil {
+			t.Fatal(err)
+		}
+		file, err := capture.NewReader(bytes.NewReader(record.Bytes()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for p, err := file.Next(); err == nil; p, err = file.Next() {
+			s += fmt.Sprintf(" %d of v%d", p.Time.Sub(base)/time.Millisecond, p.Interface)
+		}
+		return s
+	}
+	want := " 1 of v0 2 of v1 3 of v0 3 of v1 4 of v1"
+	if got := seen(); got != want {
+		t.Errorf("observed%s, want%s", got, want)
+	}
+	l.cards[0].until = after(7)
+	if got := seen(); got != want+" 5 of v0 6 of v1" {
+		t.Errorf("observed%s, want the other two behind%s", got, want)
 	}
 }
 
@@ -301,19 +365,21 @@ func TestLiveInterfaceComesAndGoes(t *testing.T) {
 	r := l.watch(l.here, "va")
 	wait := func(note string) {
 		t.Helper()
-		for deadline := time.Now().Add(10 * time.Second); !l.notes.has(note); time.Sleep(10 * time.Millisecond) {
+		for deadline := time.Now().Add(patience); !l.notes.has(note); time.Sleep(10 * time.Millisecond) {
 			if time.Now().After(deadline) {
 				t.Fatalf("no %q in %q", note, l.notes.lines)
 			}
 		}
 	}
 	l.send(who(1, "10.9.0.1", ethernet.VLAN{}))
+	r.until(func(st Stats) bool { return st.Frames == 1 })
 	l.must(l.here.IP("link", "set", "va", "down"))
 	wait("va is down")
 	l.must(l.here.IP("link", "set", "va", "up"))
 	wait("va is up")
+	l.must(l.far.WaitUp("vb"))
 	l.send(who(2, "10.9.0.2", ethernet.VLAN{}))
-	time.Sleep(50 * time.Millisecond)
+	r.until(func(st Stats) bool { return st.Frames == 2 })
 	l.must(l.here.IP("link", "del", "va"))
 	wait("va was removed")
 	l.must(l.here.IP("link", "add", "va", "type", "veth", "peer", "name", "vb", "netns", l.far.Name))
@@ -323,6 +389,7 @@ func TestLiveInterfaceComesAndGoes(t *testing.T) {
 	l.notes.mu.Unlock()
 	l.must(l.here.IP("link", "set", "va", "up"))
 	wait("va is up")
+	l.must(l.far.WaitUp("vb"))
 	l.peer = l.open(l.far, "vb")
 	l.send(who(3, "10.9.0.3", ethernet.VLAN{}))
 	st := r.stop()
