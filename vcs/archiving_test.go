@@ -16,10 +16,15 @@ type cupboard struct {
 	room  int
 	there []int
 	puts  map[int]int // how often each epoch came
+	began chan int    // when not nil, hears of each that comes; it is put away when the store is about to close
 }
 
-func (a *cupboard) Archive(_ context.Context, e vcs.Epoch, _ vcs.Source) (vcs.Receipt, error) {
+func (a *cupboard) Archive(ctx context.Context, e vcs.Epoch, _ vcs.Source) (vcs.Receipt, error) {
 	a.puts[e.Number]++
+	if a.began != nil {
+		a.began <- e.Number
+		<-ctx.Done()
+	}
 	if len(a.there) == a.room {
 		a.there = a.there[1:]
 	}
@@ -81,6 +86,53 @@ func TestSmallArchiveHasWhatLeft(t *testing.T) {
 	for number, n := range a.puts {
 		if n != 1 {
 			t.Errorf("epoch %d was archived %d times", number, n)
+		}
+	}
+}
+
+// TestCloseRecordsArchive: an archive that is written when the store is closed is
+// in the ledger, and not made again.
+func TestCloseRecordsArchive(t *testing.T) {
+	a := &cupboard{room: 2, puts: make(map[int]int), began: make(chan int, 1)}
+	cfg := vcs.Config[string, string]{}
+	cfg.Retention = vcs.Retention{MaxCommits: 96, Epochs: 12, Archive: a, Chains: []vcs.Chain{}}
+	back := mem.New()
+	r := openOn(t, back, cfg)
+	for i := range 10 {
+		must(r.Set(t.Context(), "primary", "k", fmt.Sprint(i), vcs.CommitInfo{Message: "m"}))(t)
+	}
+	if number := <-a.began; number != 1 {
+		t.Fatalf("epoch %d is archived first", number)
+	}
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	a.began = nil
+	r = openOn(t, back, cfg)
+	if _, err := r.Store().Collect(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if first := r.Store().Epochs()[0]; first.State != vcs.EpochLive || first.Archive.Name != "epoch 1" || a.puts[1] != 1 {
+		t.Errorf("epoch %v in %q, archived %d times", first.State, first.Archive.Name, a.puts[1])
+	}
+}
+
+// TestCollectCountsUnsaved: what was written before a Collect counts, whether or
+// not it was saved by then.
+func TestCollectCountsUnsaved(t *testing.T) {
+	cfg := vcs.Config[string, string]{}
+	cfg.Retention = vcs.Retention{MaxCommits: 8, Epochs: 2, Chains: []vcs.Chain{}}
+	for range 20 {
+		r := openOn(t, mem.New(), cfg)
+		for i := range 4 {
+			must(r.Set(t.Context(), "primary", "k", fmt.Sprint(i), vcs.CommitInfo{Message: "m"}))(t)
+		}
+		rep, err := r.Store().Collect(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if number := len(r.Store().Epochs()); number != 2 || rep.Current.Number != 2 {
+			t.Fatalf("%d epochs, number %d is written", number, rep.Current.Number)
 		}
 	}
 }

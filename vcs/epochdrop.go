@@ -147,7 +147,7 @@ func dropMessage(gone []*Epoch) string {
 func (s *Store) enterEpochs(list []Epoch, objs []Object, moves []RefUpdate, published *uint64, set func(*group)) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed {
+	if s.ended {
 		return ErrClosed
 	}
 	if published != nil && *published != s.published {

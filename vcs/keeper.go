@@ -18,6 +18,7 @@ const (
 // keeper applies the policy whenever a bound is reached, and now and then.
 func (s *Store) keeper(ctx context.Context) {
 	defer close(s.kept)
+	defer s.relax()
 	every := time.Minute
 	if age := s.cfg.Retention.MaxAge; age > 0 {
 		every = max(time.Second, min(every, age/time.Duration(4*s.cfg.Retention.Epochs)))

@@ -80,17 +80,20 @@ func (r *Retention) over(ended, opened extent) bool {
 		r.MaxCommits > 0 && ended.commits > max(0, r.MaxCommits-max(r.share().commits, 1))
 }
 
-// Collect applies the policy of StoreConfig.Retention now, as the store does by
-// itself when a bound is reached: it ends the current epoch when that has its
-// share, puts ended epochs away, and drops the oldest ones while the bound is
-// exceeded. What it did is durable when it returns. The error is that of the
-// archive, of the backend or of the context; what was done before is in the
-// report.
+// Collect applies the policy of StoreConfig.Retention now, to all that was written
+// before the call, as the store does by itself when a bound is reached: it ends
+// the current epoch when that has its share, puts ended epochs away, and drops the
+// oldest ones while the bound is exceeded. What it did is durable when it returns.
+// The error is that of the archive, of the backend or of the context; what was done
+// before is in the report.
 func (s *Store) Collect(ctx context.Context) (CollectReport, error) {
 	s.keeping.Lock()
 	defer s.keeping.Unlock()
 	var rep CollectReport
-	err := s.collectNow(ctx, &rep)
+	err := s.Sync(ctx) // only the log knows how much there is
+	if err == nil {
+		err = s.collectNow(ctx, &rep)
+	}
 	if err == nil {
 		err = s.Sync(ctx)
 	}

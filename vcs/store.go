@@ -94,6 +94,7 @@ type Store struct {
 	saved     uint64 // newest group that is durable
 	saveErr   error  // of the last Apply; nil after a success
 	closed    bool
+	ended     bool // not even the keeper adds to the queue: the flusher is about to end
 
 	finding chan struct{} // taken by whoever goes through all of history for objects
 
@@ -192,7 +193,10 @@ func (s *Store) Close() error {
 	clear(s.watchers)
 	s.mu.Unlock()
 	s.stopKeep()
-	<-s.kept
+	<-s.kept // what it had done, such as an archive, is recorded
+	s.mu.Lock()
+	s.ended = true
+	s.mu.Unlock()
 	close(s.stop)
 	<-s.done
 	s.mu.RLock()

@@ -340,7 +340,7 @@ func (b *Backend) recover(ctx context.Context, found *repair) error {
 	last, known := readVerified(vouched)
 	_, written := readVerified(b.written)
 	maps.Copy(known, written)
-	if b.cfg.VerifyAll || vcs.LogDamage(objects) != nil || len(found.damage) > 0 {
+	if b.cfg.VerifyAll || vcs.LogDamage(objects) != nil || len(found.damage) > 0 || found.doubt {
 		known = nil
 	}
 	refs = slices.DeleteFunc(refs, func(r vcs.Ref) bool { return strings.HasPrefix(r.Name, vcs.DamagedPrefix) })

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"arpeggio/vcs"
 	"arpeggio/vcs/badger"
@@ -172,10 +173,13 @@ func TestDamagedFormat(t *testing.T) {
 }
 
 // TestCutManifest: a table that a damaged manifest does not name any more is not
-// taken for what a crash left, though there are newer writes.
+// taken for what a crash left, though there are newer writes; nor is one lost that
+// the manifest names because the change is cut off by which it went.
 func TestCutManifest(t *testing.T) {
 	closed, _, head := filled(t)
-	r, _, err := openRepo(t.Context(), closed)
+	before := t.TempDir() // one table was written
+	copyDir(t, closed, before, "LOCK")
+	r, b, err := openRepo(t.Context(), closed)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -183,22 +187,42 @@ func TestCutManifest(t *testing.T) {
 	if err := r.Sync(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	dir := t.TempDir()
-	copyDir(t, closed, dir, "LOCK")
+	if err := badger.AtRest(b, time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	after := t.TempDir() // a compaction took it
+	copyDir(t, closed, after, "LOCK")
 	if err := r.Close(); err != nil {
 		t.Fatal(err)
 	}
-	path, data := theFile(t, dir, "MANIFEST")
-	write(t, path, data[:len(data)-4])
-	r, b, err := openRepo(t.Context(), dir)
-	if err != nil {
-		t.Fatal(err)
+	logs, _ := filepath.Glob(filepath.Join(after, "*.mem"))
+	if old, _ := filepath.Glob(filepath.Join(before, "*.mem")); len(logs) != 1 || len(old) != 0 {
+		t.Fatalf("logs %v, and %v of the closed store", logs, old)
 	}
-	defer r.Close()
-	if rep := b.Report(); !strings.Contains(strings.Join(rep.Notes, " "), "made again from the tables") {
-		t.Errorf("report %s", rep.String())
+	wal, data := theFile(t, after, "*.mem")
+	write(t, filepath.Join(before, filepath.Base(wal)), data)
+	one, _ := theFile(t, before, "*.sst")
+	if two, _ := theFile(t, after, "*.sst"); filepath.Base(one) == filepath.Base(two) {
+		t.Fatal("there was no compaction")
 	}
-	if got := checkWhole(t, r); got != head {
-		t.Errorf("primary is at %v, want %v", got, head)
+	for _, dir := range []string{before, after} {
+		path, data := theFile(t, dir, "MANIFEST")
+		write(t, path, data[:len(data)-4])
+		r, b, err := openRepo(t.Context(), dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if rep := b.Report(); !rep.OK() || !strings.Contains(strings.Join(rep.Notes, " "), "made again from the tables") {
+			t.Errorf("report %s", rep.String())
+		}
+		if got := checkWhole(t, r); got != head {
+			t.Errorf("primary is at %v, want %v", got, head)
+		}
+		if v, ok, err := must(r.At("side"))(t).Get("k"); v != "newer" || !ok || err != nil {
+			t.Errorf("the newer write: %q, %t, %v", v, ok, err)
+		}
+		if err := r.Close(); err != nil {
+			t.Error(err)
+		}
 	}
 }

@@ -14,22 +14,27 @@ import (
 
 const manifestName = "MANIFEST"
 
-// readManifest returns the level of each table that the manifest names.
-func readManifest(dir string) (map[uint64]uint8, error) {
+// readManifest returns the level of each table that the manifest names, and
+// whether its last change is cut off, so that it says what was before that.
+func readManifest(dir string) (levels map[uint64]uint8, cut bool, err error) {
 	f, err := os.Open(filepath.Join(dir, manifestName))
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	defer f.Close()
-	m, _, err := badger.ReplayManifestFile(f, magic|version, badger.DefaultOptions(dir).WithLogger(nil))
+	m, end, err := badger.ReplayManifestFile(f, magic|version, badger.DefaultOptions(dir).WithLogger(nil))
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	levels := make(map[uint64]uint8, len(m.Tables))
+	levels = make(map[uint64]uint8, len(m.Tables))
 	for id, t := range m.Tables {
 		levels[id] = t.Level
 	}
-	return levels, nil
+	st, err := f.Stat()
+	if err != nil {
+		return nil, false, err
+	}
+	return levels, st.Size() > end, nil
 }
 
 // encodeManifest writes a manifest: one change for each table, all in one

@@ -32,6 +32,7 @@ type repair struct {
 	damage  []vcs.Problem
 	folder  string // of this time's files, "" as long as there are none
 	changed bool
+	doubt   bool // the tables are not those that the manifest named
 }
 
 // repairFiles repairs the files of a directory that nobody has open.

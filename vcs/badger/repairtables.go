@@ -15,7 +15,7 @@ import (
 // tables checks the tables that the manifest names, the manifest, and the
 // write-ahead logs.
 func (r *repair) tables() error {
-	levels, err := readManifest(r.dir)
+	levels, cut, err := readManifest(r.dir)
 	suspect := err != nil
 	if suspect {
 		r.note("%s could not be read (%v) and was made again from the tables", manifestName, err)
@@ -47,11 +47,16 @@ func (r *repair) tables() error {
 	}
 	var newest uint64 // transaction in a table that is listed
 	for id := range levels {
-		if s, ok := scans[id]; ok {
-			newest = max(newest, s.newest)
-			continue
+		newest = max(newest, scans[id].newest)
+	}
+	if !allListed(scans, levels) && cut {
+		// What took a missing table's place is among those that are not listed.
+		if n := len(dropMissing(levels, scans)); n > 0 {
+			suspect = true
+			r.note("the last change of %s is cut off, and it was made again from the tables", manifestName)
 		}
-		delete(levels, id)
+	}
+	for _, id := range dropMissing(levels, scans) {
 		suspect = true
 		r.broken(tableName(id), "the table is missing; what it held is lost")
 	}
@@ -82,6 +87,7 @@ func (r *repair) tables() error {
 		return err
 	}
 	if suspect {
+		r.doubt = true
 		clear(levels)
 		for id := range scans {
 			levels[id] = 0 // where tables may overlap
@@ -99,6 +105,28 @@ func (r *repair) tables() error {
 		}
 	}
 	return nil
+}
+
+// allListed reports whether a manifest names all tables that are there.
+func allListed(there map[uint64]tableScan, levels map[uint64]uint8) bool {
+	for id := range there {
+		if _, ok := levels[id]; !ok {
+			return false
+		}
+	}
+	return true
+}
+
+// dropMissing takes the tables that are not there out of a manifest and returns
+// them, in order.
+func dropMissing(levels map[uint64]uint8, there map[uint64]tableScan) (missing []uint64) {
+	for _, id := range slices.Sorted(maps.Keys(levels)) {
+		if _, ok := there[id]; !ok {
+			delete(levels, id)
+			missing = append(missing, id)
+		}
+	}
+	return missing
 }
 
 // replace puts tables with what is readable in the place of damaged ones, which
