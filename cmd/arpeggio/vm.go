@@ -115,7 +115,7 @@ func (c *vmRunCmd) Run(ctx context.Context) error {
 	}
 	defer m.close()
 	w.ready(m.ready)
-	if stop, err := instance.Serve("vm", m.insight(ctx)); err != nil {
+	if stop, err := instance.Serve("vm", m.insight()); err != nil {
 		log.Warn("arpeggio ss cannot ask this machine", "err", err)
 	} else {
 		defer stop()

@@ -28,15 +28,14 @@ func (m *machine) close() {
 	m.qemu.Kill()
 }
 
-// insight answers other programs of this user for the guest, until ctx ends.
-func (m *machine) insight(ctx context.Context) http.Handler {
+// insight answers other programs of this user for the guest.
+func (m *machine) insight() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+socketsPath, func(w http.ResponseWriter, r *http.Request) {
-		// Who asks may leave, but breaking an export off would end all later ones.
-		wait, cancel := context.WithTimeout(r.Context(), askLimit)
+		ctx, cancel := context.WithTimeout(r.Context(), askLimit)
 		defer cancel()
 		var answer bytes.Buffer
-		if _, err := m.host.ExportAfter(wait, ctx, control.Export{What: exportSockets}, &answer); err != nil {
+		if _, err := m.host.Export(ctx, control.Export{What: exportSockets}, &answer); err != nil {
 			http.Error(w, err.Error(), http.StatusBadGateway)
 			return
 		}

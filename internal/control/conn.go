@@ -25,6 +25,7 @@ type Conn struct {
 
 	mu  sync.Mutex // one line at a time
 	buf []byte
+	cut bool // the last line went out in part
 
 	messages, tooLong, malformed, unknown, noBody atomic.Uint64
 }
@@ -34,16 +35,24 @@ func NewConn(rw io.ReadWriteCloser) *Conn {
 	return &Conn{rw: rw, r: bufio.NewReaderSize(rw, MaxLine)}
 }
 
-// Send writes one message. It blocks while the other side does not read.
+// Send writes one message. It blocks while the other side does not read. A line
+// that a deadline has cut off is lost, and no other one with it.
 func (c *Conn) Send(m Message) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	b, err := m.Append(c.buf[:0])
+	c.buf = c.buf[:0]
+	if c.cut {
+		c.buf = append(c.buf, '\n')
+	}
+	b, err := m.Append(c.buf)
 	if err != nil {
 		return err
 	}
 	c.buf = b
-	_, err = c.rw.Write(b)
+	n, err := c.rw.Write(b)
+	if n > 0 {
+		c.cut = n < len(b)
+	}
 	return err
 }
 

@@ -129,3 +129,36 @@ func FuzzReceive(f *testing.F) {
 		}
 	})
 }
+
+// short takes so many octets of the next Write, and all of those after it.
+type short struct {
+	buffer
+	room int
+}
+
+func (s *short) Write(p []byte) (int, error) {
+	n := min(len(p), s.room)
+	s.room = MaxLine
+	s.buffer.Write(p[:n])
+	if n < len(p) {
+		return n, io.ErrShortWrite
+	}
+	return n, nil
+}
+
+// What a deadline cuts off does not spoil what comes after it.
+func TestSendAfterCutLine(t *testing.T) {
+	for room := range 16 {
+		s := &short{room: room}
+		c := NewConn(s)
+		if err := c.Send(Message{Type: TypePing, ID: 1}); err == nil {
+			t.Fatal("taken whole")
+		}
+		if err := c.Send(Message{Type: TypePing, ID: 2}); err != nil {
+			t.Fatal(err)
+		}
+		if m, err := NewConn(&buffer{Reader: &s.Buffer}).Receive(); err != nil || m.ID != 2 {
+			t.Errorf("after %d octets: %+v %v", room, m, err)
+		}
+	}
+}

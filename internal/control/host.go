@@ -3,8 +3,8 @@ package control
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
+	"os"
 	"sync"
 	"time"
 )
@@ -190,53 +190,6 @@ func (h *Host) Ping(ctx context.Context) (Health, error) {
 	return *m.Health, nil
 }
 
-// Export asks for bulk data and copies it to w, returning the number of octets
-// after length and hash are verified; data may have reached w before an error
-// is known. Exports run one after the other. When ctx ends in the middle, the
-// export port is closed and later exports fail.
-func (h *Host) Export(ctx context.Context, what Export, w io.Writer) (int64, error) {
-	return h.ExportAfter(ctx, ctx, what, w)
-}
-
-// ExportAfter is Export for those whose patience ends with wait: then they no
-// longer wait for the exports before theirs. An export that has begun goes on
-// until ctx ends.
-func (h *Host) ExportAfter(wait, ctx context.Context, what Export, w io.Writer) (int64, error) {
-	if h.export == nil {
-		return 0, errors.New("control: this machine has no export port")
-	}
-	select {
-	case <-h.exporting:
-		defer func() { h.exporting <- struct{}{} }()
-	case <-wait.Done():
-		return 0, fmt.Errorf("control: export of %s: waiting for the one before: %w", what.What, context.Cause(wait))
-	case <-ctx.Done():
-		return 0, context.Cause(ctx)
-	}
-	id, answer := h.expect()
-	defer h.forget(id)
-	if err := h.send(Message{Type: TypeExport, ID: id, Export: &what}); err != nil {
-		return 0, err
-	}
-	stop := context.AfterFunc(ctx, func() { h.export.Close() })
-	n, err := ReadStream(w, h.export, id)
-	if !stop() {
-		return n, fmt.Errorf("control: export of %s: %w", what.What, context.Cause(ctx))
-	}
-	if err != nil && !errors.Is(err, ErrStreamAborted) {
-		h.export.Close()
-		return n, fmt.Errorf("control: export of %s: %w", what.What, err)
-	}
-	m, aerr := h.answer(ctx, answer)
-	switch {
-	case aerr != nil:
-		return n, fmt.Errorf("control: export of %s: %w", what.What, aerr)
-	case m.Exported != nil && m.Exported.Error != "":
-		return n, fmt.Errorf("control: export of %s: guest: %s", what.What, m.Exported.Error)
-	}
-	return n, err
-}
-
 // Stop asks the guest to stop and waits until it says so or is gone. The
 // machine powers off soon after; waiting for that is its owner's.
 func (h *Host) Stop(ctx context.Context, reason string) error {
@@ -264,7 +217,7 @@ func (h *Host) Close() error {
 // sendLimit is how long either side waits for the other one to read.
 const sendLimit = 5 * time.Second
 
-// send writes m without waiting forever for a guest that is stuck.
+// send writes m without waiting for ever for a guest that is stuck: ErrGuestStuck.
 func (h *Host) send(m Message) error {
 	select {
 	case <-h.gone.c:
@@ -276,7 +229,11 @@ func (h *Host) send(m Message) error {
 			return ErrGuestGone
 		}
 	}
-	return h.conn.Send(m)
+	err := h.conn.Send(m)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return ErrGuestStuck
+	}
+	return err
 }
 
 func (h *Host) expect() (uint64, chan Message) {
