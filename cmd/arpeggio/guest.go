@@ -17,6 +17,7 @@ import (
 	"arpeggio/internal/control"
 	"arpeggio/internal/guest"
 	"arpeggio/internal/keep"
+	"arpeggio/internal/recording"
 	"arpeggio/site"
 	"arpeggio/stack/ethernet"
 	"arpeggio/tuntap"
@@ -51,6 +52,7 @@ type guestConfig struct {
 	Node   string
 	Expire time.Duration
 	Manage bool
+	Noted  bool // tell the host what frames have led to
 	Push   bool // at the management address; who may is given over the control port
 	Export bool // no site: open the data disk, export it, stop
 	Saved  bool // export the last snapshot and leave the store alone
@@ -69,6 +71,9 @@ func (c guestConfig) words() map[string]string {
 	}
 	if c.Manage {
 		w["manage"] = "1"
+	}
+	if c.Noted {
+		w["noted"] = "1"
 	}
 	if c.Push {
 		w["push"] = "1"
@@ -101,7 +106,7 @@ func joinAddrs(as []netip.Addr) string {
 
 // parseGuestConfig reads what words wrote.
 func parseGuestConfig(w map[string]string) (c guestConfig, err error) {
-	c = guestConfig{Node: w["node"], Manage: w["manage"] == "1", Push: w["push"] == "1", Export: w["export"] == "1", Saved: w["saved"] == "1"}
+	c = guestConfig{Node: w["node"], Manage: w["manage"] == "1", Noted: w["noted"] == "1", Push: w["push"] == "1", Export: w["export"] == "1", Saved: w["saved"] == "1"}
 	if v, ok := w["expire"]; ok {
 		if c.Expire, err = time.ParseDuration(v); err != nil || c.Expire <= 0 {
 			return c, fmt.Errorf("arpeggio.expire=%s on the kernel's command line is not a positive duration such as 20m", v)
@@ -219,6 +224,11 @@ func serveGuest(ctx context.Context, env guest.Env, cfg guestConfig) error {
 			ac.Backend.Close()
 		}
 		return err
+	}
+	if cfg.Noted {
+		reporter := recording.NewReporter(env.Control.Send)
+		defer reporter.Close()
+		ac.Device, ac.Recording = reporter.Wrap(dev), reporter
 	}
 	a, err := appliance.Start(ctx, ac)
 	if err != nil {

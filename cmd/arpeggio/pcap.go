@@ -10,7 +10,7 @@ import (
 
 // pcapFlags name a recording that may be a ring.
 type pcapFlags struct {
-	Pcap     string    `placeholder:"FILE" help:"Record all frames as pcapng (vm run: with --net lan). Comments say which connection they belong to and, in serve, what state and which commit they have caused."`
+	Pcap     string    `placeholder:"FILE" help:"Record all frames as pcapng (vm run: with --net lan). Comments say which connection they belong to, and what change of state and which commit they have caused."`
 	PcapSize keep.Size `placeholder:"SIZE" help:"Bound the recording: a ring of files of this size in all, such as 64M, with a number before the end of FILE's name; the oldest give way."`
 }
 
@@ -40,18 +40,26 @@ func record(path string, size keep.Size) (*pcapFile, error) {
 	return &pcapFile{File: f, path: path}, nil
 }
 
-// annotate has the frames recorded with comments.
-func (f *pcapFile) annotate() { f.notes = recording.Start(f.File) }
-
 // close finishes the file. It may be called on nil.
 func (f *pcapFile) close() {
 	if f == nil {
 		return
 	}
-	if err := errors.Join(f.notes.Close(), f.Close()); err != nil {
+	var err error
+	if f.notes != nil {
+		err = f.notes.Close()
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
 		note("the recording %s is not complete: %v", f.path, err)
 	}
-	if n := f.notes.Dropped(); n > 0 {
+	if f.notes == nil {
+		return
+	}
+	st := f.notes.Stats()
+	if n := st.FramesDropped; n > 0 {
 		note("the recording %s lacks %s that came faster than it could be written; it says where", f.path, count(int(n), "frame"))
+	}
+	if n := st.NotesUnplaced; n > 0 {
+		note("the recording %s lacks %s of %d about states and commits, whose frame it lacks or had written already", f.path, count(int(n), "note"), st.Notes)
 	}
 }

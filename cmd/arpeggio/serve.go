@@ -17,6 +17,7 @@ import (
 	"arpeggio/internal/guest"
 	"arpeggio/internal/instance"
 	"arpeggio/internal/openrepo"
+	"arpeggio/internal/recording"
 	"arpeggio/site"
 	"arpeggio/stack/ethernet"
 	"arpeggio/stack/host"
@@ -99,7 +100,7 @@ func (c *serveCmd) Run(ctx context.Context) error {
 			dev.Close()
 			return err
 		}
-		rec.annotate()
+		rec.notes = recording.Start(rec.File)
 		defer rec.close()
 		cfg.Device, cfg.Recording = rec.notes.Wrap(dev), rec.notes
 	}

@@ -152,7 +152,7 @@ func bootExport(ctx context.Context, image, disk, out string, config guestConfig
 	log := slog.New(slog.DiscardHandler)
 	m, err := startMachine(ctx, limit, params, qemu.Config{
 		Kernel: im.Kernel, Initrd: im.Initramfs, Memory: 256, Accel: accel, Disk: qemu.Disk{Path: disk}, Logger: log,
-	}, "", log)
+	}, "", control.HostConfig{}, log)
 	if err != nil {
 		if errors.Is(err, qemu.ErrDiskInUse) {
 			err = withHint(err, "a machine is running on that disk: ask it over the network, with --repo http://127.0.0.1:8081/arp.git or what its vm run --manage says")

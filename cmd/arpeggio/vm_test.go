@@ -17,6 +17,7 @@ import (
 
 	"arpeggio/internal/instance"
 	"arpeggio/site"
+	"arpeggio/stack/capture"
 )
 
 // bootTest is how long a boot may take on a busy machine without KVM.
@@ -141,6 +142,7 @@ func TestVM(t *testing.T) {
 		t.Errorf("the accelerator and the reason for it take %d lines", len(lines))
 	}
 	checkSilentKernel(t, pcap)
+	checkComments(t, p, pcap, clone)
 	head := strings.TrimSpace(must(t, "git", "-C", clone, "rev-parse", "origin/primary"))
 
 	cold := filepath.Join(dir, "cold.git")
@@ -269,6 +271,56 @@ func checkSilentKernel(t *testing.T, pcap string) {
 		if found := read(guest + " and (" + foreign + ")"); found[0] != "" {
 			t.Errorf("%d frames that are not our stack's (%s), such as %s", len(found), foreign, found[0])
 		}
+	}
+}
+
+// checkComments reads what the guest has told of the frames that were recorded
+// outside of it: states of the connection that the page was got over, and commits,
+// which are in the clone. What came too late the machine has counted aloud.
+func checkComments(t *testing.T, p *process, pcap, clone string) {
+	t.Helper()
+	f, err := os.Open(pcap)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	r, err := capture.NewReader(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var text strings.Builder
+	found := 0
+	for {
+		k, err := r.Next()
+		if err == io.EOF {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(&text, "%d %s %s\n", k.Direction, r.Interfaces()[k.Interface].Name, k.Comment)
+		if m := regexp.MustCompile(`commit ([0-9a-f]{40})`).FindStringSubmatch(k.Comment); m != nil {
+			if err := exec.Command("git", "-C", clone, "cat-file", "-e", m[1]+"^{commit}").Run(); err == nil {
+				found++
+			}
+		}
+	}
+	if regexp.MustCompile(`lacks \d+ notes? of \d+ about states`).MatchString(p.stderr.String()) {
+		return // a very slow machine
+	}
+	if found < 3 { // later ones are in no clone
+		t.Errorf("%d commits of the clone stand beside frames", found)
+	}
+	for _, want := range []string{
+		`1 \S+ tcp 10\.9\.0\.\d+:80 10\.9\.0\.1:\d+; LISTEN → SYN-RECEIVED`,
+		`1 \S+ tcp 10\.9\.0\.\d+:80 10\.9\.0\.1:\d+; SYN-RECEIVED → ESTABLISHED`,
+		`2 guest tcp 10\.9\.0\.\d+:80 10\.9\.0\.1:\d+; .*→ (LAST-ACK|FIN-WAIT-1)`,
+	} {
+		if !regexp.MustCompile(`(?m)^` + want + `$`).MatchString(text.String()) {
+			t.Errorf("no %s", want)
+		}
+	}
+	if t.Failed() {
+		t.Logf("\n%s", text.String())
 	}
 }
 

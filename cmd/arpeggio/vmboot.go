@@ -57,7 +57,7 @@ func (c *vmRunCmd) boot(ctx context.Context, im image, w wire, accel qemu.Accele
 	if c.Disk != "" {
 		params.Data = guest.DataRequired
 	}
-	params.Extra = guestConfig{Node: c.Node, Record: c.recordFlags, Expire: c.Expire, Manage: c.Manage != "off", Push: c.WriteToken != "", DNS: c.DNS, NTP: c.NTP,
+	params.Extra = guestConfig{Node: c.Node, Noted: c.Pcap != "", Record: c.recordFlags, Expire: c.Expire, Manage: c.Manage != "off", Push: c.WriteToken != "", DNS: c.DNS, NTP: c.NTP,
 		Keep: keep.Policy{Bytes: c.Keep, Age: c.KeepFor, Commits: c.KeepCommits, ArchiveBytes: c.ArchiveMax}}.words()
 	limit := bootLimitKVM
 	if accel.Kind == qemu.TCG {
@@ -67,12 +67,13 @@ func (c *vmRunCmd) boot(ctx context.Context, im image, w wire, accel qemu.Accele
 	return startMachine(ctx, limit, params, qemu.Config{
 		Kernel: im.Kernel, Initrd: im.Initramfs, Memory: c.Memory, Accel: accel,
 		Net: w.card(), MAC: guestMAC, Disk: qemu.Disk{Path: c.Disk}, Console: c.Console, Logger: log,
-	}, c.tokens, log)
+	}, c.tokens, control.HostConfig{OnNoted: w.noted()}, log)
 }
 
 // startMachine boots and waits for the guest to be ready. It is given the tokens
-// of those who may push, if that is not empty, once it can listen.
-func startMachine(ctx context.Context, limit time.Duration, params guest.Params, cfg qemu.Config, tokens string, log *slog.Logger) (*machine, error) {
+// of those who may push, if that is not empty, once it can listen. Its log goes to
+// log, whatever hc says.
+func startMachine(ctx context.Context, limit time.Duration, params guest.Params, cfg qemu.Config, tokens string, hc control.HostConfig, log *slog.Logger) (*machine, error) {
 	if err := params.Check(); err != nil {
 		return nil, err
 	}
@@ -90,9 +91,8 @@ func startMachine(ctx context.Context, limit time.Duration, params guest.Params,
 	if err != nil {
 		return nil, err
 	}
-	m := &machine{qemu: q, host: control.NewHost(q.Port(control.PortControl), q.Port(control.PortExport), control.HostConfig{
-		OnLog: func(l control.Log) { log.Info("guest: "+l.Text, "level", l.Level) },
-	})}
+	hc.OnLog = func(l control.Log) { log.Info("guest: "+l.Text, "level", l.Level) }
+	m := &machine{qemu: q, host: control.NewHost(q.Port(control.PortControl), q.Port(control.PortExport), hc)}
 	if cfg.Accel.Kind == qemu.KVM {
 		// A broken KVM may hang instead of failing.
 		hctx, cancel := context.WithTimeout(ctx, helloLimit)

@@ -16,6 +16,7 @@ import (
 	"arpeggio/internal/control"
 	"arpeggio/internal/lan"
 	"arpeggio/internal/portforward"
+	"arpeggio/internal/recording"
 	"arpeggio/qemu"
 	"arpeggio/stack/link"
 	"arpeggio/tuntap"
@@ -29,6 +30,7 @@ var guestMAC = [6]byte{0x02, 0x50, 0x00, 0x00, 0x00, 0x02}
 type wire interface {
 	card() qemu.Net
 	address() (guest netip.Prefix, gateway netip.Addr) // invalid: by DHCP
+	noted() func(control.Noted)                        // takes what the guest says of its frames; nil: nobody records them
 	ready(control.Ready)                               // the guest serves
 	published(flag string) string                      // where this host publishes what --http or --manage leads to
 	close()
@@ -104,6 +106,9 @@ func (p *publisher) close() {
 	p.work.Wait()
 }
 
+// guestPort is the name of the guest's port at the software LAN.
+const guestPort = "guest"
+
 // lanWire is the software LAN in this process.
 type lanWire struct {
 	*publisher
@@ -133,8 +138,8 @@ func (c *vmRunCmd) openLANWire(log *slog.Logger) (_ *lanWire, err error) {
 		if w.pcap, err = record(c.Pcap, c.PcapSize); err != nil {
 			return nil, err
 		}
-		w.pcap.annotate()
-		cfg.Monitor = w.pcap.notes.Monitor()
+		w.pcap.notes = recording.StartRemote(w.pcap.File)
+		cfg.Monitor = w.pcap.notes.Monitor(guestPort)
 	}
 	if w.lan, err = lan.Start(cfg); err != nil {
 		return nil, err
@@ -157,7 +162,7 @@ func (w *lanWire) plug(log *slog.Logger) {
 		if err != nil {
 			return
 		}
-		if err := w.lan.Plug("guest", tuntap.NewStreamWire(conn, link.Info{Name: "guest"})); err != nil {
+		if err := w.lan.Plug(guestPort, tuntap.NewStreamWire(conn, link.Info{Name: guestPort})); err != nil {
 			log.Error("plug the guest's card in", "error", err)
 		}
 	}
@@ -170,6 +175,13 @@ func (w *lanWire) card() qemu.Net {
 func (w *lanWire) address() (netip.Prefix, netip.Addr) { return w.fixed, netip.Addr{} }
 
 func (w *lanWire) ready(control.Ready) { w.lan.Populate() }
+
+func (w *lanWire) noted() func(control.Noted) {
+	if w.pcap == nil {
+		return nil
+	}
+	return w.pcap.notes.Remote()
+}
 
 func (w *lanWire) close() {
 	if w.publisher != nil {
@@ -216,6 +228,7 @@ func (c *vmRunCmd) userWire() (*userWire, error) {
 
 func (w *userWire) card() qemu.Net                      { return w.net }
 func (w *userWire) address() (netip.Prefix, netip.Addr) { return netip.Prefix{}, netip.Addr{} }
+func (w *userWire) noted() func(control.Noted)          { return nil }
 func (w *userWire) ready(control.Ready)                 {}
 func (w *userWire) published(flag string) string        { return w.addrs[flag] }
 func (w *userWire) close()                              {}
@@ -265,6 +278,8 @@ func (c *vmRunCmd) openTAPWire(_ context.Context, log *slog.Logger) (_ *tapWire,
 func (w *tapWire) card() qemu.Net { return qemu.Net{Kind: qemu.NetTAP, TAP: w.name} }
 
 func (w *tapWire) address() (netip.Prefix, netip.Addr) { return w.guest, w.host.Addr() }
+
+func (w *tapWire) noted() func(control.Noted) { return nil }
 
 func (w *tapWire) ready(control.Ready) {
 	note("TAP %s: this host is %v, the guest %v", w.name, w.host.Addr(), w.guest.Addr())

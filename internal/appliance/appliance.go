@@ -34,13 +34,21 @@ import (
 	"arpeggio/vcs/mem"
 )
 
+// Recording hears what frames lead to: a recording.Notes, or a recording.Reporter for
+// somebody else's.
+type Recording interface {
+	TCP(stack.TCPEvent)
+	Commit(vcs.ID, *arp.Change)
+	Stats() recording.Stats
+}
+
 // Config describes the appliance. Device is required; every other zero value
 // works.
 type Config struct {
 	Device link.Device
 	// Recording hears of states and commits, to comment the frames of Device; nil
 	// when nobody records.
-	Recording *recording.Notes
+	Recording Recording
 	// DeviceStats returns what the card could not move; nil when it does not say.
 	DeviceStats func() tuntap.Stats
 
@@ -167,8 +175,9 @@ func (a *Appliance) start(ctx context.Context) error {
 		return err
 	}
 	dev := &watched{a.cfg.Device, func(err error) { a.ended("network card", err) }}
+	states, _ := a.witnesses()
 	n, err := node.Start(node.Config{
-		TraceTCP: a.traceTCP(),
+		TraceTCP: states,
 		Device:   dev, Name: a.cfg.Card, Addr: a.cfg.MAC, Addresses: a.addresses(), MaxConns: a.cfg.MaxConns, Conflict: a.conflict,
 		ARP: brisk(arp.Config{Table: a.table, ExpireAfter: a.cfg.Expire, Capacity: capacity}), Logger: a.log,
 	})
@@ -219,13 +228,13 @@ func (a *Appliance) start(ctx context.Context) error {
 	return nil
 }
 
-// traceTCP returns who hears of TCP's states; nil, which costs nothing, when
-// nobody records.
-func (a *Appliance) traceTCP() func(stack.TCPEvent) {
-	if a.cfg.Recording == nil {
-		return nil
+// witnesses returns who hears of TCP's states and of commits; nil, which costs
+// nothing, when nobody records.
+func (a *Appliance) witnesses() (states func(stack.TCPEvent), commits func(vcs.ID, *arp.Change)) {
+	if r := a.cfg.Recording; r != nil {
+		return r.TCP, r.Commit
 	}
-	return a.cfg.Recording.TCP
+	return nil, nil
 }
 
 func (a *Appliance) addresses() []netip.Prefix {
@@ -245,7 +254,8 @@ func (a *Appliance) openStore(ctx context.Context) error {
 	a.store = store
 	// A machine must come up whatever somebody has pushed or a disk has done:
 	// files that are no entries are skipped, with a warning, and stay.
-	a.table, err = versioned.Open(ctx, store, versioned.Config{Node: a.cfg.Node, Committed: a.cfg.Recording.Commit, Wording: a.cfg.Wording, Noise: a.cfg.Noise, SkipDamaged: true, Logger: a.log})
+	_, committed := a.witnesses()
+	a.table, err = versioned.Open(ctx, store, versioned.Config{Node: a.cfg.Node, Committed: committed, Wording: a.cfg.Wording, Noise: a.cfg.Noise, SkipDamaged: true, Logger: a.log})
 	if err != nil {
 		return fmt.Errorf("open the history: %w", err)
 	}

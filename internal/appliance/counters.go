@@ -20,11 +20,11 @@ func (a *Appliance) counters() []site.Counter {
 	}
 	out = appendCounters(out, "", st)
 	out = appendCounters(out, "record ", reflect.ValueOf(a.table.Stats()))
+	if a.cfg.Recording != nil {
+		out = appendCounters(out, "recording ", reflect.ValueOf(a.cfg.Recording.Stats()))
+	}
 	if a.cfg.DeviceStats != nil {
 		out = appendCounters(out, "device ", reflect.ValueOf(a.cfg.DeviceStats()))
-	}
-	if r := a.cfg.Recording; r != nil {
-		out = append(out, site.Counter{Name: "recording_frames_dropped", Help: "Recording frames dropped", Value: r.Dropped()})
 	}
 	return out
 }

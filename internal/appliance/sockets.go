@@ -11,7 +11,12 @@ import (
 // WriteSockets writes a snapshot of the stack's sockets and counters as one JSON
 // object, a sockstat.Snapshot.
 func (a *Appliance) WriteSockets(w io.Writer) error {
-	return json.NewEncoder(w).Encode(sockstat.Take(a.node.Stack, a.cfg.Node))
+	s := sockstat.Take(a.node.Stack, a.cfg.Node)
+	if a.cfg.Recording != nil {
+		st := a.cfg.Recording.Stats()
+		s.Recording = &st
+	}
+	return json.NewEncoder(w).Encode(s)
 }
 
 // Insight answers other programs of this user: GET /sockets is WriteSockets.

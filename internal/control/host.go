@@ -28,6 +28,9 @@ type HostConfig struct {
 	// OnLog receives the guest's log records, one at a time, from the goroutine
 	// that reads the port; it must not call back into the Host.
 	OnLog func(Log)
+	// OnNoted receives what the guest has noted of its frames, likewise. A nil one
+	// discards it.
+	OnNoted func(Noted)
 }
 
 // Host is the host's side of the conversation with one guest. Its methods may
@@ -105,6 +108,10 @@ func (h *Host) take(m Message) {
 	case TypeLog:
 		if h.cfg.OnLog != nil {
 			h.cfg.OnLog(*m.Log)
+		}
+	case TypeNoted:
+		if h.cfg.OnNoted != nil {
+			h.cfg.OnNoted(*m.Noted)
 		}
 	case TypeHealth, TypeExported:
 		if c, ok := h.waiting[m.ID]; ok {

@@ -4,8 +4,8 @@
 // second one. Both sides import this package; the package that runs QEMU and
 // the guest's duties need not know each other.
 //
-// The guest says hello once, then ready or fatal, then log lines as they come,
-// and stopped as its last word. The host sends give, ping, export and stop; the
+// The guest says hello once, then ready or fatal, then log lines as they come, and
+// noted where its frames are recorded, and stopped as its last word. The host sends give, ping, export and stop; the
 // guest answers ping with health and export with exported, carrying the request's
 // ID. What is given is for the guest's program alone: neither side logs it.
 // Messages of an unknown type are counted and skipped, so that either side may
@@ -42,6 +42,7 @@ const (
 	TypeLog      Type = "log"
 	TypeHealth   Type = "health"
 	TypeExported Type = "exported"
+	TypeNoted    Type = "noted"
 	TypeStopped  Type = "stopped"
 
 	TypeGive   Type = "give"
@@ -62,6 +63,7 @@ type Message struct {
 	Log      *Log      `json:"log,omitempty"`
 	Health   *Health   `json:"health,omitempty"`
 	Exported *Exported `json:"exported,omitempty"`
+	Noted    *Noted    `json:"noted,omitempty"`
 	Give     *Give     `json:"give,omitempty"`
 	Export   *Export   `json:"export,omitempty"`
 	Stop     *Stop     `json:"stop,omitempty"`
@@ -123,6 +125,26 @@ type Exported struct {
 	Error string `json:"error,omitempty"`
 }
 
+// Noted tells what frames of the guest's card have led to, for whoever records
+// them outside.
+type Noted struct {
+	Uptime time.Duration `json:"uptime"` // of the program, when the line was written, in nanoseconds
+	Notes  []Note        `json:"notes,omitempty"`
+	Lost   uint64        `json:"lost,omitempty"` // notes that there was no room for since the line before
+}
+
+// Note is one thing that a frame has led to. The frame is the one that was
+// received with Mark or begins with Frame, or else the next one that is sent with
+// one of Flags.
+type Note struct {
+	Uptime time.Duration `json:"uptime"` // when it happened
+	Text   string        `json:"text"`
+	Key    string        `json:"key,omitempty"` // the connection
+	Mark   uint64        `json:"mark,omitempty"`
+	Flags  uint8         `json:"flags,omitempty"`
+	Frame  []byte        `json:"frame,omitempty"`
+}
+
 // Stop asks the guest to stop in order.
 type Stop struct {
 	Reason string `json:"reason,omitempty"` // for the guest's log
@@ -171,6 +193,8 @@ func (m *Message) body() (present, known bool) {
 		return m.Health != nil, true
 	case TypeExported:
 		return m.Exported != nil, true
+	case TypeNoted:
+		return m.Noted != nil, true
 	case TypeGive:
 		return m.Give != nil, true
 	case TypeExport:

@@ -57,8 +57,11 @@ func (f *File) Close() error {
 	return errors.Join(f.Writer.Flush(), f.closer.Close())
 }
 
-// Notes records a device with comments. Its methods may be called on nil, which
-// records nothing, and from any goroutine.
+// Stats counts what a recording took, and what not.
+type Stats = capture.RecorderStats
+
+// Notes records a device with comments. Its methods may be called from any
+// goroutine.
 type Notes struct{ rec *capture.Recorder }
 
 // Start begins to record to f, until Close. f stays the caller's to close.
@@ -66,60 +69,69 @@ func Start(f *File) *Notes {
 	return &Notes{capture.NewRecorder(f.Writer, capture.RecorderConfig{Label: label, Noted: isARP})}
 }
 
+// remoteHold is how long a frame waits for what a Reporter tells of it: a virtual
+// machine may be slow.
+const remoteHold = 5 * time.Second
+
+// StartRemote is Start for frames whose notes come from a Reporter; see Remote.
+func StartRemote(f *File) *Notes {
+	return &Notes{capture.NewRecorder(f.Writer, capture.RecorderConfig{Label: label, Noted: isARP, Remote: true, Hold: remoteHold})}
+}
+
 // Wrap returns dev with the recording around it.
 func (n *Notes) Wrap(dev link.Device) link.Device { return n.rec.Wrap(dev) }
 
-// Monitor returns what records the frames of a vnet.Switch.
-func (n *Notes) Monitor() func(port string, frame []byte, at time.Time) { return n.rec.Monitor() }
+// Monitor returns what records the frames of a vnet.Switch as the station at the
+// port own sees them.
+func (n *Notes) Monitor(own string) func(port string, frame []byte, at time.Time) {
+	return n.rec.Monitor(own)
+}
 
 // Close writes what waits.
-func (n *Notes) Close() error {
-	if n == nil {
-		return nil
-	}
-	return n.rec.Close()
-}
+func (n *Notes) Close() error { return n.rec.Close() }
 
-// Dropped returns how many frames were not recorded because the file could not
-// keep up.
-func (n *Notes) Dropped() uint64 {
-	if n == nil {
-		return 0
-	}
-	return n.rec.Dropped()
-}
+// Stats returns the counters.
+func (n *Notes) Stats() Stats { return n.rec.Stats() }
 
 // TCP notes a change of state: at the frame that caused it, or, when a user or
 // a timer did, at the next segment that tells the peer.
 func (n *Notes) TCP(e stack.TCPEvent) {
-	if n == nil {
-		return
+	text, flags := describeTCP(e)
+	switch {
+	case e.Frame != 0:
+		n.rec.Note(e.Frame, text)
+	case flags != 0:
+		n.rec.Await(connection("tcp", e.Local, e.Remote), uint8(flags), text)
 	}
+}
+
+// describeTCP puts a change of state into words, and says by which flags a segment
+// tells the peer of it; none does of one that no frame has caused and that needs
+// no telling, such as the end of TIME-WAIT.
+func describeTCP(e stack.TCPEvent) (text string, flags tcp.Flags) {
 	from := e.From.String()
 	if e.From == tcp.Closed && e.To == tcp.SynReceived {
 		from = "LISTEN"
 	}
-	note := from + " → " + e.To.String()
 	switch {
-	case e.Frame != 0: // else no frame has caused it
-		n.rec.Note(e.Frame, note)
 	case e.To == tcp.SynSent:
-		n.rec.Await(connection("tcp", e.Local, e.Remote), uint8(tcp.SYN), note)
+		flags = tcp.SYN
 	case e.To == tcp.FinWait1, e.To == tcp.LastAck:
-		n.rec.Await(connection("tcp", e.Local, e.Remote), uint8(tcp.FIN), note)
+		flags = tcp.FIN
 	case e.To == tcp.Closed && e.From != tcp.TimeWait:
-		n.rec.Await(connection("tcp", e.Local, e.Remote), uint8(tcp.RST), note)
+		flags = tcp.RST
 	}
+	return from + " → " + e.To.String(), flags
 }
 
 // Commit notes a commit at the frame that it rests on.
 func (n *Notes) Commit(id vcs.ID, c *arp.Change) {
-	if n != nil {
-		n.rec.NoteFrame(c.Evidence.Bytes(), c.Time, "commit "+id.String())
-	}
+	n.rec.NoteFrame(c.Evidence.Bytes(), c.Time, commitText(id))
 }
+
+func commitText(id vcs.ID) string { return "commit " + id.String() }
 
 // waitNote is how long a received frame waits for what it causes: a segment for
 // the run loop that has it in hands, a claim for its commit. The machine may be
-// busy with something else meanwhile.
-const waitNote = capture.DefaultHold
+// busy with something else meanwhile. RecorderConfig.Hold bounds it further.
+const waitNote = remoteHold

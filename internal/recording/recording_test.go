@@ -34,9 +34,9 @@ func TestLabel(t *testing.T) {
 		want  capture.Label
 	}{
 		"received": {capture.In, frame(0, ethernet.TypeIPv4, packet(ipv4.ProtoTCP, 0, syn)),
-			capture.Label{Comment: "tcp 10.0.0.2:80 10.0.0.1:4000", Key: "tcp 10.0.0.2:80 10.0.0.1:4000", Flags: uint8(tcp.SYN), Wait: waitNote}},
+			capture.Label{Comment: "tcp 10.0.0.2:80 10.0.0.1:4000", Key: "tcp 10.0.0.2:80 10.0.0.1:4000", Flags: uint8(tcp.SYN), Mark: 1<<32 | uint64(tcp.SYN), Wait: waitNote}},
 		"sent": {capture.Out, frame(7, ethernet.TypeIPv4, packet(ipv4.ProtoTCP, 0, syn)),
-			capture.Label{Comment: "tcp 10.0.0.1:4000 10.0.0.2:80", Key: "tcp 10.0.0.1:4000 10.0.0.2:80", Flags: uint8(tcp.SYN)}},
+			capture.Label{Comment: "tcp 10.0.0.1:4000 10.0.0.2:80", Key: "tcp 10.0.0.1:4000 10.0.0.2:80", Flags: uint8(tcp.SYN), Mark: 1<<32 | uint64(tcp.SYN)}},
 		"UDP":              {capture.In, frame(0, ethernet.TypeIPv4, packet(ipv4.ProtoUDP, 0, datagram.AppendTo(nil, nil, 0))), capture.Label{Comment: "udp 10.0.0.2:5353 10.0.0.1:53"}},
 		"a later fragment": {capture.In, frame(0, ethernet.TypeIPv4, packet(ipv4.ProtoTCP, 8, syn)), capture.Label{}},
 		"a cut segment":    {capture.In, frame(0, ethernet.TypeIPv4, packet(ipv4.ProtoTCP, 0, syn[:19])), capture.Label{}},

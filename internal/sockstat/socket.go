@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"arpeggio/internal/recording"
 	"arpeggio/stack"
 	"arpeggio/stack/tcp"
 )
@@ -19,6 +20,8 @@ type Snapshot struct {
 	Node    string      `json:"node,omitempty"`
 	Sockets []Socket    `json:"sockets"`
 	Stats   stack.Stats `json:"stats"`
+	// Recording is what a recording of the frames took; nil when there is none.
+	Recording *recording.Stats `json:"recording,omitempty"`
 }
 
 // Socket is a connection, a listener or a packet socket. Sizes are in octets

@@ -27,6 +27,9 @@ func Summarize(s *Snapshot) Summary {
 		}
 	}
 	sum.count("", reflect.ValueOf(s.Stats))
+	if s.Recording != nil {
+		sum.count("Recording.", reflect.ValueOf(*s.Recording))
+	}
 	return sum
 }
 

@@ -35,13 +35,17 @@ type RecorderConfig struct {
 	// Hold bounds how long a frame whose Label.Wait is longer waits for its
 	// comments (default DefaultHold).
 	Hold time.Duration
+	// Remote says that NoteReceived and NoteSent will be called, for which the
+	// queue is kept in order by Label.Key.
+	Remote bool
 }
 
 // Label is what can be read from a frame itself.
 type Label struct {
 	Comment string        // begins the packet's comment; "" for none
-	Key     string        // for Recorder.Await; "" is never awaited
+	Key     string        // for Await, NoteReceived and NoteSent; "" is never found
 	Flags   uint8         // likewise
+	Mark    uint64        // for NoteReceived: which of the key's frames it is
 	Wait    time.Duration // how long after its time more may become known of it
 }
 
@@ -54,20 +58,22 @@ type Recorder struct {
 	w    *Writer
 	conf RecorderConfig
 
-	mu      sync.Mutex
-	more    sync.Cond // on mu
-	queue   []entry   // from head on by tag, without gaps
-	head    int       // of queue: what is before it is written
-	first   uint64    // tag of queue[head]
-	octets  int       // of the frames in queue, with FrameCost for each
-	noted   []uint64  // the tags of the frames in queue that NoteFrame may look for
-	slab    []byte    // storage for the next frames
-	awaited map[string][]awaited
-	nawait  int
-	swept   time.Time // when awaited was last looked through for old ones
-	ifaces  []ifaceCount
-	closed  bool
-	done    chan struct{}
+	mu              sync.Mutex
+	more            sync.Cond // on mu
+	queue           []entry   // from head on by tag, without gaps
+	head            int       // of queue: what is before it is written
+	first           uint64    // tag of queue[head]
+	octets          int       // of the frames in queue, with FrameCost for each
+	noted           []uint64  // the tags of the frames in queue that NoteFrame may look for
+	slab            []byte    // storage for the next frames
+	awaited         map[string][]awaited
+	nawait          int
+	swept           time.Time           // when awaited was last looked through for old ones
+	places          map[string][]uint64 // with Remote: the tags of the labelled frames in queue, by key
+	ifaces          []ifaceCount
+	notes, unplaced uint64
+	closed          bool
+	done            chan struct{}
 }
 
 // entry is a frame that waits to be written. Its tag is its place in the queue.
@@ -76,6 +82,7 @@ type entry struct {
 	queued   time.Time
 	until    time.Time // when it waits no longer
 	labelled bool      // Label was asked
+	label    Label     // with Remote
 	known    bool      // what it has caused is known: it waits no longer
 	notes    []string
 }
@@ -115,6 +122,9 @@ func NewRecorder(w *Writer, c RecorderConfig) *Recorder {
 		c.Hold = DefaultHold
 	}
 	r := &Recorder{w: w, conf: c, first: 1, awaited: make(map[string][]awaited), done: make(chan struct{})}
+	if c.Remote {
+		r.places = make(map[string][]uint64)
+	}
 	r.more.L = &r.mu
 	go r.run()
 	return r
@@ -171,11 +181,17 @@ func (r *Recorder) add(iface int, d Direction, at, now time.Time, f *link.Frame)
 func (r *Recorder) Note(tag uint64, note string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if tag >= r.first && tag <= r.last() {
-		e := &r.waiting()[tag-r.first]
-		e.notes = append(e.notes, note)
+	r.notes++
+	if tag < r.first || tag > r.last() {
+		r.unplaced++
+		return
 	}
+	e := r.entry(tag)
+	e.notes = append(e.notes, note)
 }
+
+// entry returns the frame in the queue that has a tag. The caller holds mu.
+func (r *Recorder) entry(tag uint64) *entry { return &r.waiting()[tag-r.first] }
 
 // NoteFrame adds to the comment of the received frame that begins with the given
 // octets and came last before at: the one that has led to what the note tells.
@@ -183,20 +199,29 @@ func (r *Recorder) Note(tag uint64, note string) {
 func (r *Recorder) NoteFrame(frame []byte, at time.Time, note string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	var best *entry
-	for _, tag := range slices.Backward(r.noted) {
-		e := &r.waiting()[tag-r.first]
-		if !bytes.HasPrefix(e.packet.Data, frame) {
+	r.notes++
+	best := r.latest(r.noted, at, func(e *entry) bool { return bytes.HasPrefix(e.packet.Data, frame) })
+	if best == nil {
+		r.unplaced++
+		return
+	}
+	best.notes, best.known = append(best.notes, note), true
+	r.more.Signal()
+}
+
+// latest returns, of the frames with these tags that are meant, the last one up to
+// at, else the first one after it, else nil. The caller holds mu.
+func (r *Recorder) latest(tags []uint64, at time.Time, meant func(*entry) bool) (best *entry) {
+	for _, tag := range slices.Backward(tags) {
+		e := r.entry(tag)
+		if !meant(e) {
 			continue
 		}
 		if best = e; !e.packet.Time.After(at) {
 			break
 		}
 	}
-	if best != nil {
-		best.notes, best.known = append(best.notes, note), true
-		r.more.Signal()
-	}
+	return best
 }
 
 // Await adds to the comment of the next frame that is sent within a second whose
@@ -204,22 +229,42 @@ func (r *Recorder) NoteFrame(frame []byte, at time.Time, note string) {
 func (r *Recorder) Await(key string, flags uint8, note string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	now := time.Now()
-	r.sweep(now)
-	if r.nawait < maxAwaited {
-		r.nawait++
-		r.awaited[key] = append(r.awaited[key], awaited{r.last(), now, flags, note})
-	}
+	r.notes++
+	r.await(key, flags, note)
 }
 
-// Dropped returns how many frames were not recorded for lack of room.
-func (r *Recorder) Dropped() (n uint64) {
+// await remembers a note for a frame to come. The caller holds mu.
+func (r *Recorder) await(key string, flags uint8, note string) {
+	now := time.Now()
+	r.sweep(now)
+	if r.nawait == maxAwaited {
+		r.unplaced++
+		return
+	}
+	r.nawait++
+	r.awaited[key] = append(r.awaited[key], awaited{r.last(), now, flags, note})
+}
+
+// RecorderStats counts what a Recorder did.
+type RecorderStats struct {
+	Frames        uint64 // that came
+	FramesDropped uint64 // of them not recorded for lack of room
+	Notes         uint64 // that were to stand beside a frame
+	// NotesUnplaced are those whose frame was written already, or dropped, or did
+	// not come in time.
+	NotesUnplaced uint64
+}
+
+// Stats returns the counters.
+func (r *Recorder) Stats() RecorderStats {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	s := RecorderStats{Notes: r.notes, NotesUnplaced: r.unplaced}
 	for _, c := range r.ifaces {
-		n += c.dropped
+		s.Frames += c.seen
+		s.FramesDropped += c.dropped
 	}
-	return n
+	return s
 }
 
 // Close writes what is queued, and for each interface how many frames were seen
@@ -233,6 +278,11 @@ func (r *Recorder) Close() error {
 	r.mu.Unlock()
 	<-r.done
 	if !was {
+		r.mu.Lock()
+		r.unplaced += uint64(r.nawait) // no frame will come for these
+		r.nawait = 0
+		clear(r.awaited)
+		r.mu.Unlock()
 		now := time.Now()
 		for i, c := range r.ifaces {
 			_ = r.w.statistics(i, now, c.seen, c.dropped) // an error stays in w.Err

@@ -52,6 +52,7 @@ func (r *Recorder) take(batch []Packet) (_ []Packet, wait time.Duration) {
 		}
 		e.packet.Comment = strings.Join(e.notes, "; ")
 		r.octets -= len(e.packet.Data) + FrameCost
+		r.unplace(e)
 		batch = append(batch, e.packet)
 		n++
 	}
@@ -84,6 +85,7 @@ func (r *Recorder) describe(e *entry, tag uint64) {
 		return
 	}
 	l := r.conf.Label(e.packet.Direction, e.packet.Data)
+	r.place(e, tag, l)
 	if l.Comment != "" {
 		e.notes = slices.Insert(e.notes, 0, l.Comment)
 	}
@@ -93,6 +95,7 @@ func (r *Recorder) describe(e *entry, tag uint64) {
 	}
 	r.forget(l.Key, func(a awaited) bool {
 		if e.queued.Sub(a.at) > awaitLimit {
+			r.unplaced++
 			return true
 		}
 		if a.after >= tag || a.flags != 0 && a.flags&l.Flags == 0 {
@@ -131,7 +134,13 @@ func (r *Recorder) sweep(now time.Time) {
 		}
 	}
 	for key := range r.awaited {
-		r.forget(key, func(a awaited) bool { return oldest.Sub(a.at) > awaitLimit })
+		r.forget(key, func(a awaited) bool {
+			old := oldest.Sub(a.at) > awaitLimit
+			if old {
+				r.unplaced++
+			}
+			return old
+		})
 	}
 }
 

@@ -82,8 +82,9 @@ func offloads(f *link.Frame) string {
 
 // Monitor returns a function that records frames by the name of the port they
 // came from, each port as an interface of its own. It fits
-// vnet.Switch.Monitor.
-func (r *Recorder) Monitor() func(port string, frame []byte, at time.Time) {
+// vnet.Switch.Monitor. The recording is seen from the station at the port own:
+// what comes from there it has sent, and what others send it receives.
+func (r *Recorder) Monitor(own string) func(port string, frame []byte, at time.Time) {
 	var mu sync.Mutex
 	ports := make(map[string]int)
 	return func(port string, frame []byte, at time.Time) {
@@ -94,8 +95,12 @@ func (r *Recorder) Monitor() func(port string, frame []byte, at time.Time) {
 			ports[port] = id
 		}
 		mu.Unlock()
+		d := In
+		if port == own {
+			d = Out
+		}
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		r.add(id, In, at, at, &link.Frame{Head: frame})
+		r.add(id, d, at, at, &link.Frame{Head: frame})
 	}
 }

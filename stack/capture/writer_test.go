@@ -192,7 +192,7 @@ func TestMonitorMakesAnInterfaceOfEachPort(t *testing.T) {
 		t.Fatal(err)
 	}
 	rec := capture.NewRecorder(w, capture.RecorderConfig{})
-	m := rec.Monitor()
+	m := rec.Monitor("")
 	for _, port := range []string{"a", "b", "a"} {
 		m(port, arp, when)
 	}
