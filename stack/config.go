@@ -49,6 +49,10 @@ type Config struct {
 	// KeepAlive of new TCP connections; off when Idle is zero, as RFC 9293
 	// §3.8.4 (MUST-25) wants it. Programs switch it on for a connection, too.
 	KeepAlive tcp.KeepAlive
+	// ChallengeLimit is how many challenges (RFC 5961) a TCP connection answers
+	// per ChallengePeriod, 1 to 255 (default 10 a second); see tcp.Pool.
+	ChallengeLimit  int
+	ChallengePeriod time.Duration
 	// MinRTO and TimeWait are tcp.Config's.
 	MinRTO, TimeWait time.Duration
 	// ECN says whether connections use Explicit Congestion Notification

@@ -92,6 +92,7 @@ func New(cfg Config) *Stack {
 	s.empty.L = &s.mu
 	s.emit = s.sendSegment
 	s.pool.Limit = cfg.TCPMemory
+	s.pool.ChallengeLimit, s.pool.ChallengePeriod = cfg.ChallengeLimit, cfg.ChallengePeriod
 	s.traceTCP()
 	s.pool.Hold()
 	var seed [8]byte

@@ -5,10 +5,6 @@ import "time"
 const (
 	// pawsIdle is how long a timestamp stays comparable (RFC 7323 §5.5).
 	pawsIdle = uint32(24 * 24 * time.Hour / time.Second)
-	// challengeLimit is how many segments that need no answer for progress are
-	// answered per second (RFC 5961 §7; the number is ours). It is counted per
-	// connection: a count shared by all tells an attacker about the others.
-	challengeLimit = 10
 )
 
 // checkSegment takes the first four steps of RFC 9293 §3.10.7.4 and the
@@ -158,12 +154,12 @@ func (c *Conn) reset() {
 }
 
 // challenge asks for an acknowledgment that tells the peer where we are
-// (RFC 5961 §3 to §5), at most challengeLimit times a second.
+// (RFC 5961 §3 to §5), within the pool's bound.
 func (c *Conn) challenge(now Instant) {
-	if second := seconds(now); second != c.challengeAt {
-		c.challengeAt, c.challenges = second, 0
+	if period := uint32(now / Instant(or(c.pool.ChallengePeriod, time.Second))); period != c.challengeAt {
+		c.challengeAt, c.challenges = period, 0
 	}
-	if c.challenges >= challengeLimit {
+	if c.challenges >= uint8(min(or(c.pool.ChallengeLimit, DefaultChallengeLimit), 255)) {
 		c.pool.Counters.ChallengesSpared++
 		return
 	}

@@ -71,7 +71,7 @@ func TestRFC5961ChallengesAreLimited(t *testing.T) {
 		p.recv(SYN, 5, 0, 0)
 		p.recv(ACK, -9, 1, 0)
 	}
-	if len(p.out) != challengeLimit {
+	if len(p.out) != DefaultChallengeLimit {
 		t.Fatalf("%d challenges in an instant", len(p.out))
 	}
 	p.out = nil

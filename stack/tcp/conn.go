@@ -43,7 +43,7 @@ type Conn struct {
 	synData     bool // text went in the SYN and was taken (RFC 7413)
 	backoff     uint8
 	keepProbes  uint8 // unanswered keep-alive probes
-	challenges  uint8 // challenge ACKs in the present second
+	challenges  uint8 // challenge ACKs in the present period
 	ackDue      uint8 // acknowledgments that must be emitted at once
 	quickAcks   uint8 // segments that are acknowledged at once
 	sndScale    uint8 // shift of the windows we receive
@@ -93,7 +93,7 @@ type Conn struct {
 	inflate     int32 // NewReno's window inflation
 	useMost     int32 // see used
 	reduce      reduction
-	challengeAt uint32 // the second in which challenges count
+	challengeAt uint32 // the period in which challenges count
 	rack        rack
 	tail        tailProbe
 	ecn         ecn

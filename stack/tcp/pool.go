@@ -1,5 +1,10 @@
 package tcp
 
+import "time"
+
+// DefaultChallengeLimit is that of Pool.
+const DefaultChallengeLimit = 10
+
 // chunkSize is the unit in which queues take memory: a power of two, so that
 // it divides the sequence space.
 const chunkSize = 4 << 10
@@ -21,6 +26,13 @@ type Pool struct {
 	// refers to. The nearer it comes, the less a queue may hold. Zero means no
 	// bound.
 	Limit int
+
+	// ChallengeLimit is how many segments that need no answer for progress a
+	// connection answers per ChallengePeriod, 1 to 255 (RFC 5961 §7; the numbers
+	// are ours). They are counted per connection: a count shared by all tells an
+	// attacker about the others. Zero means DefaultChallengeLimit and a second.
+	ChallengeLimit  int
+	ChallengePeriod time.Duration
 
 	// Counters counts what the connections did. It is read, and by the owner
 	// written where its comment says so, under the lock of the connections.

@@ -18,6 +18,7 @@ type rack struct {
 	seen      uint16 // acknowledgments that told of reordering, modulo 1<<16
 	reordered bool   // RACK.reordering_seen
 	inRound   bool   // RACK.dsack_round is set
+	measured  bool   // a round trip since the last tail loss probe
 	mult      uint8  // RACK.reo_wnd_mult less 1
 	persist   uint8  // RACK.reo_wnd_persist
 }

@@ -96,7 +96,7 @@ func TestRFC8985ReportsOfOneAckAreNoReordering(t *testing.T) {
 // The retransmission is lost as well: what was sent after it tells.
 //
 //rfc:5681 loss-of-retransmission
-//rfc:8985 window-zero
+//rfc:8985 window-zero lost-retransmission lost-twice
 func TestRFC8985LostRetransmission(t *testing.T) {
 	p := inFlight(t, 10)
 	p.write(20_000)
@@ -212,6 +212,7 @@ func TestRFC8985TimeoutMarksWhatIsOverdue(t *testing.T) { // §6.3
 // arrives: with a threshold of half the flight one segment goes for two.
 //
 //rfc:9937 proportional end
+//rfc:8985 prr
 func TestRFC9937Proportional(t *testing.T) { // §6.2
 	p := inFlight(t, 20)
 	p.write(40_000)

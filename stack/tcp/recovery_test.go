@@ -159,6 +159,7 @@ func TestRFC5681WindowUpdatesAreNoDuplicates(t *testing.T) { // §2
 }
 
 //rfc:6675 is-lost first-at-once pipe end
+//rfc:8985 window-decides
 func TestRFC6675Recovery(t *testing.T) { // §5
 	p := sentSegments(t, 10, withSACK)
 	p.now = p.now.Add(20 * time.Millisecond)

@@ -23,7 +23,7 @@ func (c *Conn) sampleRTT(r time.Duration) {
 		c.srtt += (r - c.srtt) / 8
 	}
 	c.rtoBase = min(c.srtt+max(clockG, c.minRTO.duration(), 4*c.rttvar), c.maxRTO.duration())
-	c.backoff = 0
+	c.backoff, c.rack.measured = 0, true
 }
 
 // rto returns the timeout with its back-off (RFC 6298 §5.5).

@@ -237,7 +237,7 @@ func TestRFC9293TimeWaitAnswers(t *testing.T) {
 		func(p *script) { p.recv(ACK, 2, 2, 10) },
 	} {
 		p := inTimeWait(t)
-		for range challengeLimit {
+		for range DefaultChallengeLimit {
 			ahead(p)
 			p.expect("[.] 2 ack 2")
 		}

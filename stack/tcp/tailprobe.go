@@ -49,11 +49,13 @@ func (c *Conn) armTailProbe(now Instant) {
 }
 
 // tailProbeTimer runs when the PTO timer has passed. The retransmission timer
-// begins anew: it is the last resort (RFC 8985 §7.3).
+// begins anew: it is the last resort (RFC 8985 §7.3). Probes that are copies
+// must not keep round trips from being measured, or a longer path would be
+// probed too early for ever: between two of them there is a measurement.
 func (c *Conn) tailProbeTimer(now Instant) {
 	c.tail.at = 0
 	if now.Sub(c.progressAt) < c.userTimeout.duration() && c.loss == lossNone && c.flight() > 0 && c.sndNxt.BeforeEq(c.sndEdge()) { // else the peer would not take it
-		c.tail.due = true
+		c.tail.due = c.rack.measured
 		c.armRetransmit(now)
 	}
 }
@@ -81,6 +83,7 @@ func (c *Conn) sendTailProbe(t *transmitter) bool {
 func (c *Conn) tailProbeSent(now Instant, resent bool) {
 	c.pool.Counters.TailProbes++
 	c.tail = tailProbe{open: true, resent: resent, end: c.sndNxt}
+	c.rack.measured = false
 	c.armRetransmit(now)
 }
 

@@ -109,6 +109,8 @@ func TestRFC8985NoProbe(t *testing.T) {
 // A single segment may wait for a delayed acknowledgment of 200 ms. Where the
 // retransmission timeout comes first the probe goes in its place, and the
 // congestion window stays; the next time it is a timeout.
+//
+//rfc:8985 probe-timeout
 func TestRFC8985ProbeInTheTimeoutsPlace(t *testing.T) { // §7.2, TLP_calc_PTO
 	p := inFlight(t, 1)
 	p.c.armRetransmit(p.now)
@@ -132,6 +134,8 @@ func TestRFC8985ProbeInTheTimeoutsPlace(t *testing.T) { // §7.2, TLP_calc_PTO
 
 // Where the timeout is far away a single segment is probed after two round trips
 // and the time of a delayed acknowledgment.
+//
+//rfc:8985 probe-single
 func TestRFC8985ProbeOfASingleSegment(t *testing.T) { // §7.2
 	p := inFlight(t, 1)
 	p.c.rtxAt = p.now.Add(time.Second)
