@@ -1,0 +1,81 @@
+package socketagent
+
+import (
+	"errors"
+	"net/netip"
+	"syscall"
+
+	"arpeggio/stack"
+)
+
+func (a *Agent) connect(fd int32, data []byte, gone <-chan struct{}) reply {
+	to, err := parseAddr(data)
+	if err != nil {
+		return reply{err: err}
+	}
+	a.mu.Lock()
+	s, err := a.get(fd)
+	if err == nil {
+		err = a.startConnect(s, to)
+	}
+	if err != nil || !s.stream {
+		a.mu.Unlock()
+		return reply{err: err}
+	}
+	limit := s.limit(0, s.opt.sndTimeout)
+	a.mu.Unlock()
+	err = a.wait(gone, limit, func() error {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		if s.conn == nil {
+			return syscall.EBADF
+		}
+		r := s.conn.Ready()
+		switch {
+		case r.Err != nil: // the socket may be used once more
+			s.opening = false
+			_ = s.conn.Close()
+			s.conn, s.failed = nil, false
+			return r.Err
+		case r.Write || s.conn.Info().State.Synchronized():
+			s.opening = false
+			return nil
+		}
+		return syscall.EAGAIN
+	})
+	if errors.Is(err, syscall.EAGAIN) {
+		err = syscall.EINPROGRESS
+	}
+	return reply{err: err}
+}
+
+// startConnect begins to connect unless that was done.
+func (a *Agent) startConnect(s *sock, to netip.AddrPort) error {
+	if to.Addr().IsUnspecified() {
+		to = netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), to.Port()) // as Linux reads it
+	}
+	switch {
+	case !s.stream:
+		if err := a.openUDP(s, anywhere); err != nil {
+			return err
+		}
+		return s.udp.Connect(to)
+	case s.ln != nil:
+		return syscall.EISCONN
+	case s.conn != nil && s.opening && s.nonblock && s.conn.Ready() == (stack.Readiness{}):
+		return syscall.EALREADY
+	case s.conn != nil && !s.opening:
+		return syscall.EISCONN
+	case s.conn != nil:
+		return nil
+	}
+	d := stack.Dialer{Binding: s.bound, Adjust: s.opt.adjust, Header: s.opt.header, FastOpen: s.opt.fastConnect}
+	c, err := d.Start(a.stack, to)
+	if err != nil {
+		return err
+	}
+	_ = c.Notify(a.events)
+	s.opt.apply(c)
+	s.conn, s.opening, s.failed, s.noRead, s.noWrite, s.left = c, true, false, false, false, to
+	return nil
+}
