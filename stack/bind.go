@@ -111,6 +111,9 @@ type Dialer struct {
 	// errors of the handshake are theirs then. What Write sends first may come to
 	// the server twice, so it must be a request that can be repeated.
 	FastOpen bool
+	// FastOpenNoCookie, with FastOpen, sends text also to servers that have given
+	// us no cookie, and asks for none (TCP_FASTOPEN_NO_COOKIE).
+	FastOpenNoCookie bool
 	// Adjust edits the configuration of the connection, such as its congestion
 	// control.
 	Adjust func(*tcp.Config)

@@ -167,7 +167,7 @@ func (s *Stack) connectLocked(d *Dialer, local, remote netip.AddrPort, now tcp.I
 	local = netip.AddrPortFrom(src, port)
 	cfg := s.connConfig(local, remote, route, now)
 	if d.FastOpen {
-		cfg.FastOpen = s.fastOpenTo(src, dst, now)
+		cfg.FastOpen = s.fastOpenTo(d, src, dst, now)
 	}
 	if d.Adjust != nil {
 		d.Adjust(&cfg)
@@ -202,6 +202,15 @@ type ListenConfig struct {
 	// what comes beyond opens the ordinary way. Zero is off. A request may come
 	// twice, so this is for those that can be repeated.
 	FastOpen int
+	// FastOpenKeys make and check the cookies of all the servers that share them:
+	// the first makes them, the cookies of the others count as well
+	// (TCP_FASTOPEN_KEY). Without, the stack has a key of its own, which changes
+	// every hour.
+	FastOpenKeys []tcp.FastOpenKey
+	// FastOpenNoCookie takes text also from peers without a cookie
+	// (TCP_FASTOPEN_NO_COOKIE). It is for networks where nobody forges addresses:
+	// elsewhere the listener answers, and works for, whoever is named in a SYN.
+	FastOpenNoCookie bool
 	// Adjust edits the configuration of each connection that a listener
 	// accepts, such as its congestion control.
 	Adjust func(*tcp.Config)

@@ -2,6 +2,7 @@ package stack
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
 	"arpeggio/stack/tcp"
@@ -10,8 +11,10 @@ import (
 const (
 	// maxFastOpenPeers bounds the servers that are remembered for Fast Open.
 	maxFastOpenPeers = 1024
-	// fastOpenPause is how long Fast Open is not tried with a server after the
-	// path was in its way, twice as long after each further time.
+	// fastOpenSigns is how many times in a row the path must have been in the way
+	// of Fast Open, for a SYN may be lost like any packet, until it is not tried
+	// with that server for fastOpenPause, twice as long after each further time.
+	fastOpenSigns = 2
 	fastOpenPause = time.Hour
 	// maxFastOpenPauses bounds the doublings.
 	maxFastOpenPauses = 6
@@ -35,12 +38,13 @@ type fastOpenKey struct{ local, remote [4]byte }
 func (c *TCPConn) fastOpenKey() fastOpenKey { return fastOpenKey{c.key.local, c.key.remote} }
 
 // fastOpenTo returns how a connection to remote begins.
-func (s *Stack) fastOpenTo(local, remote netip.Addr, now tcp.Instant) tcp.FastOpen {
+func (s *Stack) fastOpenTo(d *Dialer, local, remote netip.Addr, now tcp.Instant) tcp.FastOpen {
 	p := s.fastPeers[fastOpenKey{local.As4(), remote.As4()}]
 	if p.paused > now {
 		return tcp.FastOpen{}
 	}
-	return tcp.FastOpen{Request: p.cookie.IsZero(), Cookie: p.cookie, MSS: p.mss}
+	none := p.cookie.IsZero()
+	return tcp.FastOpen{Request: none && !d.FastOpenNoCookie, NoCookie: none && d.FastOpenNoCookie, Cookie: p.cookie, MSS: p.mss}
 }
 
 // fastOpenLearn remembers what c has learned of its server.
@@ -59,11 +63,16 @@ func (s *Stack) fastOpenLearn(c *TCPConn, r tcp.FastOpenResult, now tcp.Instant)
 	}
 	if r.Blocked {
 		s.stats.TCP.FastOpenBlackhole++
-		p.paused = now.Add(fastOpenPause << min(p.blocks, maxFastOpenPauses))
-		p.blocks = min(p.blocks+1, maxFastOpenPauses)
+		if p.blocks++; p.blocks >= fastOpenSigns {
+			p.blocks = min(p.blocks, fastOpenSigns+maxFastOpenPauses)
+			p.paused = now.Add(fastOpenPause << (p.blocks - fastOpenSigns))
+		}
 	}
 	if !r.Cookie.IsZero() {
-		p.cookie, p.mss = r.Cookie, r.MSS
+		p.cookie, p.blocks = r.Cookie, 0
+	}
+	if !p.cookie.IsZero() || r.Accepted {
+		p.mss = r.MSS
 	}
 	if p == (fastOpenPeer{}) {
 		delete(s.fastPeers, k)
@@ -80,7 +89,9 @@ func (s *Stack) fastOpenLearn(c *TCPConn, r tcp.FastOpenResult, now tcp.Instant)
 
 // fastOpening is a listener's side of Fast Open.
 type fastOpening struct {
-	most    int           // pending requests; 0 is off
+	most    int // pending requests; 0 is off
+	keys    []tcp.FastOpenKey
+	open    bool          // no cookie is asked for
 	pending int           // connections that took the text of a SYN and whose handshake is not over
 	resets  []tcp.Instant // until when those that were reset count, oldest first
 }
@@ -92,26 +103,36 @@ func (l *TCPListener) SetFastOpen(pending int) {
 	l.fast.most = max(pending, 0)
 }
 
+// SetFastOpenKeys changes ListenConfig.FastOpenKeys.
+func (l *TCPListener) SetFastOpenKeys(keys ...tcp.FastOpenKey) {
+	l.s.mu.Lock()
+	defer l.s.mu.Unlock()
+	l.fast.keys = slices.Clone(keys)
+}
+
+// SetFastOpenNoCookie changes ListenConfig.FastOpenNoCookie.
+func (l *TCPListener) SetFastOpenNoCookie(on bool) {
+	l.s.mu.Lock()
+	defer l.s.mu.Unlock()
+	l.fast.open = on
+}
+
 // fastOpen decides what a SYN with the option gets (RFC 7413 §4.2.2): a cookie,
-// or its text taken.
+// or to be let in. Where no cookies are asked for, text alone lets in.
 func (l *TCPListener) fastOpen(cfg *tcp.Config, syn *tcp.Segment, now tcp.Instant) {
-	f, s := &l.fast, l.s
-	if f.most == 0 || !syn.Options.FastOpen {
+	f, s, o := &l.fast, l.s, &syn.Options
+	if f.most == 0 || !o.FastOpen && !f.open {
 		return
-	}
-	good, old := s.fastKeys.Check(syn.Options.Cookie, cfg.Local.Addr(), cfg.Remote.Addr(), now)
-	if !good || old {
-		cfg.FastOpen.Cookie = s.fastKeys.Cookie(cfg.Local.Addr(), cfg.Remote.Addr(), now)
 	}
 	for len(f.resets) > 0 && f.resets[0] <= now {
 		f.resets = f.resets[1:]
 	}
+	good := f.open && len(syn.Payload) > 0
+	if !good {
+		good = s.checkCookie(f.keys, cfg, o, now)
+	}
 	switch {
-	case syn.Options.Cookie.IsZero():
-		s.stats.TCP.FastOpenCookieReqd++
 	case !good:
-		s.stats.TCP.FastOpenPassiveFail++
-	case len(syn.Payload) == 0:
 	case f.pending+len(f.resets) >= f.most:
 		s.stats.TCP.FastOpenListenOverflow++
 	default:
@@ -120,7 +141,29 @@ func (l *TCPListener) fastOpen(cfg *tcp.Config, syn *tcp.Segment, now tcp.Instan
 	}
 }
 
-// early gives c, which has taken the text of its SYN, to Accept.
+// checkCookie reports whether a SYN with options o bears a cookie of ours, and has
+// the SYN-ACK give the peer one when it has none or an old one.
+func (s *Stack) checkCookie(shared []tcp.FastOpenKey, cfg *tcp.Config, o *tcp.Options, now tcp.Instant) (good bool) {
+	if !o.FastOpen {
+		return false
+	}
+	keys := s.fastKeys
+	keys.Shared = shared
+	good, old := keys.Check(o.Cookie, cfg.Local.Addr(), cfg.Remote.Addr(), now)
+	if !good || old {
+		cfg.FastOpen.Cookie = keys.Cookie(cfg.Local.Addr(), cfg.Remote.Addr(), now)
+		cfg.FastOpen.Old = o.FastOpenOld
+	}
+	switch {
+	case o.Cookie.IsZero():
+		s.stats.TCP.FastOpenCookieReqd++
+	case !good:
+		s.stats.TCP.FastOpenPassiveFail++
+	}
+	return good
+}
+
+// early gives c, whose SYN was let in, to Accept.
 func (l *TCPListener) early(c *TCPConn) {
 	c.early = l
 	l.fast.pending++

@@ -71,7 +71,8 @@ func (lc *ListenConfig) listenTCP(s *Stack, addr netip.AddrPort) (*TCPListener, 
 	}
 	l := &TCPListener{
 		s: s, addr: local,
-		backlog: lc.Backlog, rcvBuf: lc.ReadBuffer, sndBuf: lc.WriteBuffer, edit: lc.Adjust, fast: fastOpening{most: max(lc.FastOpen, 0)}, header: lc.Header,
+		backlog: lc.Backlog, rcvBuf: lc.ReadBuffer, sndBuf: lc.WriteBuffer, edit: lc.Adjust, header: lc.Header,
+		fast: fastOpening{most: max(lc.FastOpen, 0), keys: slices.Clone(lc.FastOpenKeys), open: lc.FastOpenNoCookie},
 	}
 	if l.backlog <= 0 {
 		l.backlog = s.cfg.Backlog

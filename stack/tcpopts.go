@@ -158,6 +158,12 @@ func (c *TCPConn) SetUserTimeout(d time.Duration) error {
 	return c.control("set", func(now tcp.Instant) { c.m.SetUserTimeout(now, d) })
 }
 
+// SetConnectTimeout bounds the handshake, from its SYN on, when it is under way
+// (TCP_SYNCNT counts its retransmissions); 0 is the default.
+func (c *TCPConn) SetConnectTimeout(d time.Duration) error {
+	return c.control("set", func(tcp.Instant) { c.m.SetConnectTimeout(d) })
+}
+
 // Info returns a snapshot of the connection's state.
 func (c *TCPConn) Info() tcp.Info {
 	c.s.mu.Lock()

@@ -69,7 +69,7 @@ func (a *Agent) startConnect(s *sock, to netip.AddrPort) error {
 	case s.conn != nil:
 		return nil
 	}
-	d := stack.Dialer{Binding: s.bound, Adjust: s.opt.adjust, Header: s.opt.header, FastOpen: s.opt.fastConnect}
+	d := stack.Dialer{Binding: s.bound, Adjust: s.opt.adjust, Header: s.opt.header, FastOpen: s.opt.fastConnect, FastOpenNoCookie: s.opt.fastNoCookie}
 	c, err := d.Start(a.stack, to)
 	if err != nil {
 		return err

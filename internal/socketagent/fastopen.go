@@ -2,26 +2,60 @@ package socketagent
 
 import (
 	"net/netip"
+	"slices"
 	"syscall"
 	"time"
 
 	"arpeggio/stack"
+	"arpeggio/stack/tcp"
 )
 
 // Fast Open (RFC 7413) as Linux has it: TCP_FASTOPEN on a listener,
 // TCP_FASTOPEN_CONNECT before connect, or sendto with MSG_FASTOPEN in the place
-// of connect and send.
+// of connect and send; both ends may do without cookies, and a listener may have
+// one key or two of its own.
 const (
-	msgFastOpen        = 0x20000000
-	tcpFastOpen        = 23
-	tcpFastOpenConnect = 30
+	msgFastOpen         = 0x20000000
+	tcpFastOpen         = 23
+	tcpFastOpenConnect  = 30
+	tcpFastOpenKey      = 33
+	tcpFastOpenNoCookie = 34
 )
+
+// setFastOpenKeys takes one key, or two, the second of which still counts.
+func (s *sock) setFastOpenKeys(v []byte) error {
+	const one = len(tcp.FastOpenKey{})
+	if len(v) != one && len(v) != 2*one {
+		return syscall.EINVAL
+	}
+	s.opt.fastKeys = nil
+	for k := range slices.Chunk(v, one) {
+		s.opt.fastKeys = append(s.opt.fastKeys, tcp.FastOpenKey(k))
+	}
+	if s.ln != nil {
+		s.ln.SetFastOpenKeys(s.opt.fastKeys...)
+	}
+	return nil
+}
+
+// getFastOpenKeys returns what setFastOpenKeys has set.
+func (s *sock) getFastOpenKeys() []byte {
+	v := []byte{}
+	for _, k := range s.opt.fastKeys {
+		v = append(v, k[:]...)
+	}
+	return v
+}
 
 // setFastOpen sets one of the options.
 func (s *sock) setFastOpen(name, n int32) error {
 	switch {
-	case name == tcpFastOpenConnect && (n < 0 || n > 1), n < 0, s.conn != nil:
+	case name != tcpFastOpen && (n < 0 || n > 1), n < 0, s.conn != nil:
 		return syscall.EINVAL
+	case name == tcpFastOpenNoCookie:
+		if s.opt.fastNoCookie = n == 1; s.ln != nil {
+			s.ln.SetFastOpenNoCookie(s.opt.fastNoCookie)
+		}
 	case name == tcpFastOpen:
 		if s.opt.fastOpen = n; s.ln != nil {
 			s.ln.SetFastOpen(int(n))

@@ -28,7 +28,7 @@ func (a *Agent) listen(s *sock, backlog int32) reply {
 		}
 	}
 	s.publish()
-	lc := stack.ListenConfig{Backlog: n, Binding: s.bound, Header: s.opt.header, FastOpen: int(s.opt.fastOpen),
+	lc := stack.ListenConfig{Backlog: n, Binding: s.bound, Header: s.opt.header, FastOpen: int(s.opt.fastOpen), FastOpenKeys: s.opt.fastKeys, FastOpenNoCookie: s.opt.fastNoCookie,
 		Adjust: func(cfg *tcp.Config) { s.passive.Load().adjust(cfg) }}
 	ln, err := lc.Listen(a.stack, "tcp4", s.bound.Addr().String())
 	if err != nil {

@@ -55,7 +55,9 @@ type options struct {
 	header                                 stack.IPHeader
 	discover                               int32 // IP_MTU_DISCOVER
 	fastOpen                               int32 // of a listener: how many at a time
-	fastConnect                            bool
+	fastConnect, fastNoCookie              bool
+	fastKeys                               []tcp.FastOpenKey
+	inq                                    bool // TCP_INQ, which no call here gives
 	congestion                             string
 }
 
@@ -84,16 +86,22 @@ func (o *options) adjust(cfg *tcp.Config) {
 	if o.sndBuf > 0 {
 		cfg.SndBuf = o.sndBuf
 	}
-	// The handshake ends when the last retransmission has had its time.
-	cfg.ConnectTimeout = time.Duration(1<<(o.synCnt+1)-1) * time.Second
+	cfg.ConnectTimeout = o.connectTimeout()
 	cfg.UserTimeout = time.Duration(o.userTimeout) * time.Millisecond
-	if o.userTimeout > 0 {
-		cfg.ConnectTimeout = min(cfg.ConnectTimeout, cfg.UserTimeout)
-	}
 	cfg.FinWait2 = o.finWait2()
 	if o.congestion == "reno" {
 		cfg.CongestionControl = new(tcp.Reno)
 	}
+}
+
+// connectTimeout returns how long a handshake may last: it ends when the last
+// retransmission has had its time.
+func (o *options) connectTimeout() time.Duration {
+	d := time.Duration(1<<(o.synCnt+1)-1) * time.Second
+	if o.userTimeout > 0 {
+		d = min(d, time.Duration(o.userTimeout)*time.Millisecond)
+	}
+	return d
 }
 
 func (o *options) keep() net.KeepAliveConfig {

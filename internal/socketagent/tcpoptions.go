@@ -23,6 +23,7 @@ const (
 	tcpCongestion  = 13
 	tcpUserTimeout = 18
 	tcpNotsentLow  = 25
+	tcpInq         = 36
 )
 
 // Seconds that FIN-WAIT-2 of a closed socket lasts; below zero it does not.
@@ -47,6 +48,9 @@ func (s *sock) setTCP(name int32, v []byte) error {
 			return s.conn.SetCongestionControl(congestionControl(cc))
 		}
 		return nil
+	}
+	if name == tcpFastOpenKey {
+		return s.setFastOpenKeys(v)
 	}
 	n, err := number(v)
 	if err != nil {
@@ -92,7 +96,9 @@ func (s *sock) setTCP(name int32, v []byte) error {
 		if err := within(1, 127); err != nil {
 			return err
 		}
-		o.synCnt = min(n, 20) // later the sum of the time-outs is days
+		if o.synCnt = min(n, 20); s.conn != nil { // later the sum of the time-outs is days
+			return s.conn.SetConnectTimeout(o.connectTimeout())
+		}
 	case tcpLinger2: // 0: the default again
 		if o.linger2 = min(max(n, -1), maxLinger2); n == 0 {
 			o.linger2 = defaultLinger2
@@ -109,12 +115,18 @@ func (s *sock) setTCP(name int32, v []byte) error {
 			return syscall.EINVAL
 		}
 		if o.userTimeout = n; s.conn != nil {
+			_ = s.conn.SetConnectTimeout(o.connectTimeout())
 			return s.conn.SetUserTimeout(time.Duration(n) * time.Millisecond)
 		}
 	case tcpNotsentLow:
 		o.notsentLow = uint32(n)
-	case tcpFastOpen, tcpFastOpenConnect:
+	case tcpFastOpen, tcpFastOpenConnect, tcpFastOpenNoCookie:
 		return s.setFastOpen(name, n)
+	case tcpInq:
+		if err := within(0, 1); err != nil {
+			return err
+		}
+		o.inq = n == 1
 	default:
 		return syscall.ENOPROTOOPT
 	}
@@ -167,6 +179,12 @@ func (a *Agent) getTCP(s *sock, name int32) []byte {
 		return int32s(o.fastOpen)
 	case tcpFastOpenConnect:
 		return flag(o.fastConnect)
+	case tcpFastOpenNoCookie:
+		return flag(o.fastNoCookie)
+	case tcpFastOpenKey:
+		return s.getFastOpenKeys()
+	case tcpInq:
+		return flag(o.inq)
 	}
 	return nil
 }

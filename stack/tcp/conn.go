@@ -255,7 +255,7 @@ func (c *Conn) established(now Instant) {
 	c.setState(now, Established)
 	c.rtxAt, c.backoff = 0, 0
 	c.progressAt = now
-	if c.synAgain {
+	if c.synAgain && (c.fast == nil || !c.fast.big) {
 		// RFC 6298 §5.7 and RFC 5681 §3.1: the handshake was lost once.
 		c.rtoBase = max(c.rtoBase, 3*time.Second)
 		c.win.Cwnd = c.win.MSS

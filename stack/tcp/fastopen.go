@@ -12,14 +12,23 @@ type FastOpen struct {
 	// there is text, or at StartHandshake. Of a passive connection it is what the
 	// SYN-ACK gives to the peer.
 	Cookie FastOpenCookie
+	// NoCookie, of an active connection, is Cookie without one, for a server that
+	// asks for none: on a network where nobody forges addresses.
+	NoCookie bool
 	// MSS is what the server announced with its cookie: the SYN carries no more
 	// text than that. Zero means 536.
 	MSS uint16
 	// Accept, of a passive connection, takes the text of the SYN, whose cookie
 	// the owner has checked. Read gives it, and Write sends, before the handshake
-	// is over.
+	// is over, also when there is none.
 	Accept bool
+	// Old, of a passive connection, gives the cookie in the form of the
+	// experiments before RFC 7413, in which the SYN asked for it.
+	Old bool
 }
+
+// early reports whether the SYN carries text.
+func (f *FastOpen) early() bool { return f.NoCookie || !f.Cookie.IsZero() }
 
 // FastOpenResult is what an active connection has learned of Fast Open.
 type FastOpenResult struct {
@@ -28,8 +37,8 @@ type FastOpenResult struct {
 	Tried    bool           // the SYN carried text
 	Accepted bool           // and the server took some of it
 	// Blocked: the SYN with the option was not answered, or with a reset, and a
-	// plain one was: something on the path may be in the way of Fast Open
-	// (RFC 7413 §7.1).
+	// plain one was, with neither cookie nor text taken: something on the path may
+	// be in the way of Fast Open (RFC 7413 §7.1).
 	Blocked bool
 }
 
@@ -39,17 +48,19 @@ type fastOpen struct {
 	timeout millis // Config.ConnectTimeout, which runs from the SYN
 	waiting bool   // the SYN waits for text
 	over    bool   // the SYN goes without, now
+	big     bool   // because it was too big for the path, which is no sign of congestion
 	known   bool   // the result is
+	end     Seq    // behind the text of the SYN
 	result  FastOpenResult
 }
 
 // beginFastOpen prepares an active connection.
 func (c *Conn) beginFastOpen(cfg *Config) {
 	f := cfg.FastOpen
-	if f.Cookie.IsZero() && !f.Request {
+	if !f.early() && !f.Request {
 		return
 	}
-	c.fast = &fastOpen{FastOpen: f, waiting: !f.Cookie.IsZero(), timeout: inMillis(or(cfg.ConnectTimeout, defaultConnectTimeout))}
+	c.fast = &fastOpen{FastOpen: f, waiting: f.early(), timeout: inMillis(or(cfg.ConnectTimeout, defaultConnectTimeout))}
 	if c.fast.waiting {
 		c.synDue, c.waitAt = false, 0
 	}
@@ -74,7 +85,7 @@ func (c *Conn) deferredSyn(now Instant) {
 		c.StartHandshake()
 	}
 	if c.synDue && c.waitAt == 0 {
-		c.waitAt = now.Add(c.fast.timeout.duration())
+		c.waitAt, c.progressAt = now.Add(c.fast.timeout.duration()), now
 	}
 }
 
@@ -84,9 +95,11 @@ func (c *Conn) Sendable() bool {
 	return c.state.Synchronized() || c.openEarly() || c.Deferred()
 }
 
-// openEarly reports whether this is a server that has taken the text of a SYN
-// and may answer it already.
-func (c *Conn) openEarly() bool { return c.state == SynReceived && c.synData && c.passive }
+// openEarly reports whether this is a server that has let a SYN in (Accept) and may
+// answer it already.
+func (c *Conn) openEarly() bool {
+	return c.state == SynReceived && c.passive && c.fast != nil && c.fast.Accept
+}
 
 // SynRoom returns how much text a SYN that waits for text can carry, in octets:
 // the server's segment size without the room of all the options that there can
@@ -115,14 +128,21 @@ func (c *Conn) fastOpenSyn(s *Segment) (n int) {
 		return 0
 	}
 	o := &s.Options
-	o.FastOpen, o.Cookie = f.Request || !f.Cookie.IsZero(), f.Cookie
-	if c.state != SynSent || f.Cookie.IsZero() {
+	o.FastOpen, o.Cookie, o.FastOpenOld = f.Request || !f.Cookie.IsZero(), f.Cookie, f.Old
+	if c.state != SynSent || !f.early() {
 		return 0
 	}
 	if n = min(c.sndq.n, c.synRoom()); n > 0 {
 		s.Data, n = c.sndq.slice(c.pool.pieces[:0], c.iss.Add(1), n)
 	}
+	f.end = c.iss.Add(1 + n)
 	return n
+}
+
+// synTextLeft reports whether all that waits was in the SYN and not taken. It goes
+// at once: Nagle's algorithm collects what is new.
+func (c *Conn) synTextLeft() bool {
+	return c.fast != nil && c.fast.result.Tried && c.sndq.end().BeforeEq(c.fast.end)
 }
 
 // fastOpenReset takes a reset that answers a SYN with a cookie for the doing of
@@ -130,11 +150,21 @@ func (c *Conn) fastOpenSyn(s *Segment) (n int) {
 // the SYN was plain.
 func (c *Conn) fastOpenReset() bool {
 	f := c.fast
-	if f == nil || f.over || f.Cookie.IsZero() {
+	if f == nil || f.over || !f.early() {
 		return false
 	}
-	f.over, c.synDue, c.rttAt = true, true, 0
+	c.plainSyn()
 	return true
+}
+
+// plainSyn has the SYN sent again, at once and without option and text.
+func (c *Conn) plainSyn() { c.fast.over, c.synDue, c.rttAt = true, true, 0 }
+
+// synTooBig reports whether a SYN is under way with more text than the path, as it
+// is known now, carries.
+func (c *Conn) synTooBig() bool {
+	f := c.fast
+	return c.state == SynSent && f != nil && f.result.Tried && !f.over && f.end.Sub(c.iss.Add(1)) > c.synRoom()
 }
 
 // fastOpenAnswered learns from the SYN-ACK: whether it acknowledges text, which
@@ -148,9 +178,12 @@ func (c *Conn) fastOpenAnswered(seg *Segment) {
 	if f == nil {
 		return
 	}
-	c.synData = n > 0
-	f.result.Accepted, f.result.Blocked = n > 0, f.over && n == 0
-	f.result.Cookie, f.result.MSS = seg.Options.Cookie, c.peerMSS
+	c.synData = n > 0 && seg.Ack == f.end
+	f.result.MSS = c.peerMSS
+	if f.Request || !f.Cookie.IsZero() { // else nobody has asked for it
+		f.result.Cookie = seg.Options.Cookie
+	}
+	f.result.Accepted, f.result.Blocked = n > 0, f.over && n == 0 && f.result.Cookie.IsZero()
 	f.known = true
 }
 
@@ -168,8 +201,8 @@ func (c *Conn) FastOpenResult() (r FastOpenResult, ok bool) {
 // (RFC 7413 §4.2.2).
 func (c *Conn) takeSynText(now Instant, cfg *Config, syn *Segment) {
 	f := cfg.FastOpen
-	if !f.Cookie.IsZero() {
-		c.fast = &fastOpen{FastOpen: FastOpen{Cookie: f.Cookie}}
+	if !f.Cookie.IsZero() || f.Accept {
+		c.fast = &fastOpen{FastOpen: FastOpen{Cookie: f.Cookie, Accept: f.Accept, Old: f.Old}}
 	}
 	p := syn.Payload[:min(len(syn.Payload), c.recvSpace(), int(c.maxMSS))]
 	if !f.Accept || len(p) == 0 {

@@ -41,6 +41,21 @@ func (c FastOpenCookie) Bytes() []byte { return c.b[:c.n] }
 // IsZero reports whether there is no cookie.
 func (c FastOpenCookie) IsZero() bool { return c.n == 0 }
 
+// equal takes the same time wherever they differ.
+func (c FastOpenCookie) equal(o FastOpenCookie) bool { return hmac.Equal(c.Bytes(), o.Bytes()) }
+
+// FastOpenKey is a key that servers share, so that each takes the cookies of all.
+// Its cookies for IPv4 are those that Linux makes with the same 16 octets
+// (TCP_FASTOPEN_KEY): SipHash-2-4 of the client's and the server's address.
+type FastOpenKey [16]byte
+
+func (k FastOpenKey) cookie(local, remote netip.Addr) (c FastOpenCookie) {
+	l, r := local.As4(), remote.As4()
+	c.n = fastOpenMACLen
+	binary.LittleEndian.PutUint64(c.b[:], sipHash(k, append(r[:], l[:]...)))
+	return c
+}
+
 // FastOpenKeys makes and checks a server's cookies: a MAC of both addresses under
 // a key that changes by itself. Nothing is kept for a cookie. Secret is random and
 // stays. Methods may be called concurrently.
@@ -49,31 +64,40 @@ type FastOpenKeys struct {
 	// Period is how long a key makes cookies; they are good for as long again.
 	// Zero means DefaultFastOpenPeriod.
 	Period time.Duration
+	// Shared, when there are any, stand for Secret and Period: the first makes
+	// cookies, those of the others are good as well and about to expire.
+	Shared []FastOpenKey
 }
 
 // Cookie returns the cookie for remote.
 func (k *FastOpenKeys) Cookie(local, remote netip.Addr, now Instant) FastOpenCookie {
+	if len(k.Shared) > 0 {
+		return k.Shared[0].cookie(local, remote)
+	}
 	return k.cookie(local, remote, k.tick(now))
 }
 
 // Check reports whether c is a cookie for remote, and whether it is about to
 // expire, so that remote should get another one.
 func (k *FastOpenKeys) Check(c FastOpenCookie, local, remote netip.Addr, now Instant) (good, old bool) {
+	for i, s := range k.Shared {
+		if c.equal(s.cookie(local, remote)) {
+			return true, i > 0
+		}
+	}
+	if len(k.Shared) > 0 {
+		return false, false
+	}
 	tick := k.tick(now)
-	if k.equal(c, local, remote, tick) {
+	if c.equal(k.cookie(local, remote, tick)) {
 		return true, false
 	}
-	good = k.equal(c, local, remote, tick-1)
+	good = c.equal(k.cookie(local, remote, tick-1))
 	return good, good
 }
 
 func (k *FastOpenKeys) tick(now Instant) uint64 {
 	return uint64(now) / uint64(or(k.Period, DefaultFastOpenPeriod))
-}
-
-func (k *FastOpenKeys) equal(c FastOpenCookie, local, remote netip.Addr, tick uint64) bool {
-	want := k.cookie(local, remote, tick)
-	return hmac.Equal(c.Bytes(), want.Bytes())
 }
 
 func (k *FastOpenKeys) cookie(local, remote netip.Addr, tick uint64) (c FastOpenCookie) {

@@ -6,13 +6,19 @@ import "encoding/binary"
 const (
 	optEnd           = 0
 	optNop           = 1
-	optMSS           = 2  // RFC 9293 §3.7.1
-	optWindowScale   = 3  // RFC 7323 §2.2
-	optSACKPermitted = 4  // RFC 2018 §2
-	optSACK          = 5  // RFC 2018 §3
-	optTimestamps    = 8  // RFC 7323 §3.2
-	optFastOpen      = 34 // RFC 7413 §4.1.1
+	optMSS           = 2   // RFC 9293 §3.7.1
+	optWindowScale   = 3   // RFC 7323 §2.2
+	optSACKPermitted = 4   // RFC 2018 §2
+	optSACK          = 5   // RFC 2018 §3
+	optTimestamps    = 8   // RFC 7323 §3.2
+	optFastOpen      = 34  // RFC 7413 §4.1.1
+	optExperiment    = 254 // RFC 6994 §3
 )
+
+// expFastOpen is what an experimental option begins with that stands for Fast
+// Open: its use from before RFC 7413, which some clients still know (IANA "TCP
+// Experimental Option Experiment Identifiers").
+const expFastOpen = 0xf989
 
 const (
 	maxOptionsLen  = 40
@@ -36,6 +42,7 @@ type Options struct {
 	TSVal, TSEcr   uint32
 	FastOpen       bool           // Fast Open is asked for, or a cookie given (RFC 7413 §4.1.1)
 	Cookie         FastOpenCookie // none: a request
+	FastOpenOld    bool           // in the form of the experiments before RFC 7413
 	NSACK          uint8          // how many of SACK are valid, 0 to 4
 	SACK           [4]SACKBlock
 }
@@ -68,9 +75,9 @@ func parseOptions(b []byte) (o Options) {
 			o.HasTimestamps = true
 			o.TSVal, o.TSEcr = binary.BigEndian.Uint32(v), binary.BigEndian.Uint32(v[4:])
 		case kind == optFastOpen:
-			if cookie, ok := NewFastOpenCookie(v); ok || len(v) == 0 {
-				o.FastOpen, o.Cookie = true, cookie
-			}
+			o.takeFastOpen(v, false)
+		case kind == optExperiment && len(v) >= 2 && binary.BigEndian.Uint16(v) == expFastOpen:
+			o.takeFastOpen(v[2:], true)
 		case kind == optSACK && len(v)%8 == 0:
 			o.NSACK = 0
 			for ; len(v) >= 8 && int(o.NSACK) < len(o.SACK); v = v[8:] {
@@ -81,6 +88,20 @@ func parseOptions(b []byte) (o Options) {
 		b = b[b[1]:]
 	}
 	return o
+}
+
+func (o *Options) takeFastOpen(v []byte, old bool) {
+	if cookie, ok := NewFastOpenCookie(v); ok || len(v) == 0 {
+		o.FastOpen, o.Cookie, o.FastOpenOld = true, cookie, old
+	}
+}
+
+// fastOpenLen returns the octets of a Fast Open option without padding.
+func (o *Options) fastOpenLen() int {
+	if o.FastOpenOld {
+		return 4 + int(o.Cookie.n)
+	}
+	return 2 + int(o.Cookie.n)
 }
 
 // len returns the octets that appendTo writes: a multiple of four.
@@ -99,7 +120,7 @@ func (o *Options) len() int {
 		n += 4
 	}
 	if o.FastOpen {
-		n += (2 + int(o.Cookie.n) + 3) &^ 3
+		n += (o.fastOpenLen() + 3) &^ 3
 	}
 	return n + sackLen(int(o.NSACK))
 }
@@ -135,10 +156,15 @@ func (o *Options) appendTo(b []byte) []byte {
 		b = append(b, optNop, optWindowScale, 3, o.WindowScale)
 	}
 	if o.FastOpen {
-		for pad := o.Cookie.n + 2; pad%4 != 0; pad++ {
+		n := o.fastOpenLen()
+		for pad := n; pad%4 != 0; pad++ {
 			b = append(b, optNop)
 		}
-		b = append(b, optFastOpen, 2+o.Cookie.n)
+		if o.FastOpenOld {
+			b = binary.BigEndian.AppendUint16(append(b, optExperiment, byte(n)), expFastOpen)
+		} else {
+			b = append(b, optFastOpen, byte(n))
+		}
 		b = append(b, o.Cookie.Bytes()...)
 	}
 	if o.NSACK > 0 {

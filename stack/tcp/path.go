@@ -60,9 +60,13 @@ func (c *Conn) PathLimit() int {
 func (c *Conn) boundMSS(mss int) uint16 { return uint16(min(max(mss, minSendMSS), int(c.maxMSS))) }
 
 // resized has what was in flight sent again when segments have become smaller
-// than old.
+// than old. A SYN that was too big goes again without its text.
 func (c *Conn) resized(now Instant, old int) {
 	c.resizeMSS()
+	if c.synTooBig() {
+		c.fast.big = true
+		c.plainSyn()
+	}
 	if c.win.MSS >= old || !c.state.Synchronized() || c.state == TimeWait {
 		return
 	}

@@ -58,6 +58,10 @@ func TestRFC9293OptionsParsedLeniently(t *testing.T) { // MUST-5 to MUST-7
 		{"timestamps unaligned", []byte{8, 10, 0, 0, 0, 1, 0, 0, 0, 2}, Options{HasTimestamps: true, TSVal: 1, TSEcr: 2}},
 		{"Fast Open, a request", []byte{34, 2}, Options{FastOpen: true}},
 		{"Fast Open, a cookie", []byte{34, 6, 1, 2, 3, 4}, Options{FastOpen: true, Cookie: FastOpenCookie{4, [16]byte{1, 2, 3, 4}}}},
+		{"Fast Open, an old request", []byte{254, 4, 0xf9, 0x89}, Options{FastOpen: true, FastOpenOld: true}},
+		{"Fast Open, an old cookie", []byte{254, 8, 0xf9, 0x89, 1, 2, 3, 4}, Options{FastOpen: true, FastOpenOld: true, Cookie: FastOpenCookie{4, [16]byte{1, 2, 3, 4}}}},
+		{"another experiment", []byte{254, 4, 0xf9, 0x88}, Options{}},
+		{"an experiment without a name", []byte{254, 3, 0xf9}, Options{}},
 		{"Fast Open, an odd length", []byte{34, 7, 1, 2, 3, 4, 5}, Options{}},
 		{"Fast Open, too short", []byte{34, 4, 1, 2}, Options{}},
 		{"Fast Open, too long", append([]byte{34, 20}, make([]byte, 18)...), Options{}},
@@ -91,6 +95,10 @@ func TestSegmentRoundTrip(t *testing.T) {
 				o.SACK[o.NSACK] = SACKBlock{Seq(r.Uint32()), Seq(r.Uint32())}
 				o.NSACK++
 			}
+		}
+		if n := 4 + 2*r.IntN(3); o.NSACK == 0 && r.IntN(2) == 0 {
+			o.FastOpen, o.FastOpenOld = true, r.IntN(2) == 0
+			o.Cookie, _ = NewFastOpenCookie(make([]byte, n))
 		}
 		b := s.AppendHeader(nil)
 		if len(b) != s.HeaderLen() || len(b)%4 != 0 || len(b) > MaxHeaderLen {

@@ -163,6 +163,19 @@ func (c *Conn) SetKeepAlive(now Instant, k KeepAlive) {
 	c.armKeepAlive(now)
 }
 
+// SetConnectTimeout changes Config.ConnectTimeout of a handshake that is under way;
+// zero means the default.
+func (c *Conn) SetConnectTimeout(d time.Duration) {
+	d = or(d, defaultConnectTimeout)
+	switch {
+	case c.state != SynSent && c.state != SynReceived:
+	case c.Deferred():
+		c.fast.timeout = inMillis(d)
+	default:
+		c.waitAt = c.progressAt.Add(d)
+	}
+}
+
 // SetUserTimeout changes Config.UserTimeout; zero means the default.
 func (c *Conn) SetUserTimeout(now Instant, d time.Duration) {
 	was := c.progressAt.Add(c.userTimeout.duration())

@@ -1,0 +1,81 @@
+package socketagent
+
+import (
+	"fmt"
+	"syscall"
+	"time"
+)
+
+// likeKernelOptions are the scripts about socket options and urgent data.
+var likeKernelOptions = map[string]func(s *script){
+	"urgent": func(s *script) {
+		s.pair()
+		s.recv("b", 1, syscall.MSG_OOB)
+		s.send("a", "abc", 0)
+		s.send("a", "deX", syscall.MSG_OOB)
+		s.send("a", "fgh", 0)
+		time.Sleep(settle)
+		s.poll("b", 0)
+		s.ioctl("b", siocAtMark)
+		s.recv("b", 100, 0)
+		s.ioctl("b", siocAtMark)
+		s.recv("b", 1, syscall.MSG_OOB)
+		s.recv("b", 1, syscall.MSG_OOB)
+		s.recv("b", 100, 0)
+		s.ioctl("b", siocAtMark)
+		s.set("b", solSocket, soOOBInline, 1)
+		s.send("a", "Y", syscall.MSG_OOB)
+		time.Sleep(settle)
+		s.recv("b", 1, syscall.MSG_OOB)
+		s.ioctl("b", siocAtMark)
+		s.recv("b", 100, 0)
+	},
+	"options": func(s *script) {
+		s.pair()
+		for _, o := range [][2]int32{{solSocket, soType}, {solSocket, soProtocol}, {solSocket, soDomain}, {solSocket, soKeepAlive}, {solSocket, soReuseAddr},
+			{solSocket, soOOBInline}, {solSocket, soBroadcast}, {solSocket, soError}, {solSocket, soAcceptConn}, {solSocket, soRcvLowat},
+			{solTCP, tcpNoDelay}, {solTCP, tcpCork}, {solTCP, tcpKeepIdle}, {solTCP, tcpKeepIntvl}, {solTCP, tcpKeepCnt}, {solTCP, tcpSynCnt},
+			{solTCP, tcpLinger2}, {solTCP, tcpUserTimeout}, {solTCP, tcpNotsentLow}} {
+			s.get("a", o[0], o[1], 4)
+			s.get("a", o[0], o[1], 2)
+		}
+		s.get("a", solSocket, soLinger, 8)
+		s.get("a", solSocket, 9999, 4)
+		s.get("a", solTCP, 9999, 4)
+		s.set("a", solTCP, 9999, 1)
+		s.set("a", solSocket, 9999, 1)
+		s.do("set short", opSetsockopt, []byte{1}, s.fds["a"], solTCP, tcpNoDelay)
+		for _, o := range [][3]int32{{solTCP, tcpKeepIdle, 0}, {solTCP, tcpKeepIdle, 32768}, {solTCP, tcpKeepIdle, 100}, {solTCP, tcpKeepIntvl, 0},
+			{solTCP, tcpKeepIntvl, 7}, {solTCP, tcpKeepCnt, 128}, {solTCP, tcpKeepCnt, 3}, {solTCP, tcpSynCnt, 0}, {solTCP, tcpSynCnt, 3},
+			{solTCP, tcpUserTimeout, -1}, {solTCP, tcpUserTimeout, 4000}, {solTCP, tcpNotsentLow, 5000}, {solTCP, tcpNoDelay, 5}, {solTCP, tcpCork, 1},
+			{solSocket, soKeepAlive, 7}, {solSocket, soOOBInline, 1}} {
+			s.set("a", o[0], o[1], o[2])
+			s.get("a", o[0], o[1], 4)
+		}
+		for _, o := range [][2]int32{{tcpFastOpen, 5}, {tcpFastOpen, -1}, {tcpFastOpenConnect, 1}, {tcpFastOpenConnect, 2}, {tcpFastOpenConnect, -1},
+			{tcpFastOpenNoCookie, 1}, {tcpFastOpenNoCookie, 2}, {tcpFastOpenNoCookie, -1}, {tcpInq, 1}, {tcpInq, 2}, {tcpInq, -1}} {
+			s.socket("f", syscall.SOCK_STREAM)
+			for _, name := range []string{"a", "l", "f"} { // connected, listening, new
+				s.set(name, solTCP, o[0], o[1])
+			}
+			s.get("f", solTCP, o[0], 4)
+			s.close("f")
+		}
+		s.set("a", solTCP, tcpMaxSeg, 10)
+		s.set("a", solSocket, soLinger, 1, 5)
+		s.get("a", solSocket, soLinger, 8)
+	},
+	"keys of Fast Open": func(s *script) {
+		s.pair()
+		s.socket("f", syscall.SOCK_STREAM)
+		key := []byte("sixteen octets..another sixteen!")
+		for _, name := range []string{"a", "l", "f"} {
+			for _, n := range []int{0, 3, 16, 17, 32} {
+				s.do(fmt.Sprintf("key %s %d", name, n), opSetsockopt, key[:n], s.fds[name], solTCP, tcpFastOpenKey)
+				if n >= 16 {
+					s.get(name, solTCP, tcpFastOpenKey, 40)
+				}
+			}
+		}
+	},
+}
