@@ -48,10 +48,7 @@ func (c *TCPConn) Ready() Readiness {
 		Hangup: over || st == tcp.TimeWait || st == tcp.LastAck || st == tcp.Closing,
 	}
 	if err := c.m.Err(); err != nil {
-		if c.killed != nil {
-			err = c.killed
-		}
-		r.Err = tcpErrno(err)
+		r.Err = c.errno(err)
 	}
 	return r
 }

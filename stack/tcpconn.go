@@ -190,13 +190,18 @@ func (c *TCPConn) fail(op string, err error) error {
 	if err == nil || err == io.EOF {
 		return err
 	}
+	return c.wrap(op, c.errno(err))
+}
+
+// errno returns what a user is told of the engine's error.
+func (c *TCPConn) errno(err error) error {
 	switch {
 	case c.killed != nil:
 		err = c.killed
 	case err == tcp.ErrReset && c.m.PeerClosed():
 		err = tcp.ErrPipe // as Linux has it: the peer had closed, and now reads no more
 	}
-	return c.wrap(op, tcpErrno(err))
+	return tcpErrno(err)
 }
 
 // wrap is opError with the ends of c.

@@ -9,6 +9,9 @@ import (
 )
 
 func (a *Agent) connect(fd int32, data []byte, gone <-chan struct{}) reply {
+	if len(data) == 0 {
+		return a.with(fd, func(s *sock) reply { return reply{err: s.disconnect()} })
+	}
 	to, err := parseAddr(data)
 	if err != nil {
 		return reply{err: err}
@@ -76,6 +79,24 @@ func (a *Agent) startConnect(s *sock, to netip.AddrPort) error {
 	}
 	_ = c.Notify(a.events)
 	s.opt.apply(c)
-	s.conn, s.opening, s.failed, s.noRead, s.noWrite, s.left = c, true, false, false, false, to
+	s.conn, s.opening, s.failed, s.pulled, s.noRead, s.noWrite, s.left = c, true, false, false, false, false, to
+	return nil
+}
+
+// disconnect is connect with AF_UNSPEC: the socket has no peer any more, and a
+// stream is reset. It may be connected again.
+func (s *sock) disconnect() error {
+	switch {
+	case s.udp != nil:
+		return s.udp.Connect(netip.AddrPort{})
+	case s.ln != nil:
+		_ = s.ln.Close()
+		s.ln = nil
+	case s.conn != nil:
+		s.pulled = !s.over()
+		_ = s.conn.SetLinger(0)
+		_ = s.conn.Close()
+		s.conn, s.opening, s.failed, s.noRead, s.noWrite = nil, false, false, false, false
+	}
 	return nil
 }

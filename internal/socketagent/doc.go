@@ -5,7 +5,7 @@
 // One request at a time per connection of the Unix socket; connections share one
 // descriptor table, and a call that waits keeps only its own connection. All
 // integers are little endian; an address is an IPv4 address and a port in
-// network order, six octets.
+// network order, six octets; connect without one is that with AF_UNSPEC.
 //
 //	request:  u32 operation, s32 arguments[5], u32 n, n octets
 //	reply:    s32 result, s32 errno, u32 n, n octets

@@ -85,6 +85,8 @@ func (a *Agent) recv(fd, length, flags int32, from bool, gone <-chan struct{}) (
 // MSG_PEEK it is still in the queue.
 func (s *sock) recvStream(n, have int, flags int32) ([]byte, error) {
 	switch {
+	case s.pulled:
+		return nil, s.takeErr()
 	case s.conn == nil:
 		return nil, syscall.ENOTCONN
 	case s.conn.Deferred(): // the SYN goes on waiting for text
@@ -230,9 +232,9 @@ func (s *sock) writeRoom(n int) int {
 // sendable returns why nothing can be sent on a stream.
 func (s *sock) sendable() error {
 	switch {
-	case s.conn == nil || s.noWrite:
+	case s.noWrite || s.conn == nil && !s.pulled:
 		return syscall.EPIPE
-	case s.over():
+	case s.conn == nil || s.over():
 		if err := s.takeErr(); err != nil {
 			return err
 		}

@@ -335,48 +335,6 @@ var likeKernel = map[string]func(s *script){
 		s.accept("l", "d")
 		s.get("d", ip, ipTTL, 4)
 	},
-	"reset": func(s *script) {
-		s.pair()
-		s.set("a", solSocket, soLinger, 1, 0)
-		s.close("a")
-		time.Sleep(settle)
-		s.poll("b", 0)
-		s.recv("b", 10, 0)
-		s.recv("b", 10, 0)
-		s.send("b", "x", 0)
-		s.poll("b", 0)
-		s.get("b", solSocket, soError, 4)
-		s.shutdown("b", 1)
-		s.do("getpeername", opGetpeername, nil, s.fds["b"])
-	},
-	"reset and write": func(s *script) {
-		s.pair()
-		s.set("a", solSocket, soLinger, 1, 0)
-		s.close("a")
-		time.Sleep(settle)
-		s.send("b", "x", 0)
-		s.send("b", "x", 0)
-		s.recv("b", 10, 0)
-	},
-	"reset and ask": func(s *script) {
-		s.pair()
-		s.set("a", solSocket, soLinger, 1, 0)
-		s.close("a")
-		time.Sleep(settle)
-		s.get("b", solSocket, soError, 4)
-		s.get("b", solSocket, soError, 4)
-		s.recv("b", 10, 0)
-		s.send("b", "x", 0)
-	},
-	"unread data reset": func(s *script) {
-		s.pair()
-		s.send("a", "unread", 0)
-		time.Sleep(settle)
-		s.close("b")
-		time.Sleep(settle)
-		s.recv("a", 10, 0)
-		s.recv("a", 10, 0)
-	},
 	"datagrams": func(s *script) {
 		s.socket("a", syscall.SOCK_DGRAM)
 		s.socket("b", syscall.SOCK_DGRAM)
@@ -424,6 +382,7 @@ func TestLikeTheKernel(t *testing.T) {
 	ours := dial()
 	maps.Copy(likeKernel, likeKernelIP)
 	maps.Copy(likeKernel, likeKernelOptions)
+	maps.Copy(likeKernel, likeKernelReset)
 	for name, f := range likeKernel {
 		t.Run(name, func(t *testing.T) {
 			ours.t = t

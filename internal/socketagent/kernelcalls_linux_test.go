@@ -52,6 +52,10 @@ func (k *kernel) call(op uint32, data []byte, args ...int32) (int32, syscall.Err
 		if op == opConnect {
 			n = syscall.SYS_CONNECT
 		}
+		if len(data) == 0 {
+			r, _, e := syscall.Syscall(n, a[0], pointer(sa), 16) // AF_UNSPEC
+			return result(r, e, nil)
+		}
 		r, _, e := syscall.Syscall(n, a[0], pointer(sockaddr(data)), 16)
 		return result(r, e, nil)
 	case opListen:

@@ -104,6 +104,16 @@ var likeKernelIP = map[string]func(s *script){
 		s.opt("a", ipMulticastIf, s.self.AsSlice())
 		s.opt("a", ipMulticastIf, []byte{0, 0, 0, 0})
 	},
+	"membership before bind": func(s *script) {
+		s.socket("a", syscall.SOCK_DGRAM)
+		s.opt("a", ipAddMembership, s.mreq(group))
+		s.opt("a", ipAddMembership, s.mreq(group))
+		s.opt("a", ipDropMembership, s.mreq(netip.MustParseAddr("224.9.9.8")))
+		s.bind("a", 0)
+		s.opt("a", ipAddMembership, s.mreq(group))
+		s.opt("a", ipDropMembership, s.mreq(group))
+		s.opt("a", ipDropMembership, s.mreq(group))
+	},
 	"multicast": func(s *script) {
 		s.socket("r", syscall.SOCK_DGRAM)
 		s.set("r", solSocket, soReuseAddr, 1)

@@ -85,7 +85,7 @@ func (s *sock) events() (e int32) {
 	if r.Hangup {
 		e |= pollHup
 	}
-	if r.Err != nil && !s.failed {
+	if r.Err != nil && !s.failed || s.pulled {
 		e |= pollErr
 	}
 	return e

@@ -40,9 +40,11 @@ type sock struct {
 
 	stack   *stack.Stack                 // of datagram options
 	pending []func(*stack.UDPConn) error // datagram options that wait for the port
+	standIn *stack.UDPConn               // has them until then
 
 	opening bool // connect was called and its outcome not reported
 	failed  bool // conn has ended and its error was reported
+	pulled  bool // disconnect has reset a connection, which was not reported
 	noRead  bool // shutdown
 	noWrite bool
 	left    netip.AddrPort // peer of a conn that is gone
@@ -71,6 +73,10 @@ func (s *sock) takeErr() error {
 	if s.udp != nil {
 		return s.udp.TakeErr()
 	}
+	if s.conn == nil && s.pulled {
+		s.pulled = false
+		return syscall.ECONNRESET
+	}
 	if s.conn == nil || s.failed {
 		return nil
 	}
@@ -95,6 +101,7 @@ func (s *sock) close(abort bool) {
 	if s.udp != nil {
 		_ = s.udp.Close()
 	}
+	s.dismiss()
 	if s.bound != nil {
 		s.bound.Close()
 	}

@@ -39,19 +39,29 @@ func defaultDatagramOptions() datagramOptions {
 	return datagramOptions{ttl: 1, loop: 1, iface: netip.IPv4Unspecified()}
 }
 
-// whenOpen has f set an option of the stack's socket, which exists once there is a
-// port: now or then.
+// whenOpen has f set an option of the stack's socket. Before there is one a
+// stand-in on a port that nobody knows takes its place: it tells at once whether
+// the option can be set, and is in the groups from then on, as in Linux.
 func (s *sock) whenOpen(f func(u *stack.UDPConn) error) error {
 	if s.udp != nil {
 		return f(s.udp)
+	}
+	if s.standIn == nil {
+		c, err := s.stack.ListenPacket("udp4", anywhere.String())
+		if err != nil {
+			return err
+		}
+		s.standIn = c.(*stack.UDPConn)
+	}
+	if err := f(s.standIn); err != nil {
+		return err
 	}
 	s.pending = append(s.pending, f)
 	return nil
 }
 
-// configure gives a socket that has got its port what was set before. Whoever set an
-// option that fails now was told that it was taken, and bind has nothing to do
-// with it: the others still count.
+// configure gives a socket that has got its port what was set before. It was taken
+// then; bind has nothing to do with an option that has become impossible since.
 func (s *sock) configure() {
 	o := &s.opt
 	_ = s.udp.SetBroadcast(o.broadcast)
@@ -61,6 +71,15 @@ func (s *sock) configure() {
 		_ = f(s.udp)
 	}
 	s.pending = nil
+	s.dismiss()
+}
+
+// dismiss closes the stand-in of whenOpen.
+func (s *sock) dismiss() {
+	if s.standIn != nil {
+		_ = s.standIn.Close()
+		s.standIn = nil
+	}
 }
 
 // setDatagramIP sets what setIP does not know.

@@ -16,7 +16,8 @@ type FastOpen struct {
 	// asks for none: on a network where nobody forges addresses.
 	NoCookie bool
 	// MSS is what the server announced with its cookie: the SYN carries no more
-	// text than that. Zero means 536.
+	// text than that. Zero means 536, and with NoCookie, where a server need not
+	// have been asked before, Config.MSS.
 	MSS uint16
 	// Accept, of a passive connection, takes the text of the SYN, whose cookie
 	// the owner has checked. Read gives it, and Write sends, before the handshake
@@ -59,6 +60,9 @@ func (c *Conn) beginFastOpen(cfg *Config) {
 	f := cfg.FastOpen
 	if !f.early() && !f.Request {
 		return
+	}
+	if f.NoCookie {
+		f.MSS = or(f.MSS, c.maxMSS)
 	}
 	c.fast = &fastOpen{FastOpen: f, waiting: f.early(), timeout: inMillis(or(cfg.ConnectTimeout, defaultConnectTimeout))}
 	if c.fast.waiting {

@@ -102,10 +102,10 @@ func TestFastOpenNoCookie(t *testing.T) {
 		})
 	}
 	t.Run("reset", func(t *testing.T) {
-		p, cfg, _ := newScript(t, []option{fastOpening(FastOpen{NoCookie: true, MSS: 1000})})
+		p, cfg, _ := newScript(t, []option{fastOpening(FastOpen{NoCookie: true})})
 		p.c = NewActive(cfg, p.now)
-		p.write(300)
-		p.expect("[S] 0+300 ack 0")
+		p.write(3000)
+		p.expect("[S] 0+960 ack 0") // with room for options
 		p.recv(RST|ACK, 0, 1, 0)
 		p.expect("[S] 0 ack 0")
 	})

@@ -1,0 +1,120 @@
+package socketagent
+
+import (
+	"syscall"
+	"time"
+)
+
+// resetAfterEnd makes a pair of which "a" has sent text and its end, and then a
+// reset.
+func (s *script) resetAfterEnd() {
+	s.pair()
+	s.send("a", "text", 0)
+	s.shutdown("a", 1)
+	time.Sleep(settle)
+	s.set("a", solSocket, soLinger, 1, 0)
+	s.close("a")
+	time.Sleep(settle)
+}
+
+func (s *script) disconnect(name string) { s.do("disconnect "+name, opConnect, nil, s.fds[name]) }
+
+// likeKernelReset are the scripts about connections that end with a reset.
+var likeKernelReset = map[string]func(s *script){
+	"reset": func(s *script) {
+		s.pair()
+		s.set("a", solSocket, soLinger, 1, 0)
+		s.close("a")
+		time.Sleep(settle)
+		s.poll("b", 0)
+		s.recv("b", 10, 0)
+		s.recv("b", 10, 0)
+		s.send("b", "x", 0)
+		s.poll("b", 0)
+		s.get("b", solSocket, soError, 4)
+		s.shutdown("b", 1)
+		s.do("getpeername", opGetpeername, nil, s.fds["b"])
+	},
+	"reset and write": func(s *script) {
+		s.pair()
+		s.set("a", solSocket, soLinger, 1, 0)
+		s.close("a")
+		time.Sleep(settle)
+		s.send("b", "x", 0)
+		s.send("b", "x", 0)
+		s.recv("b", 10, 0)
+	},
+	"reset and ask": func(s *script) {
+		s.pair()
+		s.set("a", solSocket, soLinger, 1, 0)
+		s.close("a")
+		time.Sleep(settle)
+		s.get("b", solSocket, soError, 4)
+		s.get("b", solSocket, soError, 4)
+		s.recv("b", 10, 0)
+		s.send("b", "x", 0)
+	},
+	"unread data reset": func(s *script) {
+		s.pair()
+		s.send("a", "unread", 0)
+		time.Sleep(settle)
+		s.close("b")
+		time.Sleep(settle)
+		s.recv("a", 10, 0)
+		s.recv("a", 10, 0)
+	},
+	"reset after the end, sending": func(s *script) {
+		s.resetAfterEnd()
+		s.poll("b", 0)
+		s.send("b", "x", 0)
+		s.send("b", "x", 0)
+		s.recv("b", 10, 0)
+		s.recv("b", 10, 0)
+		s.poll("b", 0)
+	},
+	"reset after the end, asking": func(s *script) {
+		s.resetAfterEnd()
+		s.get("b", solSocket, soError, 4)
+		s.get("b", solSocket, soError, 4)
+		s.send("b", "x", 0)
+		s.recv("b", 10, 0)
+	},
+	"reset after the end, receiving": func(s *script) {
+		s.resetAfterEnd()
+		s.recv("b", 10, 0)
+		s.recv("b", 10, 0)
+		s.poll("b", 0)
+		s.shutdown("b", 1)
+		s.send("b", "x", 0)
+		s.send("b", "x", 0)
+	},
+	"disconnect": func(s *script) {
+		s.pair()
+		s.send("a", "text", 0)
+		time.Sleep(settle)
+		s.disconnect("a")
+		s.poll("a", 0)
+		s.send("a", "x", 0)
+		s.recv("a", 1, 0)
+		s.do("getpeername", opGetpeername, nil, s.fds["a"])
+		time.Sleep(settle)
+		s.recv("b", 10, 0)
+		s.recv("b", 10, 0)
+		s.connect("a", "l")
+		s.accept("l", "c")
+		s.send("a", "again", 0)
+		s.recv("c", 10, 0)
+		s.disconnect("l")
+		s.accept("l", "d")
+		s.socket("new", syscall.SOCK_STREAM)
+		s.disconnect("new")
+		s.socket("u", syscall.SOCK_DGRAM)
+		s.socket("v", syscall.SOCK_DGRAM)
+		s.disconnect("u")
+		s.bind("v", 0)
+		s.connect("u", "v")
+		s.disconnect("u")
+		s.send("u", "x", 0)
+		s.do("getpeername", opGetpeername, nil, s.fds["u"])
+	},
+}
