@@ -96,6 +96,7 @@ func TestLinkLocalRepliesAreBroadcast(t *testing.T) {
 }
 
 //rfc:5227 announce announce-form
+//rfc:2131 announce
 func TestAnnouncementForms(t *testing.T) {
 	for _, compat := range []bool{false, true} {
 		l := bareLab(t, Config{AnnounceReply: compat})

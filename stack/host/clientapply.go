@@ -17,12 +17,16 @@ import (
 func (c *DHCPClient) settle(ctx context.Context) {
 	e := c.engine
 	c.giveUp()
+	for _, n := range e.notices {
+		c.log.Warn(n)
+	}
+	e.notices = nil
 	if e.fresh {
 		e.fresh = false
 		if a := e.lease.Addr.Addr(); c.cfg.InUse != nil && c.cfg.InUse(ctx, a) && ctx.Err() == nil {
 			c.log.Warn("another station uses the address that the DHCP server offered; declined", "address", a, "server", e.lease.Server)
 			e.refused["in use"]++
-			e.reject(time.Now())
+			e.reject(time.Now(), "another station uses it")
 		}
 	}
 	if !e.lease.IsZero() {
@@ -40,7 +44,7 @@ func (c *DHCPClient) settle(ctx context.Context) {
 		}
 		if !e.lease.IsZero() {
 			e.refused["not usable"]++
-			e.reject(time.Now())
+			e.reject(time.Now(), "not usable here")
 		}
 		_ = c.apply(Lease{}) // what the error left over; the interface is gone when this fails too
 	}
@@ -68,7 +72,7 @@ func (c *DHCPClient) giveUp() {
 		case e.lease.Addr.Addr():
 			c.log.Warn("another station claims the leased address; declined", "address", a, "server", e.lease.Server)
 			e.refused["claimed"]++
-			e.reject(time.Now())
+			e.reject(time.Now(), "another station claims it")
 		case c.local.Addr():
 			c.log.Warn("another station claims the link-local address; choosing another", "address", a)
 			e.refused["claimed"]++

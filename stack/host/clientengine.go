@@ -3,6 +3,7 @@ package host
 import (
 	"math/rand/v2"
 	"net/netip"
+	"strconv"
 	"time"
 
 	"github.com/insomniacslk/dhcp/dhcpv4"
@@ -63,6 +64,7 @@ type clientEngine struct {
 	fresh   bool      // bound, and not yet confirmed by accept or reject
 	alone   int       // DISCOVERs since anybody made an offer
 	out     []outgoing
+	notices []string // for people, until the shell has logged them
 	refused map[string]uint64
 }
 
@@ -111,6 +113,7 @@ func (e *clientEngine) tick(now time.Time) {
 			limit = rebootTries
 		}
 		if e.tries >= limit {
+			e.notices = append(e.notices, "no DHCP server answers the request for an address; beginning again") // §3.1.5
 			e.restart(now, 0)
 			e.tick(now)
 			return
@@ -192,9 +195,9 @@ func (e *clientEngine) message(now time.Time, kind messageType) message {
 }
 
 // parting begins a DECLINE or RELEASE of the lease, which says nothing of the
-// client but who it is (§4.4.1, table 5).
-func (e *clientEngine) parting(kind messageType) message {
-	return message{kind: kind, xid: e.xid, mac: e.mac, clientID: e.clientID, server: e.lease.Server}
+// client but who it is, and why it parts (§4.4.1, table 5).
+func (e *clientEngine) parting(kind messageType, why string) message {
+	return message{kind: kind, xid: e.xid, mac: e.mac, clientID: e.clientID, server: e.lease.Server, reason: why}
 }
 
 // send queues a message. One that does not name our address comes from nobody's
@@ -261,6 +264,11 @@ func (e *clientEngine) input(now time.Time, b []byte) {
 		wait := min(time.Second<<min(e.naks, 6), lastRetry)
 		e.naks++
 		e.refused["nak"]++
+		why := "it does not say why"
+		if m.reason != "" {
+			why = strconv.Quote(m.reason)
+		}
+		e.notices = append(e.notices, "the DHCP server refuses the address ("+why+"); beginning again")
 		e.restart(now, wait)
 		e.wish = netip.Addr{} // that is what was refused
 	default:
@@ -315,9 +323,10 @@ func (e *clientEngine) acknowledged(now time.Time, m message) {
 	}
 }
 
-// reject gives back an address that somebody else uses (§4.4.4).
-func (e *clientEngine) reject(now time.Time) {
-	m := e.parting(decline)
+// reject gives back an address that somebody else uses, or that cannot be used
+// (§4.4.4).
+func (e *clientEngine) reject(now time.Time, why string) {
+	m := e.parting(decline, why)
 	m.requested = e.lease.Addr.Addr()
 	e.send(m, broadcast)
 	e.restart(now, declineWait)
@@ -330,7 +339,7 @@ func (e *clientEngine) release(now time.Time) {
 		return
 	}
 	e.newXID()
-	m := e.parting(release)
+	m := e.parting(release, "not needed any more")
 	m.ciaddr = e.lease.Addr.Addr()
 	e.send(m, e.lease.Server)
 	e.restart(now, 0)

@@ -26,6 +26,8 @@ func (l *addressLog) AddressRemoved(a netip.Addr) { l.events = append(l.events, 
 
 // A lease that cannot be put on the interface whole leaves it as it was, and its
 // connections alone; one that can replaces the old one.
+//
+//rfc:2131 old-address
 func TestConfigureIsAllOrNothing(t *testing.T) {
 	p, a := netip.MustParsePrefix, netip.MustParseAddr
 	old := Lease{Addr: p("10.0.0.5/24"), Routers: []netip.Addr{a("10.0.0.1"), a("10.0.0.2")}, Routes: []LeaseRoute{{p("10.1.0.0/16"), a("10.0.0.3")}}, MTU: 1400}

@@ -15,6 +15,7 @@ import (
 	"arpeggio/stack/host"
 )
 
+//rfc:2131 told
 func TestAcquireAndRelease(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLAN(t, host.DHCPServerConfig{
@@ -88,6 +89,8 @@ func TestRenewal(t *testing.T) {
 }
 
 // The server falls silent: T1, T2, and at the end of the lease the address goes.
+//
+//rfc:2131 expire
 func TestExpiry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLAN(t, host.DHCPServerConfig{Lease: 10 * time.Minute})
@@ -193,6 +196,8 @@ func TestRequestedAddress(t *testing.T) {
 
 // RFC 2131 §4.4.4: an address that is in use is declined, and not offered again
 // for a while.
+//
+//rfc:2131 probe decline decline-wait
 func TestDecline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLAN(t, host.DHCPServerConfig{})

@@ -88,19 +88,23 @@ func TestRequestSecs(t *testing.T) {
 
 // RFC 2131 §4.4.1, table 5: what stands in DECLINE and RELEASE, and what does not.
 //
-//rfc:2131 parting-secs parting-options
+//rfc:2131 parting-secs parting-options parting-reason parting-identifier parting-server decline-address release-address
 func TestParting(t *testing.T) {
-	for kind, part := range map[messageType]func(*clientEngine, time.Time){decline: (*clientEngine).reject, release: (*clientEngine).release} {
+	for _, kind := range []messageType{decline, release} {
 		e := testEngine()
 		bound(t, e, epoch)
-		part(e, epoch.Add(100*time.Second))
+		if now := epoch.Add(100 * time.Second); kind == decline {
+			e.reject(now, "taken")
+		} else {
+			e.release(now)
+		}
 		o, _ := e.emit()
 		m, err := parse(o.msg)
 		want := message{kind: kind, xid: m.xid, mac: clientHW, clientID: "\x01" + string(clientHW[:]), server: serverIP, bits: -1}
 		if kind == decline {
-			want.requested = ourIP
+			want.requested, want.reason = ourIP, "taken"
 		} else {
-			want.ciaddr = ourIP
+			want.ciaddr, want.reason = ourIP, "not needed any more"
 		}
 		if got := fmt.Sprintf("%+v", m); err != nil || got != fmt.Sprintf("%+v", want) {
 			t.Errorf("%s, %v\nwant %+v", got, err, want)

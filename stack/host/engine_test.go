@@ -56,7 +56,7 @@ func bound(t *testing.T, e *clientEngine, now time.Time) {
 	sends(t, e)
 }
 
-//rfc:2131 identifier requested
+//rfc:2131 identifier requested broadcast-flag discover-server others unique
 func TestDiscoverFields(t *testing.T) {
 	e := testEngine()
 	e.wish = ourIP
@@ -120,6 +120,8 @@ func TestRequestGivesUp(t *testing.T) {
 }
 
 // What no lease may say, each with the reason that is counted.
+//
+//rfc:2131 t1-t2 t2-end
 func TestAbsurdOffers(t *testing.T) {
 	a := netip.MustParseAddr
 	for _, tc := range []struct {
@@ -216,7 +218,7 @@ func TestAckMustMatch(t *testing.T) {
 
 // RFC 2131 §4.4.5: when to ask whom, and when to stop.
 //
-//rfc:2131 renew rebind renew-interval expire
+//rfc:2131 renew rebind renew-interval expire same-again
 func TestRenewRebindExpire(t *testing.T) {
 	e := testEngine()
 	bound(t, e, epoch)

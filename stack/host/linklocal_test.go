@@ -214,6 +214,8 @@ func TestConflictWhileBound(t *testing.T) {
 }
 
 // A host that comes back after a power cut has its address with one question.
+//
+//rfc:2131 verify
 func TestRebootKeepsTheAddress(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLAN(t, host.DHCPServerConfig{})

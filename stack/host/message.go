@@ -58,6 +58,7 @@ type message struct {
 	ntp       []netip.Addr // option 42
 	hostname  string
 	domain    string
+	reason    string        // option 56: why an address is refused or given back, for people
 	search    []string      // option 119, read in replies
 	mtu       int           // option 26; 0 when absent
 	routes    []LeaseRoute  // option 121
@@ -99,6 +100,7 @@ func parse(b []byte) (message, error) {
 		ntp:       serversOf(p.Options.Get(dhcpv4.OptionNTPServers)),
 		hostname:  text(p.Options.Get(dhcpv4.OptionHostName)),
 		domain:    text(p.Options.Get(dhcpv4.OptionDomainName)),
+		reason:    text(p.Options.Get(dhcpv4.OptionMessage)),
 		mtu:       number16(p.Options.Get(dhcpv4.OptionInterfaceMTU)),
 		routes:    routesOf(p.Options.Get(dhcpv4.OptionClasslessStaticRoute)),
 		lease:     seconds(p.Options.Get(dhcpv4.OptionIPAddressLeaseTime)),
@@ -140,6 +142,7 @@ func (m message) encode(wants bool) []byte {
 	set(dhcpv4.OptionClientIdentifier, []byte(m.clientID))
 	set(dhcpv4.OptionHostName, []byte(m.hostname))
 	set(dhcpv4.OptionDomainName, []byte(m.domain))
+	set(dhcpv4.OptionMessage, []byte(m.reason))
 	if len(m.search) > 0 {
 		set(dhcpv4.OptionDNSDomainSearchList, (&rfc1035label.Labels{Labels: m.search}).ToBytes())
 	}

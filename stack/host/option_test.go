@@ -22,6 +22,8 @@ func overload(b []byte, where byte, file, sname []byte) []byte {
 
 // RFC 2131 §4.1: options may go on in file and sname, in this order, and the parts
 // of one that stands in several are one.
+//
+//rfc:2131 overload-value overload-whole overload-order
 func TestOptionOverload(t *testing.T) {
 	m := good(testEngine(), ack)
 	m.routers, m.bits, m.domain = nil, -1, "one"
@@ -136,6 +138,8 @@ func TestOtherOptions(t *testing.T) {
 }
 
 // RFC 2131 §3.2 and §4.3.2: a host that remembers its lease asks for it at once.
+//
+//rfc:2131 reboot
 func TestInitReboot(t *testing.T) {
 	begin := func() (*clientEngine, message) {
 		e := testEngine()
@@ -228,6 +232,8 @@ func TestSeveralOffers(t *testing.T) {
 }
 
 // RFC 2131 §4.4.5: T1 and T2 of the server count, and T1 is a little early.
+//
+//rfc:2131 fuzz
 func TestT1T2(t *testing.T) {
 	seen := map[time.Time]bool{}
 	for seed := range uint64(8) {
