@@ -46,6 +46,14 @@ type Config struct {
 	// three.
 	TCPMemory int
 
+	// Ports is the range from which TCP and UDP ports are drawn where a program
+	// names none (RFC 6056 §3.2). A zero end, or a range that ends before it
+	// begins, is the default: 1024 to 65535. A port on which somebody listens, or
+	// that is bound, is not drawn.
+	Ports PortRange
+	// ReservedPorts are never drawn: those of services that may start later.
+	ReservedPorts []PortRange
+
 	// KeepAlive of new TCP connections; off when Idle is zero, as RFC 9293
 	// §3.8.4 (MUST-25) wants it. Programs switch it on for a connection, too.
 	KeepAlive tcp.KeepAlive
@@ -105,6 +113,7 @@ func (c *Config) setDefaults() {
 	if c.TTL == 0 {
 		c.TTL = DefaultTTL
 	}
+	c.Ports.setDefaults()
 	for _, d := range []struct {
 		v   *int
 		def int

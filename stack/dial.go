@@ -48,7 +48,8 @@ func (s *Stack) Dial(network, address string) (net.Conn, error) {
 // DialContext connects to address, a host and a port, on "tcp", "tcp4", "udp" or
 // "udp4", or to a host on "ip4:PROTOCOL", as with "ip4:icmp" or "ip:89" (see
 // IPConn). The host is an IPv4 address or a name for the resolver of SetNames;
-// none, or 0.0.0.0, is this stack. The port may be a name as well, such as "http". It fits http.Transport.DialContext.
+// none, or 0.0.0.0, is this stack. The port may be a name as well, such as "http".
+// It fits http.Transport.DialContext.
 // Errors are *net.OpError around the errno that connect(2) would give, or around
 // a *net.DNSError.
 func (s *Stack) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
@@ -105,6 +106,15 @@ func tcpAddr(a netip.AddrPort) net.Addr {
 		return nil
 	}
 	return net.TCPAddrFromAddrPort(a)
+}
+
+// endAddr is an address of a connection of network, "tcp" or "udp", nil when there
+// is none.
+func endAddr(network string, a netip.AddrPort) net.Addr {
+	if network == "udp" {
+		return udpAddr(a)
+	}
+	return tcpAddr(a)
 }
 
 // connect checks the ends, chooses what is open and sends the SYN.
@@ -278,7 +288,7 @@ func listenAddr(s *Stack, want, network, address string) (netip.AddrPort, error)
 	}
 	if base != want {
 		err := &net.AddrError{Err: "unexpected address type", Addr: address}
-		return netip.AddrPort{}, &net.OpError{Op: "listen", Net: network, Addr: tcpAddr(addrs[0]), Err: err}
+		return netip.AddrPort{}, &net.OpError{Op: "listen", Net: network, Addr: endAddr(base, addrs[0]), Err: err}
 	}
 	return addrs[0], nil
 }

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"reflect"
 	"strings"
 	"syscall"
 	"testing"
@@ -95,6 +96,24 @@ func TestDialErrors(t *testing.T) {
 		}
 		if n := len(l.stacks[0].Conns()); n != 0 {
 			t.Errorf("%d connections left behind", n)
+		}
+	})
+	lanTest(t, "kinds of addresses", 1, vnet.PortConfig{}, func(t *testing.T, l *lan) {
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		s := l.stacks[0]
+		_, udp := s.DialContext(ctx, "udp4", "10.0.0.2:80")
+		_, tcp := s.DialContext(ctx, "tcp4", "10.0.0.2:80")
+		_, listen := s.Listen("udp", "10.0.0.1:80")
+		_, packet := s.ListenPacket("tcp", "10.0.0.1:80")
+		for _, c := range []struct {
+			err  error
+			want net.Addr
+		}{{udp, &net.UDPAddr{}}, {tcp, &net.TCPAddr{}}, {listen, &net.UDPAddr{}}, {packet, &net.TCPAddr{}}} {
+			var oe *net.OpError
+			if !errors.As(c.err, &oe) || reflect.TypeOf(oe.Addr) != reflect.TypeOf(c.want) {
+				t.Errorf("%v: %T, want %T", c.err, oe.Addr, c.want)
+			}
 		}
 	})
 	lanTest(t, "addresses", 2, vnet.PortConfig{}, func(t *testing.T, l *lan) {

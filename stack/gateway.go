@@ -93,16 +93,36 @@ func (s *Stack) gatewayFailed(g *gateway, now tcp.Instant, deaf bool) bool {
 	return true
 }
 
+// rerouted moves all connections to the ways that the route table, which has
+// changed, now says: a route that is gone is no way any more (RFC 1122 §3.3.1.5).
+func (s *Stack) rerouted() {
+	now := s.now()
+	for _, c := range s.conns {
+		if c.route.Interface != nil && c.killed == nil {
+			c.reroute(now)
+		}
+	}
+}
+
 // reroute looks for the way to the peer anew.
 func (c *TCPConn) reroute(now tcp.Instant) {
 	s := c.s
 	h, ok := s.lookupFrom(c.m.Remote().Addr(), nil, c.m.Local().Addr())
-	if !ok || h.Interface == nil {
+	ok = ok && !h.broadcast
+	if c.stranded = !ok; !ok || h.Interface == nil || h == c.route {
 		return
 	}
-	c.m.SetLinkMSS(now, h.mtu-ipv4.MinHeaderLen-tcp.HeaderLen)
+	c.m.SetLinkMSS(now, linkMTU(h)-ipv4.MinHeaderLen-tcp.HeaderLen)
 	c.route = h
 	c.changed()
+}
+
+// strand takes a segment that has no way out for lost, and has its connection know
+// why it gets no answer.
+func (c *TCPConn) strand() {
+	c.s.stats.IP.OutNoRoutes++
+	c.m.SoftError(errNetUnreach)
+	c.soft.report(errNetUnreach)
 }
 
 // advise tells the gateway's state what the connection has seen of it.

@@ -1,6 +1,7 @@
 package stack_test
 
 import (
+	"errors"
 	"net/netip"
 	"sync"
 	"syscall"
@@ -282,6 +283,73 @@ func TestRouteOrder(t *testing.T) {
 				t.Errorf("source for %s is %s, want %s", dst, got, want)
 			}
 		}
+	})
+}
+
+// A connection takes another way at once when its route is removed and when a
+// better one is added (RFC 1122 §3.3.1.5). Without any its segments are lost, the
+// user hears why, and it goes on with the next route.
+func TestConnectionsFollowRoutes(t *testing.T) {
+	gatewayTest(t, "", func(t *testing.T, g *twoGateways) {
+		over := func(n int) stack.Route {
+			return stack.Route{Prefix: anywhere, Interface: g.i, NextHop: addr(n), Metric: n}
+		}
+		change := func(err error) {
+			t.Helper()
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		c, err := new(stack.Dialer).Start(g.s, far)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		said := make(chan error, 9)
+		change(c.NotifyErrors(said))
+		g.by("7")
+		change(g.s.RemoveRoute(over(7)))
+		time.Sleep(1500 * time.Millisecond) // a SYN a second after the first
+		g.by("8")
+		change(g.s.RemoveRoute(over(8)))
+		time.Sleep(2 * time.Second) // and after three
+		g.by("")
+		if err := <-said; err != syscall.ENETUNREACH || g.s.Stats().IP.OutNoRoutes != 1 {
+			t.Errorf("%v, %+v", err, g.s.Stats().IP)
+		}
+		change(g.s.AddRoute(over(8)))
+		time.Sleep(4 * time.Second) // seven
+		g.by("8")
+		change(g.s.AddRoute(over(7)))
+		time.Sleep(8 * time.Second)
+		g.by("7")
+		// Nobody adds one: the connection ends, and says why.
+		change(g.s.RemoveRoute(over(7)))
+		change(g.s.RemoveRoute(over(8)))
+		time.Sleep(5 * time.Minute)
+		if _, err := c.Read(make([]byte, 1)); !errors.Is(err, syscall.ENETUNREACH) {
+			t.Errorf("%v", err)
+		}
+		g.by("")
+	})
+	gatewayTest(t, "addresses bring and take routes", func(t *testing.T, g *twoGateways) {
+		near := netip.MustParseAddrPort("192.0.2.9:9")
+		c, err := new(stack.Dialer).Start(g.s, near)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		g.by("7")
+		if err := g.i.AddAddress(prefix("192.0.2.1/24")); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(1500 * time.Millisecond)
+		g.by("9")
+		if err := g.i.RemoveAddress(netip.MustParseAddr("192.0.2.1")); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * time.Second)
+		g.by("7")
 	})
 }
 

@@ -124,7 +124,7 @@ func (s *Stack) icmpArrived(outer *ipv4.Header, m *icmp.Message, a arrival) {
 		if len(body) >= 4 {
 			local := netip.AddrPortFrom(h.Src, uint16(body[0])<<8|uint16(body[1]))
 			remote := netip.AddrPortFrom(h.Dst, uint16(body[2])<<8|uint16(body[3]))
-			s.icmpUDP(m, local, remote, h.DF, errno, a)
+			s.icmpUDP(m, local, remote, h.DF, body, errno, a)
 		}
 	case ipv4.ProtoICMP:
 		if len(body) >= icmp.HeaderLen && icmp.Type(body[0]) == icmp.Echo {
@@ -199,7 +199,7 @@ func (s *Stack) icmpTCP(m *icmp.Message, h *ipv4.Header, body []byte, errno sysc
 	}
 	switch {
 	case m.Type == icmp.Unreachable && m.Code == icmp.CodeFragNeeded:
-		s.tooBigTCP(s.tooBig(c.route, h.Dst, m.MTU(), a), h.Dst, a)
+		s.tooBigTCP(c.route, h.Dst, m, a.now)
 	case hard:
 		c.m.HardError(errno)
 	default:
@@ -207,38 +207,4 @@ func (s *Stack) icmpTCP(m *icmp.Message, h *ipv4.Header, body []byte, errno sysc
 		c.soft.report(errno)
 	}
 	c.changed()
-}
-
-// tooBig lowers the path MTU of dst, where route leads, for what is sent from now on,
-// and returns what the message says. Routers older than RFC 1191 say no MTU; then
-// the next of its plateaus is taken.
-func (s *Stack) tooBig(route hop, dst netip.Addr, mtu int, a arrival) int {
-	now := s.time(a.now)
-	cur := s.pathMTU(route, dst, now)
-	if mtu == 0 {
-		for _, p := range [...]int{32000, 17914, 8166, 4352, 2002, 1492, 1006, minPathMTU} { // RFC 1191 §7.1
-			if mtu = p; p < cur {
-				break
-			}
-		}
-	}
-	if mtu = max(mtu, minPathMTU); mtu >= cur {
-		s.stats.ICMP.Ignored++
-		return mtu
-	}
-	s.paths.put(dst, mtu, now)
-	return mtu
-}
-
-// tooBigTCP has the connections to dst send packets of mtu octets at most. It never
-// raises what one has found out: the path cache, which tooBig compares with,
-// forgets sooner than connections do.
-func (s *Stack) tooBigTCP(mtu int, dst netip.Addr, a arrival) {
-	size := mtu - ipv4.MinHeaderLen - tcp.HeaderLen
-	for _, o := range s.conns {
-		if o.m.Remote().Addr() == dst && size < o.m.PathLimit() {
-			o.m.SetPathMSS(a.now, size)
-			o.changed()
-		}
-	}
 }

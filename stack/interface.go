@@ -74,9 +74,11 @@ type Interface struct {
 	conflict func(netip.Addr, ethernet.Addr)
 	done     func(netip.Addr, ethernet.Addr, error) // resolved, bound once
 
-	addrs  []netip.Prefix // guarded by s.mu
-	groups *groups        // guarded by s.mu; nil while nobody has joined
-	gone   bool           // guarded by s.mu
+	// Guarded by s.mu.
+	addrs    []netip.Prefix
+	groups   *groups // nil while nobody has joined
+	gone     bool
+	lastSent uint64 // the batch with the last frame that was queued, counted as txQueue.taken
 
 	txMu sync.Mutex // the header scratch of send
 	buf  []byte
@@ -213,16 +215,8 @@ func (s *Stack) RemoveInterface(i *Interface) error {
 		return nil
 	}
 	i.dropGroups(s.now())
-	for s.tx.busy || len(s.tx.frames) > 0 { // what was sent before leaves before
-		if b, ok := s.take(); ok { // the run loop may be the caller, or gone
-			s.mu.Unlock()
-			s.flush(b)
-			s.mu.Lock()
-			continue
-		}
-		s.empty.Wait()
-	}
-	if i.gone { // another caller was faster
+	s.written(i.lastSent) // what was sent over it leaves before
+	if i.gone {           // another caller was faster
 		s.mu.Unlock()
 		return nil
 	}
@@ -247,6 +241,7 @@ func (s *Stack) RemoveInterface(i *Interface) error {
 			c.kill(errNetDown, now)
 		}
 	}
+	s.rerouted()
 	s.unlock(now)
 	var errs []error
 	if c, ok := i.resolver.(ResolverCloser); ok {
@@ -368,8 +363,9 @@ func (i *Interface) AddAddress(p netip.Prefix) error {
 	i.addrs = append(i.addrs, p)
 	if p.Bits() < 32 {
 		s.addRoute(Route{Prefix: p.Masked(), Interface: i, Source: p.Addr()})
+		s.rerouted()
 	}
-	s.mu.Unlock()
+	s.unlock(s.now())
 	if u, ok := i.resolver.(AddressUser); ok {
 		u.AddressAdded(p, i.conflicted)
 	}
@@ -398,6 +394,7 @@ func (i *Interface) RemoveAddress(a netip.Addr) error {
 			c.kill(errAddrNotAvail, now)
 		}
 	}
+	s.rerouted()
 	s.unlock(now)
 	if u, ok := i.resolver.(AddressUser); ok {
 		u.AddressRemoved(a)

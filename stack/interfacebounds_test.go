@@ -4,11 +4,13 @@ import (
 	"errors"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"arpeggio/stack"
+	"arpeggio/stack/ethernet"
 	"arpeggio/stack/link"
 	"arpeggio/stack/vnet"
 )
@@ -81,6 +83,77 @@ func TestRemoveInterfaceTwice(t *testing.T) {
 			t.Errorf("the device was closed %d times", d.n)
 		}
 	})
+}
+
+// RemoveInterface waits for what was sent over the interface, not for a device of
+// another one.
+func TestRemoveInterfaceWaitsForItsOwn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sw := vnet.New(vnet.Config{Seed: 1})
+		defer sw.Close()
+		d := &closings{Device: port(t, sw, vnet.PortConfig{Name: "slow"}), writing: make(chan struct{}), hold: make(chan struct{})}
+		s := stack.New(stack.Config{})
+		defer s.Close()
+		add(t, s, stack.InterfaceConfig{Device: d, Resolver: stack.StaticResolver{addr(2): rawMAC}, Addresses: []netip.Prefix{prefix("10.0.0.1/24")}})
+		var others []*stack.Interface
+		peer := netip.MustParseAddrPort("10.1.0.2:7")
+		for n, p := range []string{"10.1.0.1/24", "10.2.0.1/24"} {
+			others = append(others, add(t, s, stack.InterfaceConfig{Device: port(t, sw, vnet.PortConfig{Name: p}), VLAN: ethernet.VLAN{Inner: uint16(n + 1)},
+				Resolver: stack.StaticResolver{peer.Addr(): rawMAC}, Addresses: []netip.Prefix{prefix(p)}}))
+		}
+		u := listenUDP(t, s, ":53")
+		if _, err := u.WriteToAddrPort(make([]byte, 10), peer); err != nil { // gone long ago
+			t.Fatal(err)
+		}
+		go u.WriteToAddrPort(make([]byte, 10), addrPort(2, 7))
+		<-d.writing
+		if err := s.RemoveInterface(others[1]); err != nil {
+			t.Fatal(err)
+		}
+		var sent atomic.Int32
+		defer sw.Monitor(func(port string, _ []byte, _ time.Time) {
+			if port == "10.1.0.1/24" {
+				sent.Add(1)
+			}
+		})()
+		go u.WriteToAddrPort(make([]byte, 10), peer) // behind the slow one
+		start := time.Now()
+		time.AfterFunc(time.Second, func() { close(d.hold) })
+		synctest.Wait()
+		if err := s.RemoveInterface(others[0]); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(start); took != time.Second || sent.Load() != 1 {
+			t.Errorf("removed after %v with %d frames sent", took, sent.Load())
+		}
+	})
+}
+
+// flood is a device from which more frames can be read than anybody reads.
+type flood struct{ link.Device }
+
+func (flood) ReadFrames(f []link.Frame) (int, error) {
+	for n := range f {
+		f[n].Head = append(f[n].Head[:0], make([]byte, 60)...)
+	}
+	return len(f), nil
+}
+
+// CatchUp returns although frames do not end.
+func TestCatchUpInFlood(t *testing.T) {
+	sw := vnet.New(vnet.Config{Seed: 1})
+	defer sw.Close()
+	s := stack.New(stack.Config{})
+	defer s.Close()
+	add(t, s, stack.InterfaceConfig{Device: flood{port(t, sw, vnet.PortConfig{Name: "a"})}, Resolver: stack.StaticResolver{}})
+	var all sync.WaitGroup
+	for range 3 {
+		all.Go(s.CatchUp)
+	}
+	all.Wait()
+	if n := s.Stats().Frames.In; n < 16<<10 {
+		t.Errorf("it returned after %d frames", n)
+	}
 }
 
 // CatchUp waits for what another goroutine is writing.

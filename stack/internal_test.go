@@ -1,8 +1,10 @@
 package stack
 
 import (
+	"maps"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -46,12 +48,13 @@ func TestInitialSequence(t *testing.T) {
 //rfc:6056 range unpredictable no-reuse listeners
 func TestChoosePort(t *testing.T) {
 	any := func(uint16) bool { return true }
+	const n = 65536 - 1024
 	k := connKey{remote: [4]byte{10, 0, 0, 2}, rport: 80}
 	s := seeded(1)
 	seen := map[uint16]bool{}
-	for range 1000 {
+	for range n { // all of them, each once
 		p := s.choosePort(k, any)
-		if p < firstEphemeral || seen[p] {
+		if p < 1024 || seen[p] {
 			t.Fatalf("port %d", p)
 		}
 		seen[p] = true
@@ -67,6 +70,36 @@ func TestChoosePort(t *testing.T) {
 	}
 	if p := s.choosePort(k, func(uint16) bool { return false }); p != 0 {
 		t.Errorf("port %d although none is free", p)
+	}
+}
+
+// The range and what is kept out of it are the owner's to say.
+func TestConfiguredPorts(t *testing.T) {
+	any := func(uint16) bool { return true }
+	for _, c := range []struct {
+		cfg  Config
+		want []uint16
+	}{
+		{Config{Ports: PortRange{40000, 40005}, ReservedPorts: []PortRange{{40001, 40002}, {40005, 50000}}}, []uint16{40000, 40003, 40004}},
+		{Config{Ports: PortRange{First: 65534}}, []uint16{65534, 65535}},
+		{Config{Ports: PortRange{Last: 1025}}, []uint16{1024, 1025}},
+		{Config{Ports: PortRange{7, 7}}, []uint16{7}},
+		{Config{Ports: PortRange{7, 7}, ReservedPorts: []PortRange{{1, 1023}}}, []uint16{0}},
+	} {
+		s := New(c.cfg)
+		seen := map[uint16]bool{}
+		for range 50 {
+			seen[s.choosePort(connKey{}, any)] = true
+		}
+		if got := slices.Sorted(maps.Keys(seen)); !slices.Equal(got, c.want) {
+			t.Errorf("%+v: %v, want %v", c.cfg.Ports, got, c.want)
+		}
+		s.Close()
+	}
+	s := New(Config{Ports: PortRange{9, 8}}) // makes no sense
+	defer s.Close()
+	if s.cfg.Ports != (PortRange{1024, 65535}) {
+		t.Errorf("%+v", s.cfg.Ports)
 	}
 }
 
@@ -149,7 +182,7 @@ func FuzzReceive(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		u.tellAll, u.whole = true, true
+		u.tellAll, u.whole = true, new(bigSent)
 		for n, join := range []func() error{
 			func() error { return u.JoinGroup(i, netip.MustParseAddr("239.1.2.3")) },
 			func() error {

@@ -122,7 +122,7 @@ func (d *Dialer) DialContext(ctx context.Context, s *Stack, network, address str
 		}
 		c, err := net.Conn(nil), endOf(ctx)
 		if err != nil {
-			err = opError("dial", network, tcpAddr(d.Local), tcpAddr(remote), err)
+			err = opError("dial", network, endAddr(base, d.Local), endAddr(base, remote), err)
 		} else {
 			c, err = d.dialShare(ctx, s, base, remote, len(to)-n)
 		}

@@ -73,6 +73,10 @@ func (s *Stack) nextID(dst netip.Addr, n int) uint16 {
 // becomes a frame. It reports false when the transmit queue is full.
 func (s *Stack) sendSegment(seg *tcp.Segment) bool {
 	c := s.emitting
+	if c.stranded {
+		c.strand()
+		return true // as good as lost on the way
+	}
 	if !s.sendTCP(c.route, c.m.Local().Addr(), c.m.Remote().Addr(), seg, c) {
 		s.stalled = append(s.stalled, c)
 		return false

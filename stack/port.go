@@ -27,7 +27,9 @@ type port struct {
 	// it is not waiting, zero: it will look at the timers before it does.
 	waiting  tcp.Instant
 	idle     bool   // the loop waits (or is about to)
-	seen     uint64 // of asked, when the device was last found empty
+	seen     uint64 // of asked: how many of the calls have been served
+	mark     uint64 // of asked, when behind began to be counted
+	behind   int    // frames read since then, while a call waits
 	ended    bool   // the loop has returned
 	confirms []confirmation
 	forwards []forward
@@ -100,10 +102,9 @@ func (p *port) run() {
 			if deadline == 0 {
 				p.waiting = never
 			}
-			if p.seen != asked {
-				p.seen = asked
-				s.empty.Broadcast()
-			}
+		}
+		if err == nil {
+			p.caughtUp(asked, n)
 		}
 		b, ok := s.take()
 		s.mu.Unlock()
@@ -127,9 +128,36 @@ func (p *port) run() {
 	}
 }
 
+// catchUpFrames is how many frames a device's loop reads at most before it takes
+// those that had arrived at some time before for read: no device here queues a
+// sixteenth of it.
+const catchUpFrames = 16 << 10
+
+// caughtUp notes that n frames were read and processed after CatchUp had been
+// called asked times. No frame means that all that had arrived is done; when they do
+// not end, so many frames do. The caller holds mu.
+func (p *port) caughtUp(asked uint64, n int) {
+	switch {
+	case p.seen == asked:
+		return
+	case n == 0:
+		p.seen, p.behind = asked, 0
+	case p.behind == 0:
+		p.mark, p.behind = asked, n
+		return
+	default:
+		if p.behind += n; p.behind < catchUpFrames {
+			return
+		}
+		p.seen, p.behind = p.mark, 0
+	}
+	p.s.empty.Broadcast()
+}
+
 // CatchUp returns when the frames that had arrived at the devices before the
 // call have been processed, the transmit queue is written out as far as the
-// devices allow, and timers that were due have run. Programs need it to observe
+// devices allow, and timers that were due have run. A device that never stops
+// receiving holds it for 32,768 frames at most. Programs need it to observe
 // cause and effect in order, as a test does that injects a segment and then
 // looks at the socket: the run loops read on their own time. It must not be
 // called from a run loop (Config.Forward).

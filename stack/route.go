@@ -5,9 +5,6 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"time"
-
-	"arpeggio/stack/ipv4"
 )
 
 // Route says how packets to the addresses of Prefix leave: over Interface, to
@@ -41,16 +38,18 @@ var (
 
 // AddRoute adds a route. The longest prefix that matches a destination decides;
 // among equals a gateway that lives, an interface that has the source address,
-// the lower metric, and the route that was added first, in this order.
+// the lower metric, and the route that was added first, in this order. Connections
+// change to the new route where it is the better one.
 func (s *Stack) AddRoute(r Route) error {
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	defer func() { s.unlock(s.now()) }()
 	if !r.Prefix.IsValid() || !r.Prefix.Addr().Is4() || r.Interface == nil || r.Interface.s != s || r.Interface.gone ||
 		r.NextHop.IsValid() && (!r.NextHop.Is4() || !isUnicast(r.NextHop)) || r.Source.IsValid() && !r.Source.Is4() {
 		return fmt.Errorf("%w: %v via %v", ErrRoute, r.Prefix, r.NextHop)
 	}
 	r.Prefix = r.Prefix.Masked()
 	s.addRoute(r)
+	s.rerouted()
 	return nil
 }
 
@@ -66,10 +65,12 @@ func (s *Stack) addRoute(r Route) {
 }
 
 // RemoveRoute removes the first route with r's prefix, interface and next hop.
-// Connections keep the way they have.
+// Connections that went over it take another one at once. Where there is none,
+// what they send is lost until there is, and they end with ENETUNREACH when that
+// takes them too long.
 func (s *Stack) RemoveRoute(r Route) error {
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	defer func() { s.unlock(s.now()) }()
 	i := slices.IndexFunc(s.routes, func(o route) bool {
 		return o.Prefix == r.Prefix.Masked() && o.Interface == r.Interface && o.NextHop == r.NextHop
 	})
@@ -77,6 +78,7 @@ func (s *Stack) RemoveRoute(r Route) error {
 		return fmt.Errorf("%w: %v via %v", ErrNoRoute, r.Prefix, r.NextHop)
 	}
 	s.routes = slices.Delete(s.routes, i, i+1)
+	s.rerouted()
 	s.pruneGateways()
 	return nil
 }
@@ -222,52 +224,4 @@ func (i *Interface) source(next netip.Addr) netip.Addr {
 		}
 	}
 	return best
-}
-
-// pathMTU returns the largest packet for dst on h.
-func (s *Stack) pathMTU(h hop, dst netip.Addr, now time.Time) int {
-	if h.Interface == nil {
-		return ipv4.MaxLen
-	}
-	return min(h.mtu, s.paths.get(dst, now))
-}
-
-// Numbers of the path MTU cache (RFC 1191 §6.3: at least five minutes between
-// attempts to find a larger one; ten are recommended).
-const (
-	pathTimeout = 10 * time.Minute
-	pathMax     = 1024
-	// minPathMTU is Linux's floor: below it an ICMP message is more likely an
-	// attack than a link (RFC 5927 §7.2).
-	minPathMTU = 552
-)
-
-// pathCache remembers the path MTU of destinations that said "too big".
-type pathCache struct{ m map[netip.Addr]path }
-
-type path struct {
-	mtu   int
-	until time.Time
-}
-
-func (c *pathCache) get(dst netip.Addr, now time.Time) int {
-	p, ok := c.m[dst]
-	if !ok {
-		return ipv4.MaxLen
-	}
-	if now.After(p.until) {
-		delete(c.m, dst)
-		return ipv4.MaxLen
-	}
-	return p.mtu
-}
-
-func (c *pathCache) put(dst netip.Addr, mtu int, now time.Time) {
-	if len(c.m) >= pathMax {
-		for a := range c.m { // any: the cache is only an optimisation
-			delete(c.m, a)
-			break
-		}
-	}
-	c.m[dst] = path{mtu, now.Add(pathTimeout)}
 }

@@ -37,6 +37,7 @@ type Stack struct {
 	seed      maphash.Seed
 	rng       uint64
 	paths     pathCache
+	udpPaths  pathCache // as datagrams know them
 	reasm     *ipv4.Reassembler
 	icmpLim   *icmp.Limiter
 	pings     map[pingKey]*ping
@@ -87,7 +88,6 @@ func New(cfg Config) *Stack {
 		raw:       map[ipv4.Proto][]*IPConn{},
 		fastPeers: map[fastOpenKey]fastOpenPeer{},
 	}
-	s.paths.m = map[netip.Addr]path{}
 	s.pending.init()
 	s.empty.L = &s.mu
 	s.emit = s.sendSegment

@@ -55,7 +55,7 @@ type IPStats struct {
 	OutRequests     uint64 `mib:"ipSystemStatsHCOutRequests"`     // datagrams of ours, before fragmentation
 	OutTransmits    uint64 `mib:"ipSystemStatsHCOutTransmits"`    // datagrams and fragments given to an interface or to ourselves
 	OutOctets       uint64 `mib:"ipSystemStatsHCOutOctets"`       // of OutTransmits
-	OutNoRoutes     uint64 `mib:"ipSystemStatsHCOutNoRoutes"`     // answers without a way back
+	OutNoRoutes     uint64 `mib:"ipSystemStatsHCOutNoRoutes"`     // answers without a way back, and segments of connections whose route is gone
 	DeadGateways    uint64 // times that a gateway was taken for dead
 	OutDiscards     uint64 `mib:"ipSystemStatsOutDiscards"` // no room to queue
 

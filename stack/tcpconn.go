@@ -27,6 +27,7 @@ type TCPConn struct {
 	dirty      bool  // in s.dirty
 	dead       bool  // not in the tables any more
 	timeWait   bool  // in s.timeWait
+	stranded   bool  // no route leads to the peer any more
 	advised    uint8 // retransmissions that the gateway was told of
 	closed     bool  // by the user
 	told       bool  // Read or Write has returned what ended the connection
@@ -118,7 +119,7 @@ func (s *Stack) output(c *TCPConn, now tcp.Instant) {
 		c.earlyDone(now)
 	}
 	if n, ok := c.m.PathNews(); ok {
-		s.paths.put(c.m.Remote().Addr(), n+ipv4.MinHeaderLen+tcp.HeaderLen, s.time(now))
+		s.pathNews(c, n, now)
 	}
 	if r, ok := c.m.FastOpenResult(); ok {
 		s.fastOpenLearn(c, r, now)

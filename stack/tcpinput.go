@@ -194,7 +194,7 @@ func (s *Stack) connConfig(local, remote netip.AddrPort, route hop, now tcp.Inst
 	sum := s.hash(keyOf(local, remote), 'i')
 	cfg := tcp.Config{
 		Local: local, Remote: remote,
-		MSS: uint16(s.pathMTU(route, remote.Addr(), s.time(now)) - ipv4.MinHeaderLen - tcp.HeaderLen),
+		MSS: uint16(linkMTU(route) - ipv4.MinHeaderLen - tcp.HeaderLen),
 		// RFC 6528 §3: a hash of the addresses and a secret, plus a clock of 4 µs.
 		ISS:      tcp.Seq(binary.BigEndian.Uint32(sum[0:]) + uint32(now/4000)),
 		TSOffset: binary.BigEndian.Uint32(sum[4:]),
@@ -205,6 +205,7 @@ func (s *Stack) connConfig(local, remote netip.AddrPort, route hop, now tcp.Inst
 		ECN:  s.cfg.ECN,
 		Pool: &s.pool,
 	}
+	s.setPath(&cfg, route, now)
 	if s.cfg.CongestionControl != nil {
 		cfg.CongestionControl = s.cfg.CongestionControl()
 	}
@@ -221,25 +222,4 @@ func (s *Stack) hash(k connKey, purpose byte) [sha256.Size]byte {
 	binary.BigEndian.PutUint16(b[42:], k.rport)
 	b[44] = purpose
 	return sha256.Sum256(b[:])
-}
-
-// firstEphemeral is where the ports begin that are chosen for connections
-// without one. RFC 6056 §3.2 wants a wide range; below live services.
-const firstEphemeral = 32768
-
-// choosePort picks a local port that free accepts, starting from a hash of the
-// two ends so that an outsider cannot guess it, and moving on by a counter so
-// that one pair of hosts does not meet its own old connections
-// (RFC 6056 §3.3.3). It returns 0 when none is free.
-func (s *Stack) choosePort(k connKey, free func(port uint16) bool) uint16 {
-	const n = 65536 - firstEphemeral
-	sum := s.hash(k, 'p')
-	offset := binary.BigEndian.Uint32(sum[:])
-	for range uint32(n) {
-		s.portSeq++
-		if port := uint16(firstEphemeral + (offset+s.portSeq)%n); free(port) {
-			return port
-		}
-	}
-	return 0
 }

@@ -9,9 +9,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	"arpeggio/stack"
 	"arpeggio/stack/ethernet"
 	"arpeggio/stack/icmp"
-	"arpeggio/stack/ipv4"
+	"arpeggio/stack/tcp"
 	"arpeggio/stack/vnet"
 )
 
@@ -105,8 +106,12 @@ func TestPathSizeIsNotRaised(t *testing.T) {
 	})
 }
 
-// "Fragmentation needed" about a datagram proves nothing of what we sent:
-// connections to that host keep their size.
+// "Fragmentation needed" about a datagram is believed when it quotes one that was
+// sent of late, and then for datagrams only: the checksum of a datagram is easier to
+// guess than a sequence number, so TCP connections, those to come as well, go on as
+// they are (RFC 5927 §7.2).
+//
+//rfc:5927 udp-evidence
 func TestForgedUDPTooBig(t *testing.T) {
 	for _, at := range []string{":53", "10.0.0.1:53"} {
 		rawTest(t, at, func(t *testing.T, r *raw) {
@@ -120,15 +125,121 @@ func TestForgedUDPTooBig(t *testing.T) {
 			if err := u.SetDontFragment(true); err != nil {
 				t.Fatal(err)
 			}
+			r.got()
+			to := addrPort(9, 9999)
+			if _, err := u.WriteToAddrPort(make([]byte, 1000), to); err != nil {
+				t.Fatal(err)
+			}
+			sent := r.got()[0].packet
 			before := c.Info().PathMSS
-			for _, port := range []uint16{9999, 1} { // nothing was ever sent there
-				h, body := udpPacket(addrPort(1, 53), addrPort(9, port), make([]byte, 100))
-				h.DF, h.TTL, h.Proto = true, 64, ipv4.ProtoUDP
-				r.icmp(icmp.NewFragNeeded(600, append(h.AppendTo(nil, nil, len(body)), body...)))
+			wants := func(what string, datagrams int) {
+				t.Helper()
+				if n := c.Info().PathMSS; n != before {
+					t.Errorf("%s has changed TCP from %d to %d", what, before, n)
+				}
+				_, err := u.WriteToAddrPort(make([]byte, datagrams-28+1), to)
+				wantErrno(t, err, "write", syscall.EMSGSIZE)
+				if _, err := u.WriteToAddrPort(make([]byte, datagrams-28), to); err != nil {
+					t.Errorf("%s: a datagram of %d octets: %v", what, datagrams, err)
+				}
 			}
-			if n := c.Info().PathMSS; n != before {
-				t.Errorf("a forged message about UDP has changed TCP from %d to %d", before, n)
+			for what, forge := range map[string]func(b []byte){
+				"another port":     func(b []byte) { b[23] ^= 1 },
+				"another length":   func(b []byte) { b[25] ^= 1 },
+				"another checksum": func(b []byte) { b[26] ^= 1 },
+				"no DF":            func(b []byte) { b[6] &^= 0x40 },
+			} {
+				b := append([]byte(nil), sent[:28]...)
+				forge(b)
+				r.icmp(icmp.NewFragNeeded(600, b))
+				wants(what, 1500)
 			}
+			r.icmp(icmp.NewFragNeeded(600, sent[:27]))
+			wants("a cut header", 1500)
+			r.icmp(icmp.NewFragNeeded(600, sent[:28]))
+			wants("the truth", 600)
+			d, err := new(stack.Dialer).Start(r.stacks[0], addrPort(9, 80))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n := d.Info().PathMSS; n != before {
+				t.Errorf("a new connection begins with %d", n)
+			}
+			for range 128 { // it was sent too long ago
+				if _, err := u.WriteToAddrPort(make([]byte, 572), to); err != nil {
+					t.Fatal(err)
+				}
+			}
+			r.icmp(icmp.NewFragNeeded(552, sent[:28]))
+			wants("an old quotation", 600)
+		})
+	}
+}
+
+// A connection that begins with what another one has learned of the path announces
+// what its link takes all the same, and tries larger segments itself when that
+// knowledge is old (RFC 1191 §6.3), by a probe or, where the peer has no SACK, by a
+// full segment.
+//
+//rfc:1191 age
+func TestKnownPathIsTriedAgain(t *testing.T) {
+	for name, sack := range map[string]bool{"SACK": true, "no SACK": false} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l := newLAN(t, 2, vnet.PortConfig{Ingress: vnet.Impairment{Delay: time.Millisecond}})
+				defer l.close()
+				router, err := l.sw.Port(vnet.PortConfig{Name: "raw", Addr: rawMAC})
+				if err != nil {
+					t.Fatal(err)
+				}
+				r := &raw{lan: l, dev: router, mac: l.ports[0].Info().Addr}
+				var seen atomic.Pointer[[]byte]
+				defer l.sw.Monitor(func(port string, frame []byte, _ time.Time) {
+					if b := frame[ethernet.HeaderLen:]; port == "host1" && len(b) > 1000 {
+						b = append([]byte(nil), b...)
+						seen.Store(&b)
+					}
+				})()
+				first, s := l.connect()
+				go io.Copy(io.Discard, s)
+				if _, err := first.Write(make([]byte, 1460)); err != nil {
+					t.Fatal(err)
+				}
+				for seen.Load() == nil {
+					time.Sleep(100 * time.Microsecond)
+				}
+				r.icmp(icmp.NewFragNeeded(1000, *seen.Load()))
+				time.Sleep(5 * time.Minute)
+				ln, err := (&stack.ListenConfig{Adjust: func(c *tcp.Config) { c.NoSACK = !sack }}).Listen(l.stacks[1], "tcp", ":81")
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer ln.Close()
+				go func() {
+					if s, err := ln.Accept(); err == nil {
+						io.Copy(io.Discard, s)
+					}
+				}()
+				d, err := l.stacks[0].DialTCP(t.Context(), netip.AddrPort{}, addrPort(2, 81))
+				if err != nil {
+					t.Fatal(err)
+				}
+				send := func(want int) {
+					t.Helper()
+					if _, err := d.Write(make([]byte, 20_000)); err != nil {
+						t.Fatal(err)
+					}
+					time.Sleep(time.Second)
+					if i := d.Info(); i.PathMSS != want || i.AdvMSS != 1460 {
+						t.Errorf("path %d, want %d; announced %d", i.PathMSS, want, i.AdvMSS)
+					}
+				}
+				send(960)
+				time.Sleep(4*time.Minute + 50*time.Second)
+				send(960)
+				time.Sleep(10 * time.Second)
+				send(1460)
+			})
 		})
 	}
 }

@@ -71,6 +71,7 @@ func (b *txBatch) add(h hop, from sender) *link.Frame {
 	var room [ethernet.MaxHeaderLen]byte
 	f.Head = append(f.Head, room[:h.header.Len()]...)
 	m := txMeta{iface: h.Interface, next: h.next, from: from}
+	h.lastSent = h.s.tx.taken + 1
 	switch {
 	case h.broadcast:
 		m.mac = ethernet.Broadcast
@@ -124,6 +125,13 @@ func (s *Stack) drain() {
 	if len(s.tx.frames) > 0 {
 		last++
 	}
+	s.written(last)
+}
+
+// written returns when the first last batches have been written. It helps, for the
+// run loop may be the caller, or gone. The caller holds mu, which is released
+// meanwhile.
+func (s *Stack) written(last uint64) {
 	for s.tx.taken < last || s.tx.busy && s.tx.taken == last {
 		if b, ok := s.take(); ok {
 			s.mu.Unlock()

@@ -30,9 +30,9 @@ type UDPConn struct {
 	notify  chan<- struct{} // see Notify
 
 	// Options of what is sent, and of errors.
-	mute     bool // no broadcasts
-	whole    bool // never fragmented
-	tellAll  bool // report errors without a peer too
+	mute     bool     // no broadcasts
+	whole    *bigSent // never fragmented; nil: where it must be
+	tellAll  bool     // report errors without a peer too
 	ttl, tos uint8
 	opts     []byte
 	mcast    multicast

@@ -123,17 +123,17 @@ func (u *UDPConn) push(d Datagram, data []byte) {
 // icmpUDP reports an ICMP error to the sockets that it concerns: to the one with
 // the peer that the datagram was for, and to those that ask for all
 // (RFC 1122 §4.1.3.3). That a packet was too big is news only for a socket that
-// forbids fragments, about a packet that did. Nothing in the quotation proves that
-// we sent the datagram, so connections to that host go on as they are
-// (RFC 5927 §7.2): they learn by themselves.
-func (s *Stack) icmpUDP(m *icmp.Message, local, remote netip.AddrPort, df bool, errno syscall.Errno, a arrival) {
+// forbids fragments, about a datagram that it has sent of late, and only for
+// datagrams (see pathCache): connections to that host learn by themselves.
+func (s *Stack) icmpUDP(m *icmp.Message, local, remote netip.AddrPort, df bool, quoted []byte, errno syscall.Errno, a arrival) {
 	big := false
 	for _, u := range s.udp[local.Port()] {
 		if a := u.local.Addr(); a != local.Addr() && !a.IsUnspecified() {
 			continue
 		}
 		if errno == errMsgSize {
-			if !df || !u.whole || u.remote.IsValid() && u.remote != remote {
+			if !df || !u.whole.has(s.seed, remote, quoted) {
+				s.stats.ICMP.Ignored++
 				continue
 			}
 			big = true
@@ -142,8 +142,8 @@ func (s *Stack) icmpUDP(m *icmp.Message, local, remote netip.AddrPort, df bool, 
 			u.failed(remote, errno)
 		}
 	}
-	if route, ok := s.lookup(remote.Addr(), nil); big && ok {
-		s.tooBig(route, remote.Addr(), m.MTU(), a)
+	if big {
+		s.tooBigUDP(remote.Addr(), m, a.now)
 	}
 }
 

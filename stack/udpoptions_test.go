@@ -224,3 +224,30 @@ func TestUDPTooLong(t *testing.T) {
 		}
 	})
 }
+
+// What is too long for a packet does not reach the members on this host either,
+// whatever its time to live.
+func TestUDPTooLongIsNotLooped(t *testing.T) {
+	lanTest(t, "group", 1, vnet.PortConfig{}, func(t *testing.T, l *lan) {
+		u := listenUDP(t, l.stacks[0], ":1")
+		group := netip.MustParseAddrPort("239.1.2.3:1")
+		if err := u.JoinGroup(l.ifaces[0], group.Addr()); err != nil {
+			t.Fatal(err)
+		}
+		u.SetOptions([]byte{148, 4, 0, 0})
+		for _, ttl := range []int{0, 1} {
+			u.SetMulticastTTL(ttl)
+			_, err := u.WriteToAddrPort(make([]byte, ipv4.MaxLen-24-8+1), group)
+			wantErrno(t, err, "write", syscall.EMSGSIZE)
+		}
+		if n := l.stacks[0].Stats().UDP.OutDatagrams; n != 0 {
+			t.Errorf("%d datagrams went out", n)
+		}
+		if _, err := u.WriteToAddrPort([]byte("x"), group); err != nil {
+			t.Fatal(err)
+		}
+		if n, _, err := u.ReadFrom(make([]byte, 1<<16)); n != 1 || err != nil {
+			t.Errorf("%d octets came first, %v", n, err)
+		}
+	})
+}

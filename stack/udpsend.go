@@ -57,12 +57,19 @@ func (u *UDPConn) sendLocked(p []byte, src netip.Addr, to netip.AddrPort) error 
 		return errAddrNotAvail
 	}
 	n := udp.HeaderLen + len(p)
-	h := ipv4.Header{TOS: u.tos, DF: u.whole, TTL: u.ttl, Proto: ipv4.ProtoUDP, Src: src, Dst: to.Addr()}
-	if u.whole && ipv4.MinHeaderLen+(len(u.opts)+3)&^3+n > s.pathMTU(via, to.Addr(), time.Now()) {
+	h := ipv4.Header{TOS: u.tos, DF: u.whole != nil, TTL: u.ttl, Proto: ipv4.ProtoUDP, Src: src, Dst: to.Addr()}
+	total, most := ipv4.MinHeaderLen+(len(u.opts)+3)&^3+n, ipv4.MaxLen
+	if h.DF {
+		most = s.datagramMTU(via, to.Addr(), time.Now())
+	}
+	if total > most { // before a member on this host gets it
 		return errMsgSize
 	}
 	uh := udp.Header{SrcPort: u.local.Port(), DstPort: to.Port()}
 	body := uh.AppendTo(make([]byte, 0, n), p, checksum.Pseudo(src, to.Addr(), uint8(ipv4.ProtoUDP), n))
+	if h.DF && total > minPathMTU {
+		u.whole.note(s.seed, to, body)
+	}
 	s.stats.UDP.OutDatagrams++
 	if group {
 		h.TTL = 1
@@ -94,7 +101,15 @@ func (u *UDPConn) SetBroadcast(on bool) error { return u.control(func() { u.mute
 
 // SetDontFragment says whether datagrams may be fragmented on their way. With it,
 // sending more than the interface or the path carries fails with EMSGSIZE.
-func (u *UDPConn) SetDontFragment(on bool) error { return u.control(func() { u.whole = on }) }
+func (u *UDPConn) SetDontFragment(on bool) error {
+	return u.control(func() {
+		if !on {
+			u.whole = nil
+		} else if u.whole == nil {
+			u.whole = new(bigSent)
+		}
+	})
+}
 
 // SetReceiveErrors has a socket without a peer learn of ICMP errors about what it
 // sent: a read fails with the errno, and the *net.OpError's Addr tells whom it was

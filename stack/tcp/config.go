@@ -18,6 +18,13 @@ type Config struct {
 	// minimum, MUST-15).
 	MSS uint16
 
+	// PathMSS is the largest payload, like MSS, that the path is known to carry
+	// until PathUntil; from then on the connection tries by itself whether it
+	// carries more (RFC 1191 §6.3). Zero, or more than MSS, means that nothing is
+	// known. PathUntil zero means ten minutes from the start.
+	PathMSS   uint16
+	PathUntil Instant
+
 	// ISS is the initial send sequence number. A passive connection that
 	// takes the place of one in TIME-WAIT gets it from Conn.Reopens.
 	ISS Seq

@@ -165,6 +165,9 @@ func newConn(cfg *Config, now Instant) *Conn {
 	}
 	c.quickAcks = uint8(min(max(cfg.QuickAcks, 0), 255))
 	c.pathMSS, c.linkMSS = c.maxMSS, c.maxMSS
+	if cfg.PathMSS != 0 {
+		c.pathKnown(c.boundMSS(int(cfg.PathMSS)), or(cfg.PathUntil, now.Add(pathAgain)))
+	}
 	c.sndq.start, c.rack.fack = c.iss.Add(1), c.iss.Add(1)
 	// RFC 7323 §2.3: the scale is for good, so it is that of the largest window
 	// to come.

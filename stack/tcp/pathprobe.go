@@ -29,6 +29,7 @@ type pathProbe struct {
 	failed     uint8  // probes of one size that were lost
 	top        bool   // high itself is tried first: the hole may have been an outage
 	verified   bool   // low was acknowledged
+	told       bool   // a router has said so
 	news       bool   // for PathNews
 	start, end Seq    // of the probe
 	at         Instant
@@ -68,9 +69,7 @@ func (c *Conn) blackHole() {
 func (c *Conn) pathLowered(now Instant, size uint16) uint16 {
 	p := c.pmtu
 	if p == nil {
-		if size < c.pathTop() && c.state.Synchronized() {
-			c.pmtu = &pathProbe{low: size, high: size, verified: true, at: now.Add(pathAgain)}
-		}
+		c.pathKnown(size, now.Add(pathAgain))
 		return size
 	}
 	if size > p.high {
@@ -81,6 +80,26 @@ func (c *Conn) pathLowered(now Instant, size uint16) uint16 {
 	p.high = size
 	p.low = min(p.low, p.high)
 	return p.low
+}
+
+// pathKnown notes what others have found out about the path. The connection tries
+// more from until on.
+func (c *Conn) pathKnown(size uint16, until Instant) {
+	if size < min(c.maxMSS, c.linkMSS) {
+		c.pathMSS = size
+		c.pmtu = &pathProbe{low: size, high: size, verified: true, told: true, at: until}
+	}
+}
+
+// raisePath has segments be as large as they can when what a router has said is
+// old (RFC 1191 §6.3). That is for a peer without SACK, where a probe that is lost
+// could not be told from congestion: if the path still carries no more, the router
+// says so again.
+func (c *Conn) raisePath(now Instant) {
+	if p := c.pmtu; !c.sack && p.told && now >= p.at {
+		c.pmtu, c.pathMSS = nil, c.maxMSS
+		c.resizeMSS()
+	}
 }
 
 // next returns the size to try, 0 for none.
@@ -107,6 +126,9 @@ func (p *pathProbe) next(now Instant, top uint16) uint16 {
 // segment would take. It reports whether sending goes on, and false with ok
 // false when emit refused the probe.
 func (c *Conn) sendPathProbe(t *transmitter) (on, ok bool) {
+	if c.pmtu != nil {
+		c.raisePath(t.now)
+	}
 	p := c.pmtu
 	if p == nil || p.size != 0 || !c.sack || c.loss != lossNone || !c.board.empty() || c.urging() {
 		return true, true
