@@ -31,6 +31,7 @@ type commands struct {
 	Watch    watchCmd    `cmd:"" help:"Watch interfaces and record who had an address when."`
 	Read     readCmd     `cmd:"" help:"Read captures and record who had an address when."`
 	SS       ssCmd       `cmd:"" name:"ss" help:"List the sockets of a serve or a machine that runs."`
+	Pcap     pcapCmd     `cmd:"" help:"Show the packets of a recording, and what each has led to."`
 	VM       vmCmds      `cmd:"" name:"vm" help:"Run the appliance in a virtual machine."`
 	Image    imageCmds   `cmd:"" help:"Make what a virtual machine boots from."`
 	Snapshot snapshotCmd `cmd:"" help:"Write a history as a bare Git directory."`

@@ -32,7 +32,6 @@ type observeFlags struct {
 	Branch  string            `default:"primary" placeholder:"NAME" help:"Write to this branch (${default})."`
 	Policy  string            `default:"compat" enum:"compat,verify,strict,first" placeholder:"POLICY" help:"When an address moves to who claims it: compat as most systems do, verify, strict or first (${default})."`
 	Expire  time.Duration     `placeholder:"TIME" help:"End a binding that was silent for so long. Default: never."`
-	Pcap    string            `placeholder:"FILE" help:"Record the frames that were looked at, as pcapng."`
 	JSON    bool              `name:"json" help:"One JSON object a line for each event."`
 	Color   string            `enum:"auto,always,never" default:"auto" help:"Colours: auto, always or never (${default}; NO_COLOR is honoured)."`
 	Ends    bool              `help:"Also a line when an episode ends, with its count: of a flood, a scan, a dispute."`
@@ -41,6 +40,7 @@ type observeFlags struct {
 
 	sinkFlags
 	keepFlags
+	pcapFlags
 }
 
 // observation is an observer that is set up.
@@ -75,7 +75,7 @@ func (f *observeFlags) check() error {
 	if err := vcs.CheckRefName(vcs.BranchRef(f.Branch)); err != nil {
 		return usagef("--branch: %v", err)
 	}
-	return nil
+	return f.pcapFlags.check()
 }
 
 // record starts the recording, if one is wanted.
@@ -83,7 +83,7 @@ func (f *observeFlags) record() (*pcapFile, error) {
 	if f.Pcap == "" {
 		return nil, nil
 	}
-	return record(f.Pcap, 0)
+	return record(f.Pcap, f.PcapSize)
 }
 
 // start opens the repository and makes the observer. It takes over rec. A live

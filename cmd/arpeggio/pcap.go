@@ -1,65 +1,184 @@
 package main
 
 import (
+	"context"
 	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
 
-	"arpeggio/internal/keep"
+	"arpeggio/internal/cli"
 	"arpeggio/internal/recording"
-	"arpeggio/stack/capture"
 )
 
-// pcapFlags name a recording that may be a ring.
-type pcapFlags struct {
-	Pcap     string    `placeholder:"FILE" help:"Record all frames as pcapng (vm run: with --net lan). Comments say which connection they belong to, and what change of state and which commit they have caused."`
-	PcapSize keep.Size `placeholder:"SIZE" help:"Bound the recording: a ring of files of this size in all, such as 64M, with a number before the end of FILE's name; the oldest give way."`
+type pcapCmd struct {
+	printFlags
+	Connection []string `short:"c" sep:"none" placeholder:"END[,END]" help:"Only packets of this connection; an end is ADDR, ADDR/LEN, ADDR:PORT or :PORT."`
+	State      []string `short:"s" placeholder:"STATE" help:"Only packets that led into or out of this state of TCP, or any."`
+	Commit     []string `placeholder:"ID" help:"Only packets that led to the commit that begins so, or to any."`
+	Led        bool     `short:"l" help:"Only packets that led to something: a change of state, or a commit."`
+	Proto      []string `short:"p" enum:"arp,tcp,udp,icmp" placeholder:"PROTO" help:"Only arp, tcp, udp or icmp."`
+	Flows      bool     `short:"f" help:"Connections instead of packets: how much went each way, and the states."`
+	Files      []string `arg:"" name:"file" help:"Recordings, pcapng or pcap, also compressed with gzip; the name that a ring was recorded under means all of its files; - is standard input."`
 }
 
-func (f *pcapFlags) check() error {
-	switch {
-	case f.PcapSize == 0:
-	case f.Pcap == "":
-		return usagef("--pcap-size goes with --pcap FILE")
-	case f.PcapSize < capture.MinRing:
-		return usagef("--pcap-size %d: want at least %d, or each of its files would be too small", f.PcapSize, capture.MinRing)
+func (*pcapCmd) Help() string {
+	return `The packets of recordings, such as serve and vm run make with --pcap, with what
+stands beside each: its connection, our end first, the change of state and the
+commit that it has led to, and how many frames are missing before it. < is
+received, > is sent. Of a kind of filter that is given more than once, one has to
+fit; of different kinds, each.
+
+Exit codes: 0 ok, also when no packet fits; 1 a file was not there, damaged or cut
+off, after what could be read of it; 2 usage.
+
+Examples:
+
+  arpeggio pcap -l lan.pcapng
+  arpeggio pcap -c 10.9.0.2:80,10.9.0.1 -s established lan.pcapng
+  arpeggio pcap --commit 3fbc181 lan.pcapng
+  arpeggio pcap -f lan.pcapng
+  arpeggio pcap --json lan.pcapng | jq 'select(.lost)'`
+}
+
+// filter reads the flags that choose packets.
+func (c *pcapCmd) filter() (f recording.Filter, err error) {
+	f.Protos, f.Led = c.Proto, c.Led
+	for _, kind := range []struct {
+		words []string
+		add   func(string) error
+	}{{c.Connection, f.Connection}, {c.State, f.State}, {c.Commit, f.Commit}} {
+		for _, word := range kind.words {
+			err = errors.Join(err, kind.add(word))
+		}
 	}
-	return nil
-}
-
-// pcapFile is a recording that is being written.
-type pcapFile struct {
-	*recording.File
-	path  string
-	notes *recording.Notes // nil: without comments
-}
-
-func record(path string, size keep.Size) (*pcapFile, error) {
-	f, err := recording.Create(path, int64(size))
 	if err != nil {
-		return nil, err
+		err = usageError{err}
 	}
-	return &pcapFile{File: f, path: path}, nil
+	return f, err
 }
 
-// close finishes the file. It may be called on nil.
-func (f *pcapFile) close() {
-	if f == nil {
+func (c *pcapCmd) Run(ctx context.Context) (err error) {
+	filter, err := c.filter()
+	if err != nil {
+		return err
+	}
+	var files []string
+	for _, name := range c.Files {
+		found, err := recording.Files(name)
+		if err != nil {
+			return withHint(err, "name a recording, or what --pcap FILE was when --pcap-size made a ring of it")
+		}
+		files = append(files, found...)
+	}
+	out := cli.New(cli.Config{Stdout: os.Stdout, Stderr: os.Stderr, Color: c.Color, JSON: c.JSON, NoPager: c.NoPager})
+	defer func() { err = errors.Join(err, out.Close()) }()
+	out.Page()
+	p := &packetPrinter{out: out}
+	var flows recording.Flows
+	for _, name := range files {
+		st, e := recording.Show(name, os.Stdin, func(k *recording.Packet) error {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			p.lost += k.Lost
+			switch {
+			case !filter.Match(k):
+			case c.Flows:
+				flows.Add(k)
+			default:
+				p.print(k)
+			}
+			return out.Err()
+		})
+		if ctx.Err() != nil || out.Err() != nil {
+			return out.Err()
+		}
+		if e == nil && st.Truncated {
+			e = fmt.Errorf("%s: it is cut off after %d packets; a recording that still runs is, too", name, st.Packets)
+		}
+		if e == nil && st.Malformed > 0 {
+			e = fmt.Errorf("%s: %s of it made no sense and were left out", name, count(int(st.Malformed), "block"))
+		}
+		err = errors.Join(err, e)
+	}
+	if c.Flows {
+		printFlows(out, flows.All())
+	}
+	if p.lost > 0 && !c.JSON {
+		_ = out.Flush()
+		note("%s missing in what was read: they came faster than they could be written", count(int(p.lost), "frame"))
+	}
+	return err
+}
+
+// packetPrinter prints packets, a line each.
+type packetPrinter struct {
+	out  *cli.Output
+	day  string
+	file string
+	lost uint64
+}
+
+func (p *packetPrinter) print(k *recording.Packet) {
+	o := p.out
+	if o.IsJSON() {
+		k.Time = k.Time.UTC()
+		o.JSON(k)
 		return
 	}
-	var err error
-	if f.notes != nil {
-		err = f.notes.Close()
+	at := k.Time.Local()
+	if day := at.Format(time.DateOnly); day != p.day || k.File != p.file {
+		p.day, p.file = day, k.File
+		o.Printf("%s\n", o.Paint(cli.Heading, day+"  "+cli.Clean(k.File, false)))
 	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		note("the recording %s is not complete: %v", f.path, err)
+	if k.Lost > 0 {
+		o.Printf("%s\n", o.Paint(cli.Removed, fmt.Sprintf("%s missing on %s", count(int(min(k.Lost, 1<<53)), "frame"), cli.Clean(k.Interface, false))))
 	}
-	if f.notes == nil {
+	arrow := map[string]string{"in": "<", "out": ">"}[k.Direction]
+	if arrow == "" {
+		arrow = "-"
+	}
+	line := at.Format("15:04:05.000000") + " " + arrow + " " + fmt.Sprintf("%-4s", k.Proto)
+	if local, remote := k.Ends(); local.Addr.IsValid() && k.Proto != "arp" {
+		line += " " + local.String() + " " + remote.String()
+	}
+	line = cli.Clean(line+" "+k.Info, false)
+	for _, c := range k.States {
+		line += "  " + o.Paint(cli.Added, cli.Clean(c.String(), false))
+	}
+	for _, id := range k.Commits {
+		line += "  commit " + o.Paint(cli.ID, id)
+	}
+	if len(k.Notes) > 0 {
+		line += "  " + o.Paint(cli.Faint, cli.Clean(strings.Join(k.Notes, "; "), false))
+	}
+	o.Printf("%s\n", line)
+}
+
+// printFlows prints connections.
+func printFlows(o *cli.Output, flows []*recording.Flow) {
+	if o.IsJSON() {
+		for _, f := range flows {
+			f.First, f.Last = f.First.UTC(), f.Last.UTC()
+			o.JSON(f)
+		}
 		return
 	}
-	st := f.notes.Stats()
-	if n := st.FramesDropped; n > 0 {
-		note("the recording %s lacks %s that came faster than it could be written; it says where", f.path, count(int(n), "frame"))
+	var t cli.Columns
+	row := func(style cli.Style, cells ...string) {
+		var line []cli.Cell
+		for _, c := range cells {
+			line = append(line, cli.Cell{Text: cli.Clean(c, false), Style: style})
+		}
+		t.Row(line...)
 	}
-	if n := st.NotesUnplaced; n > 0 {
-		note("the recording %s lacks %s of %d about states and commits, whose frame it lacks or had written already", f.path, count(int(n), "note"), st.Notes)
+	row(cli.Heading, "First", "Lasted", "Netid", "Local", "Remote", "Received", "Sent", "States")
+	size := func(n, octets uint64) string { return fmt.Sprintf("%d (%d)", n, octets) }
+	for _, f := range flows {
+		row(cli.Plain, f.First.Local().Format("2006-01-02 15:04:05.000"), f.Last.Sub(f.First).Round(time.Millisecond).String(), f.Proto,
+			f.Local.String(), f.Remote.String(), size(f.In, f.InSize), size(f.Out, f.OutSize), strings.Join(f.Path(), " → "))
 	}
+	t.Print(o)
 }

@@ -115,7 +115,7 @@ func (c *vmRunCmd) Run(ctx context.Context) error {
 	}
 	defer m.close()
 	w.ready(m.ready)
-	if stop, err := instance.Serve("vm", m.insight()); err != nil {
+	if stop, err := instance.Serve("vm", m.insight(w.notes())); err != nil {
 		log.Warn("arpeggio ss cannot ask this machine", "err", err)
 	} else {
 		defer stop()

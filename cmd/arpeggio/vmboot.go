@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -12,6 +13,8 @@ import (
 	"arpeggio/internal/control"
 	"arpeggio/internal/guest"
 	"arpeggio/internal/keep"
+	"arpeggio/internal/recording"
+	"arpeggio/internal/sockstat"
 	"arpeggio/qemu"
 )
 
@@ -28,8 +31,9 @@ func (m *machine) close() {
 	m.qemu.Kill()
 }
 
-// insight answers other programs of this user for the guest.
-func (m *machine) insight() http.Handler {
+// insight answers other programs of this user for the guest, and for who records
+// its frames, if notes are not nil.
+func (m *machine) insight(notes *recording.Notes) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+socketsPath, func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), askLimit)
@@ -40,7 +44,18 @@ func (m *machine) insight() http.Handler {
 			return
 		}
 		w.Header().Set("Content-Type", "application/json")
-		_, _ = answer.WriteTo(w) // nobody is there any more to be told
+		if notes == nil {
+			_, _ = answer.WriteTo(w) // nobody is there any more to be told
+			return
+		}
+		var snap sockstat.Snapshot
+		if err := json.Unmarshal(answer.Bytes(), &snap); err != nil {
+			http.Error(w, err.Error(), http.StatusBadGateway)
+			return
+		}
+		st := notes.Stats()
+		snap.Recording = &st
+		_ = json.NewEncoder(w).Encode(&snap) // likewise
 	})
 	return mux
 }
@@ -63,11 +78,15 @@ func (c *vmRunCmd) boot(ctx context.Context, im image, w wire, accel qemu.Accele
 	if accel.Kind == qemu.TCG {
 		limit = bootLimitTCG
 	}
+	var hc control.HostConfig
+	if n := w.notes(); n != nil {
+		hc.OnNoted = n.Remote()
+	}
 	note("booting Linux %s with %d MiB, console in %s", im.KernelName, c.Memory, c.Console)
 	return startMachine(ctx, limit, params, qemu.Config{
 		Kernel: im.Kernel, Initrd: im.Initramfs, Memory: c.Memory, Accel: accel,
 		Net: w.card(), MAC: guestMAC, Disk: qemu.Disk{Path: c.Disk}, Console: c.Console, Logger: log,
-	}, c.tokens, control.HostConfig{OnNoted: w.noted()}, log)
+	}, c.tokens, hc, log)
 }
 
 // startMachine boots and waits for the guest to be ready. It is given the tokens

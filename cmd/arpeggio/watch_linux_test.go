@@ -193,3 +193,54 @@ func TestWatchWithDeadReceivers(t *testing.T) {
 		t.Errorf("it took %v to end", d)
 	}
 }
+
+// A ring goes on without privileges, in a folder where the user may write; another
+// one is refused before anything is watched.
+func TestWatchKeepsARing(t *testing.T) {
+	dir, err := os.MkdirTemp("", "arpeggio-ring-")
+	if err == nil {
+		err = os.Chmod(dir, 0o755)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	name := filepath.Join(dir, "t.pcapng")
+	ring := []string{"--pcap", name, "--pcap-size", "1M"}
+	w := startWatch(t, append(ring, "--user", "root")...) // leaves a file of root's
+	w.cmd.Process.Signal(syscall.SIGTERM)
+	if err := w.cmd.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	out, err := w.here.Command(binary(t), append([]string{"watch", "va"}, ring...)...).CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "nobody cannot make the files of a ring in "+dir) {
+		t.Errorf("%v: %s", err, out)
+	}
+	if err := os.Chmod(dir, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	w.run(ring...)
+	third := filepath.Join(dir, "t.000003.pcapng") // begun as root, for the third time
+	fourth := filepath.Join(dir, "t.000004.pcapng")
+	for n := 1; ; n++ {
+		w.send(n)
+		if _, err := os.Stat(fourth); err == nil {
+			break
+		}
+		if n == 60_000 {
+			t.Fatal("the ring does not go on")
+		}
+	}
+	w.cmd.Process.Signal(syscall.SIGTERM)
+	if err := w.cmd.Wait(); err != nil {
+		t.Error(err)
+	}
+	for _, file := range []string{third, fourth} {
+		if uid, _, err := owner(file); err != nil || uid != 65534 {
+			t.Errorf("%s belongs to %d, %v", file, uid, err)
+		}
+	}
+	if out, err := exec.Command(binary(t), "pcap", "--commit", "any", name).Output(); err != nil || !strings.Contains(string(out), "tell 10.9.0.2 at 02:50:00:00:00:02  commit ") {
+		t.Errorf("%v: %s", err, out)
+	}
+}

@@ -10,7 +10,10 @@ import (
 	"strconv"
 	"syscall"
 
+	"golang.org/x/sys/unix"
+
 	"arpeggio/internal/observer"
+	"arpeggio/stack/capture"
 )
 
 // watchUser is who watch runs as; nil: whoever started it.
@@ -79,7 +82,30 @@ func (w *watchUser) drop(f *observeFlags) error {
 			}
 		}
 	}
-	return withHint(observer.DropPrivileges(w.uid, w.gid), "--user root keeps all privileges")
+	if f.PcapSize > 0 {
+		if err := w.giveRing(f.Pcap); err != nil {
+			return err
+		}
+	}
+	if err := observer.DropPrivileges(w.uid, w.gid); err != nil {
+		return withHint(err, "--user root keeps all privileges")
+	}
+	if dir := filepath.Dir(f.Pcap); f.PcapSize > 0 && unix.Access(dir, unix.W_OK|unix.X_OK) != nil {
+		return withHint(fmt.Errorf("%s cannot make the files of a ring in %s", w.name, dir), "chown %s %s, choose another place with --pcap FILE, or --user root", w.name, dir)
+	}
+	return nil
+}
+
+// giveRing makes the files of a recording in a ring the user's, so that old ones can
+// give way.
+func (w *watchUser) giveRing(name string) error {
+	files, err := capture.RingFiles(name)
+	for _, f := range files {
+		if uid, _, e := owner(f); err == nil && e == nil && uid == 0 {
+			err = os.Lchown(f, w.uid, w.gid)
+		}
+	}
+	return err
 }
 
 // give makes a directory the user's, if it is new or root's, and what root has

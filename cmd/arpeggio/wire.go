@@ -30,7 +30,7 @@ var guestMAC = [6]byte{0x02, 0x50, 0x00, 0x00, 0x00, 0x02}
 type wire interface {
 	card() qemu.Net
 	address() (guest netip.Prefix, gateway netip.Addr) // invalid: by DHCP
-	noted() func(control.Noted)                        // takes what the guest says of its frames; nil: nobody records them
+	notes() *recording.Notes                           // of who records the guest's frames; nil: nobody does
 	ready(control.Ready)                               // the guest serves
 	published(flag string) string                      // where this host publishes what --http or --manage leads to
 	close()
@@ -176,11 +176,11 @@ func (w *lanWire) address() (netip.Prefix, netip.Addr) { return w.fixed, netip.A
 
 func (w *lanWire) ready(control.Ready) { w.lan.Populate() }
 
-func (w *lanWire) noted() func(control.Noted) {
+func (w *lanWire) notes() *recording.Notes {
 	if w.pcap == nil {
 		return nil
 	}
-	return w.pcap.notes.Remote()
+	return w.pcap.notes
 }
 
 func (w *lanWire) close() {
@@ -228,7 +228,7 @@ func (c *vmRunCmd) userWire() (*userWire, error) {
 
 func (w *userWire) card() qemu.Net                      { return w.net }
 func (w *userWire) address() (netip.Prefix, netip.Addr) { return netip.Prefix{}, netip.Addr{} }
-func (w *userWire) noted() func(control.Noted)          { return nil }
+func (w *userWire) notes() *recording.Notes             { return nil }
 func (w *userWire) ready(control.Ready)                 {}
 func (w *userWire) published(flag string) string        { return w.addrs[flag] }
 func (w *userWire) close()                              {}
@@ -279,7 +279,7 @@ func (w *tapWire) card() qemu.Net { return qemu.Net{Kind: qemu.NetTAP, TAP: w.na
 
 func (w *tapWire) address() (netip.Prefix, netip.Addr) { return w.guest, w.host.Addr() }
 
-func (w *tapWire) noted() func(control.Noted) { return nil }
+func (w *tapWire) notes() *recording.Notes { return nil }
 
 func (w *tapWire) ready(control.Ready) {
 	note("TAP %s: this host is %v, the guest %v", w.name, w.host.Addr(), w.guest.Addr())

@@ -31,7 +31,8 @@ type Config struct {
 	// Lookup, when not nil, is the journal's index of the record, which is brought
 	// up to date and saved now and then.
 	Lookup *versioned.RecordIndex
-	// Record gets every frame that was looked at; nil records nothing.
+	// Record gets every frame that was looked at, with the commits that rest on it
+	// as its comment; nil records nothing.
 	Record *capture.Writer
 	// Tell gets the events that people should hear of, in order, each with its
 	// commit. It must not block.
@@ -78,6 +79,8 @@ type Observer struct {
 	s        observe.Sighting
 	o        versioned.Observation
 	events   []string
+	frame    []byte   // that is being looked at
+	led      []string // what is recorded beside it
 	index    *index
 	lookup   time.Time // when the index of the record is saved next
 	stats    Stats
@@ -171,13 +174,17 @@ func (o *Observer) Frame(ctx context.Context, iface int, p *capture.Packet) erro
 		o.now = at
 	}
 	o.stats.Frames++
-	if o.cfg.Record != nil {
-		q := *p
-		q.Interface, q.Time = src.record, at
-		if err := o.cfg.Record.WritePacket(q); err != nil {
-			return fmt.Errorf("the recording: %w", err)
-		}
+	o.led = o.led[:0]
+	err := o.look(ctx, iface, at, p)
+	if e := o.record(src, at, p); err == nil {
+		err = e
 	}
+	return err
+}
+
+// look observes a frame that came at a time.
+func (o *Observer) look(ctx context.Context, iface int, at time.Time, p *capture.Packet) error {
+	src := &o.ifaces[iface]
 	if _, err := o.cfg.Journal.Advance(ctx, at); err != nil {
 		return err
 	}
@@ -196,7 +203,9 @@ func (o *Observer) Frame(ctx context.Context, iface int, p *capture.Packet) erro
 	}
 	o.s.Time, o.s.Interface = at, src.number
 	observe.Parse(&o.s, p.Data, p.Length)
+	o.frame = p.Data
 	err := o.write(ctx, o.engine.Input(&o.s))
+	o.frame = nil
 	if o.cfg.Patience <= 0 {
 		o.tell(o.holder.Take(o.now))
 	}
@@ -227,6 +236,7 @@ func (o *Observer) write(ctx context.Context, records []observe.Record) error {
 		if err != nil {
 			return err
 		}
+		o.leads(r, id)
 		if o.cfg.Patience > 0 && !id.IsZero() {
 			o.stats.Delay.Add(time.Since(r.Time))
 		}

@@ -126,10 +126,11 @@ func describeTCP(e stack.TCPEvent) (text string, flags tcp.Flags) {
 
 // Commit notes a commit at the frame that it rests on.
 func (n *Notes) Commit(id vcs.ID, c *arp.Change) {
-	n.rec.NoteFrame(c.Evidence.Bytes(), c.Time, commitText(id))
+	n.rec.NoteFrame(c.Evidence.Bytes(), c.Time, CommitText(id))
 }
 
-func commitText(id vcs.ID) string { return "commit " + id.String() }
+// CommitText is what comments say of a commit.
+func CommitText(id vcs.ID) string { return "commit " + id.String() }
 
 // waitNote is how long a received frame waits for what it causes: a segment for
 // the run loop that has it in hands, a claim for its commit. The machine may be

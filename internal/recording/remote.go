@@ -83,7 +83,7 @@ func (r *Reporter) TCP(e stack.TCPEvent) {
 
 // Commit tells of a commit and the frame that it rests on.
 func (r *Reporter) Commit(id vcs.ID, c *arp.Change) {
-	r.add(control.Note{Text: commitText(id), Frame: append([]byte(nil), c.Evidence.Bytes()...)}, c.Time)
+	r.add(control.Note{Text: CommitText(id), Frame: append([]byte(nil), c.Evidence.Bytes()...)}, c.Time)
 }
 
 func (r *Reporter) add(n control.Note, at time.Time) {

@@ -46,6 +46,22 @@ func OpenRing(path string, size int64) (*Ring, error) {
 	return r, nil
 }
 
+// RingFiles returns the files of the Ring that is, or was, recorded at path, oldest
+// first; none when there is no such ring.
+func RingFiles(path string) ([]string, error) {
+	ext := filepath.Ext(path)
+	r := &Ring{prefix: strings.TrimSuffix(path, ext), suffix: ext}
+	pieces, err := r.pieces()
+	if errors.Is(err, os.ErrNotExist) {
+		err = nil
+	}
+	var out []string
+	for _, p := range pieces {
+		out = append(out, p.path)
+	}
+	return out, err
+}
+
 // Piece returns how long one file may become, in octets.
 func (r *Ring) Piece() int64 { return r.size / ringPieces }
 
