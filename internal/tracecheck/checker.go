@@ -68,6 +68,7 @@ type Checker struct {
 	fullSize  int
 	newest    span // what came out of order last, for SackFirst
 	dups      spans
+	waited    spans // what has ever come behind a gap
 	tsMax     uint32
 	tsLast    uint32
 	tsLastAt  time.Duration // without regard to jumps

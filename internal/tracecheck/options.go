@@ -93,7 +93,11 @@ func (c *Checker) checkSACK(s *tcp.Segment, ack int64) {
 			end-- // some count a FIN as text
 		}
 		if _, ok := c.dups.holding(b[0].from, end); !ok && b[0].from < end && !c.cfg.MayDrop {
-			c.fail(SackDuplicate, "%v came once at most", b[0])
+			rule := SackDuplicate
+			if _, queued := c.waited.holding(b[0].from, end); queued && b[0].to == ack {
+				rule = SackStale
+			}
+			c.fail(rule, "%v came once at most", b[0])
 		}
 	}
 	for i := first; i < len(blocks); i++ {

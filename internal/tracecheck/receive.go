@@ -51,6 +51,7 @@ func (c *Checker) receive(in *input) {
 	c.noteDebts(in, &r)
 	if c.sack() && r.early {
 		c.newest = span{r.from, r.to}
+		c.waited.add(r.from, r.to)
 	}
 	if c.ecn() && r.to > r.from && !r.dropped {
 		if s.Flags&tcp.CWR != 0 {

@@ -39,6 +39,7 @@ const (
 	SackAgreed                   // SACK only for a peer that can read it
 	SackReceived                 // reports what came and nothing else
 	SackDuplicate                // D-SACK reports what came twice
+	SackStale                    // and nothing that waited and is acknowledged now
 	SackFirst                    // the first block is the newest
 	SackMissing                  // text out of order is reported
 	EarlyTimeout                 // not sent again before the timeout, without cause
@@ -91,6 +92,7 @@ func (r Rule) text() (name, clause string) {
 		SackAgreed:       {"SACK agreed", "RFC 2018 §4: only when SACK-permitted was received"},
 		SackReceived:     {"SACK received", "RFC 2018 §3: a block is contiguous, isolated, and was received"},
 		SackDuplicate:    {"SACK duplicate", "RFC 2883 §4: D-SACK reports what was received twice"},
+		SackStale:        {"SACK stale", "RFC 2018 §3: a block is queued behind a gap; RFC 2883 §4: or was received twice"},
 		SackFirst:        {"SACK first", "RFC 2018 §4: the first block holds the segment that triggered it"},
 		SackMissing:      {"SACK missing", "RFC 2018 §4: SACK in every ACK while data are queued out of order"},
 		EarlyTimeout:     {"early timeout", "RFC 6298 §2.4 and §5: not before the retransmission timeout"},

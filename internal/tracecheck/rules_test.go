@@ -219,6 +219,13 @@ var breaches = map[Rule]func(tr *trace){
 		tr.in(A, 1, 1, 100)
 		tr.out(A, 1, 101, 0, sack(peerISS, 1, 101))
 	},
+	SackStale: func(tr *trace) {
+		tr.open(sackOK)
+		tr.in(A|F, 101, 1, 100)
+		tr.out(A, 1, 1, 0, sack(peerISS, 101, 202))
+		tr.in(A, 1, 1, 100)
+		tr.out(A, 1, 202, 0, sack(peerISS, 101, 202))
+	},
 	SackFirst: func(tr *trace) {
 		tr.open(sackOK)
 		tr.in(A, 101, 1, 100)
