@@ -76,6 +76,7 @@ type Checker struct {
 	cause     int           // the segment that last gave a reason to send something again
 	causedAt  time.Duration // when something was last sent again for a cause
 	heard     int           // the last segment with an ACK
+	heardAt   time.Duration // when it passed
 	dupAcks   int
 	inflated  int64         // what duplicate acknowledgments say has left the network (RFC 6582 §3.2)
 	sacked    int64         // highest number that the peer reports to hold
@@ -160,7 +161,7 @@ func (c *Checker) Jump(d time.Duration) { c.jumps += d }
 // message for example, that may make it send again.
 func (c *Checker) Hint() {
 	c.index++
-	c.cause, c.heard, c.lossSent = c.index, c.index, 0
+	c.cause, c.heard, c.heardAt, c.lossSent = c.index, c.index, c.at, 0
 }
 
 // Received takes a segment that arrives at the host at a time on the host's

@@ -15,7 +15,7 @@ func (c *Checker) receive(in *input) {
 	s := &in.seg
 	c.credit++
 	if s.Flags&tcp.SYN != 0 && c.most.una == 0 {
-		c.cause, c.heard = in.index, in.index // a SYN again asks for the answer again
+		c.cause, c.heard, c.heardAt = in.index, in.index, in.at // a SYN again asks for the answer again
 	}
 	if s.Flags&tcp.RST == 0 {
 		c.resets++
@@ -118,7 +118,7 @@ func (c *Checker) noteCause(in *input, r *result, before int64) {
 	if in.seg.Flags&tcp.ACK == 0 || in.seg.Flags&tcp.RST != 0 {
 		return
 	}
-	c.heard, c.tail, c.lossSent = in.index, false, 0
+	c.heard, c.heardAt, c.tail, c.lossSent = in.index, in.at, false, 0
 	switch {
 	case r.advanced:
 		c.dupAcks = 0

@@ -19,7 +19,9 @@ func (c *Checker) checkAgain(s *tcp.Segment, from, to int64) {
 		return
 	}
 	head := from <= c.most.una
-	quiet := c.heard < c.timer.index // nothing heard since the last timeout
+	// Nothing was heard since the last timeout. Of what passed shortly before it,
+	// the host may have heard only after it.
+	quiet := c.heard < c.timer.index && c.timer.real-c.heardAt >= c.cfg.Slack
 	var sent *tx
 	for i := range c.txs {
 		t := &c.txs[i]
