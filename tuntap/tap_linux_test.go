@@ -132,31 +132,31 @@ func TestTAPWaitWakeClose(t *testing.T) {
 // waitWakeClose checks what link.Device promises of these methods.
 func waitWakeClose(t *testing.T, dev link.Device) {
 	t.Helper()
-	until := func(deadline time.Time) (time.Duration, error) {
+	wait := func(d time.Duration) (time.Duration, error) {
 		start := time.Now()
-		err := dev.Wait(deadline)
+		err := dev.Wait(start.Add(d))
 		return time.Since(start), err
 	}
 	if n, err := dev.ReadFrames(make([]link.Frame, 8)); n != 0 || err != nil {
 		t.Fatalf("%d frames before anybody spoke, %v", n, err)
 	}
-	if d, err := until(time.Now().Add(20 * time.Millisecond)); err != nil || d < 20*time.Millisecond {
+	if d, err := wait(20 * time.Millisecond); err != nil || d < 20*time.Millisecond {
 		t.Errorf("deadline: %v, %v", d, err)
 	}
-	if _, err := until(time.Now().Add(-time.Second)); err != nil {
+	if _, err := wait(-time.Second); err != nil {
 		t.Errorf("deadline in the past: %v", err)
 	}
 	dev.Wake()
 	dev.Wake()
-	if d, err := until(time.Now().Add(time.Minute)); err != nil || d > 30*time.Second {
+	if d, err := wait(time.Minute); err != nil || d > 30*time.Second {
 		t.Errorf("Wake before Wait: %v, %v", d, err)
 	}
 	time.AfterFunc(20*time.Millisecond, dev.Wake)
-	if d, err := until(time.Now().Add(time.Minute)); err != nil || d > 30*time.Second {
+	if d, err := wait(time.Minute); err != nil || d > 30*time.Second {
 		t.Errorf("Wake during Wait: %v, %v", d, err)
 	}
 	time.AfterFunc(20*time.Millisecond, func() { dev.Close() })
-	if _, err := until(time.Now().Add(time.Minute)); !errors.Is(err, link.ErrClosed) {
+	if _, err := wait(time.Minute); !errors.Is(err, link.ErrClosed) {
 		t.Errorf("Close during Wait: %v", err)
 	}
 	one := []link.Frame{{Head: make([]byte, 60)}}

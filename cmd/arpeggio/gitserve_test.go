@@ -5,7 +5,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 )
 
 // TestGitServe serves a bare directory to stock git, for reading by anybody and
@@ -27,7 +26,7 @@ func TestGitServe(t *testing.T) {
 
 	// Read only: a clone, what another program adds meanwhile, and no push.
 	p := spawn(t, bin, "git-serve", "--repo", bare, "--listen", "127.0.0.1:0")
-	url := p.expect(30*time.Second, `^serving +git clone (http://\S+/site\.git)$`)[1]
+	url := p.expect(`^serving +git clone (http://\S+/site\.git)$`)[1]
 	clone := filepath.Join(dir, "clone")
 	must(t, "git", "clone", "-q", url, clone)
 	commit("two")
@@ -37,18 +36,18 @@ func TestGitServe(t *testing.T) {
 		t.Errorf("the clone did not get what was added: %v", err)
 	}
 	refused(t, "403", "git", "-C", work, "push", "-q", url, "primary:other")
-	p.stop(30 * time.Second)
+	p.stop()
 
 	// With a token file: who knows the token may push, nobody else.
 	os.WriteFile(tokens, []byte("2b1f9c7e5d3a48e6\n"), 0o600)
 	p = spawn(t, bin, "git-serve", "--repo", bare, "--listen", "127.0.0.1:0", "--write-token", tokens)
-	url = p.expect(30*time.Second, `^serving +git clone (http://\S+)$`)[1]
+	url = p.expect(`^serving +git clone (http://\S+)$`)[1]
 	commit("three")
 	with := func(password string) string { return strings.Replace(url, "http://", "http://me:"+password+"@", 1) }
 	refused(t, "(?i)authentication failed|401", "git", "-c", "core.askPass=true", "-C", work, "push", "-q", with("0000000000000000"), "primary")
 	must(t, "git", "-C", work, "push", "-q", with("2b1f9c7e5d3a48e6"), "primary")
 	must(t, "git", "-C", clone, "pull", "-q", "--ff-only", url)
-	p.stop(30 * time.Second)
+	p.stop()
 	must(t, "git", "-C", bare, "fsck", "--strict")
 	if out := must(t, "git", "-C", bare, "log", "-1", "--format=%s", "primary"); out != "three\n" {
 		t.Errorf("after the push primary is at %q", out)

@@ -98,6 +98,10 @@ func binary(t *testing.T) string {
 	return bin
 }
 
+// testLimit is how long a test waits, on a busy machine, for what must come. It
+// waits no longer than it has to.
+const testLimit = 2 * time.Minute
+
 // process is the program running in the background.
 type process struct {
 	t      *testing.T
@@ -139,7 +143,7 @@ func spawn(t *testing.T, args ...string) *process {
 			p.cmd.Process.Signal(syscall.SIGTERM)
 			select {
 			case <-p.done:
-			case <-time.After(60 * time.Second):
+			case <-time.After(testLimit):
 				p.cmd.Process.Kill()
 				<-p.done
 			}
@@ -152,9 +156,9 @@ func spawn(t *testing.T, args ...string) *process {
 }
 
 // expect returns the submatches of the first line that matches.
-func (p *process) expect(limit time.Duration, pattern string) []string {
+func (p *process) expect(pattern string) []string {
 	p.t.Helper()
-	re, timeout := regexp.MustCompile(pattern), time.After(limit)
+	re, timeout := regexp.MustCompile(pattern), time.After(testLimit)
 	for {
 		select {
 		case line, ok := <-p.lines:
@@ -165,19 +169,19 @@ func (p *process) expect(limit time.Duration, pattern string) []string {
 				return m
 			}
 		case <-timeout:
-			p.t.Fatalf("nothing like %q within %v", pattern, limit)
+			p.t.Fatalf("nothing like %q within %v", pattern, testLimit)
 		}
 	}
 }
 
 // stop sends SIGINT, as Ctrl-C does, and wants an orderly end.
-func (p *process) stop(limit time.Duration) {
+func (p *process) stop() {
 	p.t.Helper()
 	p.cmd.Process.Signal(os.Interrupt)
 	select {
 	case <-p.done:
-	case <-time.After(limit):
-		p.t.Fatalf("still running %v after Ctrl-C", limit)
+	case <-time.After(testLimit):
+		p.t.Fatalf("still running %v after Ctrl-C", testLimit)
 	}
 	if p.err != nil {
 		p.t.Fatalf("after Ctrl-C: %v", p.err)
@@ -187,7 +191,7 @@ func (p *process) stop(limit time.Duration) {
 // command runs a program to its end and returns what it printed.
 func command(t *testing.T, args ...string) (string, error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*testLimit)
 	defer cancel()
 	out, err := exec.CommandContext(ctx, args[0], args[1:]...).CombinedOutput()
 	return string(out), err

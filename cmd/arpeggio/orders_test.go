@@ -29,8 +29,8 @@ func newLiveTable(t *testing.T) *liveTable {
 	}
 	p := spawn(t, append(l.ns, l.bin, "serve", "--tap", "tap0", "--host-ip", "10.9.0.1/24", "--ip", "10.9.0.2/24", "--node", "bench",
 		"--manage", "8081", "--repo", l.store, "--write-token", l.token)...)
-	p.expect(30*time.Second, `^  stop`)
-	t.Cleanup(func() { p.stop(30 * time.Second) })
+	p.expect(`^  stop`)
+	t.Cleanup(func() { p.stop() })
 	return l
 }
 
@@ -64,7 +64,7 @@ type neighbor struct{ Addr, MAC, State string }
 func (l *liveTable) wait(addr, mac string, states ...string) {
 	l.t.Helper()
 	var last string
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(testLimit); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
 		last = must(l.t, append(l.ns, "curl", "-sS", "-m", "10", "http://10.9.0.2:8081/api/neighbors")...)
 		var list []neighbor
 		if err := json.Unmarshal([]byte(last), &list); err != nil {
@@ -108,7 +108,7 @@ func (l *liveTable) moved(addr string) string {
 	l.t.Helper()
 	l.says(addr, first)
 	l.wait(addr, first)
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(testLimit)
 	for { // the old owner is asked first, and the claim must be made again
 		l.says(addr, second)
 		if out, _ := l.try("table", "--repo", l.store); strings.Contains(out, addr+" ") && strings.Contains(out, second) {

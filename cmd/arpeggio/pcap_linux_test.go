@@ -25,16 +25,16 @@ func TestPcapComments(t *testing.T) {
 	refused(t, "goes with --pcap", append(serve, "--pcap-size", "1M")...)
 	refused(t, "at least 1048576", append(serve, "--pcap", filepath.Join(dir, "t.pcapng"), "--pcap-size", "1K")...)
 	p := spawn(t, append(serve, "--pcap", filepath.Join(dir, "t.pcapng"), "--pcap-size", "1M")...)
-	p.expect(30*time.Second, `^  tests +echo 7, `)
+	p.expect(`^  tests +echo 7, `)
 	dial := func(addr string) (c net.Conn) {
 		t.Helper()
 		if err := (&namespace.Namespace{Name: ns[3]}).Do(func() (err error) {
-			c, err = net.DialTimeout("tcp", addr, 10*time.Second)
+			c, err = net.DialTimeout("tcp", addr, testLimit)
 			return err
 		}); err != nil {
 			t.Fatal(err)
 		}
-		_ = c.SetDeadline(time.Now().Add(time.Minute))
+		_ = c.SetDeadline(time.Now().Add(testLimit))
 		return c
 	}
 	// The kernel closes first here, and the appliance there.
@@ -50,7 +50,7 @@ func TestPcapComments(t *testing.T) {
 	_, _ = io.ReadAll(d)
 	d.Close()
 	// The last acknowledgments, and the commit.
-	for end := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(testLimit); ; time.Sleep(50 * time.Millisecond) {
 		left := must(t, exe, "ss", "--color", "never", "-tanH", "exclude", "listening")
 		log, err := command(t, exe, "log", "--repo", repo)
 		if err == nil && strings.Contains(log, "10.9.0.1") && !strings.Contains(left, first) && regexp.MustCompile(`^TIME-WAIT [^\n]* `+second+`\s*$`).MatchString(left) {
@@ -60,7 +60,7 @@ func TestPcapComments(t *testing.T) {
 			t.Fatalf("sockets:\n%s\nhistory (%v):\n%s", left, err, log)
 		}
 	}
-	p.stop(time.Minute)
+	p.stop()
 
 	files, _ := filepath.Glob(filepath.Join(dir, "t.0*.pcapng"))
 	if len(files) != 1 {

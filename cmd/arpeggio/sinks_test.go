@@ -56,7 +56,7 @@ func listenFor(ts *testscript.TestScript, _ bool, args []string) {
 // got waits until a file has a line that matches a regular expression.
 func got(ts *testscript.TestScript, _ bool, args []string) {
 	want := regexp.MustCompile("(?m)" + args[1])
-	for end := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(testLimit); ; time.Sleep(10 * time.Millisecond) {
 		b, err := os.ReadFile(ts.MkAbs(args[0]))
 		ts.Check(err)
 		if want.Match(b) {

@@ -30,7 +30,7 @@ func TestSS(t *testing.T) {
 	}
 	refused(t, "hint: start one with", exe, "ss")
 	p := spawn(t, append(ns, exe, "serve", "--tap", "tap0", "--host-ip", "10.9.0.1/24", "--ip", "10.9.0.2/24", "--inetd")...)
-	p.expect(30*time.Second, `^  tests +echo 7, `)
+	p.expect(`^  tests +echo 7, `)
 
 	if out := ss("-lnt"); !regexp.MustCompile(`(?m)^State +Recv-Q +Send-Q +Local Address:Port +Peer Address:Port\nLISTEN +0 +4096 +0\.0\.0\.0:7 +\*:\*$`).MatchString(out) {
 		t.Errorf("listeners:\n%s", out)
@@ -44,13 +44,13 @@ func TestSS(t *testing.T) {
 
 	var c net.Conn
 	if err := (&namespace.Namespace{Name: ns[3]}).Do(func() (err error) {
-		c, err = net.DialTimeout("tcp", "10.9.0.2:7", 10*time.Second)
+		c, err = net.DialTimeout("tcp", "10.9.0.2:7", testLimit)
 		return err
 	}); err != nil {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	_ = c.SetDeadline(time.Now().Add(time.Minute))
+	_ = c.SetDeadline(time.Now().Add(testLimit))
 	sent := bytes.Repeat([]byte("arpeggio"), 4000)
 	go func() { _, _ = c.Write(sent) }()
 	if _, err := io.ReadFull(c, make([]byte, len(sent))); err != nil {
@@ -60,7 +60,7 @@ func TestSS(t *testing.T) {
 	// until comes back with what ss prints once it has all of want, or after a while.
 	until := func(want []string, args ...string) (out string) {
 		t.Helper()
-		for end := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		for end := time.Now().Add(testLimit); ; time.Sleep(50 * time.Millisecond) {
 			out = ss(args...)
 			if !slices.ContainsFunc(want, func(w string) bool { return !regexp.MustCompile(w).MatchString(out) }) || time.Now().After(end) {
 				return out
@@ -85,7 +85,7 @@ func TestSS(t *testing.T) {
 	// Daytime closes first, and lingers.
 	var d net.Conn
 	if err := (&namespace.Namespace{Name: ns[3]}).Do(func() (err error) {
-		d, err = net.DialTimeout("tcp", "10.9.0.2:13", 10*time.Second)
+		d, err = net.DialTimeout("tcp", "10.9.0.2:13", testLimit)
 		return err
 	}); err != nil {
 		t.Fatal(err)

@@ -21,7 +21,7 @@ func TestServeForSuites(t *testing.T) {
 	serve := append(ns, exe, "serve", "--tap", "tap0", "--host-ip", "10.9.0.1/24", "--ip", "10.9.0.2/24", "--inetd", "--socket-agent", agent)
 	refused(t, "choose another --port or --manage", append(serve, "--manage", "13")...)
 	p := spawn(t, serve...)
-	p.expect(30*time.Second, `^  tests +echo 7, `)
+	p.expect(`^  tests +echo 7, `)
 
 	// sock opens a socket of the namespace's kernel.
 	sock := func(open func() error) {
@@ -32,9 +32,9 @@ func TestServeForSuites(t *testing.T) {
 	}
 	dial := func(network, addr string) (c net.Conn) {
 		t.Helper()
-		sock(func() (err error) { c, err = net.DialTimeout(network, addr, 10*time.Second); return err })
+		sock(func() (err error) { c, err = net.DialTimeout(network, addr, testLimit); return err })
 		t.Cleanup(func() { c.Close() })
-		_ = c.SetDeadline(time.Now().Add(time.Minute))
+		_ = c.SetDeadline(time.Now().Add(testLimit))
 		return c
 	}
 
@@ -62,13 +62,13 @@ func TestServeForSuites(t *testing.T) {
 	defer ln.Close()
 	_, port, _ := net.SplitHostPort(ln.Addr().String())
 	_, _ = dial("udp", "10.9.0.2:4000").Write([]byte("dial 10.9.0.1 " + port + "\n"))
-	_ = ln.(*net.TCPListener).SetDeadline(time.Now().Add(10 * time.Second))
+	_ = ln.(*net.TCPListener).SetDeadline(time.Now().Add(testLimit))
 	back, err := ln.Accept()
 	if err != nil {
 		t.Fatalf("the dial command brings no connection: %v", err)
 	}
 	defer back.Close()
-	_ = back.SetDeadline(time.Now().Add(10 * time.Second))
+	_ = back.SetDeadline(time.Now().Add(testLimit))
 	_, _ = back.Write([]byte("ping"))
 	if n, err := back.Read(buf); err != nil || string(buf[:n]) != "ping" {
 		t.Errorf("the dialled connection echoes %q, %v", buf[:n], err)

@@ -83,7 +83,7 @@ func onScreen(t *testing.T, env []string, args ...string) *screen {
 func (s *screen) shows(pattern string) {
 	s.t.Helper()
 	re := regexp.MustCompile(pattern)
-	for deadline := time.Now().Add(20 * time.Second); !re.MatchString(s.all()); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(testLimit); !re.MatchString(s.all()); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			s.t.Fatalf("the screen never shows %q: %q", pattern, s.all())
 		}
@@ -114,7 +114,7 @@ func (s *screen) ends() string {
 		if err != nil {
 			s.t.Errorf("%v: %v\n%q", s.cmd.Args, err, s.all())
 		}
-	case <-time.After(20 * time.Second):
+	case <-time.After(testLimit):
 		s.t.Fatalf("%v does not end: %q", s.cmd.Args, s.all())
 	}
 	<-s.done

@@ -24,11 +24,17 @@ func TestSecondInterrupt(t *testing.T) {
 		t.Fatal("an echo of the first signal ended the orderly stop")
 	case <-time.After(impatience + 200*time.Millisecond):
 	}
-	syscall.Kill(os.Getpid(), syscall.SIGTERM)
-	select {
-	case <-ctx.Done():
-	case <-time.After(5 * time.Second):
-		t.Fatal("a second signal changes nothing")
+	// On a busy machine the first one may have been noticed late, and the second
+	// be taken for its echo: an impatient person presses again.
+	for end := time.Now().Add(testLimit); ctx.Err() == nil; {
+		if time.Now().After(end) {
+			t.Fatal("a second signal changes nothing")
+		}
+		syscall.Kill(os.Getpid(), syscall.SIGTERM)
+		select {
+		case <-ctx.Done():
+		case <-time.After(impatience / 2):
+		}
 	}
 }
 

@@ -20,9 +20,6 @@ import (
 	"arpeggio/stack/capture"
 )
 
-// bootTest is how long a boot may take on a busy machine without KVM.
-const bootTest = 3 * time.Minute
-
 // testImage builds an image with the shipped binary and the built-in site.
 func testImage(t *testing.T) (bin, dir string) {
 	t.Helper()
@@ -39,17 +36,17 @@ func testImage(t *testing.T) (bin, dir string) {
 
 // urls reads what the machine printed when it was ready.
 func urls(p *process) (siteURL, liveURL, gitURL string) {
-	p.expect(bootTest, `^ready after`)
-	siteURL = p.expect(time.Second, `^  site +(http://\S+)$`)[1]
-	liveURL = p.expect(time.Second, `^  live +(http://\S+)$`)[1]
-	gitURL = p.expect(time.Second, `^  history +git clone (http://\S+)$`)[1]
-	p.expect(time.Second, `^  stop `)
+	p.expect(`^ready after`)
+	siteURL = p.expect(`^  site +(http://\S+)$`)[1]
+	liveURL = p.expect(`^  live +(http://\S+)$`)[1]
+	gitURL = p.expect(`^  history +git clone (http://\S+)$`)[1]
+	p.expect(`^  stop `)
 	return siteURL, liveURL, gitURL
 }
 
 func get(t *testing.T, url string) string {
 	t.Helper()
-	client := http.Client{Timeout: 30 * time.Second}
+	client := http.Client{Timeout: testLimit}
 	resp, err := client.Get(url)
 	if err != nil {
 		t.Fatal(err)
@@ -101,7 +98,7 @@ func TestVM(t *testing.T) {
 
 	// The guest's clock follows the gateway's, which is this host's.
 	console := filepath.Join(dir, "data.console.log")
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(200 * time.Millisecond) {
+	for deadline := time.Now().Add(testLimit); ; time.Sleep(200 * time.Millisecond) {
 		text, err := os.ReadFile(console)
 		if err != nil {
 			t.Fatal(err)
@@ -118,7 +115,7 @@ func TestVM(t *testing.T) {
 	must(t, "git", "clone", "-q", gitURL, clone)
 	must(t, "git", "-C", clone, "fsck", "--strict")
 	before := commits(t, clone)
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(200 * time.Millisecond) {
+	for deadline := time.Now().Add(testLimit); ; time.Sleep(200 * time.Millisecond) {
 		must(t, "git", "-C", clone, "fetch", "-q")
 		if commits(t, clone) > before+2 {
 			break
@@ -137,7 +134,7 @@ func TestVM(t *testing.T) {
 	refused(t, "in use", append(run, "--console", filepath.Join(dir, "second.log"))...)
 	refused(t, `in use[\s\S]*--repo http`, bin, "snapshot", "--disk", disk, "--image", image, "--out", filepath.Join(dir, "no.git"))
 
-	p.stop(time.Minute)
+	p.stop()
 	if out := p.stdout.String(); !strings.Contains(out, bin+" snapshot --disk") {
 		t.Errorf("the last words name no way to the history:\n%s", out)
 	}
@@ -163,7 +160,7 @@ func TestVM(t *testing.T) {
 	second := filepath.Join(dir, "second")
 	must(t, "git", "clone", "-q", gitURL, second)
 	must(t, "git", "-C", second, "merge-base", "--is-ancestor", head, "HEAD")
-	p.stop(time.Minute)
+	p.stop()
 	checkDamaged(t, run, disk, head)
 }
 
@@ -176,7 +173,7 @@ func checkOrders(t *testing.T, bin, liveURL, gitURL, tokens, console string) {
 	t.Helper()
 	refused(t, "--password-file", bin, "pin", "--repo", gitURL, "10.9.0.1", "02:50:00:00:00:01")
 	must(t, bin, "pin", "--repo", gitURL, "--password-file", tokens, "10.9.0.1", "02:50:00:00:00:01")
-	for deadline := time.Now().Add(30 * time.Second); !strings.Contains(get(t, liveURL+"api/neighbors"), `"permanent"`); time.Sleep(100 * time.Millisecond) {
+	for deadline := time.Now().Add(testLimit); !strings.Contains(get(t, liveURL+"api/neighbors"), `"permanent"`); time.Sleep(100 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("the pin does not reach the live table")
 		}
@@ -230,7 +227,7 @@ func checkDamaged(t *testing.T, run []string, disk, head string) {
 	clone := filepath.Join(dir, "clone")
 	must(t, "git", "clone", "-q", gitURL, clone)
 	must(t, "git", "-C", clone, "merge-base", "--is-ancestor", head, "HEAD")
-	p.stop(time.Minute)
+	p.stop()
 	if out := p.stdout.String(); !strings.Contains(out, "was made again from the tables") {
 		t.Errorf("the machine does not say that the manifest was damaged:\n%s", out)
 	}
@@ -400,7 +397,7 @@ func TestVMUser(t *testing.T) {
 		!strings.Contains(log, "Arp.create: Initial empty cache") || strings.Contains(log, " arp: 10.0.2.2") {
 		t.Errorf("history:\n%s", log)
 	}
-	p.stop(time.Minute)
+	p.stop()
 }
 
 // TestVMHostDiskFull fills the file system that the data disk is on: the machine
@@ -423,19 +420,19 @@ func TestVMHostDiskFull(t *testing.T) {
 		if err := os.WriteFile(fill, make([]byte, 2<<20), 0o600); err == nil {
 			t.Fatal("the file system is not full")
 		}
-		p.expect(90*time.Second, `data.img cannot be written \(No space left on device\): the machine waits`)
+		p.expect(`data.img cannot be written \(No space left on device\): the machine waits`)
 	}
 	full()
 	if err := os.Remove(fill); err != nil {
 		t.Fatal(err)
 	}
-	p.expect(30*time.Second, `can be written again: the machine goes on`)
+	p.expect(`can be written again: the machine goes on`)
 	if page := get(t, siteURL); !strings.Contains(page, "arpeggio") {
 		t.Errorf("the page is %q", page)
 	}
 	full()
 	p.cmd.Process.Signal(os.Interrupt)
-	p.expect(30*time.Second, `its disk could not be written \(No space left on device\); make room on the host`)
+	p.expect(`its disk could not be written \(No space left on device\); make room on the host`)
 	<-p.done
 }
 
