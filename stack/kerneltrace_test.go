@@ -22,8 +22,10 @@ import (
 )
 
 // slack is how long a segment may lie in a queue between a host and the place
-// where its trace is taken, on a busy machine.
-const slack = time.Second
+// where its trace is taken, and how long a host's process may have to wait for a
+// processor, on a busy machine. What depends on it is judged sharply where time
+// is virtual.
+const slack = 10 * time.Second
 
 // Deviations of the Linux kernel that are known, each with its reason. What is
 // not here fails the test.

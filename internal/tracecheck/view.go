@@ -159,14 +159,17 @@ func (v *view) takeAck(in *input, seq int64, r *result) bool {
 	r.advanced = ack > v.una
 	r.duplicate = ack == v.una && s.Len()+int(in.n) == 0 && v.edge == ack+wnd
 	v.una = max(v.una, ack)
-	if ack == v.una && (v.wl1 < seq || v.wl1 == seq && v.wl2 <= ack) {
+	switch {
+	case ack < v.una:
+	case v.wl1 < seq || v.wl1 == seq && v.wl2 <= ack:
 		r.opened = v.wnd == 0 && wnd > 0
-		v.wl1, v.wl2, v.wnd = seq, ack, wnd
+		v.wl1, v.wl2, v.wnd, v.edge = seq, ack, wnd, ack+wnd
 		v.maxWnd = max(v.maxWnd, wnd)
-	}
-	if v.edge = v.una + v.wnd; r.advanced && !v.least {
-		// Not by the letter of the RFC, but the acknowledgment is news.
+	case r.advanced:
+		// By the letter of the RFC SND.WND stays, and with it the window goes
+		// beyond what the peer has offered; but the acknowledgment is news.
 		v.edge = max(v.edge, ack+wnd)
+		v.wnd, v.maxWnd = max(0, v.edge-v.una), max(v.maxWnd, wnd)
 	}
 	return true
 }

@@ -43,7 +43,7 @@ func (c *Conn) ack(now Instant, seg *Segment) bool {
 	} else if d.octets > 0 {
 		c.armTailProbe(now)
 	}
-	c.updateSendWindow(now, seg, wnd)
+	c.updateSendWindow(now, seg, wnd, advanced)
 	return true
 }
 
@@ -54,13 +54,16 @@ func (c *Conn) isDuplicate(seg *Segment, wnd int) bool {
 }
 
 // updateSendWindow takes the window of the newest segment: "to prevent old
-// segments from updating the window" it compares SND.WL1 and SND.WL2.
-func (c *Conn) updateSendWindow(now Instant, seg *Segment, wnd int) {
-	if seg.Ack.Before(c.sndUna) ||
+// segments from updating the window" it compares SND.WL1 and SND.WL2. What
+// acknowledges something new is the newest also when its text is sent again.
+// By the letter SND.WND would stay then, and the window move with SND.UNA
+// beyond the edge that the peer has offered.
+func (c *Conn) updateSendWindow(now Instant, seg *Segment, wnd int, advanced bool) {
+	if seg.Ack.Before(c.sndUna) || !advanced &&
 		!(c.sndWL1.Before(seg.Seq) || c.sndWL1 == seg.Seq && c.sndWL2.BeforeEq(seg.Ack)) {
 		return
 	}
-	c.sndWL1, c.sndWL2 = seg.Seq, seg.Ack
+	c.sndWL1, c.sndWL2 = maxSeq(c.sndWL1, seg.Seq), seg.Ack
 	opened := wnd > 0 && c.sndWnd == 0
 	c.sndWnd, c.sndMaxWnd = int32(wnd), max(c.sndMaxWnd, int32(wnd))
 	switch {

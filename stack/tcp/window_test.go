@@ -373,6 +373,27 @@ func TestOldSegmentDoesNotMoveWindow(t *testing.T) { // SND.WL1, SND.WL2
 	}
 }
 
+// A segment that fills a gap has the newest window when its acknowledgment is
+// new, whatever came behind the gap: the right edge is the one that it offers.
+func TestFilledGapMovesWindow(t *testing.T) {
+	p := inEstablished(t)
+	p.recv(ACK, 11, 1, 10, window(3000))
+	p.write(5000)
+	p.flush()
+	p.recv(ACK, 1, 3001, 5, window(500))
+	if w := p.c.Info().SndWnd; w != 500 {
+		t.Fatalf("window %d, want 500", w)
+	}
+	p.recv(ACK, 6, 3001, 5, window(9000)) // older than what came behind the gap
+	if w := p.c.Info().SndWnd; w != 500 {
+		t.Fatalf("window %d, want 500", w)
+	}
+	p.recv(ACK, 21, 3001, 5, window(700))
+	if w := p.c.Info().SndWnd; w != 700 {
+		t.Fatalf("window %d, want 700", w)
+	}
+}
+
 //rfc:9293 MUST-21
 //rfc:5482 local
 func TestUserTimeout(t *testing.T) {
