@@ -84,6 +84,7 @@ func (c *Conn) updateSendWindow(now Instant, seg *Segment, wnd int, advanced boo
 // acked advances SND.UNA (first arm of the fifth step) and everything that
 // hangs on it.
 func (c *Conn) acked(now Instant, seg *Segment, d *delivery) {
+	backoff := c.backoff
 	c.rttFromAck(now, seg)
 	c.arrived(now, seg, c.sndUna, minSeq(seg.Ack, c.sndNxt), d)
 	d.acked = seg.Ack.Sub(c.sndUna)
@@ -106,18 +107,33 @@ func (c *Conn) acked(now Instant, seg *Segment, d *delivery) {
 		c.pathAcked()
 	}
 	if c.persist {
-		c.stopPersist()
+		c.probeTaken(now, seg, backoff)
+	}
+}
+
+// probeTaken is the acknowledgment of an octet that was sent as a probe. While
+// the window stays closed the next probe still comes later than the last one
+// (RFC 9293 §3.8.6.1, SHLD-30): a peer that takes octet by octet is no reason to
+// send it five a second. backoff is what it was before this acknowledgment.
+func (c *Conn) probeTaken(now Instant, seg *Segment, backoff uint8) {
+	c.stopPersist()
+	text := c.sndq.end().Sub(c.sndNxt)
+	if seg.Window == 0 && (text > 0 || text == 0 && c.closing) {
+		c.startPersist(now)
+		c.backoff = backoff
+		c.armRetransmit(now)
 	}
 }
 
 // armAfterAck sets the timers after SND.UNA has advanced.
 func (c *Conn) armAfterAck(now Instant) {
 	// RFC 6298 §5.2 and §5.3.
-	if c.flight() == 0 {
+	switch {
+	case c.flight() > 0:
+		c.armRetransmit(now)
+	case !c.persist:
 		c.rtxAt = 0
 		c.armKeepAlive(now)
-	} else {
-		c.armRetransmit(now)
 	}
 	c.armTailProbe(now)
 }

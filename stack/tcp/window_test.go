@@ -1,6 +1,7 @@
 package tcp
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -297,10 +298,38 @@ func TestZeroWindowProbeTaken(t *testing.T) {
 	p.out = nil
 	p.recv(ACK, 1, 2, 0, window(0)) // it was taken, the window is closed again
 	p.expect()
-	p.after(300 * time.Millisecond)
+	p.after(time.Second)
 	p.expect("[P.] 2+1 ack 1")
 	p.recv(ACK, 1, 3, 0)
 	p.expect("[P.] 3+498 ack 1")
+}
+
+// A peer that takes each probed octet and keeps its window closed is asked less
+// and less often all the same.
+//
+//rfc:9293 SHLD-30
+func TestRFC9293ProbesThatAreTakenSlowDown(t *testing.T) { // §3.8.6.1
+	p := inEstablished(t)
+	p.recv(ACK, 1, 1, 0, window(0))
+	p.write(500)
+	var gaps []time.Duration
+	for taken := range 12 {
+		start := p.now
+		p.now = p.c.Deadline()
+		p.flush()
+		p.expect(fmt.Sprintf("[P.] %d+1 ack 1", 1+taken))
+		gaps = append(gaps, p.now.Sub(start))
+		p.recv(ACK, 1, 2+taken, 0, window(0))
+		p.expect()
+	}
+	if gaps[1] != 2*gaps[0] || gaps[2] != 4*gaps[0] || gaps[11] != DefaultMaxRTO {
+		t.Fatalf("probes after %v", gaps)
+	}
+	p.recv(ACK, 1, 13, 0)
+	p.expect("[P.] 13+488 ack 1")
+	if got := p.c.Info().Backoff; got != 0 {
+		t.Fatalf("back-off %d with an open window", got)
+	}
 }
 
 func TestZeroWindowGivesUpOnSilentPeer(t *testing.T) {
