@@ -2,6 +2,7 @@ package stack
 
 import (
 	"container/list"
+	"encoding/binary"
 	"net/netip"
 
 	"arpeggio/stack/ethernet"
@@ -10,7 +11,7 @@ import (
 
 // Bounds of the packets that wait for their neighbour's address.
 const (
-	pendingPerAddr  = 16      // RFC 1122 §2.3.2.2 asks for at least one
+	pendingPerAddr  = 16      // datagrams; RFC 1122 §2.3.2.2 asks for at least one
 	pendingMaxBytes = 1 << 20 // in all; the oldest is dropped
 	pendingOverhead = 256     // charged for a packet besides its octets
 )
@@ -18,7 +19,7 @@ const (
 // pendingQueue keeps the packets whose next hop is being asked for. mu of the
 // Stack guards it.
 type pendingQueue struct {
-	waiting map[neighbour][]*list.Element
+	waiting map[neighbour]parkedQueue
 	order   *list.List // of *parked, oldest first
 	bytes   int
 	// early holds answers that came between Resolve and park.
@@ -35,15 +36,25 @@ type answer struct {
 	err error
 }
 
+// parkedQueue is what waits for one neighbour. The fragments of a datagram count
+// as one: without its first ones the rest is good for nothing.
+type parkedQueue struct {
+	frames    []*list.Element
+	datagrams int
+}
+
 type parked struct {
 	frame link.Frame // flattened
 	meta  txMeta
+	later bool // a fragment that follows another
 }
 
 func (p *parked) cost() int { return len(p.frame.Head) + pendingOverhead }
 
+func (p *parked) neighbour() neighbour { return neighbour{p.meta.iface, p.meta.next} }
+
 func (q *pendingQueue) init() {
-	q.waiting, q.order, q.early = map[neighbour][]*list.Element{}, list.New(), map[neighbour]answer{}
+	q.waiting, q.order, q.early = map[neighbour]parkedQueue{}, list.New(), map[neighbour]answer{}
 }
 
 // overtaken moves the frames of b whose next hop is being asked for already to
@@ -104,26 +115,47 @@ func (s *Stack) keep(f *link.Frame, m *txMeta) {
 	p := &parked{frame: link.Frame{Csum: f.Csum, GSO: f.GSO}, meta: *m}
 	p.frame.Head = f.AppendTo(make([]byte, 0, f.Len()))
 	n := neighbour{m.iface, m.next}
-	if w := q.waiting[n]; len(w) >= pendingPerAddr {
-		s.forget(w[0])
-		s.stats.Pending.Dropped++
+	w := q.waiting[n]
+	p.later = w.datagrams > 0 && laterFragment(&p.frame, m.iface)
+	if !p.later && w.datagrams >= pendingPerAddr {
+		s.dropOldest(w.frames[0])
+		w = q.waiting[n]
 	}
-	q.waiting[n] = append(q.waiting[n], q.order.PushBack(p))
+	w.frames = append(w.frames, q.order.PushBack(p))
+	if !p.later {
+		w.datagrams++
+	}
+	q.waiting[n] = w
 	q.bytes += p.cost()
 	s.stats.Pending.Queued++
 	for q.bytes > pendingMaxBytes {
-		s.forget(q.order.Front())
+		s.dropOldest(q.order.Front())
+	}
+}
+
+// dropOldest drops the datagram whose first frame is e, the oldest of its
+// neighbour.
+func (s *Stack) dropOldest(e *list.Element) {
+	n := s.forget(e).neighbour()
+	s.stats.Pending.Dropped++
+	for w := s.pending.waiting[n]; len(w.frames) > 0 && w.frames[0].Value.(*parked).later; w = s.pending.waiting[n] {
+		s.forget(w.frames[0])
 		s.stats.Pending.Dropped++
 	}
 }
 
-// forget takes the oldest packet of a neighbour, e, out of the queue. The
+// forget takes the oldest frame of a neighbour, e, out of the queue. The
 // neighbour stays known as being asked for.
 func (s *Stack) forget(e *list.Element) *parked {
 	q := &s.pending
 	p := q.order.Remove(e).(*parked)
-	n := neighbour{p.meta.iface, p.meta.next}
-	q.waiting[n] = q.waiting[n][1:]
+	n := p.neighbour()
+	w := q.waiting[n]
+	w.frames = w.frames[1:]
+	if !p.later {
+		w.datagrams--
+	}
+	q.waiting[n] = w
 	q.bytes -= p.cost()
 	return p
 }
@@ -151,10 +183,9 @@ func (i *Interface) resolved(addr netip.Addr, mac ethernet.Addr, err error) {
 // answered sends n's packets, or tells their senders. The caller holds mu.
 func (s *Stack) answered(n neighbour, a answer) {
 	q := &s.pending
-	packets := q.waiting[n]
 	instead := s.gatewayAnswered(n, a.err)
-	for range packets {
-		p := s.forget(q.waiting[n][0])
+	for range q.waiting[n].frames {
+		p := s.forget(q.waiting[n].frames[0])
 		if a.err != nil && instead && s.detour(p) {
 			continue
 		}
@@ -175,6 +206,13 @@ func (s *Stack) answered(n neighbour, a answer) {
 func destination(f *link.Frame, i *Interface) netip.Addr {
 	ip := f.Head[i.header.Len():]
 	return netip.AddrFrom4([4]byte(ip[16:20]))
+}
+
+// laterFragment reports whether f is a fragment that is not the first of its
+// datagram.
+func laterFragment(f *link.Frame, i *Interface) bool {
+	ip := f.Head[i.header.Len():]
+	return binary.BigEndian.Uint16(ip[6:])&0x1fff != 0
 }
 
 // source reads its source.

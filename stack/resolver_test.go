@@ -143,6 +143,27 @@ func TestPending(t *testing.T) {
 			t.Errorf("%+v", st)
 		}
 	})
+	slowTest(t, "the fragments of a datagram are one packet", func(t *testing.T, l *lan, r *slowResolver) {
+		a, b := listenUDP(t, l.stacks[0], ":1"), listenUDP(t, l.stacks[2], ":2")
+		for i := range 18 { // the first two make room, whole
+			p := make([]byte, 8000)
+			p[0], p[7999] = byte(i), byte(i)
+			if _, err := a.WriteToAddrPort(p, addrPort(2, 2)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		r.answer(addr(2), l.ports[1].Info().Addr, nil)
+		buf := make([]byte, 9000)
+		for i := 2; i < 18; i++ {
+			if n, _, err := b.ReadFrom(buf); err != nil || n != 8000 || int(buf[0]) != i || int(buf[7999]) != i {
+				t.Fatalf("datagram %d: %d octets of %d, %v", i, n, buf[0], err)
+			}
+		}
+		// six frames carry 8,008 octets of 1,480 at most.
+		if st := l.stacks[0].Stats(); st.Pending.Queued != 18*6 || st.Pending.Dropped != 2*6 {
+			t.Errorf("%+v", st.Pending)
+		}
+	})
 	slowTest(t, "1 MiB in all, oldest dropped", func(t *testing.T, l *lan, r *slowResolver) {
 		a := listenUDP(t, l.stacks[0], ":1")
 		for i := range 1200 {
