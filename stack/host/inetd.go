@@ -147,10 +147,14 @@ func (d *Inetd) listen(port uint16, serve func(net.Conn)) error {
 	return nil
 }
 
-// serve runs a service on c until it ends.
+// serve runs a service on c until it ends. The services show the stack to those
+// who test it, so Nagle's algorithm is on, as RFC 9293 §3.7.4 has it.
 func (d *Inetd) serve(c net.Conn, service func(net.Conn)) {
 	if !d.hold(c) {
 		return
+	}
+	if t, ok := c.(*stack.TCPConn); ok {
+		_ = t.SetNoDelay(false) // fails for a connection that is gone
 	}
 	d.running.Go(func() {
 		defer d.release(c)
