@@ -164,6 +164,14 @@ func (c *TCPConn) SetConnectTimeout(d time.Duration) error {
 	return c.control("set", func(tcp.Instant) { c.m.SetConnectTimeout(d) })
 }
 
+// SetMaxPacingRate bounds the octets of text that leave in a second
+// (SO_MAX_PACING_RATE); 0, the default, is no bound. A connection that begins with
+// one has it from Dialer.Adjust or ListenConfig.Adjust: see
+// tcp.Conn.SetMaxPacingRate.
+func (c *TCPConn) SetMaxPacingRate(rate uint64) error {
+	return c.control("set", func(tcp.Instant) { c.m.SetMaxPacingRate(rate) })
+}
+
 // Info returns a snapshot of the connection's state.
 func (c *TCPConn) Info() tcp.Info {
 	c.s.mu.Lock()

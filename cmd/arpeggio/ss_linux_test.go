@@ -76,7 +76,7 @@ func TestSS(t *testing.T) {
 	for _, want := range []string{
 		`(?m)^ESTAB +0 +0 +10\.9\.0\.2:7 +` + regexp.QuoteMeta(peer) + `$`,
 		`\n\t ts sack cubic wscale:\d+,\d+ rto:\d+(\.\d+)? rtt:`, ` mss:1448 pmtu:1500 `, ` cwnd:\d+ `, ` bytes_sent:\d+ `, ` bytes_acked:32000 `, ` bytes_received:32000 `,
-		` send [0-9.]+[KMG]bps lastsnd:\d+ lastrcv:\d+ lastack:\d+ pacing:none`,
+		` send [0-9.]+[KMG]bps lastsnd:\d+ lastrcv:\d+ lastack:\d+ pacing_rate [0-9.]+[KMG]bps `,
 	} {
 		if !regexp.MustCompile(want).MatchString(out) {
 			t.Errorf("no %s in\n%s", want, out)

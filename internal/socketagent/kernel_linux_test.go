@@ -185,6 +185,13 @@ var likeKernel = map[string]func(s *script){
 					s.get(fd, solSocket, o, 4)
 				}
 			}
+			s.get(fd, solSocket, soMaxPacingRate, 8)
+			for _, v := range [][]int32{{}, {1000}, {0}, {-2}, {-1}, {5, 1}, {-1, 0}, {-1, -1}} {
+				s.set(fd, solSocket, soMaxPacingRate, v...)
+				for _, n := range []int32{0, 3, 4, 8, 9} {
+					s.get(fd, solSocket, soMaxPacingRate, n)
+				}
+			}
 			for _, v := range [][]int32{{0, 0}, {1, 0}, {0, 9}, {7, 3}, {-1, 1}, {1}} {
 				s.set(fd, solSocket, soLinger, v...)
 				s.get(fd, solSocket, soLinger, 8)

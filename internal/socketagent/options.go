@@ -59,11 +59,12 @@ type options struct {
 	fastKeys                               []tcp.FastOpenKey
 	inq                                    bool // TCP_INQ, which no call here gives
 	congestion                             string
+	pacing                                 uint64 // octets a second, noPacing for no bound
 }
 
 // Linux's defaults where the stack has none of its own.
 func defaultOptions() options {
-	return options{keepIdle: 7200, keepIntvl: 75, keepCnt: 9, synCnt: 6, linger2: defaultLinger2, rcvLow: 1, congestion: "cubic", discover: ipPMTUWant, datagram: defaultDatagramOptions()}
+	return options{keepIdle: 7200, keepIntvl: 75, keepCnt: 9, synCnt: 6, linger2: defaultLinger2, rcvLow: 1, congestion: "cubic", pacing: noPacing, discover: ipPMTUWant, datagram: defaultDatagramOptions()}
 }
 
 // quickAcks is how many segments Linux acknowledges at once at first.
@@ -89,6 +90,7 @@ func (o *options) adjust(cfg *tcp.Config) {
 	cfg.ConnectTimeout = o.connectTimeout()
 	cfg.UserTimeout = time.Duration(o.userTimeout) * time.Millisecond
 	cfg.FinWait2 = o.finWait2()
+	cfg.MaxPacingRate = o.pacingRate()
 	if o.congestion == "reno" {
 		cfg.CongestionControl = new(tcp.Reno)
 	}
@@ -226,6 +228,8 @@ func (s *sock) setSocket(name int32, v []byte) error {
 			n = math.MaxInt32
 		}
 		o.rcvLow = max(n, 1)
+	case soMaxPacingRate:
+		return s.setPacing(v)
 	case soPriority: // our frames have none
 		o.priority = n
 	case soBroadcast:
@@ -273,7 +277,7 @@ func (a *Agent) getsockopt(s *sock, level, name, length int32) reply {
 	var v []byte
 	switch {
 	case level == solSocket:
-		v = a.getSocket(s, name)
+		v = a.getSocket(s, name, length)
 	case level == solTCP && s.stream:
 		v = a.getTCP(s, name)
 	case level == ipprotoIP:
@@ -295,7 +299,7 @@ func flag(on bool) []byte {
 	return int32s(0)
 }
 
-func (a *Agent) getSocket(s *sock, name int32) []byte {
+func (a *Agent) getSocket(s *sock, name, length int32) []byte {
 	o := &s.opt
 	switch name {
 	case soReuseAddr:
@@ -330,6 +334,8 @@ func (a *Agent) getSocket(s *sock, name int32) []byte {
 		return int32s(o.rcvLow)
 	case soPriority:
 		return int32s(o.priority)
+	case soMaxPacingRate:
+		return o.getPacing(length)
 	case soRcvTimeo:
 		return timeval(o.rcvTimeout)
 	case soSndTimeo:

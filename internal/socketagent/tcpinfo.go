@@ -2,6 +2,7 @@ package socketagent
 
 import (
 	"encoding/binary"
+	"math"
 	"time"
 
 	"arpeggio/stack/tcp"
@@ -60,6 +61,14 @@ const (
 // stack does not speak.
 const accurateECN = 32
 
+// unlessZero has what is zero here, no bound, be that of Linux.
+func unlessZero(rate uint64) uint64 {
+	if rate == 0 {
+		return math.MaxUint64
+	}
+	return rate
+}
+
 // tcpInfo lays out struct tcp_info as include/uapi/linux/tcp.h has it. Fields
 // that the stack has no counterpart for are zero.
 func (a *Agent) tcpInfo(s *sock) []byte {
@@ -113,7 +122,7 @@ func (a *Agent) tcpInfo(s *sock) []byte {
 	u32(uint32(i.PathMSS+40), uint32(i.RcvWnd), micro(i.SRTT), micro(i.RTTVar))               // pmtu, rcv_ssthresh, rtt, rttvar
 	u32(threshold, uint32(i.Cwnd/mss), uint32(i.AdvMSS), reordering)                          // snd_ssthresh, snd_cwnd, advmss, reordering
 	u32(0, uint32(i.RcvWnd), uint32(i.Retransmits))                                           // rcv_rtt, rcv_space, total_retrans
-	u64(0, ^uint64(0), i.BytesAcked, i.BytesIn)                                               // pacing_rate, max_pacing_rate, bytes_acked, bytes_received
+	u64(unlessZero(i.PacingRate), unlessZero(i.MaxPacingRate), i.BytesAcked, i.BytesIn)       // pacing_rate, max_pacing_rate, bytes_acked, bytes_received
 	u32(i.SegsOut, i.SegsIn, uint32(i.Unsent), micro(i.MinRTT), i.DataSegsIn, i.DataSegsOut)  // segs_out ... data_segs_out
 	u64(0, 0, 0, 0)                                                                           // delivery_rate, busy_time, rwnd_limited, sndbuf_limited
 	delivered := packets(int(min(i.BytesAcked, 1<<31)) + i.Sacked)

@@ -116,7 +116,12 @@ func (t *TCP) details() string {
 			add("%s:%d", l.word, l.at.Milliseconds())
 		}
 	}
-	add("pacing:%s", t.Pacing)
+	switch {
+	case t.MaxPacingRate > 0:
+		add("pacing_rate %s/%s", bits(8*float64(t.PacingRate)), bits(8*float64(t.MaxPacingRate)))
+	case t.PacingRate > 0:
+		add("pacing_rate %s", bits(8*float64(t.PacingRate)))
+	}
 	count("unacked", uint64(t.Flight))
 	count("sacked", uint64(t.Sacked))
 	count("lost", uint64(t.Lost))

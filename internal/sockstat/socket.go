@@ -65,12 +65,17 @@ type TCP struct {
 	SndBuf  int `json:"snd_buf"`
 	RcvBuf  int `json:"rcv_buf"`
 
-	Timestamps bool   `json:"ts"`
-	SACK       bool   `json:"sack"`
-	ECN        bool   `json:"ecn"`
-	SndScale   uint8  `json:"snd_wscale"`
-	RcvScale   uint8  `json:"rcv_wscale"`
-	Pacing     string `json:"pacing"` // none: what leaves is clocked by acknowledgments
+	Timestamps bool  `json:"ts"`
+	SACK       bool  `json:"sack"`
+	ECN        bool  `json:"ecn"`
+	SndScale   uint8 `json:"snd_wscale"`
+	RcvScale   uint8 `json:"rcv_wscale"`
+
+	// In octets a second: the rate at which pacing lets text leave, or would, 0
+	// while no round trip is known, and its bound, 0 when there is none: then what
+	// leaves is clocked by acknowledgments alone.
+	PacingRate    uint64 `json:"pacing_rate"`
+	MaxPacingRate uint64 `json:"max_pacing_rate"`
 
 	Flight      int    `json:"flight,omitempty"`
 	Sacked      int    `json:"sacked,omitempty"`
@@ -153,7 +158,8 @@ func describe(i *tcp.Info, now tcp.Instant) *TCP {
 		SRTT: i.SRTT, RTTVar: i.RTTVar, MinRTT: i.MinRTT, RTO: i.RTO, ATO: i.AckDelay,
 		MSS: i.SndMSS, PathMTU: i.PathMSS + headers, RcvMSS: i.RcvMSS, AdvMSS: i.AdvMSS,
 		SndWnd: i.SndWnd, RcvWnd: i.RcvWnd, SndBuf: i.SndBuf, RcvBuf: i.RcvBuf,
-		Timestamps: i.Timestamps, SACK: i.SACK, ECN: i.ECN, SndScale: i.SndScale, RcvScale: i.RcvScale, Pacing: "none",
+		Timestamps: i.Timestamps, SACK: i.SACK, ECN: i.ECN, SndScale: i.SndScale, RcvScale: i.RcvScale,
+		PacingRate: i.PacingRate, MaxPacingRate: i.MaxPacingRate,
 		Flight: i.Flight, Sacked: i.Sacked, Lost: i.Lost, Unsent: i.Unsent, Holes: i.OutOfOrder,
 		Retransmits: i.Retransmits, Backoff: i.Backoff, Probes: i.Probes, Marks: i.Marks, Reordering: i.Reordering,
 		BytesSent: i.BytesOut, BytesAgain: i.BytesAgain, BytesAcked: i.BytesAcked, Delivered: i.BytesAcked + uint64(i.Sacked), BytesReceived: i.BytesIn,

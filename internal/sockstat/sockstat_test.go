@@ -191,7 +191,7 @@ func TestTake(t *testing.T) {
 			t.Errorf("the peer's %+v", conn.TCP)
 		}
 		text := conn.Details()
-		for _, want := range []string{"ts sack cubic wscale:", " mss:1448 pmtu:1500 ", " bytes_acked:5000 ", " send ", " lastsnd:", "pacing:none", "minrtt:10"} {
+		for _, want := range []string{"ts sack cubic wscale:", " mss:1448 pmtu:1500 ", " bytes_acked:5000 ", " send ", " lastsnd:", " pacing_rate ", "minrtt:10"} {
 			if !strings.Contains(text, want) {
 				t.Errorf("no %q in %s", want, text)
 			}

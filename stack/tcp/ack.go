@@ -100,8 +100,8 @@ func (c *Conn) acked(now Instant, seg *Segment, d *delivery) {
 	}
 	c.progressAt, c.ackedNew = now, true
 	c.rtxHead = false
-	if c.cork.more {
-		c.cork = cork{}
+	if k := c.cork; k != nil && k.more {
+		*k = cork{}
 	}
 	if c.pmtu != nil {
 		c.pathAcked()

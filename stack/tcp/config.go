@@ -83,6 +83,10 @@ type Config struct {
 	// means CUBIC (RFC 9438). An instance serves one connection.
 	CongestionControl CongestionControl
 
+	// MaxPacingRate bounds what is sent: see Conn.SetMaxPacingRate. Zero is no
+	// bound.
+	MaxPacingRate uint64
+
 	// Pool lends buffers. Connections under one lock should share one; nil
 	// means a pool of the connection's own.
 	Pool *Pool

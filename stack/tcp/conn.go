@@ -97,7 +97,8 @@ type Conn struct {
 	rack        rack
 	tail        tailProbe
 	ecn         ecn
-	cork        cork
+	cork        *cork   // nil until something is kept back
+	pace        *pacing // nil without a bound
 	win         Window
 	before      struct{ cwnd, ssthresh uint32 } // the timeout that frto is about
 
@@ -163,6 +164,7 @@ func newConn(cfg *Config, now Instant) *Conn {
 	if c.cc == nil {
 		c.cc = new(Cubic)
 	}
+	c.SetMaxPacingRate(cfg.MaxPacingRate)
 	c.quickAcks = uint8(min(max(cfg.QuickAcks, 0), 255))
 	c.pathMSS, c.linkMSS = c.maxMSS, c.maxMSS
 	if cfg.PathMSS != 0 {
@@ -292,7 +294,7 @@ func (c *Conn) end(err error) {
 	if c.err == nil {
 		c.err = err
 	}
-	c.rtxAt, c.ackAt, c.keepAt, c.waitAt, c.cork.at, c.tail = 0, 0, 0, 0, 0, tailProbe{}
+	c.rtxAt, c.ackAt, c.keepAt, c.waitAt, c.cork, c.pace, c.tail = 0, 0, 0, 0, nil, nil, tailProbe{}
 	c.synDue, c.ackDue, c.probeDue, c.keepDue, c.rtxHead = false, 0, false, false, false
 	c.sndq.drop(c.pool)
 	c.forgetFlight()

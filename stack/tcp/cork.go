@@ -17,14 +17,33 @@ type cork struct {
 // SetCork switches the keeping back of partial segments on or off; what was kept
 // back goes then. While it is on, a partial segment goes after 200 ms at the
 // latest.
-func (c *Conn) SetCork(on bool) { c.cork = cork{on: on} }
+func (c *Conn) SetCork(on bool) {
+	if on || c.cork != nil {
+		*c.corkState() = cork{on: on}
+	}
+}
 
 // MoreToCome is SetCork(true) until the next acknowledgment of text: the promise of
 // MSG_MORE, which holds for what has just been written. A cork that is on stays.
 func (c *Conn) MoreToCome() {
-	if !c.cork.on || c.cork.more {
-		c.cork = cork{on: true, more: true}
+	if k := c.corkState(); !k.on || k.more {
+		*k = cork{on: true, more: true}
 	}
+}
+
+func (c *Conn) corkState() *cork {
+	if c.cork == nil {
+		c.cork = new(cork)
+	}
+	return c.cork
+}
+
+// corkAt returns when what is kept back goes nevertheless, 0 for never.
+func (c *Conn) corkAt() Instant {
+	if c.cork == nil {
+		return 0
+	}
+	return c.cork.at
 }
 
 // EndRecord marks the end of a record behind what has been written (MSG_EOR):
@@ -36,11 +55,12 @@ func (c *Conn) EndRecord() { c.sndq.endRecord() }
 // keepsBack reports whether a partial segment waits for more text. The FIN never
 // does.
 func (c *Conn) keepsBack(now Instant, fin bool) bool {
-	if !c.cork.on || c.cork.due || fin {
+	k := c.cork
+	if k == nil || !k.on || k.due || fin {
 		return false
 	}
-	if c.cork.at == 0 {
-		c.cork.at = now.Add(corkLimit)
+	if k.at == 0 {
+		k.at = now.Add(corkLimit)
 	}
 	return true
 }

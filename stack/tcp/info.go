@@ -43,6 +43,9 @@ type Info struct {
 	BytesIn, BytesAcked     uint64 // received in order; acknowledged by the peer
 	BytesOut, BytesAgain    uint64 // sent, retransmissions included; these alone
 
+	PacingRate    uint64 // octets a second at which pacing lets text leave, or would; 0 while no round trip is known
+	MaxPacingRate uint64 // its bound; 0 is none, and then nothing is paced
+
 	Timer   Timer   // what runs out first
 	TimerAt Instant // when it does; it may lie in the past. 0 when none runs
 
@@ -65,11 +68,12 @@ const (
 	TimerHandshake        // the attempt to connect is given up
 	TimerFinWait2         // the peer's FIN is waited for no longer
 	TimerTimeWait         // 2 MSL
+	TimerPacing           // text that may not leave yet goes (SetMaxPacingRate)
 )
 
 // String returns the timer in a word.
 func (t Timer) String() string {
-	names := [...]string{"none", "on", "persist", "reorder", "probe", "delack", "cork", "keepalive", "handshake", "finwait2", "timewait"}
+	names := [...]string{"none", "on", "persist", "reorder", "probe", "delack", "cork", "keepalive", "handshake", "finwait2", "timewait", "pacing"}
 	return names[min(int(t), len(names)-1)]
 }
 
@@ -80,7 +84,7 @@ func (c *Conn) timer() (t Timer, at Instant) {
 		at Instant
 	}{
 		{TimerRetransmit, c.rtxAt}, {TimerReorder, c.rack.timer}, {TimerTailProbe, c.tail.at}, {TimerDelayedAck, c.ackAt},
-		{TimerCork, c.cork.at}, {TimerKeepAlive, c.keepAt}, {TimerHandshake, c.waitAt},
+		{TimerCork, c.corkAt()}, {TimerPacing, c.paceAt()}, {TimerKeepAlive, c.keepAt}, {TimerHandshake, c.waitAt},
 	} {
 		if k.at != 0 && (at == 0 || k.at < at) {
 			t, at = k.t, k.at
@@ -139,6 +143,7 @@ func (c *Conn) Info() Info {
 		Timestamps: c.timestamps, SACK: c.sack, ECN: c.ecn.ok, SynData: c.synData, SndScale: c.sndScale, RcvScale: c.rcvScale,
 		SegsIn: n.segsIn, SegsOut: n.segsOut, DataSegsIn: n.dataSegsIn, DataSegsOut: n.dataSegsOut,
 		BytesIn: n.bytesIn, BytesAcked: n.bytesAcked, BytesOut: n.bytesOut, BytesAgain: n.bytesAgain,
+		PacingRate: c.pacingRate(), MaxPacingRate: c.maxPacingRate(),
 		Timer: timer, TimerAt: timerAt,
 		LastSent: c.lastSend, LastReceived: c.lastText, LastHeard: c.lastRecv,
 	}

@@ -130,7 +130,7 @@ func (c *Conn) sendPathProbe(t *transmitter) (on, ok bool) {
 		c.raisePath(t.now)
 	}
 	p := c.pmtu
-	if p == nil || p.size != 0 || !c.sack || c.loss != lossNone || !c.board.empty() || c.urging() {
+	if p == nil || p.size != 0 || !c.sack || c.paceClosed(t.now) || c.loss != lossNone || !c.board.empty() || c.urging() {
 		return true, true
 	}
 	size := p.next(t.now, c.pathTop())

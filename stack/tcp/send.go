@@ -14,6 +14,9 @@ func (c *Conn) sendText(t *transmitter) bool {
 	if !c.sendNew(t) {
 		return false
 	}
+	if c.tail.due && c.paceAt() != 0 {
+		return true
+	}
 	if c.tail.due && c.sndNxt != next {
 		c.tailProbeSent(t.now, false) // what has just left asks as well
 	}
@@ -31,7 +34,7 @@ func (c *Conn) segLimit(t *transmitter) (mss, most int) {
 	if c.urging() {
 		return mss, mss // a pointer counts from its own segment
 	}
-	return mss, max(mss, t.max/mss*mss)
+	return mss, max(mss, c.paceQuantum(t.max)/mss*mss)
 }
 
 // retransmitHead sends the first segment that is lost, or not acknowledged,
@@ -44,6 +47,9 @@ func (c *Conn) retransmitHead(t *transmitter) bool {
 	}
 	if !ok {
 		c.rtxHead = false
+		return true
+	}
+	if c.paceWaits(t.now) {
 		return true
 	}
 	if !c.resendRange(t, from, minSeq(to, from.Add(mss))) {
@@ -64,6 +70,9 @@ func (c *Conn) sendLost(t *transmitter) bool {
 		}
 		room := c.win.Cwnd - c.pipe()
 		if room < min(mss, to.Sub(from)) {
+			return true
+		}
+		if c.paceWaits(t.now) {
 			return true
 		}
 		if !c.resendRange(t, from, minSeq(to, from.Add(max(min(room, most)/mss, 1)*mss))) {
@@ -109,7 +118,7 @@ func (c *Conn) sendNew(t *transmitter) bool {
 		mss, most := c.segLimit(t)
 		text := c.sndq.end().Sub(c.sndNxt)
 		fin := c.closing && text >= 0 && c.state != SynReceived // there it waits for ESTABLISHED
-		if text <= 0 && !fin {
+		if text <= 0 && !fin || c.paceWaits(t.now) {
 			return true
 		}
 		if c.flight() == 0 {
@@ -203,8 +212,8 @@ func (c *Conn) sendNext(t *transmitter, n int, last, fin bool, mss int) bool {
 	c.reduce.out += uint32(sent)
 	c.sndMax = maxSeq(c.sndMax, c.sndNxt)
 	c.lastSend = t.now
-	if last {
-		c.cork.at, c.cork.due = 0, false
+	if k := c.cork; last && k != nil {
+		k.at, k.due = 0, false
 	}
 	if n > 0 && c.lastText != 0 && t.now.Sub(c.lastText) < c.ackDelay.duration() {
 		c.quickAcks = 0 // a conversation: acknowledgments find company
@@ -279,6 +288,7 @@ func (c *Conn) emitPart(t *transmitter, seq Seq, n int, flags Flags) (sent int, 
 		return 0, false
 	}
 	c.acknowledged(edge)
+	c.pacedOut(t.now, n)
 	if s.Flags&FIN != 0 {
 		n++
 	}

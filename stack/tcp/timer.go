@@ -3,7 +3,7 @@ package tcp
 // Deadline returns when Output must be called next although nothing happened;
 // zero means never. It may lie in the past.
 func (c *Conn) Deadline() Instant {
-	return earlier(earlier(earlier(c.rtxAt, c.ackAt), earlier(c.tail.at, c.rack.timer)), earlier(earlier(c.keepAt, c.waitAt), c.cork.at))
+	return earlier(earlier(earlier(c.rtxAt, c.ackAt), earlier(c.tail.at, c.rack.timer)), earlier(earlier(c.keepAt, c.waitAt), earlier(c.corkAt(), c.paceAt())))
 }
 
 func due(now, at Instant) bool { return at != 0 && now >= at }
@@ -22,8 +22,11 @@ func (c *Conn) runTimers(now Instant) {
 	if due(now, c.ackAt) {
 		c.ackAt, c.ackDue = 0, max(c.ackDue, 1)
 	}
-	if due(now, c.cork.at) {
+	if due(now, c.corkAt()) {
 		c.cork.at, c.cork.due = 0, true
+	}
+	if due(now, c.paceAt()) {
+		c.pace.waiting = false
 	}
 	if due(now, c.tail.at) && (!due(now, c.rtxAt) || c.tail.at == c.rtxAt) {
 		c.tailProbeTimer(now) // also in the place of the timeout
@@ -78,7 +81,7 @@ func (c *Conn) retransmitTimer(now Instant) {
 // armRetransmit starts the retransmission timer anew. It never overshoots the
 // user timeout.
 func (c *Conn) armRetransmit(now Instant) {
-	at := now.Add(c.rto())
+	at := now.Add(c.rto() + c.paceDelay(now))
 	if c.state.Synchronized() {
 		at = min(at, max(c.progressAt.Add(c.userTimeout.duration()), now+1))
 	}

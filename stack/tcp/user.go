@@ -131,8 +131,8 @@ func (c *Conn) Remote() netip.AddrPort { return c.remote }
 // Switching it off sends what waits now, even behind a cork, as in Linux.
 func (c *Conn) SetNoDelay(on bool) {
 	c.noDelay = on
-	if on && c.cork.on {
-		c.cork.due = true
+	if k := c.cork; on && k != nil && k.on {
+		k.due = true
 	}
 }
 
