@@ -325,6 +325,8 @@ func TestConnErrors(t *testing.T) {
 
 // RFC 1191, hardened by RFC 5927: a router's word is believed only when it
 // quotes what is in flight, and never below a floor.
+//
+//rfc:1191 no-increase
 func TestPathMTU(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLAN(t, 2, vnet.PortConfig{})
@@ -385,6 +387,10 @@ func TestPathMTU(t *testing.T) {
 		report(68, seen)
 		if mss := c.Info().SndMSS; mss < 500 || mss > 512 {
 			t.Errorf("MSS %d after an MTU of 68, want that of the floor", mss)
+		}
+		// And nobody who says that the path carries more.
+		if report(1400, seen); c.Info().SndMSS > 512 {
+			t.Errorf("MSS %d after an MTU of 1400", c.Info().SndMSS)
 		}
 	})
 }

@@ -207,6 +207,7 @@ func TestRFC1122LinkBroadcasts(t *testing.T) { // §3.3.6
 //
 //rfc:1191 df
 //rfc:6864 atomic ignored
+//rfc:3168 df
 func TestRFC6864AtomicDatagrams(t *testing.T) { // §4.1
 	rawTest(t, "zero", func(t *testing.T, r *raw) {
 		r.listen()

@@ -383,7 +383,7 @@ func FuzzReassembler(f *testing.F) {
 // RFC 3168 §5.3: a mark on one fragment is a mark on the datagram, unless another
 // fragment says that the sender knows no ECN.
 //
-//rfc:3168 fragments
+//rfc:3168 fragments fragments-unaware fragments-alike
 func TestReassembleECN(t *testing.T) {
 	for _, tc := range []struct {
 		marks [3]uint8

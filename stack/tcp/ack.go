@@ -11,7 +11,7 @@ func (c *Conn) ack(now Instant, seg *Segment) bool {
 		return false
 	}
 	wnd := int(seg.Window) << c.sndScale
-	d := delivery{fack: c.rack.fack}
+	d := delivery{fack: c.rack.fack, echo: c.ecn.ok && seg.Flags&ECE != 0}
 	if seg.Ack.Before(c.sndUna) { // an old one, but its SACK blocks may be news
 		if c.sack && seg.Options.NSACK > 0 {
 			c.updateBoard(now, seg, &d)
@@ -129,7 +129,7 @@ func (c *Conn) probeTaken(now Instant, seg *Segment, backoff uint8) {
 func (c *Conn) armAfterAck(now Instant) {
 	// RFC 6298 §5.2 and §5.3.
 	switch {
-	case c.flight() > 0:
+	case c.flight() > 0 || c.ecnHold:
 		c.armRetransmit(now)
 	case !c.persist:
 		c.rtxAt = 0

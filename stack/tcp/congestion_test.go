@@ -67,7 +67,7 @@ func TestRFC9438IsTheDefault(t *testing.T) { // §1
 // RFC 9438 §4.2: after a reduction the window is back at W_max after K =
 // cbrt(W_max*(1-beta)/C) seconds, flat around there and steep beyond.
 //
-//rfc:9438 curve target beta
+//rfc:9438 curve target beta reduction constant
 func TestRFC9438Curve(t *testing.T) {
 	const mss, rtt = 1000, 50 * time.Millisecond
 	w := &Window{MSS: mss, Cwnd: 1000 * mss, Ssthresh: 1000 * mss}

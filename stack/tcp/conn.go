@@ -41,6 +41,7 @@ type Conn struct {
 	sndAuto     bool // sndBuf grows by itself
 	rcvAuto     bool // likewise
 	synData     bool // text went in the SYN and was taken (RFC 7413)
+	ecnHold     bool // nothing new before the retransmission timer runs out (RFC 3168 §6.1.2)
 	backoff     uint8
 	keepProbes  uint8 // unanswered keep-alive probes
 	challenges  uint8 // challenge ACKs in the present period

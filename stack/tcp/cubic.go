@@ -87,8 +87,12 @@ func (c *Cubic) Lost(w *Window, now Instant, flight int) {
 	w.Cwnd = w.Ssthresh
 }
 
-// TimedOut reduces the threshold likewise (§4.8).
-func (c *Cubic) TimedOut(w *Window, now Instant, flight int) { c.reduce(w, flight) }
+// TimedOut reduces the threshold likewise, and forgets the peak: the congestion
+// avoidance that follows begins where slow start ends (§4.8).
+func (c *Cubic) TimedOut(w *Window, now Instant, flight int) {
+	c.reduce(w, flight)
+	c.wMax = 0
+}
 
 func (c *Cubic) reduce(w *Window, flight int) {
 	cwnd := float64(w.Cwnd) / float64(w.MSS)

@@ -75,16 +75,34 @@ func (c *Conn) ecnText(seg *Segment) {
 }
 
 // ecnEcho is the sender's part (RFC 3168 §6.1.2): an echo halves the window like
-// a loss, once for what is in flight, unless a loss has done so already.
+// a loss, once for what is in flight, unless a loss has done so already. The
+// threshold has a floor of two segments that losses cannot pass either; the
+// window goes down to one (RFC 9438 §4.6), and from there on one segment goes
+// per retransmission timeout.
 func (c *Conn) ecnEcho(now Instant, seg *Segment) {
 	if !c.ecn.ok || seg.Flags&ECE == 0 || !c.sndUna.After(c.ecn.until) {
 		return
 	}
 	if c.loss == lossNone {
-		c.cc.Lost(&c.win, now, min(c.flight(), c.win.Cwnd))
+		was := c.win.Cwnd
+		c.cc.Lost(&c.win, now, min(c.flight(), was))
+		if was <= 2*c.win.MSS {
+			c.win.Cwnd = max(was/2, c.win.MSS)
+			if c.ecnHold = was <= c.win.MSS; c.ecnHold {
+				c.armRetransmit(now)
+			}
+		}
 		c.marks++
 	}
 	c.ecnReduced()
+}
+
+// ecnHoldTimer runs when the retransmission timer has run out that kept back
+// new text, and reports whether that was all it was for.
+func (c *Conn) ecnHoldTimer() bool {
+	held := c.ecnHold
+	c.ecnHold = false
+	return held && c.flight() == 0
 }
 
 // ecnReduced notes a reduction of the window, for whatever reason: the peer is

@@ -56,7 +56,7 @@ func TestRFC3168ActiveSetup(t *testing.T) { // §6.1.1
 	}
 }
 
-//rfc:3168 syn-ack
+//rfc:3168 syn-ack not-asked unwilling
 func TestRFC3168PassiveSetup(t *testing.T) { // §6.1.1
 	for _, tc := range []struct {
 		flags Flags
@@ -105,7 +105,7 @@ func TestRFC3168SetupIsGivenUp(t *testing.T) {
 
 // Each acknowledgment echoes the mark until the peer has reduced its window.
 //
-//rfc:3168 echo echo-ends
+//rfc:3168 echo echo-ends outside
 func TestRFC3168Receiver(t *testing.T) { // §6.1.3
 	p := inECN(t)
 	p.recv(ACK, 1, 1, 100, marked)
@@ -131,7 +131,7 @@ func TestRFC3168Receiver(t *testing.T) { // §6.1.3
 // so.
 //
 //rfc:9293 SHLD-8
-//rfc:3168 reaction reaction-once cwr
+//rfc:3168 reaction reaction-once cwr cwr-once
 func TestRFC3168Sender(t *testing.T) { // §6.1.2
 	p := inECN(t)
 	p.c.win.Cwnd, p.gso = 10_000, 20_000
@@ -147,7 +147,7 @@ func TestRFC3168Sender(t *testing.T) { // §6.1.2
 	}
 	p.expect()
 	p.recv(ACK|ECE, 1, 8001, 0)
-	if len(p.out) != 2 || p.out[0] != "[.W] 10001+1000 ack 1" || p.out[1] != "[.] 11001+2000 ack 1" { // CWR on one segment
+	if len(p.out) != 2 || p.out[0] != "[.W] 10001+1000 ack 1" || p.out[1] != "[.] 11001+1000 ack 1" { // CWR on one segment
 		t.Fatalf("%q", p.out)
 	}
 	p.out = nil
@@ -181,7 +181,7 @@ func TestRFC3168LossAndMark(t *testing.T) { // §6.1.2
 // Only new text is ECN-capable: not what is sent again, not an acknowledgment,
 // not a window probe (§6.1.4 to §6.1.6).
 //
-//rfc:3168 mark no-mark-on-ack no-mark-on-retransmission no-mark-on-probe
+//rfc:3168 mark no-mark-on-ack no-mark-on-retransmission no-mark-on-probe cwr-new
 func TestRFC3168Marks(t *testing.T) {
 	p := inECN(t)
 	p.write(1000)

@@ -70,6 +70,7 @@ func TestRFC4821Outage(t *testing.T) {
 // Ten minutes after a search, or after an ICMP message, the path may carry more.
 //
 //rfc:4821 again
+//rfc:1191 not-soon
 func TestRFC4821SearchesAgain(t *testing.T) {
 	for name, learn := range map[string]func(s *sim, most *int){
 		"black hole": func(s *sim, most *int) {},

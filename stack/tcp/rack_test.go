@@ -259,6 +259,7 @@ func TestRFC9937ReductionBound(t *testing.T) { // §6.2, CRB and SSRB
 // A timeout was spurious when text that was sent once arrives after it.
 //
 //rfc:5682 sack undone
+//rfc:9438 spurious-timeout
 func TestRFC5682SpuriousTimeoutWithSACK(t *testing.T) { // §3.1
 	p := inFlight(t, 5)
 	before := p.c.win
@@ -276,6 +277,8 @@ func TestRFC5682SpuriousTimeoutWithSACK(t *testing.T) { // §3.1
 
 // The acknowledgment of the retransmission alone proves nothing: two segments of
 // new text do. When the peer reports them behind the hole, the losses are real.
+//
+//rfc:5682 sack-steps
 func TestRFC5682RealTimeoutWithSACK(t *testing.T) {
 	p := inFlight(t, 9)
 	p.after(250 * time.Millisecond)

@@ -21,6 +21,7 @@ type delivery struct {
 	original bool          // some of those before the recovery point were transmitted only once
 	fack     Seq           // RACK.fack before
 	late     bool          // a segment was overtaken and arrived
+	echo     bool          // of a mark: the window does not grow with it (RFC 3168 §6.1.2)
 	rtt      time.Duration // of the newest segment that arrived, if it was transmitted only once; 0 without SACK
 }
 
@@ -129,7 +130,7 @@ func (c *Conn) recoverNone(now Instant, d *delivery, duplicate bool) {
 }
 
 func (c *Conn) ackOf(now Instant, d *delivery, limited bool) Ack {
-	return Ack{Now: now, Acked: d.acked, SRTT: c.srtt, RTT: d.rtt, Una: c.sndUna, Nxt: c.sndNxt, Limited: limited}
+	return Ack{Now: now, Acked: d.acked, SRTT: c.srtt, RTT: d.rtt, Una: c.sndUna, Nxt: c.sndNxt, Limited: limited && !d.echo}
 }
 
 // enterRecovery starts fast recovery: the first lost segment is retransmitted

@@ -160,6 +160,7 @@ func TestRFC5681WindowUpdatesAreNoDuplicates(t *testing.T) { // §2
 
 //rfc:6675 is-lost first-at-once pipe end
 //rfc:8985 window-decides
+//rfc:2018 congestion
 func TestRFC6675Recovery(t *testing.T) { // §5
 	p := sentSegments(t, 10, withSACK)
 	p.now = p.now.Add(20 * time.Millisecond)
@@ -215,7 +216,7 @@ func TestRFC6675TimeoutKeepsTheReports(t *testing.T) { // §5.1
 	p.expect("[.] 1001+1000 ack 1", "[.] 3001+1000 ack 1")
 }
 
-//rfc:2018 kept reneging
+//rfc:2018 kept reneging timeout-forgets timeout-ignores
 func TestRFC2018RenegingIsSurvived(t *testing.T) { // §8
 	p := sentSegments(t, 3, withSACK)
 	p.recv(ACK, 1, 1, 0, sacking([2]int{1001, 3001}))

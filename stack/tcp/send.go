@@ -111,6 +111,9 @@ func (c *Conn) resendRange(t *transmitter, from, to Seq) bool {
 
 // sendNew sends text that was never sent, and the FIN behind it.
 func (c *Conn) sendNew(t *transmitter) bool {
+	if c.ecnHold {
+		return true
+	}
 	if on, ok := c.sendPathProbe(t); !on {
 		return ok
 	}

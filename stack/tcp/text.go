@@ -44,6 +44,9 @@ func (c *Conn) text(now Instant, seg *Segment) {
 		c.ackDue = max(c.ackDue, 1) // a window probe wants its answer
 	}
 	if len(p) == 0 {
+		if old <= 0 && seq == c.rcvNxt {
+			c.ecnText(seg) // a window probe (RFC 3168 §6.1.6)
+		}
 		return
 	}
 	if n := int(min(len(p), int(c.maxMSS))); n > int(c.rcvMSS) {

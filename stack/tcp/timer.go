@@ -75,6 +75,9 @@ func (c *Conn) retransmitTimer(now Instant) {
 		c.probeDue = true
 		return
 	}
+	if c.ecnHoldTimer() {
+		return
+	}
 	c.timedOut(now)
 }
 
