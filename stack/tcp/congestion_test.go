@@ -39,7 +39,7 @@ func TestRFC5681SlowStartDoubles(t *testing.T) {
 }
 
 //rfc:9293 MUST-19
-//rfc:5681 avoidance loss-ssthresh
+//rfc:5681 avoidance loss-ssthresh counting
 func TestRFC5681CongestionAvoidance(t *testing.T) {
 	w := &Window{MSS: 1000, Cwnd: 20_000, Ssthresh: 10_000}
 	r := new(Reno)

@@ -213,6 +213,7 @@ func TestRFC8985TimeoutMarksWhatIsOverdue(t *testing.T) { // §6.3
 //
 //rfc:9937 proportional end
 //rfc:8985 prr
+//rfc:5681 recovery-rate recovery-end
 func TestRFC9937Proportional(t *testing.T) { // §6.2
 	p := inFlight(t, 20)
 	p.write(40_000)

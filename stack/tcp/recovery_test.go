@@ -23,7 +23,7 @@ func sentSegments(t *testing.T, n int, opts ...option) *script {
 	return p
 }
 
-//rfc:5681 initial-window
+//rfc:5681 initial-window window handshake
 func TestRFC6928InitialWindow(t *testing.T) {
 	for mss, want := range map[uint16]int{1460: 10, 536: 10, 2000: 7, 9000: 2} {
 		p := inEstablished(t, withMSS(mss), config(func(c *Config) { c.MSS = 9000 }))
@@ -49,7 +49,7 @@ func TestRFC5681OneSegmentAfterLostSyn(t *testing.T) {
 }
 
 //rfc:9293 MUST-18
-//rfc:6298 first next each-round-trip
+//rfc:6298 first next each-round-trip order update
 func TestRFC6298Estimator(t *testing.T) { // §2.2, §2.3
 	p, syn := inSynSent(t)
 	step := func(d time.Duration, seq int, want time.Duration) {
@@ -100,7 +100,7 @@ func TestRFC7323TimestampSamplesRetransmissions(t *testing.T) { // §4.1
 	}
 }
 
-//rfc:5681 timeout-window
+//rfc:5681 timeout-window timeout-ssthresh
 //rfc:6298 stop
 func TestRFC5681TimeoutCollapsesWindow(t *testing.T) { // §3.1
 	p := sentSegments(t, 8)
@@ -117,7 +117,7 @@ func TestRFC5681TimeoutCollapsesWindow(t *testing.T) { // §3.1
 	}
 }
 
-//rfc:5681 fast-retransmit limited-transmit
+//rfc:5681 fast-retransmit limited-transmit limited-window limited-not-counted first-lost inflate
 //rfc:3042 new-segments window-unchanged
 //rfc:6582 enter inflate partial deflate full
 func TestRFC6582NewReno(t *testing.T) { // §3.2, with RFC 3042 before it

@@ -36,6 +36,7 @@ func TestRFC2018EverySegmentIsAcknowledged(t *testing.T) { // §4
 // Duplicates without a report let nothing new go where there is SACK.
 //
 //rfc:3042 sack-news
+//rfc:5681 limited-news
 func TestRFC3042DuplicatesWithoutNews(t *testing.T) { // §2
 	p := inFlight(t, 4)
 	p.write(3000)

@@ -64,7 +64,7 @@ func TestSuperSegmentGetsOneAck(t *testing.T) {
 }
 
 //rfc:9293 SHLD-31 MAY-13
-//rfc:5681 early-acked gap-acked
+//rfc:5681 early-acked gap-acked one-ack
 func TestOutOfOrderAckedAtOnce(t *testing.T) { // RFC 5681 §4.2
 	p := inEstablished(t)
 	p.take(ACK, 1001, 1, 500)
