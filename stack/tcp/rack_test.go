@@ -97,6 +97,7 @@ func TestRFC8985ReportsOfOneAckAreNoReordering(t *testing.T) {
 //
 //rfc:5681 loss-of-retransmission
 //rfc:8985 window-zero lost-retransmission lost-twice
+//rfc:6675 next-new
 func TestRFC8985LostRetransmission(t *testing.T) {
 	p := inFlight(t, 10)
 	p.write(20_000)

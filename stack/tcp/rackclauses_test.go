@@ -27,6 +27,7 @@ func TestRFC8985TimesOfTransmissions(t *testing.T) { // §4
 // Not everything that the peer reports comes in the newest acknowledgment.
 //
 //rfc:8985 scoreboard
+//rfc:6675 scoreboard
 func TestRFC8985Scoreboard(t *testing.T) { // §4
 	p := inFlight(t, 10)
 	p.recv(ACK, 1, 1001, 0, sacking(seg(1)))

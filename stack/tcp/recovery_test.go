@@ -158,7 +158,7 @@ func TestRFC5681WindowUpdatesAreNoDuplicates(t *testing.T) { // §2
 	}
 }
 
-//rfc:6675 is-lost first-at-once pipe end
+//rfc:6675 is-lost first-at-once pipe end next-lost once duplicates
 //rfc:8985 window-decides
 //rfc:2018 congestion
 func TestRFC6675Recovery(t *testing.T) { // §5
@@ -186,6 +186,8 @@ func TestRFC6675Recovery(t *testing.T) { // §5
 // The first segment and the last three are lost, and nothing new is to be sent:
 // when the retransmission of the first has arrived the others have been under
 // way for longer than something that was sent after them.
+//
+//rfc:6675 rescue
 func TestRFC8985LostTailBehindAHole(t *testing.T) { // §6.2
 	p := sentSegments(t, 10, withSACK)
 	p.now = p.now.Add(20 * time.Millisecond)
@@ -217,6 +219,7 @@ func TestRFC6675TimeoutKeepsTheReports(t *testing.T) { // §5.1
 }
 
 //rfc:2018 kept reneging timeout-forgets timeout-ignores
+//rfc:6675 kept
 func TestRFC2018RenegingIsSurvived(t *testing.T) { // §8
 	p := sentSegments(t, 3, withSACK)
 	p.recv(ACK, 1, 1, 0, sacking([2]int{1001, 3001}))

@@ -37,6 +37,7 @@ func TestRFC2018EverySegmentIsAcknowledged(t *testing.T) { // §4
 //
 //rfc:3042 sack-news
 //rfc:5681 limited-news
+//rfc:6675 limited-transmit
 func TestRFC3042DuplicatesWithoutNews(t *testing.T) { // §2
 	p := inFlight(t, 4)
 	p.write(3000)
