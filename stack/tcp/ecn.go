@@ -88,7 +88,7 @@ func (c *Conn) ecnEcho(now Instant, seg *Segment) {
 		c.cc.Lost(&c.win, now, min(c.flight(), was))
 		if was <= 2*c.win.MSS {
 			c.win.Cwnd = max(was/2, c.win.MSS)
-			if c.ecnHold = was <= c.win.MSS; c.ecnHold {
+			if c.ecnHold = was <= c.win.MSS && !c.persist; c.ecnHold {
 				c.armRetransmit(now)
 			}
 		}
