@@ -91,6 +91,7 @@ func (c *Conn) acked(now Instant, seg *Segment, d *delivery) {
 	c.traffic.bytesAcked += uint64(d.acked)
 	c.sndUna = seg.Ack
 	c.sndNxt = maxSeq(c.sndNxt, c.sndUna)
+	c.passed()
 	c.sndq.advance(c.pool, c.sndUna)
 	c.sent.trim(c.pool, c.sndUna)
 	c.board.trim(c.sndUna)
@@ -108,6 +109,17 @@ func (c *Conn) acked(now Instant, seg *Segment, d *delivery) {
 	}
 	if c.persist {
 		c.probeTaken(now, seg, backoff)
+	}
+}
+
+// passed keeps what stands for numbers that SND.UNA has passed close behind it:
+// comparisons hold for 2^31 octets, and a connection sends more than that without a
+// loss or a mark.
+func (c *Conn) passed() {
+	last := c.sndUna.Add(-1)
+	c.recover, c.ecn.until = maxSeq(c.recover, last), maxSeq(c.ecn.until, last)
+	if k := &c.rack; k.inRound && c.sndUna.AfterEq(k.round) {
+		k.inRound = false
 	}
 }
 

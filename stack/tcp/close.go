@@ -23,6 +23,9 @@ func (c *Conn) CloseWrite(now Instant) {
 func (c *Conn) CloseRead(now Instant) {
 	c.noReader = true
 	c.rcvq.discard(c.pool)
+	if u := c.urg; u != nil {
+		u.ahead, u.kept = false, false // it was discarded, too
+	}
 }
 
 // Close closes both directions for good. Data that wait to be sent still are.

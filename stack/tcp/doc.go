@@ -28,5 +28,5 @@
 // (RFC 9438) with HyStart++ (RFC 9406), defence against blind attacks (RFC 5961,
 // RFC 5927), TIME-WAIT reuse (RFC 6191), congestion notification (ECN, RFC 3168),
 // SYN cookies (RFC 4987), Fast Open (RFC 7413), path MTU discovery without ICMP
-// (RFC 4821).
+// (RFC 4821), pacing within a bound.
 package tcp

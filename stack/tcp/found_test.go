@@ -1,6 +1,7 @@
 package tcp
 
 import (
+	"errors"
 	"testing"
 	"time"
 )
@@ -88,4 +89,69 @@ func TestEarlyTextBeyondTheWindowIsAnsweredOnce(t *testing.T) {
 	p := inEstablished(t)
 	p.recv(ACK, 9_996, 1, 10)
 	p.expect("[.] 1 ack 1")
+}
+
+// What the peer sends again although it was read does not reset a connection that
+// its user has closed, even when a FIN is new; what is new and text does.
+func TestClosedForRepeatedText(t *testing.T) {
+	for name, tc := range map[string]struct {
+		seq, n int
+		flags  Flags
+		want   State
+	}{
+		"old text and a FIN": {1, 100, ACK | FIN, Closing},
+		"half of it":         {51, 50, ACK | FIN, Closing},
+		"old and new text":   {51, 51, ACK | FIN, Closed},
+		"new text":           {101, 1, ACK, Closed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := inEstablished(t)
+			p.recv(ACK, 1, 1, 100)
+			p.read(1, 100)
+			p.c.Close(p.now)
+			p.flush()
+			p.recv(tc.flags, tc.seq, 1, tc.n)
+			p.state(tc.want)
+			if tc.want == Closing {
+				if err := p.c.Err(); err != nil {
+					t.Error(err)
+				}
+				if last := p.last(); last.Flags&RST != 0 || last.Ack != p.c.irs.Add(102) {
+					t.Errorf("%v", &last)
+				}
+			}
+		})
+	}
+}
+
+// Urgent text that CloseRead has discarded is gone.
+func TestNoUrgentAfterCloseRead(t *testing.T) {
+	p := inEstablished(t)
+	p.c.SetUrgentInline(false)
+	p.recv(ACK|URG, 1, 1, 10, func(s *Segment) { s.Urgent = 10 })
+	p.c.CloseRead(p.now)
+	if b, err := p.c.ReadUrgent(false); !errors.Is(err, ErrNoUrgent) || p.c.Urgent() != 0 {
+		t.Errorf("%d, %v", b, err)
+	}
+}
+
+// A machine that stood still for an hour does not hold that against the peer: it
+// sends again, and the round trip that it measures does not spoil the timeout.
+func TestStandstill(t *testing.T) {
+	p := inEstablished(t, withTimestamps)
+	p.write(1000)
+	p.out = nil
+	p.now = p.now.Add(time.Hour)
+	p.flush()
+	p.state(Established)
+	if len(p.out) != 1 || p.c.backoff != 1 {
+		t.Fatalf("%q, backoff %d", p.out, p.c.backoff)
+	}
+	p.c.sampleRTT(time.Hour)
+	if p.c.srtt > DefaultMaxRTO {
+		t.Errorf("srtt %v", p.c.srtt)
+	}
+	// Silence that was waited for counts.
+	p.after(6 * time.Minute)
+	p.state(Closed)
 }

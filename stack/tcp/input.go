@@ -63,6 +63,9 @@ func (c *Conn) arriveSynSent(now Instant, seg *Segment) {
 	c.takeSYN(now, seg)
 	if !hasACK {
 		c.ecn.setup = false // simultaneous open: neither side answers the other's offer
+		if c.fast != nil {
+			c.fast.over = true // nor is this end a server that has cookies
+		}
 		// Simultaneous open (§3.5, figure 7): answer with SYN-ACK.
 		deadline := c.waitAt
 		c.setState(now, SynReceived)

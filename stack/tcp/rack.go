@@ -87,9 +87,6 @@ func (k *rack) sampleMin(now Instant, rtt time.Duration) {
 // quarter of the least round trip, once in a round trip.
 func (c *Conn) rackDoubled() {
 	k := &c.rack
-	if k.inRound && c.sndUna.AfterEq(k.round) {
-		k.inRound = false
-	}
 	if !k.inRound {
 		k.inRound, k.round, k.persist = true, c.sndNxt, rackPersist
 		k.mult = min(k.mult+1, rackMaxMult)

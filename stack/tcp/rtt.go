@@ -15,7 +15,7 @@ const (
 // whose SRTT alone exceeds a floor below a second, the variance fades and the
 // first delayed acknowledgment would be a timeout.
 func (c *Conn) sampleRTT(r time.Duration) {
-	r = max(r, time.Microsecond)
+	r = min(max(r, time.Microsecond), c.maxRTO.duration()) // more says nothing of the timeout: the clock has jumped
 	if c.srtt == 0 {
 		c.srtt, c.rttvar = r, r/2
 	} else {

@@ -11,7 +11,7 @@ func (c *Conn) text(now Instant, seg *Segment) {
 	if len(p) == 0 || c.state == Closed {
 		return
 	}
-	if c.orphan {
+	if c.orphan && seq.Add(len(p)).After(c.rcvNxt) {
 		c.pool.Counters.LateText++
 		// §3.6.1: nobody will ever read it; the peer must know. The reset has
 		// the number that the peer waits for, which a FIN under way may have

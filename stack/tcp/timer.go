@@ -1,5 +1,7 @@
 package tcp
 
+import "time"
+
 // Deadline returns when Output must be called next although nothing happened;
 // zero means never. It may lie in the past.
 func (c *Conn) Deadline() Instant {
@@ -51,9 +53,15 @@ func (c *Conn) Retries() int {
 	return int(c.backoff)
 }
 
+// clockJump is how late a timer may be looked at by an owner that is busy. When it
+// is later, this machine has stood still, and the peer has had no chance to answer:
+// that time is no part of the user timeout.
+const clockJump = 10 * time.Second
+
 // retransmitTimer runs when rtxAt has passed: a timeout of the handshake, of
 // data, or the next window probe.
 func (c *Conn) retransmitTimer(now Instant) {
+	late := now.Sub(c.rtxAt)
 	c.rtxAt = 0
 	if c.state == SynSent || c.state == SynReceived {
 		c.backoff = min(c.backoff+1, maxBackoff)
@@ -64,6 +72,9 @@ func (c *Conn) retransmitTimer(now Instant) {
 	// not timed out, as long as it answers.
 	if c.sndWnd == 0 && c.lastRecv > c.progressAt {
 		c.progressAt = c.lastRecv
+	}
+	if late > clockJump {
+		c.progressAt = c.progressAt.Add(late)
 	}
 	if now.Sub(c.progressAt) >= c.userTimeout.duration() {
 		// RFC 9293 §3.8.3: R2 is passed. The peer may only have lost our
