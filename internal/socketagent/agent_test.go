@@ -6,10 +6,10 @@ import (
 	"io"
 	"net"
 	"net/netip"
-	"path/filepath"
+	"sync"
 	"syscall"
 	"testing"
-	"time"
+	"testing/synctest"
 
 	"arpeggio/stack"
 	"arpeggio/stack/vnet"
@@ -50,6 +50,32 @@ func (c *client) call(op uint32, data []byte, args ...int32) (int32, syscall.Err
 // ourAddr is the address of the stack under test.
 var ourAddr = netip.MustParseAddr("10.0.0.1")
 
+// pipes is a listener whose connections stay within the process, and within a
+// bubble of virtual time.
+type pipes struct {
+	conns  chan net.Conn
+	closed chan struct{}
+	close  func()
+}
+
+func newPipes() *pipes {
+	p := &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}
+	p.close = sync.OnceFunc(func() { close(p.closed) })
+	return p
+}
+
+func (p *pipes) Accept() (net.Conn, error) {
+	select {
+	case c := <-p.conns:
+		return c, nil
+	case <-p.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (p *pipes) Close() error   { p.close(); return nil }
+func (p *pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipes", Net: "unix"} }
+
 // newAgent returns an agent on a stack of its own, and a function that makes
 // clients.
 func newAgent(t *testing.T) (a *Agent, dial func() *client) {
@@ -63,10 +89,7 @@ func newAgent(t *testing.T) (a *Agent, dial func() *client) {
 	if _, err := s.AddInterface(stack.InterfaceConfig{Device: p, Resolver: stack.StaticResolver{}, Addresses: []netip.Prefix{netip.PrefixFrom(ourAddr, 24)}}); err != nil {
 		t.Fatal(err)
 	}
-	ln, err := net.Listen("unix", filepath.Join(t.TempDir(), "s"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	ln := newPipes()
 	a = New(Config{Stack: s})
 	served := make(chan error, 1)
 	go func() { served <- a.Serve(ln) }()
@@ -79,18 +102,17 @@ func newAgent(t *testing.T) (a *Agent, dial func() *client) {
 		sw.Close()
 	})
 	return a, func() *client {
-		c, err := net.Dial("unix", ln.Addr().String())
-		if err != nil {
-			t.Fatal(err)
-		}
+		c, far := net.Pipe()
+		ln.conns <- far
 		t.Cleanup(func() { c.Close() })
-		_ = c.SetDeadline(time.Now().Add(30 * time.Second))
 		return &client{t, c}
 	}
 }
 
 // A call that waits keeps only its own connection, and 99 ends everything.
-func TestWaitingAndReset(t *testing.T) {
+func TestWaitingAndReset(t *testing.T) { synctest.Test(t, waitingAndReset) }
+
+func waitingAndReset(t *testing.T) {
 	_, dial := newAgent(t)
 	one, two := dial(), dial()
 	fd, errno, _ := one.call(opSocket, nil, syscall.AF_INET, syscall.SOCK_STREAM, 0)
@@ -116,7 +138,7 @@ func TestWaitingAndReset(t *testing.T) {
 		_, errno, _ := one.call(opAccept, nil, fd)
 		accepted <- errno
 	}()
-	time.Sleep(10 * time.Millisecond)
+	synctest.Wait() // it waits
 	two.call(opReset, nil)
 	if errno := <-accepted; errno != syscall.EINVAL {
 		t.Fatalf("a waiting accept ends with %v", errno)
@@ -130,7 +152,9 @@ func TestWaitingAndReset(t *testing.T) {
 }
 
 // A client that goes away takes its waiting call along.
-func TestClientGone(t *testing.T) {
+func TestClientGone(t *testing.T) { synctest.Test(t, clientGone) }
+
+func clientGone(t *testing.T) {
 	a, dial := newAgent(t)
 	c := dial()
 	fd, _, _ := c.call(opSocket, nil, syscall.AF_INET, syscall.SOCK_DGRAM, 0)
@@ -139,16 +163,11 @@ func TestClientGone(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.c.Close()
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
-		a.mu.Lock()
-		n := len(a.sessions)
-		a.mu.Unlock()
-		if n == 0 {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatal("the session goes on")
-		}
+	synctest.Wait()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.sessions) > 0 {
+		t.Error("the session goes on")
 	}
 }
 

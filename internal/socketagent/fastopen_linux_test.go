@@ -3,12 +3,15 @@ package socketagent
 import (
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
 // With the cookie of an earlier connection a request goes in the SYN: by
 // sendto with MSG_FASTOPEN, and by connect and send.
-func TestFastOpen(t *testing.T) {
+func TestFastOpen(t *testing.T) { synctest.Test(t, fastOpen) }
+
+func fastOpen(t *testing.T) {
 	_, dial := newAgent(t)
 	s := &script{caller: dial(), self: ourAddr, fds: map[string]int32{}}
 	s.socket("l", syscall.SOCK_STREAM)

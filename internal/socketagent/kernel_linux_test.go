@@ -7,6 +7,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -157,55 +158,6 @@ var likeKernel = map[string]func(s *script){
 		time.Sleep(settle)
 		s.recv("a", 10, 0)
 	},
-	"bounds of options": func(s *script) {
-		s.pair()
-		s.socket("new", syscall.SOCK_STREAM)
-		for _, fd := range []string{"a", "l", "new"} {
-			for _, o := range []int32{tcpNoDelay, tcpCork, tcpKeepIdle, tcpKeepIntvl, tcpKeepCnt, tcpSynCnt, tcpLinger2, tcpUserTimeout} {
-				for _, v := range []int32{-2, -1, 0, 1, 2, 60, 120, 121, 127, 128, 255, 256, 32767, 32768, 1 << 30} {
-					if o == tcpSynCnt && v > 20 && v < 128 {
-						continue // ours keeps the sum of the time-outs below days
-					}
-					s.set(fd, solTCP, o, v)
-					s.get(fd, solTCP, o, 4)
-				}
-			}
-			for _, v := range []int32{-1, 0, 1, 87, 88, 500, 536, 1000, 32767, 32768} {
-				s.set(fd, solTCP, tcpMaxSeg, v)
-				if fd != "a" { // its segments have the size of the path
-					s.get(fd, solTCP, tcpMaxSeg, 4)
-				}
-			}
-			for _, o := range []int32{soKeepAlive, soReuseAddr, soOOBInline, soBroadcast, soRcvLowat, soPriority} {
-				for _, v := range []int32{-1, 0, 1, 2, 6} {
-					if fd == "a" && o == soReuseAddr || v < 0 && (o == soRcvLowat || o == soPriority) {
-						continue // not ours to know: what half a buffer is, and who may
-					}
-					s.set(fd, solSocket, o, v)
-					s.get(fd, solSocket, o, 4)
-				}
-			}
-			s.get(fd, solSocket, soMaxPacingRate, 8)
-			for _, v := range [][]int32{{}, {1000}, {0}, {-2}, {-1}, {5, 1}, {-1, 0}, {-1, -1}} {
-				s.set(fd, solSocket, soMaxPacingRate, v...)
-				for _, n := range []int32{0, 3, 4, 8, 9} {
-					s.get(fd, solSocket, soMaxPacingRate, n)
-				}
-			}
-			for _, v := range [][]int32{{0, 0}, {1, 0}, {0, 9}, {7, 3}, {-1, 1}, {1}} {
-				s.set(fd, solSocket, soLinger, v...)
-				s.get(fd, solSocket, soLinger, 8)
-				s.get(fd, solSocket, soLinger, 4)
-			}
-			for _, o := range [][2]int32{{solSocket, soType}, {solSocket, soError}, {solSocket, soAcceptConn}, {solSocket, soProtocol}, {solSocket, soDomain}, {solTCP, tcpInfo}} {
-				s.set(fd, o[0], o[1], 1)
-			}
-			for _, n := range []int32{0, 1, 3} {
-				s.get(fd, solSocket, soType, n)
-				s.get(fd, solTCP, tcpNoDelay, n)
-			}
-		}
-	},
 	"calls in each state": func(s *script) {
 		look := func(what, name string) {
 			s.note("--- %s", what)
@@ -258,12 +210,7 @@ var likeKernel = map[string]func(s *script){
 		look("established", "a")
 		s.send("b", "text", 0)
 		s.shutdown("b", 1)
-		for range 1000 { // the kernel delays the acknowledgment of the FIN
-			if _, _, info := s.call(opGetsockopt, nil, s.fds["b"], solTCP, tcpInfo, 1); info[0] == stateFinWait2 {
-				break
-			}
-			time.Sleep(5 * time.Millisecond)
-		}
+		s.closing("b")
 		look("close-wait with text", "a")
 		look("fin-wait-2", "b")
 		s.shutdown("a", 2)
@@ -292,7 +239,7 @@ var likeKernel = map[string]func(s *script){
 
 		begin()
 		s.shutdown("a", 1)
-		time.Sleep(settle)
+		s.closing("a")
 		look("half closed", "a")
 		look("half closed by the peer", "b")
 		s.set("b", solSocket, soLinger, 1, 0)
@@ -383,16 +330,14 @@ var likeKernel = map[string]func(s *script){
 	},
 }
 
-// The same calls on our stack and on the kernel's, side by side.
+// The same calls on our stack, where time is virtual, and on the kernel's, which
+// does over loopback what it does at once.
 func TestLikeTheKernel(t *testing.T) {
-	_, dial := newAgent(t)
-	ours := dial()
 	maps.Copy(likeKernel, likeKernelIP)
 	maps.Copy(likeKernel, likeKernelOptions)
 	maps.Copy(likeKernel, likeKernelReset)
 	for name, f := range likeKernel {
 		t.Run(name, func(t *testing.T) {
-			ours.t = t
 			k := &kernel{open: map[int32]bool{}}
 			defer func() {
 				for fd, on := range k.open {
@@ -403,9 +348,12 @@ func TestLikeTheKernel(t *testing.T) {
 			}()
 			theirs := &script{caller: k, self: netip.MustParseAddr("127.0.0.1"), fds: map[string]int32{}}
 			f(theirs)
-			mine := &script{caller: ours, self: ourAddr, fds: map[string]int32{}}
-			f(mine)
-			ours.call(opReset, nil)
+			mine := &script{self: ourAddr, fds: map[string]int32{}}
+			synctest.Test(t, func(t *testing.T) {
+				_, dial := newAgent(t)
+				mine.caller = dial()
+				f(mine)
+			})
 			for i := range max(len(mine.log), len(theirs.log)) {
 				var a, b string
 				if i < len(mine.log) {

@@ -8,6 +8,55 @@ import (
 
 // likeKernelOptions are the scripts about socket options and urgent data.
 var likeKernelOptions = map[string]func(s *script){
+	"bounds of options": func(s *script) {
+		s.pair()
+		s.socket("new", syscall.SOCK_STREAM)
+		for _, fd := range []string{"a", "l", "new"} {
+			for _, o := range []int32{tcpNoDelay, tcpCork, tcpKeepIdle, tcpKeepIntvl, tcpKeepCnt, tcpSynCnt, tcpLinger2, tcpUserTimeout} {
+				for _, v := range []int32{-2, -1, 0, 1, 2, 60, 120, 121, 127, 128, 255, 256, 32767, 32768, 1 << 30} {
+					if o == tcpSynCnt && v > 20 && v < 128 {
+						continue // ours keeps the sum of the time-outs below days
+					}
+					s.set(fd, solTCP, o, v)
+					s.get(fd, solTCP, o, 4)
+				}
+			}
+			for _, v := range []int32{-1, 0, 1, 87, 88, 500, 536, 1000, 32767, 32768} {
+				s.set(fd, solTCP, tcpMaxSeg, v)
+				if fd != "a" { // its segments have the size of the path
+					s.get(fd, solTCP, tcpMaxSeg, 4)
+				}
+			}
+			for _, o := range []int32{soKeepAlive, soReuseAddr, soOOBInline, soBroadcast, soRcvLowat, soPriority} {
+				for _, v := range []int32{-1, 0, 1, 2, 6} {
+					if fd == "a" && o == soReuseAddr || v < 0 && (o == soRcvLowat || o == soPriority) {
+						continue // not ours to know: what half a buffer is, and who may
+					}
+					s.set(fd, solSocket, o, v)
+					s.get(fd, solSocket, o, 4)
+				}
+			}
+			s.get(fd, solSocket, soMaxPacingRate, 8)
+			for _, v := range [][]int32{{}, {1000}, {0}, {-2}, {-1}, {5, 1}, {-1, 0}, {-1, -1}} {
+				s.set(fd, solSocket, soMaxPacingRate, v...)
+				for _, n := range []int32{0, 3, 4, 8, 9} {
+					s.get(fd, solSocket, soMaxPacingRate, n)
+				}
+			}
+			for _, v := range [][]int32{{0, 0}, {1, 0}, {0, 9}, {7, 3}, {-1, 1}, {1}} {
+				s.set(fd, solSocket, soLinger, v...)
+				s.get(fd, solSocket, soLinger, 8)
+				s.get(fd, solSocket, soLinger, 4)
+			}
+			for _, o := range [][2]int32{{solSocket, soType}, {solSocket, soError}, {solSocket, soAcceptConn}, {solSocket, soProtocol}, {solSocket, soDomain}, {solTCP, tcpInfo}} {
+				s.set(fd, o[0], o[1], 1)
+			}
+			for _, n := range []int32{0, 1, 3} {
+				s.get(fd, solSocket, soType, n)
+				s.get(fd, solTCP, tcpNoDelay, n)
+			}
+		}
+	},
 	"urgent": func(s *script) {
 		s.pair()
 		s.recv("b", 1, syscall.MSG_OOB)

@@ -121,4 +121,15 @@ func (s *script) pairTo(listener string) {
 	s.accept(listener, "b")
 }
 
+// closing waits until the FIN of a socket is acknowledged, which the kernel takes
+// its time for.
+func (s *script) closing(name string) {
+	for range 4000 {
+		if _, _, info := s.call(opGetsockopt, nil, s.fds[name], solTCP, tcpInfo, 1); info[0] == stateFinWait2 {
+			return
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
 const settle = 30 * time.Millisecond // what is sent arrives
