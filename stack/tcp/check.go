@@ -104,6 +104,16 @@ func (c *Conn) ackUnacceptable(now Instant, seg *Segment) {
 	c.ackDue = 1
 }
 
+// echoesOurSyn reports whether the timestamp that a SYN-ACK echoes, if it does, is
+// one of those that SYNs of ours had.
+func (c *Conn) echoesOurSyn(now Instant, seg *Segment) bool {
+	o := &seg.Options
+	if !c.timestamps || !o.HasTimestamps || o.TSEcr == 0 {
+		return true
+	}
+	return int32(o.TSEcr-c.tsNow(c.progressAt)) >= 0 && int32(o.TSEcr-c.tsNow(now)) <= 0
+}
+
 // checkTimestamps is the test of RFC 7323 §5.3, R1: with timestamps agreed, a
 // segment without them is dropped (§3.2), and one that is older than what was
 // seen is acknowledged and dropped (PAWS). Resets are exempt.

@@ -108,6 +108,7 @@ type Conn struct {
 	rtoBase        time.Duration
 	minRTO, maxRTO millis
 	rttSeq         Seq
+	sndSmall       Seq     // end of the last partial segment sent, for Nagle's algorithm
 	rttAt          Instant // when rttSeq was sent; 0 when nothing is timed
 
 	// Deadlines.
@@ -171,7 +172,7 @@ func newConn(cfg *Config, now Instant) *Conn {
 	if cfg.PathMSS != 0 {
 		c.pathKnown(c.boundMSS(int(cfg.PathMSS)), or(cfg.PathUntil, now.Add(pathAgain)))
 	}
-	c.sndq.start, c.rack.fack = c.iss.Add(1), c.iss.Add(1)
+	c.sndq.start, c.rack.fack, c.sndSmall = c.iss.Add(1), c.iss.Add(1), c.iss
 	// RFC 7323 §2.3: the scale is for good, so it is that of the largest window
 	// to come.
 	most := int(c.rcvBuf)

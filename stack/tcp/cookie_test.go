@@ -57,7 +57,7 @@ func TestRFC4987CookieKeepsOptions(t *testing.T) {
 func TestRFC4987CookieConnection(t *testing.T) {
 	p, answer, _ := fromCookie(t, time.Second, SYN, withMSS(1000))
 	p.write(1500)
-	if len(p.segs) != 2 || p.segs[0].Seq != answer.Seq.Add(1) {
+	if len(p.segs) != 3 || p.segs[0].Seq != answer.Seq.Add(1) {
 		t.Fatalf("%q", p.out)
 	}
 }

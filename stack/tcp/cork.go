@@ -14,6 +14,14 @@ type cork struct {
 	at   Instant // when what is kept back goes nevertheless; 0 when nothing is
 }
 
+// smallOut reports whether a partial segment is under way. Nagle's algorithm
+// (RFC 9293 §3.7.4) waits while anything is; but the last, partial segment of much
+// text then waits for an acknowledgment that the peer may delay, being one for two
+// full segments. So only what is partial waits for what is partial, as RFC 9293
+// appendix A.3 describes it (draft-minshall-nagle) and Linux does it: there is
+// never more than one small segment in a round trip.
+func (c *Conn) smallOut() bool { return c.sndSmall.After(c.sndUna) }
+
 // SetCork switches the keeping back of partial segments on or off; what was kept
 // back goes then. While it is on, a partial segment goes after 200 ms at the
 // latest.

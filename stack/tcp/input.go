@@ -49,6 +49,12 @@ func (c *Conn) arriveSynSent(now Instant, seg *Segment) {
 		c.arriveClosed(seg)
 		return
 	}
+	// So is one that answers a SYN of another time, as its echo tells (RFC 7323
+	// §3.2: TSecr echoes what was sent).
+	if hasACK && seg.Flags&RST == 0 && !c.echoesOurSyn(now, seg) {
+		c.arriveClosed(seg)
+		return
+	}
 	// Second, check the RST bit: only with an acceptable ACK (RFC 5961 §3.2).
 	if seg.Flags&RST != 0 {
 		if hasACK && !c.fastOpenReset() {

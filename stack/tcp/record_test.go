@@ -11,10 +11,11 @@ func TestRecords(t *testing.T) {
 		p.c.EndRecord()
 	}
 	p.write(1400)
-	p.expect("[.] 1+1000 ack 1")
-	record(300)
+	p.expect("[.] 1+1000 ack 1", "[P.] 1001+400 ack 1")
+	p.write(100)
+	record(200)
 	record(50)
-	p.expect("[P.] 1001+700 ack 1") // the next one has come
+	p.expect("[P.] 1401+300 ack 1") // the next one has come
 	p.write(2000)
 	p.expect("[P.] 1701+50 ack 1", "[.] 1751+1000 ack 1", "[P.] 2751+1000 ack 1")
 	p.recv(ACK, 1, 3751, 0)

@@ -90,7 +90,8 @@ func TestRFC6298BackoffAndKarn(t *testing.T) { // §5.5, §5.7
 }
 
 func TestRFC7323TimestampSamplesRetransmissions(t *testing.T) { // §4.1
-	p := sentSegments(t, 1, withTimestamps)
+	p := inEstablished(t, withTimestamps)
+	p.write(988)
 	p.after(250 * time.Millisecond)
 	echo := p.last().Options.TSVal
 	p.now = p.now.Add(30 * time.Millisecond)

@@ -181,7 +181,7 @@ func (c *Conn) worthSending(n, mss int, last, fin bool, usable int) int {
 	rest := n % mss
 	switch {
 	case rest == 0: // (1) full segments only
-	case last && (c.noDelay || fin || c.urging() || c.synTextLeft() || (idle && n < mss)): // (2) all there is, and nothing unacknowledged
+	case last && (c.noDelay || fin || c.urging() || c.synTextLeft() || !c.smallOut()): // (2) all there is, and nothing small unacknowledged
 	case last && c.closing && usable <= n: // the FIN waits for window, the text need not
 	case !last && idle && n < mss && 2*n >= int(c.sndMaxWnd): // (3) half of the largest window
 	case !last && c.noDelay && 2*rest >= int(c.sndMaxWnd):
@@ -215,6 +215,9 @@ func (c *Conn) sendNext(t *transmitter, n int, last, fin bool, mss int) bool {
 	c.reduce.out += uint32(sent)
 	c.sndMax = maxSeq(c.sndMax, c.sndNxt)
 	c.lastSend = t.now
+	if n%mss != 0 {
+		c.sndSmall = c.sndNxt
+	}
 	if k := c.cork; last && k != nil {
 		k.at, k.due = 0, false
 	}

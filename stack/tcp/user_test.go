@@ -34,7 +34,7 @@ func TestWriteRefReleasesWhenAcknowledged(t *testing.T) {
 		}
 	}
 	p.write(10)
-	p.expect("[.] 1+1000 ack 1", "[.] 1001+1000 ack 1", "[.] 2001+1000 ack 1")
+	p.expect("[.] 1+1000 ack 1", "[.] 1001+1000 ack 1", "[.] 2001+1000 ack 1", "[P.] 3001+10 ack 1")
 	if got := string(p.segs[3].Payload); got != strings.Repeat("f", 500)+strings.Repeat("s", 500) {
 		t.Fatal("the second segment is not the end of one and the start of the other")
 	}

@@ -25,6 +25,27 @@ func TestRFC9293Nagle(t *testing.T) { // §3.7.4
 	p.expect("[FP.] 1061+500 ack 1") // the end does not wait
 }
 
+// The end of much text does not wait for the segments before it, whose
+// acknowledgment a peer may delay: only for what is partial (RFC 9293 appendix
+// A.3).
+func TestNagleLargeWrites(t *testing.T) {
+	p := inEstablished(t)
+	p.write(1500)
+	p.expect("[.] 1+1000 ack 1", "[P.] 1001+500 ack 1")
+	p.write(1300)
+	p.expect("[.] 1501+1000 ack 1")
+	p.recv(ACK, 1, 1001, 0)
+	p.expect()
+	p.recv(ACK, 1, 1501, 0)
+	p.expect("[P.] 2501+300 ack 1")
+	p.c.SetCork(true) // what is under way is not forgotten
+	p.c.SetCork(false)
+	p.write(10)
+	p.expect()
+	p.recv(ACK, 1, 2801, 0)
+	p.expect("[P.] 2801+10 ack 1")
+}
+
 //rfc:9293 MUST-17
 func TestRFC9293NoDelay(t *testing.T) {
 	p := inEstablished(t)
