@@ -179,6 +179,14 @@ func (c *TCPConn) Info() tcp.Info {
 	return c.m.Info()
 }
 
+// CountSending brings Busy, WindowLimited, BufferLimited and Delivered of Info up
+// to now. They count from the first call on.
+func (c *TCPConn) CountSending() {
+	c.s.mu.Lock()
+	defer c.s.mu.Unlock()
+	c.m.CountSending(c.s.now())
+}
+
 // SetCork keeps partial segments back until it is switched off, for 200 ms at
 // most (TCP_CORK).
 func (c *TCPConn) SetCork(on bool) error {

@@ -113,6 +113,7 @@ func (o *options) keep() net.KeepAliveConfig {
 
 // apply sets what is not in the configuration.
 func (o *options) apply(c *stack.TCPConn) {
+	c.CountSending()
 	_ = c.SetUrgentInline(o.oobInline)
 	_ = c.SetCork(o.cork)
 	o.applyLinger(c)

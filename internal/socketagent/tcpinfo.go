@@ -78,6 +78,7 @@ func (a *Agent) tcpInfo(s *sock) []byte {
 	case s.ln != nil:
 		state = stateListen
 	case s.conn != nil:
+		s.conn.CountSending()
 		i = s.conn.Info()
 		state = linuxState[i.State]
 	}
@@ -93,6 +94,7 @@ func (a *Agent) tcpInfo(s *sock) []byte {
 		return uint32(now.Sub(at) / time.Millisecond)
 	}
 	micro := func(d time.Duration) uint32 { return uint32(d / time.Microsecond) }
+	micro64 := func(d time.Duration) uint64 { return uint64(d / time.Microsecond) }
 	opts := byte(0)
 	for bit, on := range map[byte]bool{infoTimestamps: i.Timestamps, infoSACK: i.SACK, infoScale: i.SndScale|i.RcvScale != 0, infoECN: i.ECN, infoSynData: i.SynData} {
 		if on {
@@ -124,14 +126,10 @@ func (a *Agent) tcpInfo(s *sock) []byte {
 	u32(0, uint32(i.RcvWnd), uint32(i.Retransmits))                                           // rcv_rtt, rcv_space, total_retrans
 	u64(unlessZero(i.PacingRate), unlessZero(i.MaxPacingRate), i.BytesAcked, i.BytesIn)       // pacing_rate, max_pacing_rate, bytes_acked, bytes_received
 	u32(i.SegsOut, i.SegsIn, uint32(i.Unsent), micro(i.MinRTT), i.DataSegsIn, i.DataSegsOut)  // segs_out ... data_segs_out
-	u64(0, 0, 0, 0)                                                                           // delivery_rate, busy_time, rwnd_limited, sndbuf_limited
-	delivered := packets(int(min(i.BytesAcked, 1<<31)) + i.Sacked)
-	if i.State.Synchronized() {
-		delivered++ // the SYN
-	}
-	u32(delivered, uint32(i.Marks))                                     // delivered, delivered_ce
-	u64(i.BytesOut, i.BytesAgain)                                       // bytes_sent, bytes_retrans
-	u32(0, uint32(i.Reordered), uint32(i.OutOfOrder), uint32(i.SndWnd)) // dsack_dups, reord_seen, rcv_ooopack, snd_wnd
-	u32(uint32(i.RcvWnd), 0, 0, 0)                                      // rcv_wnd, rehash, total_rto and its recoveries, total_rto_time
+	u64(0, micro64(i.Busy), micro64(i.WindowLimited), micro64(i.BufferLimited))               // delivery_rate, busy_time, rwnd_limited, sndbuf_limited
+	u32(i.Delivered, uint32(i.Marks))                                                         // delivered, delivered_ce
+	u64(i.BytesOut, i.BytesAgain)                                                             // bytes_sent, bytes_retrans
+	u32(0, uint32(i.Reordered), uint32(i.OutOfOrder), uint32(i.SndWnd))                       // dsack_dups, reord_seen, rcv_ooopack, snd_wnd
+	u32(uint32(i.RcvWnd), 0, 0, 0)                                                            // rcv_wnd, rehash, total_rto and its recoveries, total_rto_time
 	return append(b, make([]byte, accurateECN)...)
 }

@@ -16,6 +16,7 @@ func (c *Conn) ack(now Instant, seg *Segment) bool {
 		if c.sack && seg.Options.NSACK > 0 {
 			c.updateBoard(now, seg, &d)
 			if d.octets > 0 {
+				c.countDelivered(c.segments(d.octets))
 				c.recoverLoss(now, &d, false)
 				c.armTailProbe(now)
 			}
@@ -35,6 +36,7 @@ func (c *Conn) ack(now Instant, seg *Segment) bool {
 	if c.sack && seg.reportsDuplicate() && !probed {
 		c.rackDoubled()
 	}
+	c.countDelivered(c.segments(d.octets))
 	c.recoverLoss(now, &d, duplicate)
 	c.ecnEcho(now, seg)
 	if advanced {

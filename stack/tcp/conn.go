@@ -101,7 +101,7 @@ type Conn struct {
 	cork        *cork   // nil until something is kept back
 	pace        *pacing // nil without a bound
 	win         Window
-	before      struct{ cwnd, ssthresh uint32 } // the timeout that frto is about
+	send        *sending
 
 	// Round-trip time (RFC 6298).
 	srtt, rttvar   time.Duration
@@ -260,6 +260,7 @@ func (c *Conn) resizeMSS() {
 // closed in the meantime (RFC 9293 §3.10.4).
 func (c *Conn) established(now Instant) {
 	c.setState(now, Established)
+	c.countDelivered(1)
 	c.rtxAt, c.backoff = 0, 0
 	c.progressAt = now
 	if c.synAgain && (c.fast == nil || !c.fast.big) {

@@ -18,7 +18,8 @@ func (c *Conn) beginFRTO() {
 		return
 	}
 	c.frto = frtoHead
-	c.before.cwnd, c.before.ssthresh = uint32(c.win.Cwnd), uint32(c.win.Ssthresh)
+	s := c.ofSending()
+	s.before.cwnd, s.before.ssthresh = uint32(c.win.Cwnd), uint32(c.win.Ssthresh)
 }
 
 // checkTimeout takes the next step of the test, and reports whether the timeout
@@ -48,6 +49,6 @@ func (c *Conn) newTextFits() bool {
 func (c *Conn) undoTimeout() {
 	c.pool.Counters.SpuriousTimeouts++
 	c.loss, c.frto, c.rtxHead, c.dupAcks, c.inflate = lossNone, frtoNone, false, 0, 0
-	c.win.Cwnd, c.win.Ssthresh = int(c.before.cwnd), int(c.before.ssthresh)
+	c.win.Cwnd, c.win.Ssthresh = int(c.send.before.cwnd), int(c.send.before.ssthresh)
 	c.lost.clear()
 }

@@ -49,6 +49,13 @@ type Info struct {
 	Timer   Timer   // what runs out first
 	TimerAt Instant // when it does; it may lie in the past. 0 when none runs
 
+	// With CountSending: how long there was text to send, and the parts of that
+	// during which nothing but the peer's window, or the bound of the send queue,
+	// kept the sender from sending; and the segments that have arrived at the peer,
+	// SYN included, modulo 1<<32.
+	Busy, WindowLimited, BufferLimited time.Duration
+	Delivered                          uint32
+
 	LastSent, LastReceived, LastHeard Instant // new text sent, new text received, anything received; 0 is never
 }
 
@@ -129,7 +136,7 @@ type traffic struct {
 func (c *Conn) Info() Info {
 	n := &c.traffic
 	timer, timerAt := c.timer()
-	return Info{
+	i := Info{
 		State: c.state, CongestionControl: c.cc.Name(),
 		SRTT: c.srtt, RTTVar: c.rttvar, RTO: c.rto(), MinRTT: c.rack.minRTT, AckDelay: c.ackDelay.duration(),
 		Cwnd: c.win.Cwnd, Ssthresh: c.win.Ssthresh,
@@ -147,6 +154,8 @@ func (c *Conn) Info() Info {
 		Timer: timer, TimerAt: timerAt,
 		LastSent: c.lastSend, LastReceived: c.lastText, LastHeard: c.lastRecv,
 	}
+	c.fillSending(&i)
+	return i
 }
 
 func (c *Conn) recoveryState() Recovery {

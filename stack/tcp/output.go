@@ -17,28 +17,33 @@ type transmitter struct {
 func (c *Conn) Output(now Instant, maxPayload int, emit func(*Segment) bool) {
 	c.runTimers(now)
 	c.tuneReceive(now)
-	t := transmitter{now, maxPayload, emit}
-	if c.reply.due && !c.sendReset(&t) {
+	c.output(&transmitter{now, maxPayload, emit})
+	c.countTimes(now)
+}
+
+// output emits what is due.
+func (c *Conn) output(t *transmitter) {
+	if c.reply.due && !c.sendReset(t) {
 		return
 	}
 	switch c.state {
 	case Closed:
 		return
 	case SynSent, SynReceived:
-		c.deferredSyn(now)
-		if c.synDue && !c.sendSyn(&t) || c.openEarly() && !c.sendText(&t) {
+		c.deferredSyn(t.now)
+		if c.synDue && !c.sendSyn(t) || c.openEarly() && !c.sendText(t) {
 			return
 		}
 	case TimeWait, FinWait2:
 	default:
-		if !c.sendText(&t) {
+		if !c.sendText(t) {
 			return
 		}
 	}
-	if c.probeDue && !c.sendWindowProbe(&t) || c.keepDue && !c.sendKeepAlive(&t) {
+	if c.probeDue && !c.sendWindowProbe(t) || c.keepDue && !c.sendKeepAlive(t) {
 		return
 	}
-	c.sendAcks(&t)
+	c.sendAcks(t)
 }
 
 // put has the owner send s, and counts it.

@@ -74,9 +74,11 @@ func (c *Conn) writeErr() error {
 // is over the data wait in the queue.
 func (c *Conn) Write(p []byte) (int, error) {
 	if err := c.writeErr(); err != nil {
+		c.noteWish(err != ErrWouldBlock)
 		return 0, err
 	}
 	n := min(len(p), c.sendSpace()-c.sndq.n)
+	c.noteWish(n == len(p))
 	c.sndq.write(c.pool, p[:n])
 	return n, nil
 }
