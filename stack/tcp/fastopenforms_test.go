@@ -124,9 +124,9 @@ func TestFastOpenRestIsNotNew(t *testing.T) {
 	}
 	p.c.FastOpenResult()
 	p.write(700)
-	p.expect("[.] 901+500 ack 1")
-	p.recv(ACK, 1, 901, 0)
-	p.expect("[P.] 1401+200 ack 1")
+	p.expect("[.] 901+500 ack 1", "[P.] 1401+200 ack 1")
+	p.write(10)
+	p.expect()
 }
 
 // A client that has shown its cookie is let in also without text: the server may

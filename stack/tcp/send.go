@@ -215,7 +215,7 @@ func (c *Conn) sendNext(t *transmitter, n int, last, fin bool, mss int) bool {
 	c.reduce.out += uint32(sent)
 	c.sndMax = maxSeq(c.sndMax, c.sndNxt)
 	c.lastSend = t.now
-	if n%mss != 0 {
+	if n%mss != 0 && !c.synTextLeft() {
 		c.sndSmall = c.sndNxt
 	}
 	if k := c.cork; last && k != nil {
