@@ -81,7 +81,9 @@ func TestDelivered(t *testing.T) {
 	p.recv(ACK, 1, 1001, 0)
 	delivered(p, 2)
 	p.write(3000)
-	p.recv(ACK, 1, 1001, 0, func(s *Segment) { s.Options.NSACK, s.Options.SACK[0] = 1, SACKBlock{ourISS.Add(2001), ourISS.Add(4001)} })
+	p.recv(ACK, 1, 1001, 0, func(s *Segment) {
+		s.Options.NSACK, s.Options.SACK[0] = 1, SACKBlock{ourISS.Add(2001), ourISS.Add(4001)}
+	})
 	delivered(p, 4)
 	p.recv(ACK, 1, 4001, 0)
 	delivered(p, 5)
