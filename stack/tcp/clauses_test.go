@@ -103,6 +103,7 @@ func TestRFC9293KeepAliveOnlyInSilence(t *testing.T) { // §3.8.4
 // negative: nothing new goes out, what is old goes again in its time.
 //
 //rfc:9293 MUST-34 SHLD-15
+//rfc:7323 shrink
 func TestRFC9293WindowShrinksIntoTheFlight(t *testing.T) { // §3.8.6
 	p := inEstablished(t)
 	p.write(3000)
@@ -200,7 +201,7 @@ func TestRFC9293ClosedWindowHearsControl(t *testing.T) { // §3.4
 
 // Options of the handshake stay in the handshake.
 //
-//rfc:7323 scale-syn-only
+//rfc:7323 scale-syn-only scale-offer
 //rfc:2018 permitted-syn-only
 func TestHandshakeOptionsOnlyInSYN(t *testing.T) {
 	p := inEstablished(t, withSACK, withTimestamps, withScale(2))

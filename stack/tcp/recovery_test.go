@@ -368,6 +368,7 @@ func TestOutOfOrderQueueIsBounded(t *testing.T) {
 }
 
 //rfc:1191 transport no-congestion
+//rfc:7323 path-mtu
 func TestSetPathMSS(t *testing.T) { // RFC 1191 §6
 	p := sentSegments(t, 3)
 	cwnd := p.c.Info().Cwnd

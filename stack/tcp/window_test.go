@@ -209,7 +209,7 @@ func TestAckAcceptedWithClosedWindow(t *testing.T) { // §3.10.7.4: "special all
 }
 
 //rfc:9293 REC-1
-//rfc:7323 scale-both scale-not-syn scale-applied scale-14
+//rfc:7323 scale-both scale-not-syn scale-applied scale-14 scale-own scale-sent
 func TestRFC7323WindowScale(t *testing.T) {
 	big := config(func(c *Config) { c.RcvBuf = 1 << 20 })
 	p := inEstablished(t, withScale(3), big)
@@ -256,6 +256,7 @@ func TestRFC9293MSS(t *testing.T) { // §3.7.1
 }
 
 //rfc:9293 MUST-38
+//rfc:7323 within
 func TestSenderStaysInWindow(t *testing.T) {
 	p := inEstablished(t)
 	p.recv(ACK, 1, 1, 0, window(2500))
