@@ -163,6 +163,10 @@ func TestTimestampsOnEverySegment(t *testing.T) {
 	p := inEstablished(t, withTimestamps, config(func(c *Config) { c.TSOffset = 1 << 31 }))
 	p.write(10)
 	p.c.Abort(p.now)
+	p.flush()
+	if p.last().Flags&RST == 0 {
+		t.Fatalf("%q", p.out)
+	}
 	for _, s := range p.segs {
 		if !s.Options.HasTimestamps || s.Options.TSVal != 1<<31+1000 {
 			t.Fatalf("%v", &s)

@@ -212,7 +212,7 @@ func TestRFC8985TimeoutMarksWhatIsOverdue(t *testing.T) { // §6.3
 // In recovery the flight comes down to the threshold in proportion to what
 // arrives: with a threshold of half the flight one segment goes for two.
 //
-//rfc:9937 proportional end
+//rfc:9937 proportional end with-rack init
 //rfc:8985 prr
 //rfc:5681 recovery-rate recovery-end
 func TestRFC9937Proportional(t *testing.T) { // §6.2
@@ -242,7 +242,7 @@ func TestRFC9937Proportional(t *testing.T) { // §6.2
 // much as arrived, and one segment more when there is progress without another
 // loss.
 //
-//rfc:9937 bound safe-ack
+//rfc:9937 bound safe-ack inflight
 func TestRFC9937ReductionBound(t *testing.T) { // §6.2, CRB and SSRB
 	p := inFlight(t, 20)
 	p.write(40_000)

@@ -24,6 +24,7 @@ func sentSegments(t *testing.T, n int, opts ...option) *script {
 }
 
 //rfc:5681 initial-window window handshake
+//rfc:9937 window
 func TestRFC6928InitialWindow(t *testing.T) {
 	for mss, want := range map[uint16]int{1460: 10, 536: 10, 2000: 7, 9000: 2} {
 		p := inEstablished(t, withMSS(mss), config(func(c *Config) { c.MSS = 9000 }))
@@ -121,6 +122,7 @@ func TestRFC5681TimeoutCollapsesWindow(t *testing.T) { // §3.1
 //rfc:5681 fast-retransmit limited-transmit limited-window limited-not-counted first-lost inflate
 //rfc:3042 new-segments window-unchanged
 //rfc:6582 enter inflate partial deflate full
+//rfc:9937 without-sack
 func TestRFC6582NewReno(t *testing.T) { // §3.2, with RFC 3042 before it
 	p := sentSegments(t, 8)
 	p.c.win.Cwnd = 8000

@@ -257,6 +257,7 @@ func TestRFC9293MSS(t *testing.T) { // §3.7.1
 
 //rfc:9293 MUST-38
 //rfc:7323 within
+//rfc:9937 within
 func TestSenderStaysInWindow(t *testing.T) {
 	p := inEstablished(t)
 	p.recv(ACK, 1, 1, 0, window(2500))
