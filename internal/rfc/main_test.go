@@ -168,7 +168,7 @@ func TestLoadRefuses(t *testing.T) {
 // An RFC without such words, and one that nobody counted.
 func TestRenderCounts(t *testing.T) {
 	for _, tc := range []struct{ head, row, intro string }{
-		{"keywords none\n", "| [RFC 8](#rfc-8) Sums | none | – | – | 0 of 1 |", "RFC 8.\nTheir texts were read"},
+		{"keywords none\n", "| [RFC 8](#rfc-8) Sums | none | – | – | 0 of 1 |", "RFC 8.\nIn their texts each word"},
 		{"", "| [RFC 8](#rfc-8) Sums | – | – | – | 0 of 1 |", "For RFC 8\nthe list is what we know"},
 	} {
 		path := filepath.Join(t.TempDir(), "rfc8.txt")

@@ -71,9 +71,9 @@ func wholeness(docs []*document) string {
 	s := "The list is whole for RFC 9293 and RFC 1122: it is that of their own tables.\n"
 	if len(whole) > 0 {
 		s += "\nIt is whole as well for RFC " + strings.Join(whole, ", ") + ".\n" +
-			"Their texts were read from end to end. Each word of RFC 2119 in capitals that asks for something is counted, numbered\n" +
-			"within its section (3.2/2 is the second in section 3.2), and is in a clause of at least its level; or it is aside, with a\n" +
-			"reason, because it asks nothing of a host that does what the RFC describes.\n"
+			"In their texts each word of RFC 2119 in capitals that asks for something is counted, numbered within its section\n" +
+			"(3.2/2 is the second in section 3.2), and is in a clause of at least its level; or it is aside, with a reason, because\n" +
+			"it asks nothing of a host that does what the RFC describes. What of a text is not counted its list says.\n"
 	}
 	if len(rest) > 0 {
 		s += "\nFor RFC " + strings.Join(rest, ", ") + "\nthe list is what we know of them: what is missing there, add it.\n"
