@@ -22,6 +22,7 @@ func seeded(n byte) *Stack { return New(Config{Rand: rand.NewChaCha8([32]byte{n}
 //
 //rfc:9293 MUST-8 SHLD-1 MUST-9
 //rfc:7323 origin
+//rfc:6528 generation clock secret
 func TestInitialSequence(t *testing.T) {
 	a, b := netip.MustParseAddrPort("10.0.0.1:80"), netip.MustParseAddrPort("10.0.0.2:4000")
 	iss := func(s *Stack, b netip.AddrPort, at time.Duration) tcp.Seq {
