@@ -28,6 +28,9 @@ func closure(t testing.TB, r vcs.ObjectReader, tips ...vcs.ID) map[vcs.ID]vcs.Ki
 		}
 		out[id] = kind
 	}
+	if err := set.Err(); err != nil {
+		t.Fatal(err)
+	}
 	return out
 }
 

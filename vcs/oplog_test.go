@@ -43,6 +43,9 @@ func everything(t testing.TB, src vcstest.Source) []vcs.Object {
 		}
 		all = append(all, vcs.Object{ID: id, Kind: kind, Content: content})
 	}
+	if err := set.Err(); err != nil {
+		t.Fatal(err)
+	}
 	return all
 }
 

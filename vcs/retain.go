@@ -1,6 +1,7 @@
 package vcs
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -91,11 +92,15 @@ func (s *Store) Collect(ctx context.Context) (CollectReport, error) {
 	defer s.keeping.Unlock()
 	var rep CollectReport
 	err := s.Sync(ctx) // only the log knows how much there is
-	if err == nil {
-		err = s.collectNow(ctx, &rep)
-	}
-	if err == nil {
-		err = s.Sync(ctx)
+	for again := err == nil; again; {
+		done := rep.Ended + len(rep.Dropped)
+		failed := s.collectNow(ctx, &rep)
+		if failed == nil {
+			failed = s.Sync(ctx)
+		}
+		err = cmp.Or(err, failed)
+		// What was recorded took room, too.
+		again = ctx.Err() == nil && rep.Ended+len(rep.Dropped) > done && s.exceeds()
 	}
 	if s.log != nil {
 		s.log.restIdle()
@@ -106,6 +111,13 @@ func (s *Store) Collect(ctx context.Context) (CollectReport, error) {
 		rep.Current.Commits = s.countCommits(rep.Current)
 	}
 	return rep, err
+}
+
+// exceeds reports whether there is something to end or to drop.
+func (s *Store) exceeds() bool {
+	r := &s.cfg.Retention
+	cur, ended, opened, began := s.extents()
+	return r.full(cur, opened, time.Since(began)) || r.over(ended, opened)
 }
 
 func (s *Store) collectNow(ctx context.Context, rep *CollectReport) error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"sync"
 	"testing"
@@ -46,6 +47,9 @@ func (s *shelf) Archive(ctx context.Context, e vcs.Epoch, src vcs.Source) (vcs.R
 		}
 		objects[id] = vcs.Object{ID: id, Kind: kind, Content: content}
 	}
+	if err := set.Err(); err != nil {
+		return vcs.Receipt{}, err
+	}
 	if s.objects == nil {
 		s.objects = make(map[int]map[vcs.ID]vcs.Object)
 	}
@@ -87,8 +91,10 @@ func (s shelved) ReadObject(id vcs.ID) (vcs.Kind, []byte, error) {
 // that the ledger names, or in an epoch that is recorded as lost.
 func accounted(t testing.TB, s *vcs.Store, acked []vcs.ID) (here, archived, lost int) {
 	t.Helper()
+	pin := s.Pin() // what leaves from now on is here
+	defer pin.Release()
 	var readers []vcs.ObjectReader
-	lossy := 0
+	lossy, first, last := 0, -1, 0
 	for _, e := range s.Epochs() {
 		switch e.State {
 		case vcs.EpochArchived:
@@ -105,8 +111,8 @@ func accounted(t testing.TB, s *vcs.Store, acked []vcs.ID) (here, archived, lost
 		}
 	}
 next:
-	for _, id := range acked {
-		if _, _, err := s.ReadObject(id); err == nil {
+	for i, id := range acked {
+		if _, _, err := pin.ReadObject(id); err == nil {
 			here++
 			continue
 		}
@@ -117,9 +123,12 @@ next:
 			}
 		}
 		lost++
+		if last = i; first < 0 {
+			first = i
+		}
 	}
 	if lost > lossy {
-		t.Errorf("%d commits are nowhere, and the ledger admits %d", lost, lossy)
+		t.Errorf("%d commits, from %d to %d, are nowhere, and the ledger admits %d", lost, first, last, lossy)
 	}
 	return here, archived, lost
 }
@@ -182,6 +191,10 @@ func TestRetentionByBytes(t *testing.T) {
 			if with != "archive" {
 				return
 			}
+			if err := r.Close(); err != nil {
+				t.Fatal(err)
+			}
+			r = openOn(t, b, cfg) // its keeper has nothing to do for a while
 			a.mu.Lock()
 			delete(a.objects, 1)
 			a.mu.Unlock()
@@ -193,5 +206,39 @@ func TestRetentionByBytes(t *testing.T) {
 				t.Errorf("the epoch opens: %v", err)
 			}
 		})
+	}
+}
+
+// TestCloseWhileArchiving: a store that is closed at any moment of an epoch's end,
+// archive and drop has lost nothing when it is opened again.
+func TestCloseWhileArchiving(t *testing.T) {
+	for seed := range uint64(3) {
+		rnd := rand.New(rand.NewPCG(seed, 21))
+		b, a := mem.New(), &shelf{}
+		cfg := vcs.Config[string, string]{Merge: vcstest.Larger}
+		cfg.Retention = vcs.Retention{MaxBytes: 64 << 10, Archive: a}
+		r := openOn(t, b, cfg)
+		var acked []vcs.ID
+		for i := range 4000 {
+			acked = append(acked, must(r.Set(t.Context(), "primary", fmt.Sprint("d", i%7, "/k", i%50), fmt.Sprint("value ", i*7919), vcs.CommitInfo{Message: fmt.Sprint("change ", i)}))(t))
+			if i%250 != 249 {
+				continue
+			}
+			if err := r.Sync(t.Context()); err != nil { // the keeper may start
+				t.Fatal(err)
+			}
+			if rnd.IntN(2) == 0 {
+				if err := r.Close(); err != nil {
+					t.Fatal(err)
+				}
+				r = openOn(t, b, cfg)
+			}
+		}
+		if _, err := r.Store().Collect(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if here, _, lost := accounted(t, r.Store(), acked); lost > 0 || here > 3000 {
+			t.Errorf("seed %d: %d commits are lost, %d here", seed, lost, here)
+		}
 	}
 }

@@ -158,7 +158,7 @@ func TestSeenIndexWriteFails(t *testing.T) {
 	rows := seenRows(0, 10, journalStart)
 	x.Save(rows, rows)
 	var err error
-	for deadline := time.Now().Add(5 * time.Second); err == nil && time.Now().Before(deadline); {
+	for deadline := time.Now().Add(time.Minute); err == nil && time.Now().Before(deadline); {
 		err = x.Save(rows, rows)
 	}
 	if !errors.Is(err, os.ErrNotExist) {
@@ -167,7 +167,7 @@ func TestSeenIndexWriteFails(t *testing.T) {
 	if err := os.Mkdir(dir, 0o777); err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(5 * time.Second); err != nil && time.Now().Before(deadline); {
+	for deadline := time.Now().Add(time.Minute); err != nil && time.Now().Before(deadline); {
 		err = x.Save(rows, rows)
 	}
 	if err := errors.Join(err, x.Close()); err != nil {

@@ -89,7 +89,8 @@ func (s *Storer) IterEncodedObjects(t plumbing.ObjectType) (storer.EncodedObject
 	if err != nil {
 		return nil, err
 	}
-	return &objectIter{s: s, t: t, ids: slices.Collect(set.IDs)}, nil
+	ids := slices.Collect(set.IDs)
+	return &objectIter{s: s, t: t, ids: ids}, set.Err()
 }
 
 // objectIter yields objects of one type.

@@ -47,6 +47,35 @@ func pack(t testing.TB, set *packfile.Set, opt packfile.Options) []byte {
 	return b.Bytes()
 }
 
+// TestIDsEndEarly: a set whose names are not all told says why.
+func TestIDsEndEarly(t *testing.T) {
+	s, all := history(t, 2, 900) // the context is asked now and then
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	set, err := packfile.Select(ctx, s, packfile.Selection{Wants: all[len(all)-1:]})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := len(slices.Collect(set.IDs)); n != set.Len() || set.Err() != nil {
+		t.Errorf("%d of %d objects, %v", n, set.Len(), set.Err())
+	}
+	for range set.IDs {
+		break
+	}
+	if err := set.Err(); err != nil {
+		t.Errorf("whoever has enough: %v", err)
+	}
+	n := 0
+	for range set.IDs {
+		if n++; n == 10 {
+			stop()
+		}
+	}
+	if n == set.Len() || !errors.Is(set.Err(), context.Canceled) {
+		t.Errorf("%d of %d objects before the context ended, %v", n, set.Len(), set.Err())
+	}
+}
+
 func sorted(set *packfile.Set) []string {
 	var ids []string
 	for id := range set.IDs {

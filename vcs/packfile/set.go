@@ -22,6 +22,7 @@ type Set struct {
 	slots   []uint32 // hash table of the items: one more than their index
 	whole   bool     // the receiver has what was before and is not selected
 	outside []vcs.ID // bases that it has
+	err     error    // why IDs ended early
 }
 
 // item is one object of a pack. A delta base comes before what is based on it.
@@ -51,8 +52,10 @@ func (s *Set) Has(id vcs.ID) bool {
 }
 
 // IDs yields the objects in the order of the pack: tags, commits newest first,
-// trees and blobs. When the store fails meanwhile it ends early.
+// trees and blobs. When the store fails meanwhile, or the context of the selection
+// ends, it ends early, and Err says so.
 func (s *Set) IDs(yield func(vcs.ID) bool) {
+	s.err = nil
 	for _, k := range packOrder {
 		for _, it := range s.items {
 			if it.kind == k && !yield(it.id) {
@@ -63,13 +66,21 @@ func (s *Set) IDs(yield func(vcs.ID) bool) {
 	if s.adds == nil {
 		return
 	}
-	_ = s.adds.Each(s.ctx, func(a *vcs.Addition) (any, error) {
-		if !yield(a.ID) {
+	enough := false
+	err := s.adds.Each(s.ctx, func(a *vcs.Addition) (any, error) {
+		if enough = !yield(a.ID); enough {
 			return nil, context.Canceled
 		}
 		return s, nil
 	})
+	if !enough {
+		s.err = err
+	}
 }
+
+// Err returns why the last IDs ended before it had yielded all objects, unless that
+// was the caller's wish.
+func (s *Set) Err() error { return s.err }
 
 var packOrder = [...]vcs.Kind{vcs.KindTag, vcs.KindCommit, vcs.KindTree, vcs.KindBlob}
 
