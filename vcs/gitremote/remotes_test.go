@@ -66,8 +66,7 @@ func httpBackend(t *testing.T, root string) string {
 	if _, err := os.Stat(backend); err != nil {
 		t.Skip("git http-backend is not installed")
 	}
-	stock := &cgi.Handler{Path: backend, Stderr: io.Discard, Env: []string{"GIT_PROJECT_ROOT=" + root,
-		"GIT_HTTP_EXPORT_ALL=1", "LC_ALL=C", "GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=" + os.DevNull}}
+	stock := &cgi.Handler{Path: backend, Stderr: io.Discard, Env: append(vcstest.GitEnviron(), "GIT_PROJECT_ROOT="+root, "GIT_HTTP_EXPORT_ALL=1")}
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if user, pass, _ := r.BasicAuth(); (user != "me" || pass != password) && r.Header.Get("Authorization") != "Bearer "+password {
 			w.Header().Set("WWW-Authenticate", `Basic realm="x"`)

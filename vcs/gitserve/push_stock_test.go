@@ -33,7 +33,7 @@ func stockServer(t *testing.T, s *vcs.Store) (url, dir string) {
 	vcstest.Git(t, dir, "config", "transfer.fsckObjects", "true")
 	vcstest.Git(t, dir, "config", "receive.denyDeleteCurrent", "refuse")
 	srv := httptest.NewServer(&cgi.Handler{Path: backend, Stderr: io.Discard,
-		Env: []string{"GIT_PROJECT_ROOT=" + root, "GIT_HTTP_EXPORT_ALL=1", "LC_ALL=C", "GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=" + os.DevNull}})
+		Env: append(vcstest.GitEnviron(), "GIT_PROJECT_ROOT="+root, "GIT_HTTP_EXPORT_ALL=1")})
 	t.Cleanup(srv.Close)
 	return srv.URL + "/r.git", dir
 }
