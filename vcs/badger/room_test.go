@@ -64,7 +64,7 @@ func TestRoom(t *testing.T) {
 			b = open(t, dir)
 		}
 	}
-	if err := badger.AtRest(b, 20*time.Second); err != nil {
+	if err := badger.AtRest(b, 2*time.Minute); err != nil {
 		t.Error(err)
 	}
 	atRest := diskUse(dir)

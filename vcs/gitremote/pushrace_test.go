@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -186,13 +188,16 @@ func TestPushCutOff(t *testing.T) {
 func TestPushCancelled(t *testing.T) {
 	for _, kind := range []string{"file", "stock over http"} {
 		e := kinds[kind](t)
-		hook(t, e.dir, "pre-receive", "exec sleep 1")
+		hook(t, e.dir, "pre-receive", "while [ -e hooks/pre-receive ] && [ ! -e over ]; do sleep 0.05; done; exit 1")
 		r := newStore(t)
 		write(t, r, "primary", 0, 2)
 		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 		defer cancel()
 		if _, err := Push(ctx, r.Store(), e.url, nil, PushOptions{}); !errors.Is(err, ctx.Err()) || ctx.Err() == nil {
 			t.Errorf("%s: %v", kind, err)
+		}
+		if err := os.WriteFile(filepath.Join(e.dir, "over"), nil, 0o666); err != nil {
+			t.Fatal(err)
 		}
 		vcstest.Git(t, e.dir, "fsck", "--strict")
 	}

@@ -88,7 +88,7 @@ func (c Crash) Run(t *testing.T) {
 		wg.Go(func() {
 			for {
 				i := int(next.Add(1)) - 1
-				if i >= c.Images || t.Failed() || c.Limit > 0 && i > c.Images/40 && time.Since(start) > c.Limit {
+				if i >= c.Images || t.Failed() || c.Limit > 0 && i > c.Images/40 && time.Since(start) > c.Limit && tally.enough() {
 					return
 				}
 				c.image(t, run, i, &tally)
@@ -97,7 +97,7 @@ func (c Crash) Run(t *testing.T) {
 	}
 	wg.Wait()
 	t.Log(tally.String())
-	if tally.before == 0 || tally.after == 0 || tally.reported == 0 {
+	if !tally.enough() {
 		t.Error("the images show too little: the damage was not where it matters")
 	}
 }
@@ -107,6 +107,13 @@ type tally struct {
 	mu                                                             sync.Mutex
 	torn, before, after, skipped                                   int
 	damaged, intact, older, reported, lost, refused, heads, unread int
+}
+
+// enough reports whether there were images of each kind.
+func (n *tally) enough() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.before > 0 && n.after > 0 && n.reported > 0
 }
 
 func (n *tally) String() string {

@@ -94,8 +94,12 @@ func (r *FileRun) Ack(what string) {
 	fmt.Println("acked", what)
 }
 
-// patience is how long a failure lasts that nobody reports.
-const patience = 300 * time.Millisecond
+// patience is how long a failure lasts that nobody reports, hang how long nothing
+// takes that goes on.
+const (
+	patience = 300 * time.Millisecond
+	hang     = 2 * time.Minute
+)
 
 // faultKind is how calls fail in a round.
 type faultKind struct {
@@ -260,7 +264,7 @@ func (f FileFaults) point(in *injector, root string, kind faultKind, at, stride 
 		waited.Store(true)
 		in.disarm()
 	})
-	stuck := time.AfterFunc(100*patience, func() {
+	stuck := time.AfterFunc(hang, func() {
 		buf := make([]byte, 1<<20)
 		fmt.Println("wrong", oneLine(fmt.Errorf("call %d: it hangs:\n%s", at, buf[:runtime.Stack(buf, true)])))
 		os.Exit(1)
