@@ -199,7 +199,7 @@ func (c *TCPConn) errno(err error) error {
 	switch {
 	case c.killed != nil:
 		err = c.killed
-	case err == tcp.ErrReset && c.m.PeerClosed():
+	case err == tcp.ErrReset && c.m.PeerClosed() && !c.m.WriteClosed():
 		err = tcp.ErrPipe // as Linux has it: the peer had closed, and now reads no more
 	}
 	return tcpErrno(err)

@@ -44,6 +44,9 @@ func (c *Conn) Peek(p []byte, n int) (int, error) {
 // finDone reports whether the peer's FIN and all text before it have arrived.
 func (c *Conn) finDone() bool { return c.finReceived && c.rcvNxt.After(c.rcvFin) }
 
+// WriteClosed reports whether Close or CloseWrite was called.
+func (c *Conn) WriteClosed() bool { return c.closing }
+
 // PeerClosed reports whether the peer's FIN and all text before it have arrived.
 func (c *Conn) PeerClosed() bool { return c.finDone() }
 
