@@ -94,7 +94,7 @@ SOAK_COMMITS ?= 10000000
 LOAD_TIME    ?= 1h
 soak: fuzz mutants
 	@SOAK=1 $(GO) test -timeout 2h -run TestPairs ./stack/tcp
-	@SOAK=1 $(GO) test -timeout 30m -v ./internal/wiresuite
+	@SOAK=1 $(GO) test -timeout 60m -v ./internal/wiresuite
 	@SOAK=1 LOAD_TIME='$(LOAD_TIME)' $(GO) test -timeout 3h -v -run TestLoad ./stack
 	@SOAK=1 $(GO) test -timeout 30m -run 'TestEveryHistory|TestLongHistories' ./arp/versioned ./vcs/vcstest
 	@SOAK=1 SOAK_COMMITS='$(SOAK_COMMITS)' $(GO) test -timeout 5h -v -run 'TestFlatMemory|TestDiskBudget' ./bench

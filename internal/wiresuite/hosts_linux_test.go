@@ -51,6 +51,9 @@ func namespace(t *testing.T) *netns.Namespace {
 // cases.
 func TestWire(t *testing.T) {
 	t.Run("arpeggio", judgeArpeggio)
+	if long() || os.Getenv("WIRESUITE_OFFLOAD") != "" {
+		t.Run("offload", judgeOffload)
+	}
 	if long() || os.Getenv("WIRESUITE_KERNEL") != "" {
 		t.Run("Linux", judgeKernel)
 	}
@@ -63,13 +66,6 @@ func long() bool { return os.Getenv("SOAK") != "" }
 // reason.
 func judgeArpeggio(t *testing.T) {
 	ns := namespace(t)
-	binary := os.Getenv("WIRESUITE_BINARY")
-	if binary == "" {
-		binary = filepath.Join(t.TempDir(), "arpeggio")
-		if out, err := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", binary, "arpeggio/cmd/arpeggio").CombinedOutput(); err != nil {
-			t.Fatalf("go build: %v\n%s", err, out)
-		}
-	}
 	if err := errors.Join(ns.IP("tuntap", "add", "wire", "mode", "tap"),
 		ns.IP("link", "set", "wire", "txqueuelen", "20000", "mtu", "1500", "up")); err != nil {
 		t.Fatal(err)
@@ -78,12 +74,43 @@ func judgeArpeggio(t *testing.T) {
 	if err := ns.Do(func() (err error) { w, err = openCable("wire"); return err }); err != nil {
 		t.Fatal(err)
 	}
+	judgeBinary(t, ns, w, "--no-offload")
+}
+
+// judgeOffload judges it with checksums and segmentation left to the device: a
+// bridge leads from its TAP to another one, where the kernel has done both.
+func judgeOffload(t *testing.T) {
+	ns := namespace(t)
+	var w wire
+	if err := ns.Do(func() (err error) { w, err = openTAP("far"); return err }); err != nil {
+		t.Fatal(err)
+	}
+	err := errors.Join(ns.IP("link", "add", "middle", "type", "bridge"), ns.IP("tuntap", "add", "wire", "mode", "tap"))
+	for _, name := range []string{"wire", "far"} {
+		err = errors.Join(err, ns.IP("link", "set", name, "txqueuelen", "20000", "master", "middle", "up"))
+	}
+	if err = errors.Join(err, ns.IP("link", "set", "middle", "up")); err != nil {
+		t.Fatal(err)
+	}
+	judgeBinary(t, ns, w)
+}
+
+// judgeBinary starts the program at the TAP wire of a namespace; w is the other
+// end, which it closes.
+func judgeBinary(t *testing.T, ns *netns.Namespace, w wire, flags ...string) {
 	defer w.close()
+	binary := os.Getenv("WIRESUITE_BINARY")
+	if binary == "" {
+		binary = filepath.Join(t.TempDir(), "arpeggio")
+		if out, err := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", binary, "arpeggio/cmd/arpeggio").CombinedOutput(); err != nil {
+			t.Fatalf("go build: %v\n%s", err, out)
+		}
+	}
 	m := mac{2, 9, 0xff, 0, 0, 2}
 	l := newLAN(w, m)
 	var log bytes.Buffer
-	cmd := ns.Command(binary, "serve", "--tap", "wire", "--ip", hostIP.String()+"/16", "--gateway", gatewayIP.String(),
-		"--mac", "02:09:ff:00:00:02", "--inetd", "--no-offload")
+	cmd := ns.Command(binary, append([]string{"serve", "--tap", "wire", "--ip", hostIP.String() + "/16", "--gateway", gatewayIP.String(),
+		"--mac", "02:09:ff:00:00:02", "--inetd"}, flags...)...)
 	cmd.Stdout, cmd.Stderr = &log, &log
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)

@@ -105,6 +105,19 @@ func ipCases() []testCase {
 		{level: must, clause: "RFC 791", name: "ignore a frame of the Ethernet header alone", run: ignoredFrame(func(p *peer, b []byte) []byte {
 			return ether(p.lan.hostMAC, p.mac, typeIP, b)[:14]
 		})},
+		{level: should, clause: "RFC 1122 §2.3.3", name: "take a packet of RFC 1042", kernel: "does not",
+			ours: "no network has carried them for decades; such frames are counted and dropped", run: func(p *peer) {
+				m, answer := p.pingWith([]byte("snap"))
+				b := ip{src: p.ip, dst: p.lan.host, proto: protoICMP, id: 9, payload: m}.bytes()
+				b = append([]byte{0xaa, 0xaa, 3, 0, 0, 0, 8, 0}, b...)
+				p.frame(ether(p.lan.hostMAC, p.mac, uint16(len(b)), b))
+				for _, k := range p.fence() {
+					if answer(k) {
+						return
+					}
+				}
+				p.fail("no echo reply")
+			}},
 		{level: must, clause: "RFC 1122 §3.2.1.7", name: "take a packet with a time to live of 1", run: answered(ip{ttl: 1})},
 		{level: must, clause: "RFC 1122 §3.2.1.7", name: "take a packet with a time to live of 0", run: func(p *peer) {
 			m, answer := p.pingWith([]byte("abc"))
@@ -286,6 +299,13 @@ func ipOptionCases() []testCase {
 		}},
 		{level: should, clause: "RFC 1122 §3.2.2.6", name: "put address and timestamp into an echo", run: func(p *peer) {
 			if v := echoedOption(p, 68, ts(5, 1, 32)); v[0] < 13 || ip4(v[2:6]) != p.lan.host {
+				p.fail("the option is % x", v)
+			}
+		}},
+		{level: must, clause: "RFC 791 §3.1", name: "put a timestamp where its address is asked for, and only there", run: func(p *peer) {
+			h := p.lan.host
+			v := echoedOption(p, 68, []byte{68, 20, 5, 3, h[0], h[1], h[2], h[3], 0, 0, 0, 0, 192, 0, 2, 9, 0, 0, 0, 0})
+			if len(v) != 18 || be.Uint32(v[6:]) == 0 || v[0] != 13 || be.Uint32(v[14:]) != 0 {
 				p.fail("the option is % x", v)
 			}
 		}},

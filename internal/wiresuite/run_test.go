@@ -25,6 +25,9 @@ type testCase struct {
 	name   string
 	run    func(*peer)
 	when   when
+	// timed cases are tried three times. A frame leaves later than the host means
+	// it to where the machine is busy, and the time to the next one is short then.
+	timed bool
 	// kernel says why the Linux kernel fails it, ours why we do: a reason that
 	// only a SHOULD can have.
 	kernel, ours string
@@ -86,7 +89,17 @@ func judge(l *lan, only *regexp.Regexp, long bool) []*verdict {
 	return all
 }
 
+// judge runs the case, again if it failed by time.
 func (v *verdict) judge(l *lan) {
+	for try := 0; try < 3; try++ {
+		v.failed, v.log = "", nil
+		if v.try(l); v.failed == "" || !v.timed {
+			return
+		}
+	}
+}
+
+func (v *verdict) try(l *lan) {
 	start := time.Now()
 	var mu sync.Mutex
 	over := false

@@ -265,23 +265,33 @@ func floodCases() []testCase {
 			old.alive()
 			p.flood(6000)
 			old.alive()
+			q := p.another()
+			q.fence()
 			var c *conn
 			for range 5 {
-				q := p.another()
 				c = q.conn(chargen)
 				c.sendSYN(mss(900), sackPermitted(), wscale(7), stamps(c.clock, 0))
-				if k := c.try(3*time.Second, func(t *tcp) bool { return t.has(syn | ack) }); k != nil {
-					c.synAck, c.irs, c.rcv = k, k.tcp.seq, k.tcp.seq+1
-					_, c.stamped = k.tcp.option(8)
+				if c.synAck = c.try(3*time.Second, func(t *tcp) bool { return t.has(syn | ack) }); c.synAck != nil {
 					break
 				}
 			}
 			if c.synAck == nil {
 				p.fail("no SYN-ACK")
 			}
+			c.irs, c.rcv = c.synAck.tcp.seq, c.synAck.tcp.seq+1
+			for _, kind := range []byte{3, 4, 8} {
+				if _, ok := c.synAck.tcp.option(kind); !ok {
+					p.fail("options %x", c.synAck.tcp.options)
+				}
+			}
+			c.echoed, _ = stampOf(p, c.synAck.tcp)
+			c.win = 10 // 1,280
 			c.ack()
-			if k := c.await("text", hasText); len(k.tcp.data) > 900 {
-				p.fail("segments of %d", len(k.tcp.data))
+			k := c.await("text", hasText)
+			for c.try(20*time.Millisecond, hasText) != nil {
+			}
+			if n := c.rcv - c.acked; len(k.tcp.data) > 888 || n > 1280 {
+				p.fail("segments of %d, %d under way", len(k.tcp.data), n)
 			}
 			c.abort()
 		}},

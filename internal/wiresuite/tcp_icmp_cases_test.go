@@ -273,7 +273,7 @@ func tcpECNCases() []testCase {
 				p.fail("%v", k)
 			}
 		}},
-		{level: must, clause: "RFC 3168 §6.1.2", name: "slow down once when it hears of congestion, and say so", run: func(p *peer) {
+		{level: must, clause: "RFC 3168 §6.1.2", name: "slow down once when it hears of congestion, and say so", timed: true, run: func(p *peer) {
 			c := ecn(p, chargen)
 			c.await("text", hasText)
 			before := 0
@@ -287,7 +287,9 @@ func tcpECNCases() []testCase {
 			}
 			c.out(c.seg(ack | ece))
 			told := false
-			for c.try(30*time.Millisecond, func(t *tcp) bool { told = told || t.has(cwr); return len(t.data) > 0 }) != nil {
+			heard := func(t *tcp) bool { told = told || t.has(cwr); return len(t.data) > 0 }
+			c.await("text", heard)
+			for c.try(30*time.Millisecond, heard) != nil {
 			}
 			after := int(c.rcv - c.acked)
 			if !told {

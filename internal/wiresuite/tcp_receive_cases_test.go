@@ -162,6 +162,14 @@ func tcpReceiveCases() []testCase {
 			c.snd += 8
 			c.awaitText("reserved")
 		}},
+		{level: must, clause: "RFC 9293 §3.8.4", name: "answer a keep-alive without text", run: func(p *peer) {
+			c := p.open(echo)
+			c.alive()
+			t := c.seg(ack)
+			t.seq--
+			c.out(t)
+			c.challenged("of a keep-alive")
+		}},
 		{level: must, clause: "RFC 9293 MUST-30", name: "take urgent text", run: func(p *peer) {
 			c := p.open(echo)
 			t := c.seg(ack | psh | urg)

@@ -45,7 +45,7 @@ func tcpRecoveryCases() []testCase {
 				return false
 			})
 		}},
-		{level: must, clause: "RFC 5681 §3.2", name: "not send again after two", run: func(p *peer) {
+		{level: must, clause: "RFC 5681 §3.2", name: "not send again after two", timed: true, run: func(p *peer) {
 			c := lossy(p, 12)
 			una := c.acked
 			c.duplicate(una, 2, nil)
@@ -64,7 +64,7 @@ func tcpRecoveryCases() []testCase {
 				return len(c.segments(next)) >= 1
 			})
 		}},
-		{level: must, clause: "RFC 5681 §3.2", name: "not take text for a duplicate acknowledgment", run: func(p *peer) {
+		{level: must, clause: "RFC 5681 §3.2", name: "not take text for a duplicate acknowledgment", timed: true, run: func(p *peer) {
 			c := lossy(p, 12)
 			una := c.acked
 			for range 5 { // each carries text
@@ -80,7 +80,7 @@ func tcpRecoveryCases() []testCase {
 				}
 			}
 		}},
-		{level: must, clause: "RFC 5681 §3.2", name: "not take a window update for a duplicate acknowledgment", run: func(p *peer) {
+		{level: must, clause: "RFC 5681 §3.2", name: "not take a window update for a duplicate acknowledgment", timed: true, run: func(p *peer) {
 			c := p.synReceived(chargen, mss(segment))
 			c.win = 20000
 			c.ack()
@@ -121,7 +121,7 @@ func tcpRecoveryCases() []testCase {
 				return false
 			})
 		}},
-		{level: must, clause: "RFC 5681 §3.2", name: "halve its flight after a loss", run: func(p *peer) {
+		{level: must, clause: "RFC 5681 §3.2", name: "halve its flight after a loss", timed: true, run: func(p *peer) {
 			c := lossy(p, 20)
 			una := c.acked
 			n := int(c.rcv - una)
@@ -210,7 +210,7 @@ func tcpRecoveryCases() []testCase {
 				}
 			}
 		}},
-		{level: must, clause: "RFC 2018 §4", name: "not SACK what is acknowledged", run: func(p *peer) {
+		{level: must, clause: "RFC 2018 §4", name: "not SACK what is acknowledged", timed: true, run: func(p *peer) {
 			c := p.open(echo, mss(1460), sackPermitted())
 			c.sayAt(5, "world")
 			c.awaitAck()

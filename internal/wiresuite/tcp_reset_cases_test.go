@@ -79,7 +79,7 @@ func tcpResetCases() []testCase {
 			c.ack()
 			c.alive()
 		}},
-		{level: must, clause: "RFC 6298 §2.1", name: "SYN-RECEIVED: wait a second before that, then twice as long", when: slow, run: func(p *peer) {
+		{level: must, clause: "RFC 6298 §2.1", name: "SYN-RECEIVED: wait a second before that, then twice as long", timed: true, when: slow, run: func(p *peer) {
 			c := p.synReceived(echo)
 			at := []time.Time{c.synAck.at}
 			for range 3 {

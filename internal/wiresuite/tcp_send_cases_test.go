@@ -46,7 +46,7 @@ func tcpSendCases() []testCase {
 				p.fail("%d octets", c.rcv-c.irs-1)
 			}
 		}},
-		{level: must, clause: "RFC 5681 §3.1", name: "not more than double its flight in a round trip", run: func(p *peer) {
+		{level: must, clause: "RFC 5681 §3.1", name: "not more than double its flight in a round trip", timed: true, run: func(p *peer) {
 			c := flight(p)
 			before := c.rcv - c.acked
 			c.ack()
@@ -73,7 +73,7 @@ func tcpSendCases() []testCase {
 			}
 			c.abort()
 		}},
-		{level: should, clause: "RFC 9293 SHLD-7", name: "collect small texts while one is under way", run: func(p *peer) {
+		{level: should, clause: "RFC 9293 SHLD-7", name: "collect small texts while one is under way", timed: true, run: func(p *peer) {
 			c := p.open(echo)
 			c.say("a")
 			c.await("echo", func(t *tcp) bool { return string(t.data) == "a" })
@@ -132,7 +132,7 @@ func tcpSendCases() []testCase {
 
 func tcpTimerCases() []testCase {
 	return []testCase{
-		{level: should, clause: "RFC 6298 §2.4", name: "wait a second at least before text goes again", when: slow, kernel: "waits 200 ms", ours: "the floor is 200 ms over the round trip, as in other hosts of today; Config.MinRTO sets it", run: func(p *peer) {
+		{level: should, clause: "RFC 6298 §2.4", name: "wait a second at least before text goes again", timed: true, when: slow, kernel: "waits 200 ms", ours: "the floor is 200 ms over the round trip, as in other hosts of today; Config.MinRTO sets it", run: func(p *peer) {
 			c := p.open(echo)
 			for range 10 {
 				c.alive()
@@ -143,7 +143,7 @@ func tcpTimerCases() []testCase {
 				p.fail("%v", d)
 			}
 		}},
-		{level: must, clause: "RFC 6298 §5.5", name: "double the time before each next one", when: slow, run: func(p *peer) {
+		{level: must, clause: "RFC 6298 §5.5", name: "double the time before each next one", timed: true, when: slow, run: func(p *peer) {
 			c := p.open(echo)
 			c.alive()
 			c.say("again")
@@ -153,7 +153,7 @@ func tcpTimerCases() []testCase {
 			}
 			growing(p, at, 150*time.Millisecond)
 		}},
-		{level: must, clause: "RFC 9293 MUST-18", name: "double the time before each next FIN", when: slow, run: func(p *peer) {
+		{level: must, clause: "RFC 9293 MUST-18", name: "double the time before each next FIN", timed: true, when: slow, run: func(p *peer) {
 			c := p.lastAck()
 			var at []time.Time
 			for range 4 {
@@ -161,7 +161,7 @@ func tcpTimerCases() []testCase {
 			}
 			growing(p, at, 150*time.Millisecond)
 		}},
-		{level: must, clause: "RFC 6298 §5.7", name: "wait three seconds for text after a SYN was lost", when: slow, run: func(p *peer) {
+		{level: must, clause: "RFC 6298 §5.7", name: "wait three seconds for text after a SYN was lost", timed: true, when: slow, run: func(p *peer) {
 			c := p.dial()
 			c.awaitSYN() // the second
 			c.accept()
@@ -171,7 +171,7 @@ func tcpTimerCases() []testCase {
 				p.fail("%v", d)
 			}
 		}},
-		{level: must, clause: "RFC 6298 §5.4", name: "send one segment when the timer expires", when: slow, run: func(p *peer) {
+		{level: must, clause: "RFC 6298 §5.4", name: "send one segment when the timer expires", timed: true, when: slow, run: func(p *peer) {
 			c := flight(p)
 			una := c.acked
 			k := c.await("retransmission", hasText)
@@ -189,7 +189,7 @@ func tcpTimerCases() []testCase {
 				p.fail("%d segments", n)
 			}
 		}},
-		{level: must, clause: "RFC 5681 §3.1", name: "begin slowly after that", when: slow, run: func(p *peer) {
+		{level: must, clause: "RFC 5681 §3.1", name: "begin slowly after that", timed: true, when: slow, run: func(p *peer) {
 			c := grown(p, 20)
 			una := c.acked
 			c.await("retransmission", func(t *tcp) bool { return len(t.data) > 0 && t.seq == una })
@@ -236,7 +236,7 @@ func tcpTimerCases() []testCase {
 				p.fail("given up; the last SYN came after %v", last.Sub(start))
 			}
 		}},
-		{level: must, clause: "RFC 9293 MUST-22", name: "send the SYN again after a second, then after twice as long", when: slow, kernel: "begins with four SYNs in equal distances", run: func(p *peer) {
+		{level: must, clause: "RFC 9293 MUST-22", name: "send the SYN again after a second, then after twice as long", timed: true, when: slow, kernel: "begins with four SYNs in equal distances", run: func(p *peer) {
 			c := p.dial()
 			at := []time.Time{c.synAck.at}
 			for range 3 {

@@ -27,7 +27,7 @@ func tcpWindowCases() []testCase {
 			}
 			c.abort()
 		}},
-		{level: must, clause: "RFC 9293 MUST-38", name: "not send a small segment into a window that opens a little", run: func(p *peer) {
+		{level: must, clause: "RFC 9293 MUST-38", name: "not send a small segment into a window that opens a little", timed: true, run: func(p *peer) {
 			c := p.synReceived(chargen)
 			c.win = 8 * 1460
 			c.ack()
@@ -79,7 +79,7 @@ func tcpWindowCases() []testCase {
 			}
 			c.abort()
 		}},
-		{level: should, clause: "RFC 9293 SHLD-15", name: "send nothing new when the window is taken back", run: func(p *peer) {
+		{level: should, clause: "RFC 9293 SHLD-15", name: "send nothing new when the window is taken back", timed: true, run: func(p *peer) {
 			c := p.synReceived(chargen)
 			c.win = 8 * 1460
 			c.ack()
@@ -102,7 +102,7 @@ func tcpWindowCases() []testCase {
 			c.ack()
 			c.awaitText("text that nobody takes")
 		}},
-		{level: should, clause: "RFC 9293 SHLD-30", name: "double the time between probes", when: slow, run: func(p *peer) {
+		{level: should, clause: "RFC 9293 SHLD-30", name: "double the time between probes", timed: true, when: slow, run: func(p *peer) {
 			c := closedWindow(p)
 			var at []time.Time
 			for range 4 {
@@ -135,7 +135,7 @@ func tcpWindowCases() []testCase {
 			c.out(c.seg(rst))
 			c.gone()
 		}},
-		{level: must, clause: "RFC 7323 §2.3", name: "scale the windows that it gets", run: func(p *peer) {
+		{level: must, clause: "RFC 7323 §2.3", name: "scale the windows that it gets", timed: true, run: func(p *peer) {
 			c := p.synReceived(chargen, mss(1460), wscale(4))
 			c.win = 500 // 8,000
 			c.ack()
