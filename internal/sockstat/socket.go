@@ -71,9 +71,9 @@ type TCP struct {
 	SndScale   uint8 `json:"snd_wscale"`
 	RcvScale   uint8 `json:"rcv_wscale"`
 
-	// In octets a second: the rate at which pacing lets text leave, or would, 0
-	// while no round trip is known, and its bound, 0 when there is none: then what
-	// leaves is clocked by acknowledgments alone.
+	// In octets a second: the rate that the congestion window allows, 0 while no
+	// round trip is known, and its bound, 0 when there is none: then what leaves is
+	// clocked by acknowledgments alone.
 	PacingRate    uint64 `json:"pacing_rate"`
 	MaxPacingRate uint64 `json:"max_pacing_rate"`
 

@@ -43,7 +43,7 @@ type Info struct {
 	BytesIn, BytesAcked     uint64 // received in order; acknowledged by the peer
 	BytesOut, BytesAgain    uint64 // sent, retransmissions included; these alone
 
-	PacingRate    uint64 // octets a second at which pacing lets text leave, or would; 0 while no round trip is known
+	PacingRate    uint64 // octets a second that the congestion window allows, as Linux computes it; 0 while no round trip is known
 	MaxPacingRate uint64 // its bound; 0 is none, and then nothing is paced
 
 	Timer   Timer   // what runs out first

@@ -24,8 +24,7 @@ type pacing struct {
 // SetMaxPacingRate bounds the octets of text, new and sent again, that leave in a
 // second (SO_MAX_PACING_RATE); 0 is no bound, as it is from the start. With a bound
 // text is paced: it leaves in steps of a millisecond's worth or two segments,
-// whichever is more, not faster than the bound and not faster than twice the
-// congestion window in a round trip, 1.2 times outside of slow start.
+// whichever is more.
 func (c *Conn) SetMaxPacingRate(rate uint64) {
 	switch {
 	case rate == 0:
@@ -44,8 +43,10 @@ func (c *Conn) maxPacingRate() uint64 {
 	return c.pace.max
 }
 
-// pacingRate returns the rate at which text is paced, or would be: what Linux
-// computes. It is 0 while it is unknown.
+// pacingRate returns what Linux would pace at: twice the congestion window in a
+// round trip, 1.2 times outside of slow start, and not more than the bound, which is
+// all that is enforced here: acknowledgments clock the rest. It is 0 while it is
+// unknown.
 func (c *Conn) pacingRate() uint64 {
 	most := c.maxPacingRate()
 	if c.srtt == 0 {
@@ -68,7 +69,7 @@ func (c *Conn) paceQuantum(n int) int {
 	if c.pace == nil {
 		return n
 	}
-	step := c.pacingRate() / uint64(time.Second/paceStep)
+	step := c.pace.max / uint64(time.Second/paceStep)
 	return min(n, max(int(min(step, math.MaxInt32)), 2*c.win.MSS))
 }
 
@@ -93,18 +94,9 @@ func (c *Conn) paceAt() Instant {
 	return c.pace.at
 }
 
-// paceDelay returns how long text that is sent now would wait: the retransmission
-// timer does not count that.
-func (c *Conn) paceDelay(now Instant) time.Duration {
-	if !c.paceClosed(now) {
-		return 0
-	}
-	return c.pace.at.Sub(now)
-}
-
 // pacedOut notes that n octets have left.
 func (c *Conn) pacedOut(now Instant, n int) {
 	if p := c.pace; p != nil {
-		p.at = max(p.at, now.Add(-paceSlack)).Add(time.Duration(uint64(n) * uint64(time.Second) / c.pacingRate()))
+		p.at = max(p.at, now.Add(-paceSlack)).Add(time.Duration(uint64(n) * uint64(time.Second) / p.max))
 	}
 }

@@ -150,3 +150,25 @@ func TestPacingIsNoTimeout(t *testing.T) {
 		t.Errorf("%+v", n)
 	}
 }
+
+// A retransmission that waits for its time is not lost again meanwhile, although
+// the timeout is shorter.
+func TestPacingOfRetransmission(t *testing.T) {
+	s := newSim(t, 1)
+	s.both(func(e *simEnd) { e.cfg.Pool = new(Pool) })
+	a := s.ends[0]
+	a.cfg.MaxPacingRate = 500
+	a.want = make([]byte, 30_000)
+	texts := 0
+	a.imp.dropNth = func(_ int, seg *Segment) bool {
+		if seg.DataLen() > 0 {
+			texts++
+		}
+		return seg.DataLen() > 0 && texts == 3
+	}
+	s.start()
+	s.run(time.Hour, func() bool { return len(s.ends[1].got) == 30_000 })
+	if n := a.cfg.Pool.Counters; n.Timeouts > 1 || n.RetransSegs != 1 || n.BlackHoles != 0 {
+		t.Errorf("%+v", n)
+	}
+}

@@ -92,6 +92,9 @@ func (u *pairUser) call() {
 	case 11:
 		c.SetNoDelay(p.chance(2))
 		c.SetQuickAck(p.chance(2))
+		if p.chance(2) {
+			c.SetMaxPacingRate(uint64(p.rng.IntN(2) * (50_000 + p.rng.IntN(1_000_000))))
+		}
 	case 12:
 		c.SetCork(p.chance(3))
 	case 13:

@@ -96,7 +96,7 @@ func (c *Conn) pathKnown(size uint16, until Instant) {
 // could not be told from congestion: if the path still carries no more, the router
 // says so again.
 func (c *Conn) raisePath(now Instant) {
-	if p := c.pmtu; !c.sack && p.told && now >= p.at {
+	if p := c.pmtu; !c.sack && p.told && now >= p.at && c.loss == lossNone && c.dupAcks == 0 {
 		c.pmtu, c.pathMSS = nil, c.maxMSS
 		c.resizeMSS()
 	}

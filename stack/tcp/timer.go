@@ -89,13 +89,17 @@ func (c *Conn) retransmitTimer(now Instant) {
 	if c.ecnHoldTimer() {
 		return
 	}
+	if c.paceAt() != 0 && (c.rtxHead || !c.lost.empty()) {
+		c.rtxAt = c.pace.at.Add(c.rto()) // what is lost has not left again yet
+		return
+	}
 	c.timedOut(now)
 }
 
 // armRetransmit starts the retransmission timer anew. It never overshoots the
 // user timeout.
 func (c *Conn) armRetransmit(now Instant) {
-	at := now.Add(c.rto() + c.paceDelay(now))
+	at := now.Add(c.rto())
 	if c.state.Synchronized() {
 		at = min(at, max(c.progressAt.Add(c.userTimeout.duration()), now+1))
 	}
