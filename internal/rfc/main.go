@@ -1,8 +1,10 @@
 // Command rfc keeps docs/rfc-coverage.md: what each RFC asks of a host, and
 // which test proves that it is done.
 //
-// The clauses are data, a file an RFC, in clauses/. A test says above its
-// function which of them it proves:
+// The clauses are data, a file an RFC, in clauses/; readDocument says their form.
+// A file may count the keywords of its RFC: then each of them has to be in a
+// clause, or aside with a reason, and the page calls the list whole. A test says
+// above its function which of them it proves:
 //
 //	//rfc:9293 MUST-15 MUST-16
 //	func TestRFC9293MSS(t *testing.T) {
