@@ -307,8 +307,8 @@ func checkComments(t *testing.T, p *process, pcap, clone string) {
 	if regexp.MustCompile(`lacks \d+ notes? of \d+ about states`).MatchString(p.stderr.String()) {
 		return // a very slow machine
 	}
-	if found < 3 { // later ones are in no clone
-		t.Errorf("%d commits of the clone stand beside frames", found)
+	if found == 0 { // not even that of the gateway, over which the clone came
+		t.Error("no commit of the clone stands beside a frame")
 	}
 	for _, want := range []string{
 		`1 \S+ tcp 10\.9\.0\.\d+:80 10\.9\.0\.1:\d+; LISTEN → SYN-RECEIVED`,
