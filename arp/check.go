@@ -31,11 +31,11 @@ func (e *Engine) Check(now time.Time, a netip.Addr) bool {
 	return true
 }
 
-// attempt begins to probe for o: at once but for the random delay, or, when too
-// many addresses were taken, RateLimitInterval after the last attempt.
+// attempt begins to probe for o: at once but for the random delay, or, when
+// MaxConflicts addresses were taken, RateLimitInterval after the last attempt.
 func (e *Engine) attempt(o *ownAddr, now time.Time) {
 	start := now
-	if e.conflicts > e.cfg.MaxConflicts {
+	if e.conflicts >= e.cfg.MaxConflicts {
 		start = later(now, e.attempted.Add(e.cfg.RateLimitInterval))
 	}
 	e.attempted = start

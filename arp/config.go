@@ -52,7 +52,8 @@ type DefendPolicy uint8
 // Defence policies, from the default on.
 const (
 	// DefendHold keeps the address and defends it once per DefendInterval
-	// (§2.4 (c)): two frames must not take a server off the network.
+	// (§2.4 (c)): two frames must not take a server off the network. A link-local
+	// address is given up as under DefendOnce (RFC 3927 §2.5).
 	DefendHold DefendPolicy = iota
 	// DefendOnce gives the address up at the second conflict (§2.4 (b)).
 	DefendOnce

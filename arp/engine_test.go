@@ -9,7 +9,8 @@ import (
 	"arpeggio/stack/ethernet"
 )
 
-//rfc:826 reply
+//rfc:826 reply swapped
+//rfc:5227 answer unicast-replies
 func TestAnswersRequestsForOwnAddress(t *testing.T) {
 	l := newLab(t, Config{})
 	for _, dst := range []ethernet.Addr{ethernet.Broadcast, meMAC} {
@@ -28,6 +29,7 @@ func TestAnswersRequestsForOwnAddress(t *testing.T) {
 }
 
 //rfc:1122 arp-used
+//rfc:826 ask
 func TestQueryAsksThreeTimesASecondApartThenFails(t *testing.T) {
 	l := newLab(t, Config{})
 	start := l.now
@@ -147,7 +149,9 @@ func TestConfirmationByTransportKeepsReachable(t *testing.T) {
 	}
 }
 
+//
 //rfc:1122 arp-timeout gateway-pings
+//rfc:826 aging
 func TestUnconfirmedBindingIsAskedForThenExpires(t *testing.T) {
 	l := newLab(t, Config{})
 	l.known()

@@ -192,7 +192,7 @@ func (e *Engine) conflict(now time.Time, h *ethernet.Header, payload []byte, p *
 		c.Rule = "found while probing"
 		e.conflicts++
 		e.lose(o, p.SenderMAC)
-	case e.cfg.Defend == DefendNever, e.cfg.Defend == DefendOnce && again:
+	case e.cfg.Defend == DefendNever, again && (e.cfg.Defend == DefendOnce || a.IsLinkLocalUnicast()): // RFC 3927 §2.5 knows no (c)
 		c.Rule = "given up"
 		e.lose(o, p.SenderMAC)
 	case again:

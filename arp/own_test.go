@@ -10,7 +10,8 @@ import (
 
 // RFC 5227 §2.4: (a) give up at once, (b) defend once, (c) hold.
 //
-//rfc:5227 defend ongoing
+//rfc:5227 defend ongoing respond at-once once indefinitely
+//rfc:3927 at-once
 func TestDefencePolicies(t *testing.T) {
 	for _, c := range []struct {
 		policy   DefendPolicy
@@ -97,6 +98,7 @@ func TestLinkLocalRepliesAreBroadcast(t *testing.T) {
 
 //rfc:5227 announce announce-form
 //rfc:2131 announce
+//rfc:3927 announce
 func TestAnnouncementForms(t *testing.T) {
 	for _, compat := range []bool{false, true} {
 		l := bareLab(t, Config{AnnounceReply: compat})
@@ -166,5 +168,82 @@ func TestRFC826MergeThenAnswer(t *testing.T) {
 	l.frame(ethernet.Broadcast, Packet{OpReply, aMAC, aIP, meMAC, meIP})
 	if s := l.sent(); len(s) > 0 {
 		t.Fatalf("a reply was answered: %+v", s)
+	}
+}
+
+// RFC 3927 §2.5: requests from a link-local address are broadcast, too, also those
+// that ask a known neighbour whether it is still there.
+//
+//rfc:3927 broadcast-requests
+func TestLinkLocalRequestsAreBroadcast(t *testing.T) {
+	l := bareLab(t, Config{})
+	ours, theirs := netip.MustParseAddr("169.254.7.1"), netip.MustParseAddr("169.254.9.9")
+	l.e.AddAddress(l.now, netip.PrefixFrom(ours, 16))
+	l.wait(time.Minute)
+	l.frame(ethernet.Broadcast, request(aMAC, theirs, ours))
+	l.take()
+	l.e.Resolve(l.now, theirs) // the first use of a stale binding
+	l.wait(20 * time.Second)
+	s := l.sent()
+	if len(s) != 3 {
+		t.Fatalf("%d requests", len(s))
+	}
+	for _, a := range s {
+		if !a.Dst.IsBroadcast() || a.Packet.Op != OpRequest || a.Packet.SenderIP != ours || a.Packet.TargetIP != theirs {
+			t.Errorf("%+v", a)
+		}
+	}
+}
+
+// RFC 3927 §2.5: a link-local address is given up at the second conflict within ten
+// seconds whatever the policy for others is, and a conflict is never ignored.
+//
+//rfc:3927 cease respond defend-once
+func TestLinkLocalIsGivenUp(t *testing.T) {
+	l := bareLab(t, Config{Defend: DefendHold})
+	ours := netip.MustParseAddr("169.254.7.1")
+	l.e.AddAddress(l.now, netip.PrefixFrom(ours, 16))
+	l.wait(time.Minute)
+	l.take()
+	l.frame(ethernet.Broadcast, announcement(xMAC, ours))
+	if s := l.sent(); len(s) != 1 || s[0].Packet != announcement(meMAC, ours) {
+		t.Errorf("defended by %+v", s)
+	}
+	l.wait(9 * time.Second)
+	l.frame(ethernet.Broadcast, announcement(xMAC, ours))
+	if acts := l.take(); len(pick(acts, ActConflict)) != 1 || len(l.e.Addresses()) != 0 {
+		t.Errorf("%+v, addresses %v", acts, l.e.Addresses())
+	}
+}
+
+// RFC 3927 §2.2 and §4: an address that is ours is neither probed for nor announced
+// again as long as nobody disputes it.
+//
+//rfc:3927 not-periodic
+//rfc:5227 not-periodic
+func TestNothingIsSentForAHeldAddress(t *testing.T) {
+	l := bareLab(t, Config{Probe: true})
+	l.e.AddAddress(l.now, netip.MustParsePrefix("169.254.7.1/16"))
+	l.wait(time.Minute)
+	if s := l.sent(); len(s) != 5 {
+		t.Errorf("%d packets to begin with", len(s))
+	}
+	l.wait(24 * time.Hour)
+	if s := l.sent(); len(s) != 0 {
+		t.Errorf("then %+v", s)
+	}
+}
+
+// RFC 3927 §2.7, RFC 826: nobody answers for an address that is not its own.
+//
+//rfc:3927 only-own
+//rfc:826 only-ours
+func TestOnlyOwnAddressesAreAnswered(t *testing.T) {
+	l := newLab(t, Config{})
+	for _, a := range []string{"169.254.7.1", "10.0.0.99", "10.0.0.255", "255.255.255.255", "0.0.0.0", "127.0.0.1"} {
+		l.frame(ethernet.Broadcast, request(aMAC, aIP, netip.MustParseAddr(a)))
+		if s := l.sent(); len(s) != 0 {
+			t.Errorf("asked for %s: %+v", a, s)
+		}
 	}
 }

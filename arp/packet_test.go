@@ -10,7 +10,7 @@ import (
 	"arpeggio/stack/ethernet"
 )
 
-//rfc:826 form
+//rfc:826 form protocol lengths
 func TestParseErrors(t *testing.T) {
 	good := request(aMAC, aIP, meIP).AppendTo(nil)
 	with := func(i int, v byte) []byte {

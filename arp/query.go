@@ -73,12 +73,17 @@ func (e *Engine) query(now time.Time, addr netip.Addr) (ethernet.Addr, Lookup, e
 	return ethernet.Addr{}, Pending, nil
 }
 
-// ask sends a request for n's address to dst. The caller keeps the rate.
+// ask sends a request for n's address to dst. The caller keeps the rate. What comes
+// from a link-local address is broadcast, whoever is meant (RFC 3927 §2.5).
 func (e *Engine) ask(n *entry, now time.Time, dst ethernet.Addr) {
 	n.tries++
 	n.lastAsk, n.outstanding, n.broadcast = now, true, dst.IsBroadcast()
 	e.stats.RequestsSent++
-	e.send(dst, Packet{Op: OpRequest, SenderIP: e.source(n.addr), TargetIP: n.addr})
+	src := e.source(n.addr)
+	if src.IsLinkLocalUnicast() {
+		dst = ethernet.Broadcast
+	}
+	e.send(dst, Packet{Op: OpRequest, SenderIP: src, TargetIP: n.addr})
 }
 
 // mayAsk returns when n's address may be asked for again: at most one request a

@@ -3,6 +3,7 @@ package stack_test
 import (
 	"errors"
 	"net/netip"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -355,6 +356,8 @@ func TestConnectionsFollowRoutes(t *testing.T) {
 
 // RFC 3927 §2.6.2: link-local addresses, as destination and as source, stay on the
 // link although there is a gateway.
+//
+//rfc:3927 direct-to direct-from
 func TestLinkLocalRoutes(t *testing.T) {
 	gatewayTest(t, "to", func(t *testing.T, g *twoGateways) {
 		u := listenUDP(t, g.s, ":1")
@@ -386,5 +389,24 @@ func TestLinkLocalRoutes(t *testing.T) {
 		g.by("3")
 		_, err := u.WriteToAddrPort([]byte("x"), far)
 		wantErrno(t, err, "write", syscall.ENETUNREACH)
+	})
+}
+
+// RFC 3927 §1.9: what begins has a routable address where there is one, whichever came
+// first.
+//
+//rfc:3927 routable-source
+func TestRoutableSourceIsPreferred(t *testing.T) {
+	gatewayTest(t, "source", func(t *testing.T, g *twoGateways) {
+		g.i.RemoveAddress(addr(1))
+		for _, p := range []string{"169.254.1.9/16", "10.0.0.1/24"} {
+			if err := g.i.AddAddress(prefix(p)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		c, err := g.s.Dial("udp", "224.0.0.9:9")
+		if err != nil || !strings.HasPrefix(c.LocalAddr().String(), "10.0.0.1:") {
+			t.Errorf("%v, %v", c.LocalAddr(), err)
+		}
 	})
 }

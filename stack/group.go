@@ -120,11 +120,20 @@ func (s *Stack) igmpDue() (t tcp.Instant) {
 	return t
 }
 
-// receiveIGMP takes a router's question or another member's report.
-func (s *Stack) receiveIGMP(in *Interface, payload []byte, a arrival) {
+// receiveIGMP takes a router's question or another member's report. A question about
+// all groups that was sent to one of them is a forgery that would have that group's
+// members answer and nobody notice (RFC 3376 §9.1); one that was sent to a host is a
+// person's who looks for a fault (§4.1.12).
+func (s *Stack) receiveIGMP(in *Interface, dst netip.Addr, payload []byte, a arrival) {
 	s.stats.IGMP.InMsgs++
 	if in == nil {
 		return
+	}
+	if dst.IsMulticast() && dst != igmp.AllSystems {
+		if m, err := igmp.Parse(payload); err == nil && m.Type == igmp.Query && m.Group.IsUnspecified() {
+			s.stats.IGMP.BadGroup++
+			return
+		}
 	}
 	if in.groups == nil { // nothing to say: only whether it was well formed counts
 		if _, err := igmp.Parse(payload); err != nil {

@@ -222,7 +222,7 @@ func (s *Stack) deliver(in *Interface, h *ipv4.Header, opts, payload []byte, a a
 	case ipv4.ProtoICMP:
 		s.receiveICMP(h, opts, payload, a)
 	case ipv4.ProtoIGMP:
-		s.receiveIGMP(in, payload, a)
+		s.receiveIGMP(in, h.Dst, payload, a)
 	default:
 		if taken {
 			break

@@ -84,6 +84,9 @@ func texts(u *stack.UDPConn) (out string) {
 }
 
 // Joining and leaving from the wire, with version 3 (RFC 3376 §5.1).
+//
+//rfc:1112 join not-joined all-hosts
+//rfc:3376 ip-header source
 func TestMulticastMembership(t *testing.T) {
 	rawTest(t, "version 3", func(t *testing.T, r *raw) {
 		u := listenUDP(t, r.stacks[0], ":9")
@@ -137,6 +140,8 @@ func TestMulticastMembership(t *testing.T) {
 }
 
 // RFC 2236 and RFC 3376 §7: older queriers.
+//
+//rfc:3376 sent-to-a-group any-destination
 func TestMulticastOldQueriers(t *testing.T) {
 	rawTest(t, "version 2", func(t *testing.T, r *raw) {
 		u := listenUDP(t, r.stacks[0], ":9")
@@ -175,6 +180,25 @@ func TestMulticastOldQueriers(t *testing.T) {
 		r.wantReports("v1 239.1.2.3")
 		u.LeaveGroup(nil, group)
 		r.wantReports()
+	})
+	rawTest(t, "where a query was sent to", func(t *testing.T, r *raw) {
+		listenUDP(t, r.stacks[0], ":9").JoinGroup(nil, group)
+		time.Sleep(time.Second)
+		r.reports()
+		query := igmp.Message{Type: igmp.Query, Version: 3, MaxResp: time.Second, Robustness: 2}
+		r.igmp(group, query)
+		time.Sleep(2 * time.Second)
+		r.wantReports()
+		if st := r.stats().IGMP; st.BadGroup != 1 {
+			t.Errorf("%+v", st)
+		}
+		r.igmp(addr(1), query)
+		time.Sleep(2 * time.Second)
+		r.wantReports("2:239.1.2.3")
+		query.Group = group
+		r.igmp(group, query)
+		time.Sleep(2 * time.Second)
+		r.wantReports("2:239.1.2.3")
 	})
 	rawTest(t, "malformed", func(t *testing.T, r *raw) {
 		u := listenUDP(t, r.stacks[0], ":9")
@@ -269,6 +293,8 @@ func TestMulticastSources(t *testing.T) {
 }
 
 // RFC 1112 §6, RFC 1122 §3.3.7 and §4.1.3.6: what is sent to groups.
+//
+//rfc:1112 ttl mapping source interface loop loop-off
 func TestMulticastSend(t *testing.T) {
 	rawTest(t, "options", func(t *testing.T, r *raw) {
 		s := r.stacks[0]

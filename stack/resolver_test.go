@@ -249,6 +249,8 @@ func TestAnswerDuringResolve(t *testing.T) {
 	})
 }
 
+//rfc:3927 reset
+//rfc:5227 reset
 func TestResolverAbilities(t *testing.T) {
 	slowTest(t, "all", func(t *testing.T, l *lan, r *slowResolver) {
 		i := l.stacks[0].Interfaces()[0]

@@ -112,7 +112,7 @@ type IGMPStats struct {
 	Short       uint64 // shorter than its form
 	BadChecksum uint64
 	BadType     uint64 // unknown
-	BadGroup    uint64 // about what is no group
+	BadGroup    uint64 // about what is no group, or about all of them and sent to one
 }
 
 // UDPStats are the counters of UDP.

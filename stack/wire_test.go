@@ -44,7 +44,8 @@ func TestTTLAtDestination(t *testing.T) {
 // RFC 791 §3.1, RFC 1122 §3.2.1.8 and §3.2.2.6: options of an echo request.
 //
 //rfc:1122 receive-options unknown-options stream-identifier record-route timestamp-option echo-options parameter-problem-sent
-//rfc:791 record-route
+//rfc:791 record-route timestamp overflow
+//rfc:792 pointer
 func TestEchoOptions(t *testing.T) {
 	for name, tc := range map[string]struct {
 		opts, want []byte // want nil: a parameter problem at pointer

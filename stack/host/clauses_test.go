@@ -111,6 +111,7 @@ func TestTable4(t *testing.T) {
 // length that the client can take.
 //
 //rfc:2131 parameters ask max-size no-reason
+//rfc:3442 max-size
 func TestParametersInAllRequests(t *testing.T) {
 	for state, o := range all(t, "") {
 		opts := options(o.msg)

@@ -232,7 +232,7 @@ func (r *Resolver) dialTCP(ctx context.Context, a netip.Addr, left int) (net.Con
 	if err != nil {
 		return nil, err
 	}
-	return c, nil
+	return overTCP{c}, nil
 }
 
 // share is how long a server is waited for when so many are left until end, which

@@ -297,6 +297,8 @@ func TestKelvinSign(t *testing.T) {
 }
 
 // RFC 5452: what a forger sends before the answer changes nothing.
+//
+//rfc:5452 address
 func TestForgedAnswers(t *testing.T) {
 	ns := &nameServer{zone: zone("x.test.", "10.0.0.40")}
 	dnsTest(t, []*nameServer{ns}, func(t *testing.T, n *dnsNet) {
@@ -364,6 +366,8 @@ func TestSilence(t *testing.T) {
 }
 
 // RFC 5452 §9.2: neither the port nor the id of a question follows from another.
+//
+//rfc:5452 ports
 func TestPortsAreRandom(t *testing.T) {
 	ns := &nameServer{zone: zone("x.test.", "10.0.0.40")}
 	dnsTest(t, []*nameServer{ns}, func(t *testing.T, n *dnsNet) {

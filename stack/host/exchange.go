@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/net/dns/dnsmessage"
@@ -35,6 +36,9 @@ var _ net.PacketConn = (*exchange)(nil) // package net tells datagrams by this
 
 // Write keeps the question for Read.
 func (x *exchange) Write(p []byte) (int, error) {
+	if err := askable(p); err != nil {
+		return 0, err
+	}
 	x.query = slices.Clone(p)
 	return len(p), nil
 }
@@ -114,6 +118,43 @@ func (x *exchange) hangUp() {
 		_ = x.conn.Close() // ours alone: it cannot have been closed before
 		x.conn = nil
 	}
+}
+
+// errLinkLocalName is why a question is not asked.
+var errLinkLocalName = errors.New("the name of a link-local address means something on its own link only, and no name server is asked for it (RFC 3927 §1.4)")
+
+// linkLocalNames is the domain in which link-local addresses would have names.
+const linkLocalNames = "254.169.in-addr.arpa."
+
+// askable returns why a question must not leave the host. What cannot be read is
+// left to the server.
+func askable(query []byte) error {
+	var q dnsmessage.Parser
+	if _, err := q.Start(query); err != nil {
+		return nil
+	}
+	question, err := q.Question()
+	if err != nil {
+		return nil
+	}
+	if name := strings.ToLower(question.Name.String()); name == linkLocalNames || strings.HasSuffix(name, "."+linkLocalNames) {
+		return errLinkLocalName
+	}
+	return nil
+}
+
+// overTCP is a connection to a name server by TCP, for package net, which writes a
+// question at once, with its length in two octets before it (RFC 1035 §4.2.2).
+type overTCP struct{ *stack.TCPConn }
+
+// Write sends a question that may be asked.
+func (c overTCP) Write(p []byte) (int, error) {
+	if len(p) > 2 {
+		if err := askable(p[2:]); err != nil {
+			return 0, err
+		}
+	}
+	return c.TCPConn.Write(p)
 }
 
 // answer says what a datagram is worth.

@@ -20,6 +20,7 @@ func packed(t testing.TB, h dnsmessage.Header, name string) []byte {
 	return b
 }
 
+//rfc:5452 id name type-class
 func TestJudge(t *testing.T) {
 	query := packed(t, dnsmessage.Header{ID: 7, RecursionDesired: true}, "x.test.")
 	for _, tc := range []struct {
@@ -45,6 +46,16 @@ func TestJudge(t *testing.T) {
 	// The Kelvin sign is a k for Unicode, not for the DNS.
 	if judge(packed(t, dnsmessage.Header{ID: 7}, "k.test."), packed(t, dnsmessage.Header{ID: 7, Response: true}, "\u212a.test.")) != answerForeign {
 		t.Error("a Kelvin sign is taken for a k")
+	}
+	other := packed(t, dnsmessage.Header{ID: 7, Response: true}, "x.test.")
+	other[len(other)-3]++ // the type
+	if judge(query, other) != answerForeign {
+		t.Error("an answer about another type is taken")
+	}
+	other[len(other)-3]--
+	other[len(other)-1]++ // the class
+	if judge(query, other) != answerForeign {
+		t.Error("an answer about another class is taken")
 	}
 	if judge(query, nil) != answerForeign || judge(nil, query) != answerForeign {
 		t.Error("nothing answers something")

@@ -44,7 +44,8 @@ func dialService(t *testing.T, s *stack.Stack, network string, port int) net.Con
 	return c
 }
 
-func TestEcho(t *testing.T) { // RFC 862
+//rfc:862 tcp
+func TestEcho(t *testing.T) {
 	withServices(t, func(t *testing.T, peer *stack.Stack, _ *host.Inetd) {
 		c := dialService(t, peer, "tcp", host.EchoPort).(*stack.TCPConn)
 		want := bytes.Repeat([]byte("0123456789abcdef"), 20_000)
@@ -58,6 +59,7 @@ func TestEcho(t *testing.T) { // RFC 862
 	})
 }
 
+//rfc:862 udp
 func TestEchoDatagram(t *testing.T) {
 	withServices(t, func(t *testing.T, peer *stack.Stack, _ *host.Inetd) {
 		c := dialService(t, peer, "udp", host.EchoPort)
@@ -83,7 +85,8 @@ func TestEchoDatagram(t *testing.T) {
 	})
 }
 
-func TestDiscard(t *testing.T) { // RFC 863
+//rfc:863 tcp
+func TestDiscard(t *testing.T) {
 	withServices(t, func(t *testing.T, peer *stack.Stack, _ *host.Inetd) {
 		c := dialService(t, peer, "tcp", host.DiscardPort).(*stack.TCPConn)
 		if _, err := c.Write(make([]byte, 1<<20)); err != nil {
@@ -96,7 +99,41 @@ func TestDiscard(t *testing.T) { // RFC 863
 	})
 }
 
-func TestDaytime(t *testing.T) { // RFC 867
+// What a client says before is thrown away, and does not cost it the answer.
+//
+//rfc:867 discards
+func TestDaytimeDiscards(t *testing.T) {
+	withServices(t, func(t *testing.T, peer *stack.Stack, _ *host.Inetd) {
+		c := dialService(t, peer, "tcp", host.DaytimePort).(*stack.TCPConn)
+		if _, err := c.Write(make([]byte, 100_000)); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if got, err := io.ReadAll(c); err != nil || len(got) < 20 {
+			t.Errorf("%q, %v", got, err)
+		}
+		for range 2 { // a reset would answer the first one
+			if _, err := c.Write([]byte("and more")); err != nil {
+				t.Error(err)
+			}
+			synctest.Wait()
+		}
+	})
+}
+
+//rfc:864 discards
+func TestChargenDiscards(t *testing.T) {
+	withServices(t, func(t *testing.T, peer *stack.Stack, _ *host.Inetd) {
+		c := dialService(t, peer, "tcp", host.ChargenPort)
+		go io.Copy(io.Discard, c)
+		if _, err := c.Write(make([]byte, 4<<20)); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+//rfc:867 tcp form
+func TestDaytime(t *testing.T) {
 	withServices(t, func(t *testing.T, peer *stack.Stack, _ *host.Inetd) {
 		got, err := io.ReadAll(dialService(t, peer, "tcp", host.DaytimePort))
 		if want := "Saturday, January 1, 2000 00:00:0"; err != nil || !strings.HasPrefix(string(got), want) || !strings.HasSuffix(string(got), "-UTC\r\n") {
@@ -105,7 +142,8 @@ func TestDaytime(t *testing.T) { // RFC 867
 	})
 }
 
-func TestChargen(t *testing.T) { // RFC 864
+//rfc:864 tcp pattern
+func TestChargen(t *testing.T) {
 	withServices(t, func(t *testing.T, peer *stack.Stack, _ *host.Inetd) {
 		c := dialService(t, peer, "tcp", host.ChargenPort)
 		got := make([]byte, 96*74)

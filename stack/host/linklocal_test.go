@@ -60,6 +60,8 @@ func (r *requests) seen() (n int, from []string) {
 // RFC 3927: nobody answers, and the host has an address all the same; a conflict
 // brings another one, and a server that comes up the lease. Meanwhile DHCP goes on,
 // from 0.0.0.0.
+//
+//rfc:3927 one-of-both dhcp-as-ever cease-advertising again changes fallback
 func TestLinkLocal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLAN(t, host.DHCPServerConfig{})
@@ -277,6 +279,8 @@ func (l *lan) scripted(t *testing.T, s *stack.Stack, edit func(kind byte, option
 }
 
 // MTU, routes and search domains reach the interface, and go with the lease.
+//
+//rfc:3442 installed
 func TestWhatALeaseConfigures(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLAN(t, host.DHCPServerConfig{})

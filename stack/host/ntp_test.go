@@ -32,6 +32,7 @@ func goodReply(at time.Time) []byte {
 	return b
 }
 
+//rfc:4330 request
 func TestNTPRequest(t *testing.T) {
 	b := appendNTPRequest(nil, testNonce)
 	want := make([]byte, 48)
@@ -42,6 +43,7 @@ func TestNTPRequest(t *testing.T) {
 	}
 }
 
+//rfc:4330 mode origin leap stratum zero
 func TestNTPReply(t *testing.T) {
 	r, err := parseNTPReply(goodReply(epoch), testNonce)
 	if err != nil || r.stratum != 2 || !r.received.Equal(epoch) || !r.sent.Equal(epoch) || r.distance != 250*time.Millisecond {
@@ -104,6 +106,8 @@ func TestNTPOffset(t *testing.T) {
 }
 
 // RFC 4330 §3: the eras, until 2104.
+//
+//rfc:4330 era
 func TestNTPTime(t *testing.T) {
 	for _, at := range []time.Time{
 		time.Date(1970, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(2026, 11, 21, 23, 59, 59, 500e6, time.UTC),

@@ -24,6 +24,7 @@ func overload(b []byte, where byte, file, sname []byte) []byte {
 // of one that stands in several are one.
 //
 //rfc:2131 overload-value overload-whole overload-order
+//rfc:3396 concatenated
 func TestOptionOverload(t *testing.T) {
 	m := good(testEngine(), ack)
 	m.routers, m.bits, m.domain = nil, -1, "one"
@@ -60,6 +61,8 @@ func prefixes(rs []LeaseRoute) string {
 }
 
 // RFC 3442: classless routes count instead of routers.
+//
+//rfc:3442 router-ignored on-link masked
 func TestClasslessRoutes(t *testing.T) {
 	route := func(p, hop string) LeaseRoute {
 		r := LeaseRoute{Prefix: netip.MustParsePrefix(p)}
@@ -102,8 +105,12 @@ func TestClasslessRoutes(t *testing.T) {
 	if routesOf([]byte{33, 1, 2, 3, 4, 5, 6, 7, 8}) != nil || routesOf([]byte{24, 10, 0}) != nil || routesOf(bytes.Repeat([]byte{0, 10, 0, 0, 1}, maxRoutes+1)) != nil {
 		t.Error("a malformed list of routes is taken")
 	}
+	if got := prefixes(routesOf([]byte{12, 10, 31, 10, 0, 0, 9})); got != "10.16.0.0/12 10.0.0.9" {
+		t.Errorf("with bits beyond the mask: %s", got)
+	}
 }
 
+//rfc:3442 order
 func TestOtherOptions(t *testing.T) {
 	m := good(testEngine(), ack)
 	for mtu, want := range map[int]int{0: 0, 68: 0, 575: 0, 576: 576, 1400: 1400, 9000: 9000} {

@@ -162,6 +162,8 @@ func (ts *timeServer) at(n *timeNet) (ds []time.Duration) {
 }
 
 // Once at the start, and then gently.
+//
+//rfc:4330 configured
 func TestSNTPSetsTheClock(t *testing.T) {
 	ts := &timeServer{ahead: 26 * time.Hour}
 	timeTest(t, host.SNTPConfig{}, []*timeServer{ts}, func(t *testing.T, n *timeNet) {
@@ -200,6 +202,8 @@ func TestSNTPSetsTheClock(t *testing.T) {
 }
 
 // A silent server is asked ever more seldom, another one meanwhile.
+//
+//rfc:4330 interval backoff
 func TestSNTPBackoff(t *testing.T) {
 	silent, second := &timeServer{silent: true}, &timeServer{silent: true}
 	timeTest(t, host.SNTPConfig{}, []*timeServer{silent, second}, func(t *testing.T, n *timeNet) {
@@ -260,6 +264,8 @@ func TestSNTPRefuses(t *testing.T) {
 
 // RFC 4330 §8, RFC 5905 §7.4: whoever says DENY or RSTR is not asked again, and
 // whoever says RATE half as often, for good.
+//
+//rfc:4330 kiss
 func TestSNTPKissOfDeath(t *testing.T) {
 	for _, code := range []string{"DENY", "RSTR"} {
 		t.Run(code, func(t *testing.T) {
@@ -354,6 +360,7 @@ func (ns namesOf) LookupNetIP(_ context.Context, network, name string) ([]netip.
 	return ns, nil
 }
 
+//rfc:4330 dns
 func TestSNTPByName(t *testing.T) {
 	ts := &timeServer{ahead: time.Minute}
 	cfg := host.SNTPConfig{Servers: []string{"time.test"}, Names: namesOf{netip.MustParseAddr("10.0.0.123")}}
@@ -373,4 +380,30 @@ func TestSNTPByName(t *testing.T) {
 	if _, err := host.NewSNTPClient(host.SNTPConfig{}); err == nil {
 		t.Error("a client without a clock")
 	}
+}
+
+// moving answers with another address each time.
+type moving struct{ left []netip.Addr }
+
+func (m *moving) LookupNetIP(context.Context, string, string) ([]netip.Addr, error) {
+	a := m.left[0]
+	if len(m.left) > 1 {
+		m.left = m.left[1:]
+	}
+	return []netip.Addr{a}, nil
+}
+
+// RFC 4330 §10: a server that is a name may move.
+//
+//rfc:4330 again
+func TestSNTPResolvesAgain(t *testing.T) {
+	first, second := &timeServer{}, &timeServer{}
+	cfg := host.SNTPConfig{Servers: []string{"time.test"}, Names: &moving{[]netip.Addr{netip.MustParseAddr("10.0.0.123"), netip.MustParseAddr("10.0.0.124")}}}
+	timeTest(t, cfg, []*timeServer{first, second}, func(t *testing.T, n *timeNet) {
+		time.Sleep(12 * time.Hour)
+		synctest.Wait()
+		if a, b := len(first.at(n)), len(second.at(n)); a != 1 || b < 9 {
+			t.Errorf("the first address was asked %d times, the second %d", a, b)
+		}
+	})
 }

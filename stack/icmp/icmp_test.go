@@ -7,6 +7,7 @@ import (
 	"time"
 )
 
+//rfc:792 checksum-sent
 func TestEcho(t *testing.T) {
 	for _, n := range []int{0, 1, 56, 65507} {
 		m := NewEcho(0xbeef, 42, bytes.Repeat([]byte{7}, n))
@@ -37,6 +38,8 @@ func TestParseRefuses(t *testing.T) {
 
 // RFC 1812 §4.3.2.3: as much as fits 576 octets; RFC 1122 §3.2.2: at least the
 // header and 8 octets.
+//
+//rfc:792 unused
 func TestErrorsQuote(t *testing.T) {
 	long, short := bytes.Repeat([]byte{0x45}, 1500), bytes.Repeat([]byte{0x45}, 28)
 	for _, m := range []Message{
@@ -45,6 +48,18 @@ func TestErrorsQuote(t *testing.T) {
 	} {
 		if b := m.AppendTo(nil); len(b)+20 != MaxErrorLen || !m.Type.IsError() {
 			t.Errorf("type %d: %d octets", m.Type, len(b))
+		}
+		unused := m.Rest
+		switch m.Type {
+		case ParamProblem:
+			unused[0] = 0
+		case Unreachable: // RFC 1191 §4 uses it
+			if m.Code == CodeFragNeeded {
+				unused[2], unused[3] = 0, 0
+			}
+		}
+		if unused != [4]byte{} {
+			t.Errorf("type %d: what is unused is %v", m.Type, unused)
 		}
 	}
 	if m := NewUnreachable(CodePort, short); len(m.Body) != 28 {

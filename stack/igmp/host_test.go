@@ -115,6 +115,7 @@ func TestVersion3Changes(t *testing.T) {
 // RFC 3376 §6, RFC 1112 §4: nobody reports 224.0.0.1, nor what is no group.
 //
 //rfc:2236 all-systems
+//rfc:3376 all-systems
 func TestNeverReported(t *testing.T) {
 	start(t, HostConfig{}).set(AllSystems, Everyone).set(s1, Everyone).sends("").idle()
 	start(t, HostConfig{}).in(Message{Type: Query, Version: 3, MaxResp: time.Second}).idle()
@@ -122,7 +123,7 @@ func TestNeverReported(t *testing.T) {
 
 // RFC 3376 §5.2: answers to queries.
 //
-//rfc:3376 general merged robustness no-suppression
+//rfc:3376 general merged robustness no-suppression sources
 func TestVersion3Queries(t *testing.T) {
 	joined := func() *script {
 		return start(t, HostConfig{Robustness: 1}).set(g1, NewFilter(true, s1)).set(g2, NewFilter(false, s1, s2)).
@@ -194,7 +195,7 @@ func TestVersion2(t *testing.T) {
 // RFC 3376 §7.2: a host speaks the oldest version of the queriers it heard of
 // late, and forgets what was pending when that changes.
 //
-//rfc:3376 older-querier
+//rfc:3376 older-querier mode-cancels version-1
 func TestCompatibility(t *testing.T) {
 	silence := DefaultRobustness*DefaultQueryInterval + DefaultQueryResponse
 	s := start(t, HostConfig{}).set(g1, Everyone).sends("TO_EX(239.1.2.3)").
@@ -221,6 +222,8 @@ func TestCompatibility(t *testing.T) {
 }
 
 // Many groups and sources: packets that fit the MTU and say everything.
+//
+//rfc:3376 packing exclude-cut
 func TestPacking(t *testing.T) {
 	h := NewHost(HostConfig{MTU: 100, Robustness: 1, Int64N: half})
 	want := map[netip.Addr][]netip.Addr{}
@@ -273,6 +276,8 @@ func TestPacking(t *testing.T) {
 }
 
 // RFC 3376 §3.2: what an interface receives for several sockets.
+//
+//rfc:3376 merge
 func TestMerge(t *testing.T) {
 	in := func(s ...netip.Addr) Filter { return NewFilter(false, s...) }
 	ex := func(s ...netip.Addr) Filter { return NewFilter(true, s...) }

@@ -25,6 +25,7 @@ func sealed(b ...byte) []byte {
 	return b
 }
 
+//rfc:3376 types checksum-sent float
 func TestMessages(t *testing.T) {
 	for name, tc := range map[string]struct {
 		m    Message
@@ -51,6 +52,7 @@ func TestMessages(t *testing.T) {
 	}
 }
 
+//rfc:3376 checksum unknown-type
 func TestParseRefuses(t *testing.T) {
 	for name, tc := range map[string]struct {
 		b    []byte
@@ -133,4 +135,25 @@ func Example() {
 	})
 	// Output:
 	// 224.0.0.22 true 239.1.2.3
+}
+
+// RFC 3376 §4.1.10, §4.2.6, §4.2.11: what stands behind the fields counts for the
+// checksum and for nothing else, and so do auxiliary data and records of an unknown
+// type.
+//
+//rfc:3376 additional auxiliary unknown-record
+func TestWhatIsSkipped(t *testing.T) {
+	q, err := Parse(sealed(0x11, 10, 0, 0, 239, 1, 2, 3, 2, 125, 0, 0, 9, 9, 9, 9))
+	if err != nil || q.Group != g1 || q.Sources != nil {
+		t.Errorf("%+v, %v", q, err)
+	}
+	m, err := Parse(sealed(0x22, 0, 0, 0, 0, 0, 0, 2,
+		4, 1, 0, 0, 239, 1, 2, 3, 9, 9, 9, 9,
+		6, 0, 0, 1, 239, 1, 2, 4, 10, 0, 0, 1))
+	if want := []Record{{ToExclude, g1, nil}, {Block, g2, []netip.Addr{s1}}}; err != nil || !reflect.DeepEqual(m.Records, want) {
+		t.Errorf("%+v, %v", m, err)
+	}
+	if _, err := Parse(sealed(0x22, 0, 0, 0, 0, 0, 0, 1, 99, 0, 0, 0, 239, 1, 2, 3)); err != nil {
+		t.Errorf("a record of type 99: %v", err)
+	}
 }

@@ -58,7 +58,7 @@ func TestHeaderRoundTrip(t *testing.T) {
 	}
 }
 
-//rfc:791 lengths
+//rfc:791 lengths version ihl checksum mf-length beyond option-length
 func TestParseRefuses(t *testing.T) {
 	// fix makes the checksum right again after an edit.
 	fix := func(b []byte, edit func(b []byte)) []byte {
@@ -105,6 +105,7 @@ func TestParseRefuses(t *testing.T) {
 	}
 }
 
+//rfc:791 end-of-options
 func TestOptionsPosition(t *testing.T) {
 	for _, tc := range []struct {
 		opts []byte

@@ -13,6 +13,7 @@ func pseudo(n int) uint32 {
 	return checksum.Pseudo(netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2"), 17, n)
 }
 
+//rfc:768 length-sent
 func TestRoundTrip(t *testing.T) {
 	for _, n := range []int{0, 1, 2, 1472, MaxPayload4} {
 		h := Header{1234, 53}
@@ -47,7 +48,7 @@ func TestParseRefuses(t *testing.T) {
 	}
 }
 
-//rfc:768 zero-sum
+//rfc:768 zero-sum checked
 func TestChecksum(t *testing.T) {
 	h := Header{7, 7}
 	b := h.AppendTo(nil, []byte("hello"), pseudo(13))
