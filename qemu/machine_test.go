@@ -132,7 +132,7 @@ func TestStartRefuses(t *testing.T) {
 			}
 			c := emulator(t, "exec sleep 60")
 			k.change(&c)
-			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
 			_, err := Start(ctx, c)
 			if err == nil || k.cause != nil && !errors.Is(err, k.cause) || !strings.Contains(err.Error(), k.says) {
@@ -296,7 +296,7 @@ func TestMachineDiesWithItsParent(t *testing.T) {
 	if pid == 0 {
 		t.Fatal("the parent started no machine")
 	}
-	for end := time.Now().Add(5 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
 		// Who inherits the dead process may take its time to collect it.
 		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 		if err != nil || strings.Contains(string(stat), ") Z ") {

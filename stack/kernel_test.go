@@ -164,7 +164,7 @@ func meet(t *testing.T, s *stack.Stack, ns string) (kernel net.Conn, ours *stack
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { ln.Close() })
-	kernel = inside(t, ns, func() (net.Conn, error) { return net.DialTimeout("tcp", "10.9.0.2:7000", 10*time.Second) })
+	kernel = inside(t, ns, func() (net.Conn, error) { return net.DialTimeout("tcp", "10.9.0.2:7000", time.Minute) })
 	accepted, err := ln.Accept()
 	if err != nil {
 		t.Fatal(err)
@@ -203,7 +203,7 @@ func TestKernelPing(t *testing.T) {
 	s, ns, _ := onTAP(t, true, false)
 	for _, size := range []string{"0", "56", "1472", "1473", "65000", "65507"} {
 		for range 2 { // ping waits -W only for a first answer, but an interval for the next ones
-			out := in(t, ns, "ping", "-c", "1", "-W", "10", "-s", size, "10.9.0.2")
+			out := in(t, ns, "ping", "-c", "1", "-W", "60", "-s", size, "10.9.0.2")
 			if !strings.Contains(out, " 0% packet loss") {
 				t.Errorf("%s octets:\n%s%+v", size, out, s.Stats())
 			}
@@ -298,7 +298,10 @@ func TestKernelPacket(t *testing.T) {
 	s := attachKernel(t, inside(t, wire, func() (*tuntap.Packet, error) {
 		return tuntap.OpenPacket(tuntap.PacketConfig{Interface: "vb"})
 	}))
-	in(t, ns, "ping", "-c", "1", "-W", "5", "-s", "65000", "10.9.0.2")
+	if err := (&netns.Namespace{Name: wire}).WaitUp("vb"); err != nil {
+		t.Fatal(err)
+	}
+	in(t, ns, "ping", "-c", "1", "-W", "60", "-s", "65000", "10.9.0.2")
 	serve(t, s, n)
 	transfer(t, ns, n, n)
 	if st := s.Stats(); st.TCP.BadChecksum+st.IP.BadChecksum+st.TCP.InErrs > 0 {
@@ -312,12 +315,14 @@ func TestKernelForeignFrames(t *testing.T) {
 	s, ns, _ := onTAP(t, true, false)
 	run(t, "ip", "-n", ns, "neigh", "add", "10.9.0.77", "lladdr", "02:00:00:00:00:77", "dev", "tap0")
 	exec.Command("ip", "netns", "exec", ns, "ping", "-c", "1", "-W", "1", "10.9.0.77").Run()
-	if s.Stats().Frames.ForeignMAC == 0 {
-		t.Fatal("the foreign frame did not arrive: the test shows nothing")
+	for end := time.Now().Add(time.Minute); s.Stats().Frames.ForeignMAC == 0; time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("the foreign frame did not arrive: the test shows nothing")
+		}
 	}
 	serve(t, s, 1<<10)
-	in(t, ns, "ping", "-c", "1", "-W", "5", "10.9.0.2")
-	if out := in(t, ns, "curl", "-sS", "--max-time", "10", "http://10.9.0.2/"); len(out) != 1<<10 {
+	in(t, ns, "ping", "-c", "1", "-W", "60", "10.9.0.2")
+	if out := in(t, ns, "curl", "-sS", "--max-time", "60", "http://10.9.0.2/"); len(out) != 1<<10 {
 		t.Errorf("%d octets", len(out))
 	}
 }
@@ -327,12 +332,12 @@ func TestKernelForeignFrames(t *testing.T) {
 func TestKernelRefusals(t *testing.T) {
 	needTools(t, "curl", "bash")
 	s, ns, _ := onTAP(t, true, false)
-	out, err := exec.Command("ip", "netns", "exec", ns, "curl", "-sS", "--max-time", "10", "http://10.9.0.2:81/").CombinedOutput()
+	out, err := exec.Command("ip", "netns", "exec", ns, "curl", "-sS", "--max-time", "60", "http://10.9.0.2:81/").CombinedOutput()
 	if err == nil || !bytes.Contains(out, []byte("onnect")) || bytes.Contains(out, []byte("timed out")) {
 		t.Errorf("closed TCP port: %s", out)
 	}
 	// A connected UDP socket learns of the closed port at its next operation.
-	script := `exec 3<>/dev/udp/10.9.0.2/9; echo x >&3; sleep 0.2; echo y >&3`
+	script := `exec 3<>/dev/udp/10.9.0.2/9; for i in $(seq 600); do echo x >&3 || exit 1; sleep 0.1; done`
 	if out, err := exec.Command("ip", "netns", "exec", ns, "bash", "-c", script).CombinedOutput(); err == nil || !bytes.Contains(out, []byte("refused")) {
 		t.Errorf("closed UDP port: %v, %s", err, out)
 	}

@@ -31,9 +31,9 @@ func TestKernelCookie(t *testing.T) {
 		}
 		return nil, nil
 	})
-	c := inside(t, ns, func() (net.Conn, error) { return dial(0, 10*time.Second) })
+	c := inside(t, ns, func() (net.Conn, error) { return dial(0, time.Minute) })
 	defer c.Close()
-	_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+	_ = c.SetDeadline(time.Now().Add(time.Minute))
 	if _, err := c.Write([]byte("hello")); err != nil {
 		t.Fatal(err)
 	}

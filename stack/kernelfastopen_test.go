@@ -54,7 +54,7 @@ func asked(t *testing.T, n int, dial func() (net.Conn, error)) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+		_ = c.SetDeadline(time.Now().Add(time.Minute))
 		if _, err := io.WriteString(c, "hello"); err != nil {
 			t.Fatal(err)
 		}

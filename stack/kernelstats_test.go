@@ -120,7 +120,7 @@ func TestKernelCountsTheSame(t *testing.T) {
 	kernel := party{
 		dial: func(network string, port int) (c net.Conn, err error) {
 			inside(t, ns, func() (any, error) {
-				c, err = net.DialTimeout(network, fmt.Sprint("10.9.0.2:", port), 10*time.Second)
+				c, err = net.DialTimeout(network, fmt.Sprint("10.9.0.2:", port), time.Minute)
 				return nil, nil
 			})
 			return c, err
@@ -131,7 +131,7 @@ func TestKernelCountsTheSame(t *testing.T) {
 		bind: func() (net.PacketConn, error) {
 			return inside(t, ns, func() (net.PacketConn, error) { return net.ListenPacket("udp", "10.9.0.1:53") }), nil
 		},
-		ping: func() { in(t, ns, "ping", "-c", "1", "10.9.0.2") },
+		ping: func() { in(t, ns, "ping", "-c", "1", "-W", "60", "10.9.0.2") },
 	}
 	ours := party{
 		dial: func(network string, port int) (net.Conn, error) {
@@ -150,7 +150,7 @@ func TestKernelCountsTheSame(t *testing.T) {
 		defer c.Close()
 	}
 	// Delayed acknowledgments are still to come, and one snapshot is before the other.
-	for end := time.Now().Add(10 * time.Second); ; time.Sleep(100 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); ; time.Sleep(100 * time.Millisecond) {
 		wrong := countDifferences(base, snmp(t, ns), was, s.Stats())
 		if len(wrong) == 0 {
 			break
@@ -192,7 +192,9 @@ func countDifferences(base, theirs map[string]uint64, was, st stack.Stats) (wron
 		{"ipFragCreates", k("Ip.FragCreates"), st.IP.OutFragCreates - was.IP.OutFragCreates},
 		{"datagrams to us", k("Ip.OutRequests") - k("Ip.FragOKs") + k("Ip.FragCreates"), st.IP.InReceives - was.IP.InReceives},
 		{"datagrams to the kernel", k("Ip.InReceives"), st.IP.OutTransmits - was.IP.OutTransmits},
-		{"ipInDelivers", k("Ip.InDelivers"), st.IP.InDelivers - was.IP.InDelivers},
+		{"delivered to us", k("Tcp.OutSegs") + k("Tcp.RetransSegs") + k("Udp.OutDatagrams") + k("Icmp.OutMsgs"), st.IP.InDelivers - was.IP.InDelivers},
+		{"delivered to the kernel", k("Ip.InDelivers"), st.TCP.OutSegs + st.TCP.RetransSegs + st.UDP.OutDatagrams + st.ICMP.OutMsgs -
+			was.TCP.OutSegs - was.TCP.RetransSegs - was.UDP.OutDatagrams - was.ICMP.OutMsgs},
 	} {
 		if tc.kernel != tc.ours {
 			wrong = append(wrong, fmt.Sprintf("%s: the kernel counts %d, we %d", tc.name, tc.kernel, tc.ours))

@@ -82,7 +82,7 @@ func (tb *table) packet() net.PacketConn {
 }
 
 func (tb *table) dial(network, address string) (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	c, err := tb.DialContext(ctx, network, address)
 	if err == nil {
@@ -114,7 +114,7 @@ func (tb *table) udp() net.Conn {
 func (tb *table) reset(c, s tcpOps) {
 	_ = s.SetLinger(0)
 	_ = s.Close()
-	_ = c.SetReadDeadline(time.Now().Add(10 * time.Second))
+	_ = c.SetReadDeadline(time.Now().Add(time.Minute))
 	_, _ = c.Read(make([]byte, 1))
 }
 
@@ -380,9 +380,9 @@ func (tb *table) refused() net.Conn {
 		must(tb, 0, err)
 		return p[0].Revents&unix.POLLERR != 0
 	}
-	for end := time.Now().Add(10 * time.Second); !told() && time.Now().Before(end); {
+	for end := time.Now().Add(time.Minute); !told() && time.Now().Before(end); {
 		time.Sleep(time.Millisecond)
 	}
-	_ = u.SetReadDeadline(time.Now().Add(10 * time.Second))
+	_ = u.SetReadDeadline(time.Now().Add(time.Minute))
 	return u
 }

@@ -120,7 +120,7 @@ func (f *foreign) lease(cfg host.DHCPClientConfig) (c *host.DHCPClient, l host.L
 			f.t.Errorf("Run: %v", err)
 		}
 	}
-	wait, end := context.WithTimeout(ctx, 30*time.Second)
+	wait, end := context.WithTimeout(ctx, time.Minute)
 	defer end()
 	if l, err = c.Acquire(wait); err != nil {
 		stop()
@@ -134,7 +134,7 @@ func (f *foreign) lease(cfg host.DHCPClientConfig) (c *host.DHCPClient, l host.L
 
 func (f *foreign) ping() {
 	f.t.Helper()
-	ctx, cancel := context.WithTimeout(f.t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(f.t.Context(), time.Minute)
 	defer cancel()
 	if _, err := f.s.Ping(ctx, foreignNet.Addr(), 56); err != nil {
 		f.t.Errorf("ping: %v", err)
@@ -144,9 +144,9 @@ func (f *foreign) ping() {
 // eventually waits for what a server does in its own time.
 func (f *foreign) eventually(what string, ok func() bool) {
 	f.t.Helper()
-	for end := time.Now().Add(10 * time.Second); !ok(); time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); !ok(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(end) {
-			f.t.Fatalf("not within ten seconds: %s", what)
+			f.t.Fatalf("not within a minute: %s", what)
 		}
 	}
 }
