@@ -177,7 +177,7 @@ func TestDamagedFormat(t *testing.T) {
 // the manifest names because the change is cut off by which it went.
 func TestCutManifest(t *testing.T) {
 	closed, _, head := filled(t)
-	before := t.TempDir() // one table was written
+	before := t.TempDir()
 	copyDir(t, closed, before, "LOCK")
 	r, b, err := openRepo(t.Context(), closed)
 	if err != nil {
@@ -190,7 +190,7 @@ func TestCutManifest(t *testing.T) {
 	if err := badger.AtRest(b, time.Minute); err != nil {
 		t.Fatal(err)
 	}
-	after := t.TempDir() // a compaction took it
+	after := t.TempDir() // a compaction is the last that there was
 	copyDir(t, closed, after, "LOCK")
 	if err := r.Close(); err != nil {
 		t.Fatal(err)
@@ -201,12 +201,11 @@ func TestCutManifest(t *testing.T) {
 	}
 	wal, data := theFile(t, after, "*.mem")
 	write(t, filepath.Join(before, filepath.Base(wal)), data)
-	one, _ := theFile(t, before, "*.sst")
-	if two, _ := theFile(t, after, "*.sst"); filepath.Base(one) == filepath.Base(two) {
-		t.Fatal("there was no compaction")
-	}
 	for _, dir := range []string{before, after} {
 		path, data := theFile(t, dir, "MANIFEST")
+		if dir == before {
+			data = data[:8+8+4+4] // in the first change: head, length and checksum, and a part of it
+		}
 		write(t, path, data[:len(data)-4])
 		r, b, err := openRepo(t.Context(), dir)
 		if err != nil {
