@@ -24,8 +24,8 @@ type Options struct {
 	// NoDeltas writes every object in full.
 	NoDeltas bool
 	// Level is the zlib level, 1 to 9. The default is level 1 without code
-	// tables for objects of less than a kilobyte, and without deltas that save
-	// little: a pack that is a few percent larger, and quicker to write and to read.
+	// tables for objects of less than a kilobyte: a pack that is a few percent
+	// larger, and quicker to write and to read.
 	Level int
 	// PlainTrees leaves trees of less than a kilobyte as they are, at the default
 	// level: their ids do not compress, and of a pack that has hardly anything but
@@ -201,25 +201,15 @@ func (p *writer) read(k vcs.Kind, id vcs.ID) ([]byte, error) {
 	return content, nil
 }
 
-// minGain is how many bytes a delta has to save at the default level. A receiver takes
-// what is whole in its first pass; a delta it reads and inflates again in the second,
-// and half of all trees are a folder in a folder, of one entry, of which a delta saves
-// next to nothing.
-const minGain = 32
-
 // encode returns what is stored of an object: a delta against its base, which is
 // in the pack or with the receiver, or all of it.
 func (p *writer) encode(k vcs.Kind, content, base []byte, inPack bool) (typ byte, stored []byte) {
-	gain := 1
-	if p.opt.Level == 0 {
-		gain = minGain
-	}
-	if p.opt.NoDeltas || len(base) == 0 || len(content) < gain {
+	if p.opt.NoDeltas || len(base) == 0 || len(content) == 0 {
 		return byte(k), content
 	}
 	p.delta = delta(p.delta[:0], k, base, content)
 	switch {
-	case len(p.delta)+gain > len(content):
+	case len(p.delta) >= len(content):
 		return byte(k), content
 	case !inPack || p.opt.RefDeltas:
 		return typeRefDelta, p.delta
