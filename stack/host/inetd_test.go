@@ -99,28 +99,6 @@ func TestDiscard(t *testing.T) {
 	})
 }
 
-// What a client says before is thrown away, and does not cost it the answer.
-//
-//rfc:867 discards
-func TestDaytimeDiscards(t *testing.T) {
-	withServices(t, func(t *testing.T, peer *stack.Stack, _ *host.Inetd) {
-		c := dialService(t, peer, "tcp", host.DaytimePort).(*stack.TCPConn)
-		if _, err := c.Write(make([]byte, 100_000)); err != nil {
-			t.Fatal(err)
-		}
-		synctest.Wait()
-		if got, err := io.ReadAll(c); err != nil || len(got) < 20 {
-			t.Errorf("%q, %v", got, err)
-		}
-		for range 2 { // a reset would answer the first one
-			if _, err := c.Write([]byte("and more")); err != nil {
-				t.Error(err)
-			}
-			synctest.Wait()
-		}
-	})
-}
-
 //rfc:864 discards
 func TestChargenDiscards(t *testing.T) {
 	withServices(t, func(t *testing.T, peer *stack.Stack, _ *host.Inetd) {

@@ -33,18 +33,17 @@ func discard(c net.Conn) {
 // onlyReader hides every method but Read, so that the buffer is used.
 type onlyReader struct{ io.Reader }
 
-// daytime sends the time in the form that RFC 867 proposes, and closes. What came
-// before is thrown away: unread, it would make the end a reset, which may overtake
-// the answer.
+// daytime sends the time in the form that RFC 867 proposes, and closes. What has
+// come until then is thrown away: unread, it would make the end a reset, which
+// may overtake the answer. What comes later is for nobody, and is told so.
 func daytime(c net.Conn) {
 	_, _ = io.WriteString(c, time.Now().UTC().Format("Monday, January 2, 2006 15:04:05-MST")+"\r\n")
-	if h, ok := c.(interface{ CloseWrite() error }); ok && h.CloseWrite() == nil && c.SetReadDeadline(time.Now().Add(lastWords)) == nil {
-		discard(c)
+	if r, ok := c.(interface{ ReadNow(p []byte) (int, error) }); ok {
+		for buf, err := make([]byte, serviceBuffer), error(nil); err == nil; {
+			_, err = r.ReadNow(buf)
+		}
 	}
 }
-
-// lastWords is how long a service that has said all waits for its peer to close.
-const lastWords = 5 * time.Second
 
 // chargen sends lines of 72 characters, each line one character further in the
 // 95 printable ones, until the peer closes (RFC 864). What comes is thrown away.
