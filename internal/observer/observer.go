@@ -290,7 +290,12 @@ func (o *Observer) Latest() Stats {
 // Close ends what is under way at the time of the last frame, and makes
 // everything durable. The journal stays open.
 func (o *Observer) Close(ctx context.Context) error {
-	err := o.write(ctx, o.engine.Finish())
+	// The summary of the last second comes first, as it has where a live run was
+	// idle before its end.
+	_, err := o.cfg.Journal.Flush(ctx)
+	if err == nil {
+		err = o.write(ctx, o.engine.Finish())
+	}
 	for i := range o.ifaces {
 		if src := &o.ifaces[i]; err == nil && src.lost > 0 {
 			err = o.loss(ctx, src, o.now)
