@@ -127,6 +127,9 @@ func (c *TCPConn) strand() {
 
 // advise tells the gateway's state what the connection has seen of it.
 func (c *TCPConn) advise(now tcp.Instant, acked bool) {
+	if c.stranded {
+		return // what it sends does not get there
+	}
 	g, n := c.route.gw, c.m.Retries()
 	if acked {
 		g.alive(now)

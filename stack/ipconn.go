@@ -272,8 +272,11 @@ func (c *IPConn) sendLocked(p []byte, to netip.Addr) error {
 		return errNetUnreach
 	}
 	src := c.local
-	if src.IsUnspecified() || !s.local(src) {
+	if src.IsUnspecified() || !s.local(src) { // bound to a group, or to an address that is gone
 		src = via.src
+	}
+	if src.IsUnspecified() && !via.broadcast && !to.IsMulticast() {
+		return errAddrNotAvail
 	}
 	if src.IsLoopback() && via.Interface != nil {
 		return errInvalid // 127.0.0.0/8 stays in the host

@@ -20,7 +20,7 @@ func (c *IPConn) fail(op string, err error) error {
 
 // dialIPName opens a connection to the first address of a host. err is what was
 // wrong with the network.
-func (s *Stack) dialIPName(ctx context.Context, n ipNetwork, network, host string, err error) (net.Conn, error) {
+func (s *Stack) dialIPName(ctx context.Context, local netip.Addr, n ipNetwork, network, host string, err error) (net.Conn, error) {
 	var addrs []netip.Addr
 	if err == nil && host == "" {
 		err = errNoAddress
@@ -35,7 +35,7 @@ func (s *Stack) dialIPName(ctx context.Context, n ipNetwork, network, host strin
 	if to.IsUnspecified() { // package net: the local system is assumed
 		to = netip.AddrFrom4([4]byte{127, 0, 0, 1})
 	}
-	c, err := s.dialIP(n, netip.Addr{}, to)
+	c, err := s.dialIP(n, local, to)
 	if err != nil {
 		return nil, asAsked(err, network)
 	}

@@ -105,7 +105,7 @@ func (s *Stack) DialTimeout(network, address string, timeout time.Duration) (net
 // error is then the first one's, as package net has it.
 func (d *Dialer) DialContext(ctx context.Context, s *Stack, network, address string) (net.Conn, error) {
 	if n, is, err := parseIPNetwork(network); is {
-		return s.dialIPName(ctx, n, network, address, err)
+		return s.dialIPName(ctx, d.Local.Addr(), n, network, address, err)
 	}
 	base, err := baseNetwork(network)
 	var to []netip.AddrPort

@@ -12,6 +12,7 @@ import (
 // Bounds of the packets that wait for their neighbour's address.
 const (
 	pendingPerAddr  = 16      // datagrams; RFC 1122 §2.3.2.2 asks for at least one
+	pendingPerBytes = 1 << 18 // of one neighbour, unless a single datagram is larger
 	pendingMaxBytes = 1 << 20 // in all; the oldest is dropped
 	pendingOverhead = 256     // charged for a packet besides its octets
 )
@@ -41,6 +42,7 @@ type answer struct {
 type parkedQueue struct {
 	frames    []*list.Element
 	datagrams int
+	bytes     int
 }
 
 type parked struct {
@@ -125,9 +127,13 @@ func (s *Stack) keep(f *link.Frame, m *txMeta) {
 	if !p.later {
 		w.datagrams++
 	}
+	w.bytes += p.cost()
 	q.waiting[n] = w
 	q.bytes += p.cost()
 	s.stats.Pending.Queued++
+	for o := q.waiting[n]; o.bytes > pendingPerBytes && o.datagrams > 1; o = q.waiting[n] {
+		s.dropOldest(o.frames[0])
+	}
 	for q.bytes > pendingMaxBytes {
 		s.dropOldest(q.order.Front())
 	}
@@ -155,6 +161,7 @@ func (s *Stack) forget(e *list.Element) *parked {
 	if !p.later {
 		w.datagrams--
 	}
+	w.bytes -= p.cost()
 	q.waiting[n] = w
 	q.bytes -= p.cost()
 	return p

@@ -164,6 +164,19 @@ func TestPending(t *testing.T) {
 			t.Errorf("%+v", st.Pending)
 		}
 	})
+	slowTest(t, "a quarter of the room for one address", func(t *testing.T, l *lan, r *slowResolver) {
+		a := listenUDP(t, l.stacks[0], ":1")
+		a.WriteToAddrPort([]byte("other"), addrPort(30, 2))
+		for range 16 {
+			if _, err := a.WriteToAddrPort(make([]byte, 60_000), addrPort(31, 2)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		// 41 frames of 1,514 octets and 256 for each: three of such fit.
+		if st := l.stacks[0].Stats(); st.Pending.Queued-st.Pending.Dropped != 1+3*41 {
+			t.Errorf("%+v", st.Pending)
+		}
+	})
 	slowTest(t, "1 MiB in all, oldest dropped", func(t *testing.T, l *lan, r *slowResolver) {
 		a := listenUDP(t, l.stacks[0], ":1")
 		for i := range 1200 {

@@ -133,7 +133,6 @@ func (s *Stack) icmpUDP(m *icmp.Message, local, remote netip.AddrPort, df bool, 
 		}
 		if errno == errMsgSize {
 			if !df || !u.whole.has(s.seed, remote, quoted) {
-				s.stats.ICMP.Ignored++
 				continue
 			}
 			big = true
@@ -142,8 +141,11 @@ func (s *Stack) icmpUDP(m *icmp.Message, local, remote netip.AddrPort, df bool, 
 			u.failed(remote, errno)
 		}
 	}
-	if big {
+	switch {
+	case big:
 		s.tooBigUDP(remote.Addr(), m, a.now)
+	case errno == errMsgSize:
+		s.stats.ICMP.Ignored++
 	}
 }
 

@@ -1,7 +1,6 @@
 package vcs
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -92,15 +91,14 @@ func (s *Store) Collect(ctx context.Context) (CollectReport, error) {
 	defer s.keeping.Unlock()
 	var rep CollectReport
 	err := s.Sync(ctx) // only the log knows how much there is
-	for again := err == nil; again; {
+	for pass, again := 0, err == nil; again; pass++ {
 		done := rep.Ended + len(rep.Dropped)
-		failed := s.collectNow(ctx, &rep)
-		if failed == nil {
-			failed = s.Sync(ctx)
+		if err = s.collectNow(ctx, &rep); err == nil {
+			err = s.Sync(ctx)
 		}
-		err = cmp.Or(err, failed)
-		// What was recorded took room, too.
-		again = ctx.Err() == nil && rep.Ended+len(rep.Dropped) > done && s.exceeds()
+		// What was recorded took room, too. What others write meanwhile is for the
+		// next call: they may be faster than the archive.
+		again = pass < collectPasses && ctx.Err() == nil && rep.Ended+len(rep.Dropped) > done && s.exceeds()
 	}
 	if s.log != nil {
 		s.log.restIdle()
@@ -112,6 +110,9 @@ func (s *Store) Collect(ctx context.Context) (CollectReport, error) {
 	}
 	return rep, err
 }
+
+// collectPasses is how often Collect looks again after it has done something.
+const collectPasses = 2
 
 // exceeds reports whether there is something to end or to drop.
 func (s *Store) exceeds() bool {

@@ -42,7 +42,7 @@ func (c *Conn) Send(m Message) error {
 	defer c.mu.Unlock()
 	c.buf = c.buf[:0]
 	if c.cut {
-		c.buf = append(c.buf, '\n')
+		c.buf = append(c.buf, "!\n"...) // no good line, though only its end was missing
 	}
 	b, err := m.Append(c.buf)
 	if err != nil {

@@ -148,7 +148,12 @@ func (s *short) Write(p []byte) (int, error) {
 
 // What a deadline cuts off does not spoil what comes after it.
 func TestSendAfterCutLine(t *testing.T) {
-	for room := range 16 {
+	first := Message{Type: TypePing, ID: 1}
+	line, err := first.Append(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for room := range len(line) {
 		s := &short{room: room}
 		c := NewConn(s)
 		if err := c.Send(Message{Type: TypePing, ID: 1}); err == nil {

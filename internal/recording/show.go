@@ -117,6 +117,9 @@ func Show(name string, stdin io.Reader, shown func(*Packet) error) (st capture.R
 		} else {
 			p.Proto, p.Info = fmt.Sprintf("link type %d", k.LinkType), "not Ethernet"
 		}
+		if y := k.Time.Year(); y < 0 || y > 9999 { // RFC 3339 cannot say it
+			p.Time, p.Info = time.Time{}, p.Info+" (its time is damaged)"
+		}
 		if err := shown(&p); err != nil {
 			return st, err
 		}

@@ -282,9 +282,10 @@ func (r *Recorder) Close() error {
 		r.unplaced += uint64(r.nawait) // no frame will come for these
 		r.nawait = 0
 		clear(r.awaited)
+		ifaces := slices.Clone(r.ifaces) // the devices go on
 		r.mu.Unlock()
 		now := time.Now()
-		for i, c := range r.ifaces {
+		for i, c := range ifaces {
 			_ = r.w.statistics(i, now, c.seen, c.dropped) // an error stays in w.Err
 		}
 	}

@@ -11,6 +11,7 @@ func (c *Conn) ack(now Instant, seg *Segment) bool {
 		return false
 	}
 	wnd := int(seg.Window) << c.sndScale
+	flight := c.flight()
 	d := delivery{fack: c.rack.fack, echo: c.ecn.ok && seg.Flags&ECE != 0}
 	if seg.Ack.Before(c.sndUna) { // an old one, but its SACK blocks may be news
 		if c.sack && seg.Options.NSACK > 0 {
@@ -38,7 +39,7 @@ func (c *Conn) ack(now Instant, seg *Segment) bool {
 	}
 	c.countDelivered(c.segments(d.octets))
 	c.recoverLoss(now, &d, duplicate)
-	c.ecnEcho(now, seg)
+	c.ecnEcho(now, seg, flight)
 	if advanced {
 		c.growSend()
 		c.armAfterAck(now)
@@ -101,7 +102,7 @@ func (c *Conn) acked(now Instant, seg *Segment, d *delivery) {
 	if c.urging() && c.sndUna.AfterEq(c.urg.sndUp) {
 		c.urg.sending = false
 	}
-	c.progressAt, c.ackedNew = now, true
+	c.progressAt, c.ackedNew, c.softErr = now, true, nil
 	c.rtxHead = false
 	if k := c.cork; k != nil && k.more {
 		*k = cork{}
@@ -120,6 +121,7 @@ func (c *Conn) acked(now Instant, seg *Segment, d *delivery) {
 func (c *Conn) passed() {
 	last := c.sndUna.Add(-1)
 	c.recover, c.ecn.until = maxSeq(c.recover, last), maxSeq(c.ecn.until, last)
+	c.sndSmall = maxSeq(c.sndSmall, c.sndUna)
 	if k := &c.rack; k.inRound && c.sndUna.AfterEq(k.round) {
 		k.inRound = false
 	}

@@ -28,6 +28,7 @@ func (c *Cubic) Name() string { return "cubic" }
 // Acked grows the window along the cubic curve (RFC 9438 §4.2 to §4.5).
 func (c *Cubic) Acked(w *Window, a Ack) {
 	if !a.Limited {
+		c.start.end = maxSeq(c.start.end, a.Una) // comparisons hold for 2^31 octets
 		// §5.8: time in which the application sent little does not count.
 		if c.epoch != 0 && c.last != 0 {
 			c.epoch += a.Now - c.last

@@ -78,14 +78,15 @@ func (c *Conn) ecnText(seg *Segment) {
 // a loss, once for what is in flight, unless a loss has done so already. The
 // threshold has a floor of two segments that losses cannot pass either; the
 // window goes down to one (RFC 9438 §4.6), and from there on one segment goes
-// per retransmission timeout.
-func (c *Conn) ecnEcho(now Instant, seg *Segment) {
+// per retransmission timeout. flight is what was in flight before seg, which may
+// acknowledge all of it.
+func (c *Conn) ecnEcho(now Instant, seg *Segment, flight int) {
 	if !c.ecn.ok || seg.Flags&ECE == 0 || !c.sndUna.After(c.ecn.until) {
 		return
 	}
 	if c.loss == lossNone {
 		was := c.win.Cwnd
-		c.cc.Lost(&c.win, now, min(c.flight(), was))
+		c.cc.Lost(&c.win, now, min(flight, was))
 		if was <= 2*c.win.MSS {
 			c.win.Cwnd = max(was/2, c.win.MSS)
 			if c.ecnHold = was <= c.win.MSS && !c.persist; c.ecnHold {

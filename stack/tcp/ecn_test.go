@@ -127,8 +127,8 @@ func TestRFC3168Receiver(t *testing.T) { // §6.1.3
 	q.expect("[.] 1 ack 2001")
 }
 
-// The window is halved once for what is in flight, and the next new text says
-// so.
+// The window is halved once for what is in flight, whatever part of it the echo
+// acknowledges, and the next new text says so.
 //
 //rfc:9293 SHLD-8
 //rfc:3168 reaction reaction-once cwr cwr-once
@@ -138,16 +138,16 @@ func TestRFC3168Sender(t *testing.T) { // §6.1.2
 	p.write(30_000)
 	p.expect("[.] 1+10000 ack 1")
 	p.recv(ACK|ECE, 1, 2001, 0)
-	if i := p.c.Info(); i.Cwnd != 4000 || i.Ssthresh != 4000 || i.Marks != 1 {
+	if i := p.c.Info(); i.Cwnd != 5000 || i.Ssthresh != 5000 || i.Marks != 1 {
 		t.Fatalf("%+v", i)
 	}
 	p.recv(ACK|ECE, 1, 5001, 0) // the same window
-	if i := p.c.Info(); i.Marks != 1 || i.Ssthresh != 4000 {
+	if i := p.c.Info(); i.Marks != 1 || i.Ssthresh != 5000 {
 		t.Fatalf("%+v", i)
 	}
 	p.expect()
 	p.recv(ACK|ECE, 1, 8001, 0)
-	if len(p.out) != 2 || p.out[0] != "[.W] 10001+1000 ack 1" || p.out[1] != "[.] 11001+1000 ack 1" { // CWR on one segment
+	if len(p.out) != 2 || p.out[0] != "[.W] 10001+1000 ack 1" || p.out[1] != "[.] 11001+2000 ack 1" { // CWR on one segment
 		t.Fatalf("%q", p.out)
 	}
 	p.out = nil

@@ -187,7 +187,10 @@ func (c *Conn) fastOpenAnswered(seg *Segment) {
 	if f.Request || !f.Cookie.IsZero() { // else nobody has asked for it
 		f.result.Cookie = seg.Options.Cookie
 	}
-	f.result.Accepted, f.result.Blocked = n > 0, f.over && n == 0 && f.result.Cookie.IsZero()
+	f.result.Accepted, f.result.Blocked = n > 0, f.over && !f.big && n == 0 && f.result.Cookie.IsZero()
+	if f.big { // it went without its text at last, which says nothing about the server
+		f.result.Tried = false
+	}
 	f.known = true
 }
 

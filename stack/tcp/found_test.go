@@ -155,3 +155,50 @@ func TestStandstill(t *testing.T) {
 	p.after(6 * time.Minute)
 	p.state(Closed)
 }
+
+// What is too big for the path says nothing about the server.
+func TestTooBigIsNoBlackHole(t *testing.T) {
+	p, syn := inFastSyn(t, 900)
+	p.c.SetPathMSS(p.now, 600)
+	p.flush()
+	p.synAck(1, syn)
+	if r, ok := p.c.FastOpenResult(); !ok || r.Blocked || r.Tried {
+		t.Errorf("%v: %+v", ok, r)
+	}
+}
+
+// A second message about the path begins the ten minutes anew (RFC 1191 §6.3).
+func TestPathLoweredAgain(t *testing.T) {
+	p := inEstablished(t)
+	p.c.SetPathMSS(p.now, 900)
+	p.now = p.now.Add(599 * time.Second)
+	p.c.SetPathMSS(p.now, 800)
+	if again := p.c.pmtu.at.Sub(p.now); again != pathAgain {
+		t.Errorf("more is tried after %v", again)
+	}
+}
+
+// What was wrong with the path is over when something is acknowledged: it is not
+// why the connection ends days later.
+func TestSoftErrorEndsWithProgress(t *testing.T) {
+	p := inEstablished(t)
+	p.write(10)
+	p.c.SoftError(ErrRefused)
+	p.recv(ACK, 1, 11, 0)
+	if p.c.softErr != nil {
+		t.Error(p.c.softErr)
+	}
+}
+
+// Saying the same bound again is no way around it.
+func TestPacingKeepsItsDebt(t *testing.T) {
+	p := inEstablished(t, config(func(c *Config) { c.NoDelay, c.MaxPacingRate = true, 10_000 }))
+	p.c.win.Cwnd = 40_000
+	p.write(20_000)
+	sent := p.c.sndNxt
+	p.c.SetMaxPacingRate(10_000)
+	p.flush()
+	if n := p.c.sndNxt.Sub(sent); n != 0 {
+		t.Errorf("%d octets more went at once", n)
+	}
+}

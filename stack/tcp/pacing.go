@@ -32,7 +32,10 @@ func (c *Conn) SetMaxPacingRate(rate uint64) {
 	case c.pace == nil:
 		c.pace = &pacing{max: rate}
 	default:
-		c.pace.max, c.pace.at = rate, 0
+		if rate > c.pace.max {
+			c.pace.at = 0
+		}
+		c.pace.max = rate
 	}
 }
 

@@ -79,6 +79,9 @@ func (c *Conn) pathLowered(now Instant, size uint16) uint16 {
 	p.size, p.failed, p.top = 0, 0, false
 	p.high = size
 	p.low = min(p.low, p.high)
+	if p.at != 0 {
+		p.at = now.Add(pathAgain)
+	}
 	return p.low
 }
 

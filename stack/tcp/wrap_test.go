@@ -61,3 +61,31 @@ func TestMarkAfterWrap(t *testing.T) {
 		t.Errorf("window %d, before %d; %d marks", p.c.win.Cwnd, before, p.c.marks)
 	}
 }
+
+// Nor is a partial segment kept back for one that was acknowledged 2^31 octets ago
+// (Nagle's algorithm). What is sent are full segments only.
+func TestNagleAfterTwoGiB(t *testing.T) {
+	p := inEstablished(t, withScale(8))
+	p.c.SetSendBuffer(1 << 30)
+	text := make([]byte, p.c.win.MSS*40_000)
+	for sent := 0; sent < 1<<31+100; {
+		p.c.WriteRef(text, nil)
+		for end := sent + len(text); sent < end; {
+			before := p.c.sndNxt
+			p.c.Output(p.now, 65_000, func(*Segment) bool { return true })
+			n := p.c.sndNxt.Sub(before)
+			if n == 0 {
+				t.Fatalf("nothing more goes after %d octets", sent)
+			}
+			sent += n
+			p.now = p.now.Add(time.Millisecond)
+			p.c.Input(p.now, &Segment{SrcPort: addrB.Port(), DstPort: addrA.Port(), Flags: ACK, Seq: p.c.rcvNxt, Ack: p.c.sndNxt, Window: 65535})
+		}
+	}
+	p.c.Write(make([]byte, 100))
+	n := 0
+	p.c.Output(p.now, 65_000, func(s *Segment) bool { n += s.DataLen(); return true })
+	if n != 100 {
+		t.Errorf("%d of 100 octets went with nothing in flight", n)
+	}
+}
