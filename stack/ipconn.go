@@ -27,15 +27,12 @@ type IPConn struct {
 	remote  netip.Addr // valid when connected
 	via     *Interface // bound to
 	rd      waiter
-	sendBy  time.Time
-	queue   []datagram
-	bytes   int
-	max     int
-	dropped uint64
-	err     error // of ICMP, about what went to the peer; reported once
-	closed  bool
-	ttl     uint8
-	tos     uint8
+	inbox
+	sendBy time.Time
+	err    error // of ICMP, about what went to the peer; reported once
+	closed bool
+	ttl    uint8
+	tos    uint8
 }
 
 var (
@@ -116,7 +113,7 @@ func (s *Stack) newIP(n ipNetwork, local, remote netip.Addr, lc *ListenConfig) (
 	if s.closed || lc.Interface != nil && lc.Interface.gone {
 		return nil, errClosed
 	}
-	c := &IPConn{s: s, network: n.family, proto: n.proto, local: local, remote: remote, via: lc.Interface, max: lc.ReadBuffer}
+	c := &IPConn{s: s, network: n.family, proto: n.proto, local: local, remote: remote, via: lc.Interface, inbox: inbox{max: lc.ReadBuffer}}
 	if remote.IsValid() {
 		via, ok := s.lookup(remote, c.via)
 		if !ok {
@@ -126,7 +123,7 @@ func (s *Stack) newIP(n ipNetwork, local, remote netip.Addr, lc *ListenConfig) (
 			c.local = via.src
 		}
 	}
-	if a := c.local; !a.IsUnspecified() && !s.local(a) && !s.isAnyBroadcast(a) && !a.IsMulticast() {
+	if !s.bindable(c.local) {
 		return nil, errAddrNotAvail
 	}
 	if c.max <= 0 {
@@ -171,15 +168,11 @@ func (s *Stack) receiveRaw(in *Interface, h *ipv4.Header, opts, payload []byte) 
 			continue
 		}
 		taken = true
-		if len(c.queue) >= maxDatagrams || c.bytes > 0 && c.bytes+len(payload)+datagramOverhead > c.max {
-			c.dropped++
+		d := Datagram{From: netip.AddrPortFrom(h.Src, 0), Dst: h.Dst, Interface: in, Len: len(payload), TTL: h.TTL, TOS: h.TOS, Options: opts}
+		if !c.put(d, payload) {
 			s.stats.IP.RawQueueFull++
 			continue
 		}
-		d := Datagram{From: netip.AddrPortFrom(h.Src, 0), Dst: h.Dst, Interface: in, Len: len(payload), TTL: h.TTL, TOS: h.TOS}
-		d.Options = slices.Clone(opts)
-		c.queue = append(c.queue, datagram{d, slices.Clone(payload)})
-		c.bytes += len(payload) + datagramOverhead
 		c.rd.wake()
 	}
 	return taken
@@ -226,13 +219,8 @@ func (c *IPConn) receive(p []byte) (n int, d Datagram, err error) {
 			return 0, d, err
 		}
 		if len(c.queue) > 0 {
-			q := c.queue[0]
-			c.queue[0] = datagram{}
-			if c.queue = c.queue[1:]; len(c.queue) == 0 {
-				c.queue = nil
-			}
-			c.bytes -= len(q.data) + datagramOverhead
-			return copy(p, q.data), q.Datagram, nil
+			d := c.pop()
+			return copy(p, d.data), d.Datagram, nil
 		}
 		if err := c.takeErr(); err != nil {
 			return 0, d, err
@@ -271,15 +259,9 @@ func (c *IPConn) sendLocked(p []byte, to netip.Addr) error {
 	if !ok {
 		return errNetUnreach
 	}
-	src := c.local
-	if src.IsUnspecified() || !s.local(src) { // bound to a group, or to an address that is gone
-		src = via.src
-	}
-	if src.IsUnspecified() && !via.broadcast && !to.IsMulticast() {
-		return errAddrNotAvail
-	}
-	if src.IsLoopback() && via.Interface != nil {
-		return errInvalid // 127.0.0.0/8 stays in the host
+	src := s.sourceOf(c.local, via)
+	if err := via.carries(src, to); err != nil {
+		return err
 	}
 	h := ipv4.Header{TOS: c.tos, TTL: c.ttl, Proto: c.proto, Src: src, Dst: to}
 	if to.IsMulticast() && h.TTL == 0 {

@@ -73,9 +73,12 @@ func (tb *table) listen() net.Listener {
 	return ln
 }
 
-func (tb *table) packet() net.PacketConn {
+func (tb *table) packet() net.PacketConn    { return tb.packetOn("udp", "10.0.0.1:0") }
+func (tb *table) rawPacket() net.PacketConn { return tb.packetOn("ip4:253", "10.0.0.1") }
+
+func (tb *table) packetOn(network, address string) net.PacketConn {
 	tb.t.Helper()
-	pc, err := tb.ListenPacket("udp", "10.0.0.1:0")
+	pc, err := tb.ListenPacket(network, address)
 	pc = must(tb, pc, err)
 	tb.closers = append(tb.closers, pc.Close)
 	return pc
@@ -128,17 +131,7 @@ func second[A, B any](_ A, b B) B { return b }
 func (tb *table) raw() net.Conn {
 	tb.t.Helper()
 	c, err := tb.dial("ip4:253", "10.0.0.1")
-	c = must(tb, c, err)
-	tb.closers = append(tb.closers, c.Close)
-	return c
-}
-
-func (tb *table) rawPacket() net.PacketConn {
-	tb.t.Helper()
-	c, err := tb.ListenPacket("ip4:253", "10.0.0.1")
-	c = must(tb, c, err)
-	tb.closers = append(tb.closers, c.Close)
-	return c
+	return must(tb, c, err)
 }
 
 // misuses are wrong uses, and what they return.

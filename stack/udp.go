@@ -14,20 +14,17 @@ import (
 // without further ado, and sent unless SetBroadcast forbids it, as with the
 // sockets of package net.
 type UDPConn struct {
-	s       *Stack
-	local   netip.AddrPort
-	remote  netip.AddrPort // valid when connected
-	via     *Interface     // bound to
-	reuse   bool           // shares its address with others that do
-	rd      waiter
-	sendBy  time.Time // write deadline: sends never wait, but may come too late
-	queue   []datagram
-	bytes   int
-	max     int
-	dropped uint64
-	errs    []socketError // ICMP errors to report, each once
-	closed  bool
-	notify  chan<- struct{} // see Notify
+	s      *Stack
+	local  netip.AddrPort
+	remote netip.AddrPort // valid when connected
+	via    *Interface     // bound to
+	reuse  bool           // shares its address with others that do
+	rd     waiter
+	inbox
+	sendBy time.Time     // write deadline: sends never wait, but may come too late
+	errs   []socketError // ICMP errors to report, each once
+	closed bool
+	notify chan<- struct{} // see Notify
 
 	// Options of what is sent, and of errors.
 	mute     bool     // no broadcasts
@@ -82,7 +79,7 @@ func (s *Stack) newUDP(local, remote netip.AddrPort, lc *ListenConfig) (*UDPConn
 	if s.closed || lc.Interface != nil && lc.Interface.gone {
 		return nil, errClosed
 	}
-	u := &UDPConn{s: s, local: local, remote: remote, via: lc.Interface, max: lc.ReadBuffer, reuse: lc.ReuseAddr}
+	u := &UDPConn{s: s, local: local, remote: remote, via: lc.Interface, inbox: inbox{max: lc.ReadBuffer}, reuse: lc.ReuseAddr}
 	if connected {
 		via, ok := s.lookup(remote.Addr(), u.via)
 		if !ok {
@@ -93,7 +90,7 @@ func (s *Stack) newUDP(local, remote netip.AddrPort, lc *ListenConfig) (*UDPConn
 		}
 	}
 	a := u.local.Addr()
-	if !a.IsUnspecified() && !s.local(a) && !s.isAnyBroadcast(a) && !a.IsMulticast() {
+	if !s.bindable(a) {
 		return nil, errAddrNotAvail
 	}
 	port := u.local.Port()
@@ -110,6 +107,12 @@ func (s *Stack) newUDP(local, remote netip.AddrPort, lc *ListenConfig) (*UDPConn
 	u.rd.init(&s.mu)
 	s.udp[port] = append(s.udp[port], u)
 	return u, nil
+}
+
+// bindable reports whether a packet connection can receive what is sent to a: an
+// address of ours, a broadcast's or a group's, or any.
+func (s *Stack) bindable(a netip.Addr) bool {
+	return a.IsUnspecified() || s.local(a) || s.isAnyBroadcast(a) || a.IsMulticast()
 }
 
 // conflicts reports whether o, on the same port, is bound so that the two could

@@ -11,18 +11,8 @@ import (
 	"arpeggio/stack/udp"
 )
 
-// Bounds of what waits for the reader.
-const (
-	datagramOverhead = 64   // charged for each datagram besides its octets
-	maxDatagrams     = 4096 // of one socket
-	maxErrors        = 16   // ICMP errors of one socket
-)
-
-// datagram waits for the reader.
-type datagram struct {
-	Datagram
-	data []byte
-}
+// maxErrors bounds the ICMP errors of one socket.
+const maxErrors = 16
 
 // Datagram says of a received datagram what is not in its octets.
 type Datagram struct {
@@ -108,15 +98,11 @@ func (s *Stack) receiveUDP(in *Interface, h *ipv4.Header, opts, payload []byte, 
 
 // push queues a copy of a datagram for the reader.
 func (u *UDPConn) push(d Datagram, data []byte) {
-	if len(u.queue) >= maxDatagrams || u.bytes > 0 && u.bytes+len(data)+datagramOverhead > u.max {
-		u.dropped++
+	if !u.put(d, data) {
 		u.s.stats.UDP.QueueFull++
 		return
 	}
 	u.s.stats.UDP.InDatagrams++
-	d.Options = append([]byte(nil), d.Options...)
-	u.queue = append(u.queue, datagram{d, append([]byte(nil), data...)})
-	u.bytes += len(data) + datagramOverhead
 	u.news()
 }
 
@@ -212,15 +198,4 @@ func (u *UDPConn) receive(p []byte) (n int, d Datagram, err error) {
 		}
 		u.rd.wait()
 	}
-}
-
-// pop takes the datagram that has waited for longest.
-func (u *UDPConn) pop() datagram {
-	d := u.queue[0]
-	u.queue[0] = datagram{}
-	if u.queue = u.queue[1:]; len(u.queue) == 0 {
-		u.queue = nil
-	}
-	u.bytes -= len(d.data) + datagramOverhead
-	return d
 }

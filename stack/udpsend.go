@@ -44,18 +44,12 @@ func (u *UDPConn) sendLocked(p []byte, src netip.Addr, to netip.AddrPort) error 
 		return errAccess
 	}
 	if !src.IsValid() {
-		src = u.local.Addr()
-		if src.IsUnspecified() || !s.local(src) {
-			src = via.src
-		}
+		src = s.sourceOf(u.local.Addr(), via)
 	}
-	if src.IsLoopback() && via.Interface != nil {
-		return errInvalid // 127.0.0.0/8 stays in the host
+	if err := via.carries(src, to.Addr()); err != nil {
+		return err
 	}
 	group := to.Addr().IsMulticast()
-	if src.IsUnspecified() && !via.broadcast && !group {
-		return errAddrNotAvail
-	}
 	n := udp.HeaderLen + len(p)
 	h := ipv4.Header{TOS: u.tos, DF: u.whole != nil, TTL: u.ttl, Proto: ipv4.ProtoUDP, Src: src, Dst: to.Addr()}
 	total, most := ipv4.MinHeaderLen+(len(u.opts)+3)&^3+n, ipv4.MaxLen
@@ -84,6 +78,27 @@ func (u *UDPConn) sendLocked(p []byte, src netip.Addr, to netip.AddrPort) error 
 		}
 	}
 	return s.sendIP(via, h, u.opts, body, u)
+}
+
+// sourceOf returns the source of what a packet connection sends by via: the address
+// that it is bound to, unless that is none of ours, such as a group's or one that
+// is gone.
+func (s *Stack) sourceOf(local netip.Addr, via hop) netip.Addr {
+	if local.IsUnspecified() || !s.local(local) {
+		return via.src
+	}
+	return local
+}
+
+// carries says what is wrong with a datagram from src to dst that leaves by h.
+func (h hop) carries(src, dst netip.Addr) error {
+	switch {
+	case src.IsLoopback() && h.Interface != nil:
+		return errInvalid // 127.0.0.0/8 stays in the host
+	case src.IsUnspecified() && !h.broadcast && !dst.IsMulticast():
+		return errAddrNotAvail
+	}
+	return nil
 }
 
 // exit returns the interface that a datagram to dst must leave by, nil when the
