@@ -3,9 +3,12 @@ package vcs_test
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"arpeggio/vcs"
 	"arpeggio/vcs/mem"
@@ -117,6 +120,52 @@ func TestCloseRecordsArchive(t *testing.T) {
 	}
 }
 
+// TestCloseBesideCollect: somebody's Collect whose archive hangs does not keep the
+// store from being closed, although its keeper waits behind that.
+func TestCloseBesideCollect(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := &cupboard{room: 2, puts: make(map[int]int), began: make(chan int, 1)}
+		cfg := vcs.Config[string, string]{}
+		cfg.Retention = vcs.Retention{MaxCommits: 96, Epochs: 12, Archive: a, Chains: []vcs.Chain{}}
+		r := openOn(t, mem.New(), cfg)
+		commit := func(n int) {
+			for i := range n {
+				must(r.Set(t.Context(), "primary", "k", fmt.Sprint(n, " ", i), vcs.CommitInfo{Message: "m"}))(t)
+			}
+		}
+		commit(3)
+		must(r.Store().EndEpoch(t.Context()))(t)
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		ended := make(chan error)
+		go func() {
+			_, err := r.Store().Collect(ctx)
+			ended <- err
+		}()
+		<-a.began
+		commit(20)
+		if err := r.Sync(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait() // the keeper has begun
+		short, stop := context.WithTimeout(t.Context(), time.Second)
+		defer stop()
+		if _, err := r.Store().Collect(short); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("Collect behind another: %v", err)
+		}
+		if _, err := r.Store().EndEpoch(short); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("EndEpoch behind a Collect: %v", err)
+		}
+		if err := r.Close(); err != nil {
+			t.Errorf("Close: %v", err)
+		}
+		cancel()
+		if err := <-ended; !errors.Is(err, vcs.ErrClosed) {
+			t.Errorf("Collect of a store that was closed: %v", err)
+		}
+	})
+}
+
 // TestCollectCountsUnsaved: what was written before a Collect counts, whether or
 // not it was saved by then.
 func TestCollectCountsUnsaved(t *testing.T) {
@@ -135,4 +184,23 @@ func TestCollectCountsUnsaved(t *testing.T) {
 			t.Fatalf("%d epochs, number %d is written", number, rep.Current.Number)
 		}
 	}
+}
+
+// TestCollectSaysWhatEnded: the report has each epoch that a Collect has ended.
+func TestCollectSaysWhatEnded(t *testing.T) {
+	cfg := vcs.Config[string, string]{}
+	cfg.Retention = vcs.Retention{MaxCommits: 8, Epochs: 2, Chains: []vcs.Chain{}}
+	synctest.Test(t, func(t *testing.T) {
+		r := openOn(t, mem.New(), cfg)
+		defer r.Close()
+		for number := 1; number < 4; number++ {
+			for i := range 4 { // no time passes, so that the keeper has not seen them yet
+				must(r.Set(t.Context(), "primary", "k", fmt.Sprint(number, i), vcs.CommitInfo{Message: "m"}))(t)
+			}
+			if rep := must(r.Store().Collect(t.Context()))(t); !slices.Equal(rep.Ended, []int{number}) {
+				t.Fatalf("epochs %d ended, want %d", rep.Ended, number)
+			}
+			synctest.Wait()
+		}
+	})
 }

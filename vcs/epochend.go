@@ -21,8 +21,10 @@ import (
 // the roots, not for the backend. The epoch has begun when EndEpoch returns
 // without an error, and it is durable.
 func (s *Store) EndEpoch(ctx context.Context) (Epoch, error) {
-	s.keeping.Lock()
-	defer s.keeping.Unlock()
+	if err := s.keeping.take(ctx); err != nil {
+		return Epoch{}, err
+	}
+	defer s.keeping.give()
 	if _, err := s.endEpoch(ctx); err != nil {
 		return Epoch{}, err
 	}

@@ -8,8 +8,8 @@ import (
 
 // DropEpoch drops an epoch, as the policy does.
 func DropEpoch(s *Store, number int, reason string) error {
-	s.keeping.Lock()
-	defer s.keeping.Unlock()
+	s.keeping <- struct{}{}
+	defer s.keeping.give()
 	if err := s.drop(number, reason); err != nil {
 		return err
 	}
@@ -19,8 +19,8 @@ func DropEpoch(s *Store, number int, reason string) error {
 // DropMeanwhile is DropEpoch with something that happens once it is settled what
 // the epoch takes with it.
 func DropMeanwhile(s *Store, number int, meanwhile func()) error {
-	s.keeping.Lock()
-	defer s.keeping.Unlock()
+	s.keeping <- struct{}{}
+	defer s.keeping.give()
 	p, err := s.planDrop(number, "test")
 	if err != nil {
 		return err
@@ -64,14 +64,16 @@ func WorkTrees(s *Store) int { return len(s.work.all()) }
 // CommitSeries makes commits of one change each, as many as go into a series.
 func CommitSeries[K comparable, V any](r *Repo[K, V], branch string, head ID, changes []Change[K, V], info CommitInfo) (at ID, done, made int) {
 	var c series
+	var steps [maxSeries]step
 	for i, x := range changes {
-		s := &c.steps[i]
+		s := &steps[i]
 		s.info, s.path, s.mode = info, r.cfg.Layout.Path(x.Key), ModeFile
 		var err error
 		s.content, err = r.encode(s.path, x.Value.Value)
 		s.fit = err == nil && x.Value.Present
 	}
-	return r.commitSeries(context.Background(), &c, branch, head, c.steps[:len(changes)])
+	c.contents(steps[:len(changes)])
+	return r.commitSeries(context.Background(), &c, branch, head, steps[:len(changes)])
 }
 
 // MoveRef moves a ref without a look at what it points to.
@@ -104,8 +106,8 @@ func MergeBothWays[K comparable, V any](r *Repo[K, V], base, ours, theirs ID) (t
 
 // LetGo drops an epoch as the policy does when the bound is reached.
 func LetGo(s *Store, number int) error {
-	s.keeping.Lock()
-	defer s.keeping.Unlock()
+	s.keeping <- struct{}{}
+	defer s.keeping.give()
 	return s.letGo(context.Background(), number, "of a test", new(CollectReport))
 }
 
@@ -165,8 +167,8 @@ func ReadAnywhere(s *Store, pick func(n int) int, times int) (found, want []ID, 
 // ChainBytes returns what the chains take in the log of the current epoch, and
 // what they may.
 func ChainBytes(s *Store) (bytes, room int64, err error) {
-	s.keeping.Lock()
-	defer s.keeping.Unlock()
+	s.keeping <- struct{}{}
+	defer s.keeping.give()
 	chains, err := s.chainBranches()
 	for _, c := range chains {
 		bytes += c.size.bytes + c.old.bytes

@@ -48,12 +48,10 @@ func (p *Pin) FindObjects(ctx context.Context, ids ...ID) error {
 	if len(lacks) == 0 {
 		return nil
 	}
-	select {
-	case p.s.finding <- struct{}{}:
-	case <-ctx.Done():
-		return ctx.Err()
+	if err := p.s.finding.take(ctx); err != nil {
+		return err
 	}
-	defer func() { <-p.s.finding }()
+	defer p.s.finding.give()
 	for _, l := range p.logs() {
 		if err := l.findObjects(ctx, p.ReadObject, lacks); err != nil || len(lacks) == 0 {
 			return err

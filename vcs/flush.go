@@ -10,10 +10,15 @@ import (
 )
 
 // A group is sealed, and the next one opened, when it reaches these sizes, so
-// that one Apply stays small next to a guest's memory.
+// that one Apply stays small next to a guest's memory. What a busy store saves at
+// once makes up for what an Apply takes besides its work: the way to the backend
+// and back, past goroutines that do not rest.
 const (
-	groupBytes = 1 << 20
+	groupBytes = 1 << 20        // of objects, messages and contents
+	groupRoom  = 4 * groupBytes // of memory
 	groupRefs  = MaxBatchRefs / 2
+	// hurryBytes of memory are saved without waiting for company.
+	hurryBytes = 1 << 20
 )
 
 // retryDelay is the pause between attempts while the backend fails.
@@ -31,7 +36,8 @@ type group struct {
 	noted   noteIndex
 	refs    []RefUpdate
 	byRef   map[string]int
-	bytes   int
+	bytes   int // of memory
+	content int // of those, what the backend may be given
 	// log is what the objects become in a log; nil until the first attempt to
 	// save them.
 	log *stagedLog
@@ -73,7 +79,13 @@ func (g *group) add(o Object, foreign bool) int {
 	g.objs = append(g.objs, o)
 	n := len(o.Content) + 64
 	g.bytes += n
+	g.content += n
 	return n
+}
+
+// full reports whether the next change is for another group.
+func (g *group) full() bool {
+	return g.content >= groupBytes || g.bytes >= groupRoom || len(g.refs) >= groupRefs
 }
 
 func (g *group) addNote(n *note) int {
@@ -82,8 +94,9 @@ func (g *group) addNote(n *note) int {
 		g.notes = slices.Grow(g.notes, g.moreNotes())
 	}
 	g.notes = append(g.notes, *n)
-	size := n.size()
+	size, content := n.size()
 	g.bytes += size
+	g.content += content
 	return size
 }
 
@@ -94,7 +107,8 @@ func (g *group) moreNotes() int {
 	if k < 256 {
 		return 3 * k
 	}
-	return min(k*max(groupBytes-g.bytes, 0)/max(g.bytes, 1)+k/8, 4096)
+	left := func(size, full int) int { return k * max(full-size, 0) / max(size, 1) }
+	return min(left(g.content, groupBytes)+k/8, left(g.bytes, groupRoom)+k/8, 4096)
 }
 
 func (g *group) update(u RefUpdate) {
@@ -127,13 +141,13 @@ type waiter struct {
 func (s *Store) openGroup() *group {
 	if n := len(s.queue); n > 0 {
 		g := s.queue[n-1]
-		if g.seq == s.seq && g.bytes < groupBytes && len(g.refs) < groupRefs {
+		if g.seq == s.seq && !g.full() {
 			return g
 		}
 	}
 	s.seq++
 	g := newGroup(s.seq)
-	if n := len(s.queue); n > 0 && s.queue[n-1].bytes >= groupBytes {
+	if n := len(s.queue); n > 0 && s.queue[n-1].bytes >= hurryBytes {
 		g.notes = make([]note, 0, min(len(s.queue[n-1].notes)*17/16, 4096)) // a busy time
 	}
 	s.queue = append(s.queue, g)

@@ -22,14 +22,17 @@ type note struct {
 	seq      uint64 // of the group, once it is in one
 }
 
-// size returns about how many bytes a note keeps from being freed.
-func (n *note) size() int {
-	size := 256 + len(n.message)
+// size returns about how many bytes a note keeps from being freed, and how many
+// of those are said for the first time.
+func (n *note) size() (size, content int) {
+	size, content = 256+len(n.message), len(n.message)
 	for i := range n.changes {
 		c := &n.changes[i]
-		size += 112 + len(c.path) + len(fileOf(c.old)) + len(fileOf(c.now))
+		now := len(fileOf(c.now))
+		size += 112 + len(c.path) + len(fileOf(c.old)) + now
+		content += now
 	}
-	return size
+	return size, content
 }
 
 // content makes the commit object's content.

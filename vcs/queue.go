@@ -25,7 +25,8 @@ type QueueConfig[K comparable, V any] struct {
 	Describe func(Queued[K, V]) CommitInfo
 	// Failed hears of changes that cannot be committed, such as a value that the
 	// codec refuses or a path that cannot stand in a tree; they are left out. It
-	// is called like Describe. Nil logs to the store's Logger.
+	// is called like Describe, and never at the same time. Nil logs to the store's
+	// Logger.
 	Failed func(Queued[K, V], error)
 }
 
@@ -66,6 +67,8 @@ type Queue[K comparable, V any] struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 	done   chan struct{}
+
+	calls sync.Mutex // Describe or Failed is called
 
 	mu     sync.Mutex
 	more   sync.Cond         // something is queued, or closed
@@ -222,31 +225,12 @@ func (q *Queue[K, V]) Stats() QueueStats {
 	return st
 }
 
-// takeChunk is how many changes the committer takes from the queue at once.
-const takeChunk = 64
-
-// run is the committer.
-func (q *Queue[K, V]) run() {
-	defer close(q.done)
-	slots := make([]queueSlot[K, V], max(takeChunk, q.cfg.Batch))
-	b := &queueRun[K, V]{Queue: q}
-	for {
-		n := q.take(slots)
-		if n == 0 {
-			return
-		}
-		b.commit(slots[:n], q.cfg.Batch)
-		clear(slots[:n])
-		q.settle(n)
-	}
-}
-
-// take moves waiting changes to slots and waits for the first; it returns 0
-// after Close, when nothing is left.
-func (q *Queue[K, V]) take(slots []queueSlot[K, V]) (n int) {
+// take moves waiting changes to slots. When asked to wait it waits for the first,
+// and returns 0 after Close, when nothing is left.
+func (q *Queue[K, V]) take(slots []queueSlot[K, V], wait bool) (n int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for q.n+len(q.order) == 0 {
+	for wait && q.n+len(q.order) == 0 {
 		if q.closed {
 			return 0
 		}

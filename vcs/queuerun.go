@@ -9,40 +9,72 @@ import (
 // queueRun commits what a queue took. It is for the committer's goroutine.
 type queueRun[K comparable, V any] struct {
 	*Queue[K, V]
-	changes []Change[K, V]
-	head    ID // of the branch, as it was last
-	series  series
+	room   queueRoom[K, V]
+	head   ID // of the branch, as it was last
+	series series
 }
 
-// commit commits changes, at most batch in one commit.
-func (b *queueRun[K, V]) commit(slots []queueSlot[K, V], batch int) {
-	for len(slots) > 0 {
-		if batch == 1 {
-			slots = slots[b.each(slots[:min(len(slots), maxSeries)]):]
-			continue
+// takeChunk is how many changes are taken from the queue at once.
+const takeChunk = maxSeries
+
+// run is the committer.
+func (q *Queue[K, V]) run() {
+	defer close(q.done)
+	b := &queueRun[K, V]{Queue: q}
+	if q.cfg.Batch == 1 {
+		for p := range q.prepared() {
+			b.each(p)
+			clear(p.slots[:p.n])
+			clear(p.steps[:p.n])
+			q.settle(p.n)
+			p.free <- p
 		}
-		n := min(len(slots), batch)
-		c := b.gather(slots[:n])
-		made, err := b.one(c, b.info(c))
-		if err != nil && n > 1 {
-			b.commit(slots[:n], 1) // the others are not to suffer
-		} else {
+		return
+	}
+	slots := make([]queueSlot[K, V], max(takeChunk, q.cfg.Batch))
+	for {
+		n := q.take(slots, true)
+		if n == 0 {
+			return
+		}
+		b.commit(slots[:n])
+		clear(slots[:n])
+		q.settle(n)
+	}
+}
+
+// commit commits changes, at most as many as a batch in one commit.
+func (b *queueRun[K, V]) commit(slots []queueSlot[K, V]) {
+	for len(slots) > 0 {
+		n := min(len(slots), b.cfg.Batch)
+		c, made, err := b.described(slots[:n])
+		if err == nil || n == 1 {
 			b.count(c, made, err)
+		} else {
+			for i := range slots[:n] { // the others are not to suffer
+				b.count(b.described(slots[i : i+1]))
+			}
 		}
 		slots = slots[n:]
 	}
-	clear(b.changes[:cap(b.changes)])
+	b.room.clear()
 }
 
-// each commits changes, at most maxSeries, in a commit each, and returns how many
-// there were.
-func (b *queueRun[K, V]) each(slots []queueSlot[K, V]) int {
-	steps := b.series.steps[:len(slots)]
-	for i := range slots {
-		b.step(&steps[i], slots[i:i+1])
-	}
-	for i := 0; i < len(slots); {
-		if len(slots)-i > 1 {
+// described makes one commit of some changes.
+func (b *queueRun[K, V]) described(slots []queueSlot[K, V]) (c Queued[K, V], made bool, err error) {
+	c = b.room.gather(slots)
+	b.calls.Lock()
+	info := b.info(c)
+	b.calls.Unlock()
+	made, err = b.one(c, info)
+	return c, made, err
+}
+
+// each commits changes in a commit each.
+func (b *queueRun[K, V]) each(p *queuePart[K, V]) {
+	steps := p.steps[:p.n]
+	for i := 0; i < len(steps); {
+		if len(steps)-i > 1 {
 			head, done, made := b.r.commitSeries(b.ctx, &b.series, b.branch, b.head, steps[i:])
 			if done > 0 {
 				b.head = head
@@ -54,46 +86,12 @@ func (b *queueRun[K, V]) each(slots []queueSlot[K, V]) int {
 				continue
 			}
 		}
-		c := b.gather(slots[i : i+1])
+		c := b.room.gather(p.slots[i : i+1])
 		made, err := b.one(c, steps[i].info)
 		b.count(c, made, err)
 		i++
 	}
-	clear(steps)
-	return len(slots)
-}
-
-// step describes the commit of one change.
-func (b *queueRun[K, V]) step(x *step, slot []queueSlot[K, V]) {
-	x.info = b.info(b.gather(slot))
-	change := &slot[0].change
-	if !change.Value.Present || x.info.AllowEmpty {
-		return
-	}
-	x.path, x.mode = b.r.cfg.Layout.Path(change.Key), ModeFile
-	var err error
-	x.content, err = b.r.encode(x.path, change.Value.Value)
-	x.fit = err == nil // a Commit will say what is wrong
-}
-
-// gather returns what is committed at once.
-func (b *queueRun[K, V]) gather(slots []queueSlot[K, V]) Queued[K, V] {
-	c := Queued[K, V]{Changes: b.changes[:0], Time: time.Unix(0, slots[len(slots)-1].when)}
-	for i := range slots {
-		c.Changes = append(c.Changes, slots[i].change)
-		c.Folded += slots[i].folded
-	}
-	b.changes = c.Changes[:0]
-	return c
-}
-
-// info describes a commit.
-func (b *queueRun[K, V]) info(c Queued[K, V]) CommitInfo {
-	info := b.cfg.Describe(c)
-	if info.Time.IsZero() {
-		info.Time = c.Time
-	}
-	return info
+	b.room.clear()
 }
 
 // count counts changes that are done with.
@@ -114,7 +112,9 @@ func (b *queueRun[K, V]) count(c Queued[K, V], made bool, err error) {
 	}
 	b.mu.Unlock()
 	if err != nil {
+		b.calls.Lock()
 		b.cfg.Failed(c, err)
+		b.calls.Unlock()
 	}
 }
 

@@ -193,7 +193,7 @@ func (s *Store) publishNow(objs []Object, n *note, updates []RefUpdate, foreign 
 	for _, u := range updates {
 		s.moveRef(g, u)
 	}
-	if g.bytes >= groupBytes {
+	if g.bytes >= hurryBytes {
 		signal(s.urgent)
 	}
 	signal(s.wake)
@@ -219,7 +219,7 @@ func (s *Store) publishSeries(ref string, head ID, notes []note) error {
 	for i := range notes {
 		g := s.openGroup()
 		s.pending += g.addNote(&notes[i])
-		full = full || g.bytes >= groupBytes
+		full = full || g.bytes >= hurryBytes
 		u := RefUpdate{ref, head, notes[i].id}
 		g.update(u)
 		for w := range s.watchers {

@@ -11,7 +11,7 @@ import (
 
 // CollectReport says what Collect did. The epochs are as they were afterwards.
 type CollectReport struct {
-	Ended    int     // the epoch that was ended, 0 for none
+	Ended    []int   // numbers of the epochs that were ended
 	Archived []Epoch // put away
 	Dropped  []Epoch // left the store: for their archives, or lost
 	Gone     []Epoch // were archived, and their archives are no longer there
@@ -87,18 +87,20 @@ func (r *Retention) over(ended, opened extent) bool {
 // The error is that of the archive, of the backend or of the context; what was done
 // before is in the report.
 func (s *Store) Collect(ctx context.Context) (CollectReport, error) {
-	s.keeping.Lock()
-	defer s.keeping.Unlock()
+	if err := s.keeping.take(ctx); err != nil {
+		return CollectReport{}, err
+	}
+	defer s.keeping.give()
 	var rep CollectReport
 	err := s.Sync(ctx) // only the log knows how much there is
 	for pass, again := 0, err == nil; again; pass++ {
-		done := rep.Ended + len(rep.Dropped)
+		done := len(rep.Ended) + len(rep.Dropped)
 		if err = s.collectNow(ctx, &rep); err == nil {
 			err = s.Sync(ctx)
 		}
 		// What was recorded took room, too. What others write meanwhile is for the
 		// next call: they may be faster than the archive.
-		again = pass < collectPasses && ctx.Err() == nil && rep.Ended+len(rep.Dropped) > done && s.exceeds()
+		again = pass < collectPasses && ctx.Err() == nil && len(rep.Ended)+len(rep.Dropped) > done && s.exceeds()
 	}
 	if s.log != nil {
 		s.log.restIdle()
@@ -125,13 +127,11 @@ func (s *Store) collectNow(ctx context.Context, rep *CollectReport) error {
 	r := &s.cfg.Retention
 	cur, ended, opened, began := s.extents()
 	if r.full(cur, opened, time.Since(began)) {
-		number := s.epochs.number()
-		did, err := s.endEpoch(ctx)
+		did, err := s.endInto(ctx, rep)
 		if err != nil {
 			return err
 		}
 		if did {
-			rep.Ended = number
 			// What is to be read from the log has to be there.
 			if err := s.Sync(ctx); err != nil {
 				return err
@@ -168,6 +168,16 @@ func (s *Store) collectNow(ctx context.Context, rep *CollectReport) error {
 		ended = extent{ended.bytes - size.bytes, ended.commits - size.commits}
 	}
 	return errors.Join(failed, s.checkArchives(ctx, rep), s.collectNatives(ctx))
+}
+
+// endInto is endEpoch, which the report hears of.
+func (s *Store) endInto(ctx context.Context, rep *CollectReport) (bool, error) {
+	number := s.epochs.number()
+	did, err := s.endEpoch(ctx)
+	if did {
+		rep.Ended = append(rep.Ended, number)
+	}
+	return did, err
 }
 
 // extents returns what the current epoch and the ended ones take, what the
@@ -249,7 +259,7 @@ func (s *Store) letGo(ctx context.Context, number int, reason string, rep *Colle
 	err := s.drop(number, reason)
 	if errors.Is(err, errNeedsEpoch) {
 		var did bool
-		if did, err = s.endEpoch(ctx); err == nil && !did {
+		if did, err = s.endInto(ctx, rep); err == nil && !did {
 			err = errNeedsEpoch
 		}
 		if err == nil {

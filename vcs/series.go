@@ -61,17 +61,16 @@ func slashBytes(x uint64) uint64 {
 
 // series is room to make series in. It is for one goroutine.
 type series struct {
-	steps [maxSeries]step
 	notes []note
 	lanes sha1Lanes
 	which []uint8 // the steps of what is in the lanes
 }
 
-// commitSeries makes the commits of the first steps, as many as can be, on top of
-// a branch that is at head, and publishes them in one go. It returns the new head,
-// how many steps are done with, and how many commits there are. No step is done
-// with when the first is not for a series, or when something is in the way, which
-// a Commit will find out.
+// commitSeries makes the commits of the first steps, whose contents are hashed, as
+// many as can be, on top of a branch that is at head, and publishes them in one go.
+// It returns the new head, how many steps are done with, and how many commits there
+// are. No step is done with when the first is not for a series, or when something
+// is in the way, which a Commit will find out.
 func (r *Repo[K, V]) commitSeries(ctx context.Context, c *series, branch string, head ID, steps []step) (at ID, done, made int) {
 	ref := r.branchRef(branch)
 	if have, _ := r.s.Ref(ref); have != head || head.IsZero() || r.s.log == nil {
@@ -87,7 +86,6 @@ func (r *Repo[K, V]) commitSeries(ctx context.Context, c *series, branch string,
 	defer r.s.keep(w)
 	done = w.locate(steps)
 	steps = steps[:done]
-	c.contents(steps)
 	changes := make([]leafChange, 0, done)
 	for i := range steps {
 		changes = w.place(&steps[i], changes)
@@ -133,10 +131,13 @@ func (r *Repo[K, V]) noteSeries(c *series, w *workTree, steps []step, changes []
 	return head, nil
 }
 
-// contents hashes what the steps put into files.
+// contents hashes what the steps that are fit put into files.
 func (c *series) contents(steps []step) {
 	for i := range steps {
 		x := &steps[i]
+		if !x.fit {
+			continue
+		}
 		if !c.inLanes(len(steps), sha1Padded(len(x.content)+headRoom)) {
 			x.id = HashObject(KindBlob, x.content)
 			continue

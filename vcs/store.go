@@ -75,7 +75,7 @@ type Store struct {
 	cache   cache
 	work    workTrees // of a log
 	epochs  *epochTable
-	keeping sync.Mutex   // an epoch is ended, put away or dropped
+	keeping turn         // an epoch is ended, put away or dropped
 	drops   atomic.Int64 // how often epochs were dropped
 
 	mu       sync.RWMutex
@@ -96,7 +96,7 @@ type Store struct {
 	closed    bool
 	ended     bool // not even the keeper adds to the queue: the flusher is about to end
 
-	finding chan struct{} // taken by whoever goes through all of history for objects
+	finding turn // of whoever goes through all of history for objects
 
 	wake   chan struct{} // something is unsaved
 	urgent chan struct{} // somebody waits for it
@@ -166,7 +166,8 @@ func (s *Store) open(ctx context.Context) error {
 		s.cfg.Logger.Warn("vcs: the next opening takes longer", "err", err)
 	}
 	s.watchers = make(map[*Watcher]struct{})
-	s.finding = make(chan struct{}, 1)
+	s.finding = newTurn()
+	s.keeping = newTurn()
 	s.wake = make(chan struct{}, 1)
 	s.urgent = make(chan struct{}, 1)
 	s.stop = make(chan struct{})

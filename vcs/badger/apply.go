@@ -37,6 +37,7 @@ func (b *Backend) Apply(ctx context.Context, batch *vcs.Batch) error {
 	if err != nil {
 		return fmt.Errorf("badger: apply to %s: %w", b.dir, err)
 	}
+	b.tail = b.tailAfter(batch, m)
 	b.meta, b.opened = m, nil
 	if m.LogStart != b.pruned.LogStart || m.Checkpoint != b.pruned.Checkpoint {
 		// The batch is in; what could not be deleted goes with the next one or
@@ -100,12 +101,36 @@ func (b *Backend) write(w *spill, batch *vcs.Batch) (meta, error) {
 	return m, b.writeLast(w, batch.Refs, folded, m)
 }
 
+// maxTail is about how many log records are known by number, more than a store
+// folds at once.
+const maxTail = 128
+
+// tailAfter returns the numbers of the newest log records after a batch, as far as
+// they are known.
+func (b *Backend) tailAfter(batch *vcs.Batch, m meta) []uint64 {
+	tail := b.tail[:max(len(b.tail)-batch.Fold, 0)]
+	if batch.Checkpoint != nil {
+		tail = tail[:0]
+	}
+	for n := b.meta.LogEnd; n < m.LogEnd; n++ {
+		tail = append(tail, n)
+	}
+	gone := max(len(tail)-maxTail, 0)
+	for gone < len(tail) && tail[gone] < m.LogStart {
+		gone++
+	}
+	return append(tail[:0], tail[gone:]...)
+}
+
 // leaving returns the keys of the newest log records, which are folded, and the
 // number from which records count when the oldest are dropped.
 func (b *Backend) leaving(fold, drop int) (folded [][]byte, start uint64, err error) {
 	start = b.meta.LogStart
-	if fold == 0 && drop == 0 {
-		return nil, start, nil
+	if drop == 0 && fold <= len(b.tail) { // as nearly always: an iterator would copy the records, too
+		for _, n := range b.tail[len(b.tail)-fold:] {
+			folded = append(folded, logKey(n))
+		}
+		return folded, start, nil
 	}
 	err = b.db.View(func(txn *badger.Txn) error {
 		first, end := string(logKey(b.meta.LogStart)), string(logKey(b.meta.LogEnd))

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"testing"
 
+	"arpeggio/internal/testproc"
 	"arpeggio/vcs"
 	"arpeggio/vcs/badger"
 	"arpeggio/vcs/vcstest"
@@ -86,7 +87,7 @@ func TestKill(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := cmd.Start(); err != nil {
+		if err := testproc.Start(cmd); err != nil {
 			t.Fatal(err)
 		}
 		// Kill after some acknowledgements, in the middle of the next writes.

@@ -29,9 +29,7 @@ func TestRoom(t *testing.T) {
 	go func() {
 		defer close(done)
 		for {
-			// A sum that is taken while files come and go may count what was there
-			// at no time; twice in a row it does not.
-			most.Store(max(most.Load(), min(diskUse(dir), diskUse(dir))))
+			most.Store(max(most.Load(), togetherUse(fileUses(dir), fileUses(dir))))
 			select {
 			case <-stop:
 				return
@@ -82,14 +80,33 @@ func TestRoom(t *testing.T) {
 	}
 }
 
-// diskUse returns the bytes that a directory's files take.
-func diskUse(dir string) (sum int64) {
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return 0
-	}
-	for _, e := range entries {
-		sum += fileUse(filepath.Join(dir, e.Name()))
+// togetherUse returns the bytes of files that were there between two looks, one
+// after the other. A sum of one look may have files that were never there together,
+// when it takes long.
+func togetherUse(before, after map[string]int64) (sum int64) {
+	for name, n := range before {
+		sum += min(n, after[name])
 	}
 	return sum
+}
+
+// diskUse returns the bytes that a directory's files take.
+func diskUse(dir string) (sum int64) {
+	for _, n := range fileUses(dir) {
+		sum += n
+	}
+	return sum
+}
+
+// fileUses returns the bytes that each of a directory's files takes.
+func fileUses(dir string) map[string]int64 {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil
+	}
+	uses := make(map[string]int64, len(entries))
+	for _, e := range entries {
+		uses[e.Name()] = fileUse(filepath.Join(dir, e.Name()))
+	}
+	return uses
 }

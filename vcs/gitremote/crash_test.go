@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"arpeggio/internal/testproc"
 	"arpeggio/vcs/vcstest"
 )
 
@@ -40,7 +41,7 @@ func TestKilledWriter(t *testing.T) {
 		cmd.Env = append(os.Environ(), crashDir+"="+dir)
 		var out bytes.Buffer
 		cmd.Stdout, cmd.Stderr = &out, &out
-		if err := cmd.Start(); err != nil {
+		if err := testproc.Start(cmd); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Duration(20+round*17+250<<max(0, round-11)-250) * time.Millisecond) // the moment of the kill
