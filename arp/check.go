@@ -31,15 +31,33 @@ func (e *Engine) Check(now time.Time, a netip.Addr) bool {
 	return true
 }
 
-// attempt begins to probe for o: at once but for the random delay, or, when
-// MaxConflicts addresses were taken, RateLimitInterval after the last attempt.
+// attempt begins to probe for o: at once but for the random delay, or, after
+// MaxConflicts conflicts, RateLimitInterval after the last attempt.
 func (e *Engine) attempt(o *ownAddr, now time.Time) {
 	start := now
 	if e.conflicts >= e.cfg.MaxConflicts {
 		start = later(now, e.attempted.Add(e.cfg.RateLimitInterval))
 	}
 	e.attempted = start
-	o.next = start.Add(e.random(0, e.cfg.ProbeWait))
+	o.next = start.Add(e.random(0, e.pace(o).wait))
+}
+
+// pace is when to probe: before the first probe, between probes, after the last.
+type pace struct{ wait, least, most, after time.Duration }
+
+// linkLocalPace are the constants of RFC 3927 §9.
+var linkLocalPace = pace{time.Second, time.Second, 2 * time.Second, 2 * time.Second}
+
+// pace returns the times for o's address. No configuration makes those of a
+// link-local one shorter, which nobody but these probes has checked.
+func (e *Engine) pace(o *ownAddr) pace {
+	c := &e.cfg
+	p := pace{c.ProbeWait, c.ProbeMin, c.ProbeMax, c.AnnounceWait}
+	if o.prefix.Addr().IsLinkLocalUnicast() {
+		l := linkLocalPace
+		p = pace{max(p.wait, l.wait), max(p.least, l.least), max(p.most, l.most), max(p.after, l.after)}
+	}
+	return p
 }
 
 // InUse probes for an address that is not ours yet and reports whether another
@@ -47,12 +65,15 @@ func (e *Engine) attempt(o *ownAddr, now time.Time) {
 // was offered (RFC 2131 §2.2 and §4.4.1). It takes four to seven seconds when
 // nobody answers. It is false when ctx ends first, or the Service is closed.
 func (s *Service) InUse(ctx context.Context, a netip.Addr) bool {
-	mac, err := s.check(ctx, a)
+	mac, err := s.Check(ctx, a)
 	return err == nil && !mac.IsZero()
 }
 
-// check probes for a and returns who has it, zero for nobody.
-func (s *Service) check(ctx context.Context, a netip.Addr) (ethernet.Addr, error) {
+// Check probes for an address that is not ours yet and returns which station has
+// it, the zero address for none (RFC 5227 §2.1.1). It takes as long as Engine.Check
+// says when nobody answers. The error is ErrNotNeighbor for what no single station
+// can have and for our own addresses, ErrClosed, or that of ctx.
+func (s *Service) Check(ctx context.Context, a netip.Addr) (ethernet.Addr, error) {
 	answer := make(chan ethernet.Addr, 1)
 	err := ErrClosed
 	s.command(func(e *Engine, now time.Time) {
@@ -100,7 +121,7 @@ func (s *Service) LinkLocal(ctx context.Context) (netip.Prefix, error) {
 	r := linkLocalSource(mac)
 	for {
 		a := linkLocalPick(r)
-		owner, err := s.check(ctx, a)
+		owner, err := s.Check(ctx, a)
 		switch {
 		case err != nil && !errors.Is(err, ErrNotNeighbor):
 			return netip.Prefix{}, err

@@ -2,6 +2,7 @@ package arp
 
 import (
 	"context"
+	"math/rand/v2"
 	"net/netip"
 	"testing"
 	"testing/synctest"
@@ -13,7 +14,7 @@ import (
 // A check probes three times, takes nothing, and says that the address is free,
 // or whose it is: one who answers, one who probes for it too.
 //
-//rfc:5227 probe-form probe-number target-null used probe-conflict
+//rfc:5227 probe-form probe-number sender-hardware target-null used probe-conflict
 //rfc:3927 probe-form target-null probe-number used theirs
 func TestCheck(t *testing.T) {
 	for _, c := range []struct {
@@ -59,7 +60,7 @@ func TestCheck(t *testing.T) {
 }
 
 // RFC 5227 §2.1.1: after MAX_CONFLICTS (RFC 3927 §2.2.1 allows one more) no more than one address is probed for in
-// RATE_LIMIT_INTERVAL, until one was free.
+// RATE_LIMIT_INTERVAL, for good: that one was free meanwhile changes nothing.
 //
 //rfc:5227 rate
 //rfc:3927 rate
@@ -95,8 +96,62 @@ func TestConflictsLimitTheRate(t *testing.T) {
 		}
 	}
 	try(30, false)
-	if d := try(31, true); d > 1200*time.Millisecond {
-		t.Errorf("after a success it waited %v", d)
+	if d := try(31, true); d < 45*time.Second || d > 62*time.Second {
+		t.Errorf("after a success it waited %v, want a minute from the attempt before", d)
+	}
+}
+
+// RFC 5227 §2.1.1: conflicts over an address in use limit the rate as well.
+//
+//rfc:5227 rate-later
+func TestLaterConflictsLimitTheRate(t *testing.T) {
+	l := newLab(t, Config{})
+	for range 10 {
+		l.frame(ethernet.Broadcast, announcement(xMAC, meIP))
+		l.wait(time.Minute)
+	}
+	l.e.Check(l.now, aIP)
+	l.e.Check(l.now, bIP)
+	l.take()
+	l.wait(30 * time.Second)
+	for _, a := range l.sent() {
+		if a.Packet.TargetIP != aIP {
+			t.Errorf("probed for %v, the second address in a minute", a.Packet.TargetIP)
+		}
+	}
+	l.wait(time.Minute)
+	if n := len(l.sent()); n != 3 {
+		t.Errorf("%d probes for the second address", n)
+	}
+}
+
+// RFC 5227 §2.1.1 and §2.3: how long the parts of taking an address last.
+//
+//rfc:5227 probe-spacing announce-spacing
+func TestSpacing(t *testing.T) {
+	for seed := range uint64(20) {
+		l := bareLab(t, Config{Probe: true})
+		l.e.cfg.Rand = rand.New(rand.NewPCG(seed, 0))
+		last := l.now
+		var gaps []time.Duration
+		l.e.AddAddress(l.now, netip.PrefixFrom(meIP, 24))
+		for len(gaps) < 5 {
+			l.wait(10 * time.Millisecond)
+			if n := len(l.sent()); n > 0 {
+				gaps = append(gaps, l.now.Sub(last).Truncate(10*time.Millisecond))
+				last = l.now
+			}
+			if l.now.Sub(last) > time.Minute {
+				t.Fatalf("sent only %v apart", gaps)
+			}
+		}
+		ranges := [][2]time.Duration{{0, time.Second}, {time.Second, 2 * time.Second}, {time.Second, 2 * time.Second},
+			{2 * time.Second, 2 * time.Second}, {2 * time.Second, 2 * time.Second}}
+		for i, r := range ranges {
+			if gaps[i] < r[0] || gaps[i] > r[1]+10*time.Millisecond {
+				t.Errorf("packet %d came %v after the one before, want %v", i+1, gaps[i], r)
+			}
+		}
 	}
 }
 

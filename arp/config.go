@@ -104,7 +104,8 @@ type Config struct {
 	AllowOffLink bool
 
 	// Own addresses, RFC 5227 §1.1. Probe checks that a new address is free
-	// before it is answered for and announced.
+	// before it is answered for and announced. For an address of 169.254/16 the
+	// times from ProbeWait to AnnounceWait are at least the defaults.
 	Probe            bool
 	ProbeWait        time.Duration // 1 s at most, random, before the first probe
 	ProbeNum         int           // 3
@@ -114,8 +115,9 @@ type Config struct {
 	AnnounceNum      int           // 2; negative: none
 	AnnounceInterval time.Duration // 2 s
 	DefendInterval   time.Duration // 10 s
-	// MaxConflicts is how many probed addresses may turn out to be taken, 10,
-	// before the next ones are probed for at most one per RateLimitInterval, 60 s.
+	// MaxConflicts is how many conflicts there may be, while probing or later, 10,
+	// before new addresses are probed for at most one per RateLimitInterval, 60 s.
+	// They are never forgotten: an interface without new addresses waits for nothing.
 	MaxConflicts      int
 	RateLimitInterval time.Duration
 	// AnnounceReply announces in the older form, a gratuitous reply.

@@ -42,7 +42,7 @@ type Engine struct {
 	out   []Action
 	stats Stats
 
-	conflicts int       // since an address was last free: RFC 5227 §2.1.1
+	conflicts int       // over own addresses and those probed for, ever: RFC 5227 §2.1.1
 	attempted time.Time // when an address was last probed for
 	proxied   map[netip.Addr]struct{}
 
@@ -55,8 +55,14 @@ type Engine struct {
 // NewEngine returns an Engine for the interface of that name, MAC address and
 // VLAN.
 func NewEngine(cfg Config, name string, mac ethernet.Addr, vlan ethernet.VLAN) *Engine {
+	return newEngine(cfg.withDefaults(), name, mac, vlan)
+}
+
+// newEngine is NewEngine for a complete cfg: the defaults are for what was left open,
+// and of what was switched off they must not be filled in again.
+func newEngine(cfg Config, name string, mac ethernet.Addr, vlan ethernet.VLAN) *Engine {
 	return &Engine{
-		cfg: cfg.withDefaults(), name: name, mac: mac, vlan: vlan,
+		cfg: cfg, name: name, mac: mac, vlan: vlan,
 		cache: cache{entries: make(map[netip.Addr]*entry)},
 	}
 }

@@ -29,6 +29,7 @@ func TestAnswersRequestsForOwnAddress(t *testing.T) {
 }
 
 //rfc:1122 arp-used
+//rfc:894 resolution
 //rfc:826 ask
 func TestQueryAsksThreeTimesASecondApartThenFails(t *testing.T) {
 	l := newLab(t, Config{})

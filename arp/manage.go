@@ -29,6 +29,17 @@ func (s *Service) AddressRemoved(a netip.Addr) {
 	})
 }
 
+// Holds reports whether a is an own address that has not been given up, be it still
+// probed for. After Close, when none is given up any more, it is always true. It is
+// what stack.AddressHolder wants.
+func (s *Service) Holds(a netip.Addr) (held bool) {
+	held = true
+	s.command(func(e *Engine, _ time.Time) {
+		held = slices.ContainsFunc(e.own, func(o *ownAddr) bool { return o.prefix.Addr() == a && !o.check })
+	})
+	return held
+}
+
 // WaitAddress waits until a, which was added before, has been probed and is in
 // use. The error is that of ctx, or ErrClosed when the Service is closed or not
 // attached yet; a conflict goes to the callback.

@@ -114,14 +114,14 @@ func (e *Engine) pollOwn(o *ownAddr, now time.Time) {
 			o.sent++
 			e.stats.ProbesSent++
 			e.send(ethernet.Broadcast, Packet{Op: OpRequest, SenderIP: netip.IPv4Unspecified(), TargetIP: a})
-			wait := e.random(e.cfg.ProbeMin, e.cfg.ProbeMax)
+			pace := e.pace(o)
+			wait := e.random(pace.least, pace.most)
 			if o.sent == e.cfg.ProbeNum {
-				wait = e.cfg.AnnounceWait
+				wait = pace.after
 			}
 			o.next = now.Add(wait)
 			return
 		}
-		e.conflicts = 0
 		if o.check {
 			e.remove(o)
 			e.out = append(e.out, Action{Kind: ActFree, Addr: a})
@@ -179,8 +179,8 @@ func (e *Engine) conflict(now time.Time, h *ethernet.Header, payload []byte, p *
 		return false
 	}
 	a := o.prefix.Addr()
+	e.conflicts++
 	if o.check { // it is theirs, and what they say is heard like anybody's
-		e.conflicts++
 		e.lose(o, p.SenderMAC)
 		return false
 	}
@@ -190,7 +190,6 @@ func (e *Engine) conflict(now time.Time, h *ethernet.Header, payload []byte, p *
 	switch {
 	case o.phase == ownProbing:
 		c.Rule = "found while probing"
-		e.conflicts++
 		e.lose(o, p.SenderMAC)
 	case e.cfg.Defend == DefendNever, again && (e.cfg.Defend == DefendOnce || a.IsLinkLocalUnicast()): // RFC 3927 §2.5 knows no (c)
 		c.Rule = "given up"

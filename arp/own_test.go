@@ -10,7 +10,7 @@ import (
 
 // RFC 5227 §2.4: (a) give up at once, (b) defend once, (c) hold.
 //
-//rfc:5227 defend ongoing respond at-once once indefinitely
+//rfc:5227 defend defend-announces ongoing respond at-once once indefinitely
 //rfc:3927 at-once
 func TestDefencePolicies(t *testing.T) {
 	for _, c := range []struct {
@@ -238,6 +238,7 @@ func TestNothingIsSentForAHeldAddress(t *testing.T) {
 //
 //rfc:3927 only-own
 //rfc:826 only-ours
+//rfc:919 arp
 func TestOnlyOwnAddressesAreAnswered(t *testing.T) {
 	l := newLab(t, Config{})
 	for _, a := range []string{"169.254.7.1", "10.0.0.99", "10.0.0.255", "255.255.255.255", "0.0.0.0", "127.0.0.1"} {
@@ -245,5 +246,41 @@ func TestOnlyOwnAddressesAreAnswered(t *testing.T) {
 		if s := l.sent(); len(s) != 0 {
 			t.Errorf("asked for %s: %+v", a, s)
 		}
+	}
+}
+
+// RFC 3927 §2.2.1 and §9: a configuration that makes probes of other addresses
+// faster leaves those of link-local ones alone.
+//
+//rfc:3927 probe-times
+func TestLinkLocalProbesTakeTheirTime(t *testing.T) {
+	brisk := Config{Probe: true, ProbeWait: -1, ProbeMin: time.Millisecond, ProbeMax: time.Millisecond, AnnounceWait: time.Millisecond}
+	const step = 10 * time.Millisecond
+	times := func(p string) (at []time.Duration) {
+		l := bareLab(t, brisk)
+		began := l.now
+		l.e.AddAddress(l.now, netip.MustParsePrefix(p))
+		for range 1000 {
+			l.wait(step)
+			for range l.sent() {
+				at = append(at, l.now.Sub(began))
+			}
+		}
+		if len(at) != 5 {
+			t.Fatalf("%d probes and announcements of %s", len(at), p)
+		}
+		return at
+	}
+	if at := times("10.0.0.9/24"); at[3] > 2*step {
+		t.Errorf("the configured times are not heeded: %v", at)
+	}
+	at := times("169.254.7.1/16")
+	for n, gap := range []time.Duration{at[1] - at[0], at[2] - at[1], at[3] - at[2]} {
+		if gap < time.Second-step || gap > 2*time.Second+step || n == 2 && gap < 2*time.Second-step {
+			t.Errorf("probes and the first announcement at %v", at)
+		}
+	}
+	if at[0] > time.Second+step {
+		t.Errorf("first probe at %v", at[0])
 	}
 }

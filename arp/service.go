@@ -69,7 +69,7 @@ func NewService(cfg Config) *Service {
 func (s *Service) AttachLink(name string, addr ethernet.Addr, vlan ethernet.VLAN, _ int,
 	send func(dst ethernet.Addr, t ethernet.EtherType, payload []byte) error) {
 	s.mu.Lock()
-	s.engine = NewEngine(s.cfg, name, addr, vlan)
+	s.engine = newEngine(s.cfg, name, addr, vlan)
 	s.engine.shelf = newShelf(2*s.cfg.Capacity, rand.Uint32)
 	s.shelf.Store(s.engine.shelf)
 	s.transmit = send

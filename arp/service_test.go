@@ -148,6 +148,16 @@ func TestEvictedBindingIsRemembered(t *testing.T) {
 	})
 }
 
+// What is switched off stays off in the engine of a Service.
+func TestServiceKeepsWhatIsOff(t *testing.T) {
+	s := NewService(Config{ProbeWait: -1, FailedTime: -1})
+	defer s.Close()
+	s.AttachLink("eth0", meMAC, ethernet.VLAN{}, 1500, discard)
+	if c := s.engine.cfg; c.ProbeWait != 0 || c.FailedTime != 0 || c.ProbeMin != time.Second {
+		t.Errorf("waits of %v before the first probe and %v after a failure", c.ProbeWait, c.FailedTime)
+	}
+}
+
 func TestWaitAddress(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := NewService(Config{Probe: true})
