@@ -32,6 +32,7 @@ func random(seed uint64, n int) []byte {
 	return b
 }
 
+//rfc:1071 complement
 func TestRFC1071Example(t *testing.T) { // §3
 	b := []byte{0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7}
 	if s := Sum(b, 0); s != 0xddf2 {
@@ -42,6 +43,7 @@ func TestRFC1071Example(t *testing.T) { // §3
 	}
 }
 
+//rfc:1071 sum odd parallel
 func TestSumAgainstNaive(t *testing.T) {
 	for n := range 300 {
 		b := random(uint64(n), n)
@@ -67,6 +69,7 @@ func TestSumIsZeroOnlyForZeros(t *testing.T) {
 	}
 }
 
+//rfc:1071 order
 func TestCombineAtEveryOffset(t *testing.T) {
 	b := random(7, 131)
 	want := uint16(Sum(b, 0))
@@ -101,6 +104,8 @@ func TestPseudo(t *testing.T) {
 	}
 }
 
+//rfc:1071 incremental
+//rfc:1624 update several
 func TestRFC1624Update(t *testing.T) { // §4: the case that RFC 1141 gets wrong
 	if got := Update(0xdd2f, 0x5555, 0x3285); got != 0 {
 		t.Fatalf("%#04x, want 0", got)

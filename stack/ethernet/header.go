@@ -138,7 +138,7 @@ var (
 // Parse reads the header of frame and returns it with the payload, which
 // aliases frame and may carry padding behind its protocol's own length.
 // Frames with an 802.3 length field (LLC: spanning tree and the like) yield
-// ErrLength and a valid header.
+// ErrLength, a valid header and everything behind it: see SNAP.
 func Parse(frame []byte) (h Header, payload []byte, err error) {
 	if len(frame) < HeaderLen {
 		return Header{}, nil, ErrShort

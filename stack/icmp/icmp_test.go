@@ -2,6 +2,7 @@ package icmp
 
 import (
 	"bytes"
+	"math/rand/v2"
 	"net/netip"
 	"testing"
 	"time"
@@ -140,6 +141,28 @@ func TestLimiter(t *testing.T) {
 	}
 	if len(l.hosts) > maxHosts {
 		t.Errorf("%d destinations remembered", len(l.hosts))
+	}
+}
+
+// How many errors go to others cannot be told from how many come: the total varies,
+// although not on average.
+func TestLimiterIsNotCountable(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	seen := map[int]bool{}
+	now, sum := time.Unix(1, 0), 0
+	for range 200 {
+		l := NewLimiter(LimiterConfig{Rand: rng.Uint64})
+		n := 0
+		for i := range 200 {
+			if l.Allow(now, netip.AddrFrom4([4]byte{192, 0, 2, byte(i)})) {
+				n++
+			}
+		}
+		seen[n] = true
+		sum += n
+	}
+	if mean := sum / 200; len(seen) < 5 || mean < DefaultBurst-2 || mean > DefaultBurst+2 {
+		t.Errorf("bursts of %v, %d on average, want about %d and no two alike", seen, mean, DefaultBurst)
 	}
 }
 

@@ -21,6 +21,11 @@ const (
 type LimiterConfig struct {
 	Rate, Burst         int
 	HostRate, HostBurst int
+	// Rand returns random numbers. With it, what an error takes of the total varies
+	// around one, so that who makes the host send errors cannot count those that it
+	// sends to others: that would tell which ports are open to them. Nil means that
+	// each takes one.
+	Rand func() uint64
 }
 
 // Limiter limits the rate of error messages (RFC 1812 §4.3.2.8), in total and
@@ -68,8 +73,16 @@ func (l *Limiter) Allow(now time.Time, dst netip.Addr) bool {
 		return false
 	}
 	h.tokens--
-	l.total.tokens--
+	l.total.tokens -= l.share()
 	return true
+}
+
+// share returns what one error takes of the total.
+func (l *Limiter) share() float64 {
+	if l.cfg.Rand == nil {
+		return 1
+	}
+	return float64(l.cfg.Rand()%2048) / 1023.5 // 0 to 2
 }
 
 func (b *bucket) fill(now time.Time, rate, burst int) {

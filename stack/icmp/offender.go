@@ -7,6 +7,7 @@ type Offender struct {
 	Src, Dst   netip.Addr
 	Directed   bool   // Dst is a subnet's broadcast address, or Src is one
 	Group      bool   // the frame was a link-layer broadcast or multicast
+	Internal   bool   // it never was on a wire, so Src may be a loopback address
 	FragOffset uint16 // of the packet's payload in its datagram
 	IsICMP     bool
 	Type       Type // when IsICMP
@@ -25,7 +26,7 @@ func (o *Offender) MayReport() bool {
 		return false
 	case !o.Dst.Is4() || o.Dst.IsMulticast() || isClassE(o.Dst):
 		return false
-	case !o.Src.Is4() || o.Src.IsUnspecified() || o.Src.IsLoopback() || o.Src.IsMulticast() || isClassE(o.Src):
+	case !o.Src.Is4() || o.Src.IsUnspecified() || o.Src.IsLoopback() && !o.Internal || o.Src.IsMulticast() || isClassE(o.Src):
 		return false
 	}
 	return true

@@ -123,7 +123,7 @@ func TestNeverReported(t *testing.T) {
 
 // RFC 3376 §5.2: answers to queries.
 //
-//rfc:3376 general merged robustness no-suppression sources
+//rfc:3376 general merged robustness no-suppression sources not-at-once
 func TestVersion3Queries(t *testing.T) {
 	joined := func() *script {
 		return start(t, HostConfig{Robustness: 1}).set(g1, NewFilter(true, s1)).set(g2, NewFilter(false, s1, s2)).
@@ -167,7 +167,7 @@ func TestRFC3376GeneralAnswerComesFirst(t *testing.T) { // §5.2 rule 1
 
 // RFC 2236 §3: version 2.
 //
-//rfc:2236 report query shorter suppressed leave
+//rfc:2236 report query shorter suppressed suppressed-version-1 leave leave-silent all-routers
 func TestVersion2(t *testing.T) {
 	joined := func() *script {
 		return start(t, HostConfig{Version: 2}).set(g1, Everyone).sends("v2 239.1.2.3").
@@ -196,6 +196,7 @@ func TestVersion2(t *testing.T) {
 // late, and forgets what was pending when that changes.
 //
 //rfc:3376 older-querier mode-cancels version-1
+//rfc:2236 version-1 version-1-leave
 func TestCompatibility(t *testing.T) {
 	silence := DefaultRobustness*DefaultQueryInterval + DefaultQueryResponse
 	s := start(t, HostConfig{}).set(g1, Everyone).sends("TO_EX(239.1.2.3)").
@@ -219,6 +220,22 @@ func TestCompatibility(t *testing.T) {
 	// A host that is told to speak no newer version never does.
 	start(t, HostConfig{Version: 1}).set(g1, Everyone).in(Message{Type: Query, Version: 3, MaxResp: time.Second}).sends("v1 239.1.2.3").
 		set(g1, Filter{}).sends("").idle()
+}
+
+// RFC 3376 §4.1.6 and §8.1, RFC 2236 §8.1: a robustness of zero is none.
+//
+//rfc:3376 robustness-zero
+//rfc:2236 robustness-zero
+func TestRobustnessIsNeverZero(t *testing.T) {
+	for _, version := range []Version{2, 3} {
+		h := NewHost(HostConfig{Version: version, Int64N: half})
+		if err := h.Input(t0, (&Message{Type: Query, Version: 3, Group: a("0.0.0.0"), MaxResp: time.Second}).AppendTo(nil)); err != nil {
+			t.Fatal(err)
+		}
+		if NewHost(HostConfig{}).robustness != DefaultRobustness || h.robustness != DefaultRobustness {
+			t.Errorf("version %d: a robustness of %d", version, h.robustness)
+		}
+	}
 }
 
 // Many groups and sources: packets that fit the MTU and say everything.

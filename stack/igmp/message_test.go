@@ -25,7 +25,8 @@ func sealed(b ...byte) []byte {
 	return b
 }
 
-//rfc:3376 types checksum-sent float
+//rfc:3376 types checksum-sent float no-auxiliary exact version-1-time
+//rfc:2236 checksum-sent version-1-time
 func TestMessages(t *testing.T) {
 	for name, tc := range map[string]struct {
 		m    Message
@@ -52,7 +53,8 @@ func TestMessages(t *testing.T) {
 	}
 }
 
-//rfc:3376 checksum unknown-type
+//rfc:3376 checksum unknown-type query-length
+//rfc:2236 checksum
 func TestParseRefuses(t *testing.T) {
 	for name, tc := range map[string]struct {
 		b    []byte
@@ -141,7 +143,8 @@ func Example() {
 // checksum and for nothing else, and so do auxiliary data and records of an unknown
 // type.
 //
-//rfc:3376 additional auxiliary unknown-record
+//rfc:3376 additional additional-report auxiliary unknown-record
+//rfc:2236 longer
 func TestWhatIsSkipped(t *testing.T) {
 	q, err := Parse(sealed(0x11, 10, 0, 0, 239, 1, 2, 3, 2, 125, 0, 0, 9, 9, 9, 9))
 	if err != nil || q.Group != g1 || q.Sources != nil {
@@ -155,5 +158,14 @@ func TestWhatIsSkipped(t *testing.T) {
 	}
 	if _, err := Parse(sealed(0x22, 0, 0, 0, 0, 0, 0, 1, 99, 0, 0, 0, 239, 1, 2, 3)); err != nil {
 		t.Errorf("a record of type 99: %v", err)
+	}
+	m, err = Parse(sealed(0x22, 0, 0, 0, 0, 0, 0, 1, 4, 0, 0, 0, 239, 1, 2, 3, 9, 9, 9, 9))
+	if want := []Record{{ToExclude, g1, nil}}; err != nil || !reflect.DeepEqual(m.Records, want) {
+		t.Errorf("behind the records: %+v, %v", m, err)
+	}
+	for _, typ := range []Type{ReportV1, ReportV2, Leave} {
+		if m, err := Parse(sealed(byte(typ), 0, 0, 0, 239, 1, 2, 3, 9, 9, 9, 9)); err != nil || m.Group != g1 {
+			t.Errorf("longer than 8 octets: %+v, %v", m, err)
+		}
 	}
 }

@@ -22,6 +22,11 @@ const (
 	fragmentCost = 64
 )
 
+// maxParts bounds the fragments of one datagram: those of the largest one where
+// packets have 68 octets, the least MTU (RFC 791 §3.2). Without it, eight octets at a
+// time, and backwards, cost the processor much more than the sender.
+const maxParts = (MaxLen - MinHeaderLen + 47) / 48
+
 // ReassemblerConfig bounds a Reassembler. The zero value takes the defaults.
 type ReassemblerConfig struct {
 	Timeout           time.Duration // from the first fragment to arrive
@@ -137,7 +142,7 @@ func (r *Reassembler) Evicted() uint64 { return r.evicted }
 // fragment with MF clear. Otherwise whole is nil.
 //
 // ErrOverlap and ErrFragment mean that the datagram was dropped for good,
-// ErrFragLimit that the fragment alone exceeds a cap, ErrFragECN that the datagram
+// ErrFragLimit that it exceeds a cap alone, ErrFragECN that the datagram
 // was dropped because its fragments disagree on ECN.
 func (r *Reassembler) Input(now time.Time, link uint32, h Header, opts, payload []byte) (first Header, firstOpts, whole []byte, err error) {
 	k := key{link, h.Src, h.Dst, h.ID, h.Proto}
@@ -217,6 +222,9 @@ func (d *datagram) place(h Header, payload []byte) (i int, dup bool, err error) 
 	}
 	if !h.MF && i < len(d.parts) {
 		return 0, false, ErrFragment
+	}
+	if len(d.parts) == maxParts {
+		return 0, false, ErrFragLimit
 	}
 	return i, false, nil
 }

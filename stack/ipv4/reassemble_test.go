@@ -58,6 +58,7 @@ func feed(r *Reassembler, at time.Time, frags ...frag) (whole []byte, h Header, 
 
 //rfc:1122 reassembly-size reassembly-unbounded
 //rfc:791 fragment reassemble
+//rfc:5722 sent
 func TestFragmentAndReassemble(t *testing.T) {
 	for _, n := range []int{0, 1, 2, 10, 100, 1000, 1480, 1481, 5000, 10000, 65515} {
 		for _, mtu := range []int{68, 576, 1500} {
@@ -88,6 +89,7 @@ func TestFragmentTiny(t *testing.T) {
 }
 
 //rfc:791 do-not-fragment
+//rfc:6864 do-not-fragment
 func TestFragmentErrors(t *testing.T) {
 	df := plain()
 	df.DF = true
@@ -206,7 +208,7 @@ func TestReassembleHoles(t *testing.T) {
 
 // RFC 5722 §4 applied to IPv4.
 //
-//rfc:5722 overlap later
+//rfc:5722 overlap silent later
 func TestReassembleOverlap(t *testing.T) {
 	at := func(off, n int, more bool, fill byte) frag {
 		h := plain()
@@ -430,5 +432,26 @@ func TestReassembleLinks(t *testing.T) {
 		if err != nil || (whole != nil) != (i >= 2) {
 			t.Fatalf("step %d: %d octets, %v", i, len(whole), err)
 		}
+	}
+}
+
+// Many tiny fragments, the last ones first, are no datagram of a real path: they are
+// given up before it takes long to sort them in.
+func TestReassembleTooManyParts(t *testing.T) {
+	r := NewReassembler(ReassemblerConfig{})
+	h := plain()
+	h.MF = true
+	limited := 0
+	for n := range 8000 {
+		h.Offset = uint16(8000-n) * 8
+		if _, _, _, err := r.Input(t0, 1, h, nil, pattern(8)); err == ErrFragLimit {
+			limited++
+		}
+		if d := r.head; d != nil && len(d.parts) > 1365 {
+			t.Fatalf("%d parts", len(d.parts))
+		}
+	}
+	if limited != 1 || r.Bytes() != datagramCost {
+		t.Errorf("given up %d times, %d octets left behind", limited, r.Bytes())
 	}
 }
