@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"arpeggio/internal/netns"
+	"arpeggio/internal/testproc"
 	"arpeggio/stack/link"
 	"arpeggio/tuntap"
 )
@@ -41,7 +42,7 @@ func (o *observers) burst(ctx context.Context) (lost int, took time.Duration, er
 	if err != nil {
 		return 0, 0, err
 	}
-	if err := cmd.Start(); err != nil {
+	if err := testproc.Start(cmd); err != nil {
 		return 0, 0, err
 	}
 	lines := bufio.NewReader(errs)

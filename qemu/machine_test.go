@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"arpeggio/internal/testproc"
 )
 
 // emulator makes a stand-in for QEMU of a shell script.
@@ -281,7 +283,7 @@ func TestMachineDiesWithItsParent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := parent.Start(); err != nil {
+	if err := testproc.Start(parent); err != nil {
 		t.Fatal(err)
 	}
 	pid := 0

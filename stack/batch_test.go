@@ -1,78 +1,98 @@
 package stack_test
 
 import (
-	"encoding/binary"
-	"net"
-	"slices"
+	"syscall"
 	"testing"
 	"testing/synctest"
-	"time"
 
-	"arpeggio/stack"
-	"arpeggio/stack/checksum"
 	"arpeggio/stack/ethernet"
-	"arpeggio/stack/ipv4"
 	"arpeggio/stack/link"
 	"arpeggio/stack/tcp"
 )
 
-// Acknowledgments that report a hole are answered one by one although they
-// arrive in one batch: a new segment for each of the first two (RFC 3042), which
-// then tell whether the retransmission arrives, and the retransmission for the
-// third.
-func TestRFC3042InABatch(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := newRaw(t, stack.Config{})
-		defer r.close()
-		ln, err := r.stacks[0].Listen("tcp", ":80")
-		if err != nil {
-			t.Fatal(err)
+// batch sends segments that the stack reads in one go.
+func (r *raw) batch(segs ...tcp.Segment) {
+	h := ethernet.Header{Dst: r.mac, Src: rawMAC, Type: ethernet.TypeIPv4}
+	var frames []link.Frame
+	for _, seg := range segs {
+		frames = append(frames, link.Frame{Head: append(h.AppendTo(nil), tcpPacket(addr(9), addr(1), nil, seg)...)})
+	}
+	r.dev.WriteFrames(frames)
+	synctest.Wait()
+}
+
+// A connection that ends makes room at once: a SYN from the same port that comes
+// with the segment which ended it opens the next one. Clients do that with what
+// they have reset, and after a server has closed first and they last.
+func TestSynBehindTheEnd(t *testing.T) {
+	again := func(port uint16) tcp.Segment {
+		s := syn(port)
+		s.Seq += 1 << 20
+		return s
+	}
+	opens := func(t *testing.T, r *raw, want tcp.Segment) {
+		t.Helper()
+		_, segs := r.segments()
+		if len(segs) != 1 || segs[0].Flags&^tcp.ECE != tcp.SYN|tcp.ACK || segs[0].Ack != want.Seq.Add(1) {
+			t.Errorf("a SYN in one batch with the end is answered by %v", segs)
 		}
-		defer ln.Close()
-		var iss tcp.Seq
-		sent := func() (at []int) {
-			for _, p := range r.got() {
-				seg, err := tcp.ParseSegment(p.body)
-				if err != nil {
-					t.Fatal(err)
-				}
-				if seg.Flags.Has(tcp.SYN) {
-					iss = seg.Seq.Add(1)
-				} else if len(seg.Payload) > 0 {
-					at = append(at, seg.Seq.Sub(iss))
-				}
-			}
-			return at
-		}
-		r.segment(&tcp.Segment{SrcPort: 9, DstPort: 80, Seq: 100, Flags: tcp.SYN, Window: 60000,
-			Options: tcp.Options{MSS: 1000, SACKPermitted: true}}, "")
-		sent()
-		ack := func(blocks ...tcp.SACKBlock) link.Frame {
-			seg := tcp.Segment{SrcPort: 9, DstPort: 80, Seq: 101, Ack: iss, Flags: tcp.ACK, Window: 60000}
-			seg.Options.NSACK = uint8(copy(seg.Options.SACK[:], blocks))
-			b := seg.AppendHeader(nil)
-			sum := checksum.Checksum(checksum.Sum(b, checksum.Pseudo(addr(9), addr(1), 6, len(b))))
-			binary.BigEndian.PutUint16(b[tcp.ChecksumOffset:], sum)
-			e := ethernet.Header{Dst: r.mac, Src: rawMAC, Type: ethernet.TypeIPv4}
-			ip := ipv4.Header{TTL: 64, Proto: ipv4.ProtoTCP, Src: addr(9), Dst: addr(1)}
-			return link.Frame{Head: append(ip.AppendTo(e.AppendTo(nil), nil, len(b)), b...)}
-		}
-		_, _ = r.dev.WriteFrames([]link.Frame{ack()})
+	}
+	rawTest(t, "reset", func(t *testing.T, r *raw) {
+		ln := r.listen()
+		synAck := r.open(5000)
 		c, err := ln.Accept()
 		if err != nil {
 			t.Fatal(err)
 		}
-		go func(c net.Conn) { _, _ = c.Write(make([]byte, 30_000)) }(c)
-		if at := sent(); len(at) != 10 {
-			t.Fatalf("%d segments in the initial window", len(at))
+		rst := ack(5000, synAck, 0, nil)
+		rst.Flags = tcp.RST
+		r.batch(rst, again(5000))
+		opens(t, r, again(5000))
+		_, err = c.Read(make([]byte, 1))
+		wantErrno(t, err, "read", syscall.ECONNRESET)
+	})
+	rawTest(t, "reset before it is accepted", func(t *testing.T, r *raw) {
+		r.listen()
+		r.tcp(syn(5000))
+		_, synAck := r.one()
+		rst := ack(5000, synAck, 0, nil)
+		rst.Flags = tcp.RST
+		r.batch(ack(5000, synAck, 0, nil), rst, again(5000))
+		opens(t, r, again(5000))
+	})
+	rawTest(t, "FIN that leads to TIME-WAIT", func(t *testing.T, r *raw) {
+		ln := r.listen()
+		r.open(5000)
+		c, err := ln.Accept()
+		if err != nil {
+			t.Fatal(err)
 		}
-		block := func(to int) tcp.SACKBlock { return tcp.SACKBlock{Start: iss.Add(1000), End: iss.Add(to)} }
-		time.Sleep(10 * time.Millisecond)
-		_, _ = r.dev.WriteFrames([]link.Frame{ack(block(2000)), ack(block(3000)), ack(block(4000))})
-		if at, want := sent(), []int{10000, 11000, 0}; !slices.Equal(at, want) {
-			t.Errorf("sent %v, want %v", at, want)
-		}
-		c.(*stack.TCPConn).SetLinger(0)
 		c.Close()
+		_, fin := r.one()
+		last := ack(5000, fin, 0, nil)
+		last.Flags |= tcp.FIN
+		r.batch(last, again(5000))
+		_, segs := r.segments()
+		if len(segs) != 2 || segs[0].Ack != last.Seq.Add(1) || segs[0].Flags.Has(tcp.SYN) || !segs[1].Flags.Has(tcp.SYN) {
+			t.Errorf("a FIN and a SYN in one batch are answered by %v", segs)
+		}
+	})
+	rawTest(t, "last acknowledgment", func(t *testing.T, r *raw) {
+		ln := r.listen()
+		synAck := r.open(5000)
+		c, err := ln.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		fin := ack(5000, synAck, 0, nil)
+		fin.Flags |= tcp.FIN
+		r.tcp(fin)
+		c.Close()
+		_, segs := r.segments()
+		if len(segs) == 0 || !segs[len(segs)-1].Flags.Has(tcp.FIN) {
+			t.Fatalf("no FIN: %v", segs)
+		}
+		r.batch(ack(5000, segs[len(segs)-1], 1, nil), again(5000))
+		opens(t, r, again(5000))
 	})
 }

@@ -54,9 +54,7 @@ func (s *Stack) freeTCP(b *Binding, addr netip.AddrPort) (netip.AddrPort, error)
 		return addr, errAddrNotAvail
 	}
 	taken := func(port uint16) bool {
-		return s.boundByOther(b, a, port) || slices.ContainsFunc(s.listeners[port], func(l *TCPListener) bool {
-			return overlap(l.addr.Addr(), a)
-		})
+		return s.boundByOther(b, a, port) || s.listens(a, port)
 	}
 	if port == 0 {
 		port = s.choosePort(keyOf(addr, addr), func(p uint16) bool { return !taken(p) && s.tcpPorts[p] == 0 })
@@ -69,6 +67,12 @@ func (s *Stack) freeTCP(b *Binding, addr netip.AddrPort) (netip.AddrPort, error)
 
 // overlap reports whether a packet could be for both.
 func overlap(a, b netip.Addr) bool { return a == b || a.IsUnspecified() || b.IsUnspecified() }
+
+// listens reports whether somebody waits for connections to the port at a, which
+// may be 0.0.0.0.
+func (s *Stack) listens(a netip.Addr, port uint16) bool {
+	return slices.ContainsFunc(s.listeners[port], func(l *TCPListener) bool { return overlap(l.addr.Addr(), a) })
+}
 
 // boundByOther reports whether a binding other than b keeps addr to itself.
 func (s *Stack) boundByOther(b *Binding, addr netip.Addr, port uint16) bool {

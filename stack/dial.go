@@ -171,7 +171,7 @@ func (s *Stack) connectLocked(d *Dialer, local, remote netip.AddrPort, now tcp.I
 		if port == 0 {
 			return nil, errAddrNotAvail
 		}
-	} else if !free(port) || s.boundByOther(d.Binding, src, port) {
+	} else if !free(port) || s.boundByOther(d.Binding, src, port) || d.Binding == nil && s.listens(src, port) {
 		return nil, errAddrInUse
 	}
 	local = netip.AddrPortFrom(src, port)
@@ -280,6 +280,9 @@ func listenAddr(s *Stack, want, network, address string) (netip.AddrPort, error)
 	}
 	base, err := baseNetwork(network)
 	var addrs []netip.AddrPort
+	if address == "" {
+		address = ":0" // as for package net
+	}
 	if err == nil {
 		addrs, err = s.resolve(context.Background(), base, address)
 	}

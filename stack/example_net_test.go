@@ -180,3 +180,72 @@ func Example_manyStacks() {
 	fmt.Println(sum)
 	// Output: 1225
 }
+
+// Local ports where the program names none: from a range, and never those that are
+// reserved for servers that start later (Linux's ip_local_port_range and
+// ip_local_reserved_ports).
+func ExampleConfig_ports() {
+	sw := vnet.New(vnet.Config{})
+	defer sw.Close()
+	port, err := sw.Port(vnet.PortConfig{Name: "host"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	s := stack.New(stack.Config{
+		Ports:         stack.PortRange{First: 32768, Last: 32771},
+		ReservedPorts: []stack.PortRange{{First: 32769, Last: 32770}},
+	})
+	defer s.Close()
+	if _, err := s.AddInterface(stack.InterfaceConfig{
+		Device: port, Resolver: stack.StaticResolver{}, Addresses: []netip.Prefix{netip.MustParsePrefix("10.0.0.1/24")},
+	}); err != nil {
+		log.Fatal(err)
+	}
+	drawn := map[int]bool{}
+	for {
+		c, err := s.ListenPacket("udp", ":0")
+		if err != nil {
+			fmt.Println(errors.Is(err, syscall.EADDRINUSE))
+			break
+		}
+		drawn[c.LocalAddr().(*net.UDPAddr).Port] = true
+	}
+	fmt.Println(drawn)
+	_, err = s.ListenPacket("udp", ":32769") // who names it gets it
+	fmt.Println(err)
+	// Output:
+	// true
+	// map[32768:true 32771:true]
+	// <nil>
+}
+
+// A bound in octets a second on what a connection sends (SO_MAX_PACING_RATE).
+func ExampleTCPConn_SetMaxPacingRate() {
+	alice, bob, stop := twoHosts()
+	defer stop()
+	ln, err := bob.Listen("tcp", ":9")
+	if err != nil {
+		log.Fatal(err)
+	}
+	received := make(chan int64)
+	go func() {
+		c, err := ln.Accept()
+		if err != nil {
+			return
+		}
+		defer c.Close()
+		n, _ := io.Copy(io.Discard, c)
+		received <- n
+	}()
+	conn, err := alice.Dial("tcp", "10.0.0.2:9")
+	if err != nil {
+		log.Fatal(err)
+	}
+	c := conn.(*stack.TCPConn)
+	c.SetMaxPacingRate(1 << 20)
+	start := time.Now()
+	c.Write(make([]byte, 100<<10))
+	c.Close()
+	fmt.Println(<-received, time.Since(start) > 80*time.Millisecond)
+	// Output: 102400 true
+}

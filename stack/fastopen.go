@@ -63,6 +63,9 @@ func (s *Stack) fastOpenLearn(c *TCPConn, r tcp.FastOpenResult, now tcp.Instant)
 	}
 	if r.Blocked {
 		s.stats.TCP.FastOpenBlackhole++
+		if r.Unanswered { // no connection may ever come about otherwise
+			p.blocks = max(p.blocks, fastOpenSigns-1)
+		}
 		if p.blocks++; p.blocks >= fastOpenSigns {
 			p.blocks = min(p.blocks, fastOpenSigns+maxFastOpenPauses)
 			p.paused = now.Add(fastOpenPause << (p.blocks - fastOpenSigns))
@@ -71,7 +74,7 @@ func (s *Stack) fastOpenLearn(c *TCPConn, r tcp.FastOpenResult, now tcp.Instant)
 	if !r.Cookie.IsZero() {
 		p.cookie, p.blocks = r.Cookie, 0
 	}
-	if !p.cookie.IsZero() || r.Accepted {
+	if r.MSS != 0 && (!p.cookie.IsZero() || r.Accepted) {
 		p.mss = r.MSS
 	}
 	if p == (fastOpenPeer{}) {

@@ -159,6 +159,8 @@ func TestFastOpenBlackhole(t *testing.T) {
 		time.Sleep(time.Hour)
 		l.asks(plain) // the cookie has expired
 		l.asks(with)
+		l.stacks[0].ForgetPeers()
+		l.asks(plain)
 		if st := l.stacks[0].Stats(); st.TCP.FastOpenBlackhole != 3 || st.TCP.FastOpenActive != 1 {
 			t.Errorf("%+v", st)
 		}

@@ -104,22 +104,31 @@ func (s *Stack) rerouted() {
 	}
 }
 
-// reroute looks for the way to the peer anew.
+// reroute looks for the way to the peer anew. What was sent while there was none
+// goes again at once.
 func (c *TCPConn) reroute(now tcp.Instant) {
 	s := c.s
 	h, ok := s.lookupFrom(c.m.Remote().Addr(), nil, c.m.Local().Addr())
 	ok = ok && !h.broadcast
-	if c.stranded = !ok; !ok || h.Interface == nil || h == c.route {
+	back := ok && c.wasted
+	c.stranded, c.wasted = !ok, !ok && c.wasted
+	if !ok || h.Interface == nil || h == c.route && !back {
 		return
 	}
-	c.m.SetLinkMSS(now, linkMTU(h)-ipv4.MinHeaderLen-tcp.HeaderLen)
-	c.route = h
+	if h != c.route {
+		c.m.SetLinkMSS(now, linkMTU(h)-ipv4.MinHeaderLen-tcp.HeaderLen)
+		c.route = h
+	}
+	if back {
+		c.m.SendAgain(now)
+	}
 	c.changed()
 }
 
 // strand takes a segment that has no way out for lost, and has its connection know
 // why it gets no answer.
 func (c *TCPConn) strand() {
+	c.wasted = true
 	c.s.stats.IP.OutNoRoutes++
 	c.m.SoftError(errNetUnreach)
 	c.soft.report(errNetUnreach)

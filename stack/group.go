@@ -126,8 +126,8 @@ func (s *Stack) igmpDue() (t tcp.Instant) {
 // person's who looks for a fault (§4.1.12).
 func (s *Stack) receiveIGMP(in *Interface, dst netip.Addr, payload []byte, a arrival) {
 	s.stats.IGMP.InMsgs++
-	if in == nil {
-		return
+	if in == nil || a.trusted && len(payload) > 0 && igmp.Type(payload[0]) != igmp.Query {
+		return // nobody's, or our own report
 	}
 	if dst.IsMulticast() && dst != igmp.AllSystems {
 		if m, err := igmp.Parse(payload); err == nil && m.Type == igmp.Query && m.Group.IsUnspecified() {
@@ -208,6 +208,19 @@ func (u *UDPConn) member(i *Interface, group netip.Addr) *member {
 		}
 	}
 	return nil
+}
+
+// loopBack gives what leaves by via for everybody, or for a group that is received
+// there, to the sockets of this host too, as Linux does (RFC 1112 §6.1); deaf are
+// senders that do not want that of groups.
+func (s *Stack) loopBack(via hop, h ipv4.Header, opts, payload []byte, deaf bool) {
+	if via.Interface == nil || !via.broadcast && (deaf || !h.Dst.IsMulticast() || !via.receives(&h)) {
+		return
+	}
+	if h.TTL == 0 && via.broadcast {
+		h.TTL = s.cfg.TTL
+	}
+	s.loop = append(s.loop, looped{via.Interface, append(h.AppendTo(nil, opts, len(payload)), payload...)})
 }
 
 // groupInterface returns the interface that is meant when none is named: the one

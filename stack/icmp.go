@@ -60,7 +60,7 @@ func (s *Stack) echo(h *ipv4.Header, opts, payload []byte, m icmp.Message, a arr
 // the rules and the rate limit let it.
 func (s *Stack) icmpError(h *ipv4.Header, opts, payload []byte, a arrival, m icmp.Message) {
 	o := icmp.Offender{
-		Src: h.Src, Dst: h.Dst, Group: a.group, FragOffset: h.Offset,
+		Src: h.Src, Dst: h.Dst, Group: a.group, Internal: a.trusted, FragOffset: h.Offset,
 		Directed: s.isAnyBroadcast(h.Dst) || s.isAnyBroadcast(h.Src),
 		IsICMP:   h.Proto == ipv4.ProtoICMP,
 	}
@@ -199,7 +199,7 @@ func (s *Stack) icmpTCP(m *icmp.Message, h *ipv4.Header, body []byte, errno sysc
 	}
 	switch {
 	case m.Type == icmp.Unreachable && m.Code == icmp.CodeFragNeeded:
-		s.tooBigTCP(c.route, h.Dst, m, a.now)
+		s.tooBigTCP(c, seq, m, a.now)
 	case hard:
 		c.m.HardError(errno)
 	default:

@@ -42,6 +42,12 @@ const maxTrailer = 255
 // dropped is counted in drops.
 func (p *port) accept(f *link.Frame, at time.Time, drops *FrameStats) (in input, ok bool) {
 	h, payload, err := ethernet.Parse(f.Head)
+	if err == ethernet.ErrLength && f.GSO.Type == link.GSONone {
+		var ok bool
+		if h.Type, payload, ok = ethernet.SNAP(&h, payload); ok { // RFC 1122 §2.3.3
+			err = nil
+		}
+	}
 	if err != nil {
 		switch err {
 		case ethernet.ErrShort:

@@ -18,15 +18,20 @@ var (
 	ErrNoDevice   = errors.New("stack: an interface needs a Device")
 	ErrNoResolver = errors.New("stack: an interface needs a Resolver; StaticResolver is the simplest")
 	ErrInUse      = errors.New("stack: the device carries this VLAN already")
-	ErrMTU        = errors.New("stack: the device's MTU is below 128, the least that TCP segments are made for")
+	ErrMTU        = errors.New("stack: the device's MTU is below 68, the least of IPv4 (RFC 791)")
 	ErrAddress    = errors.New("stack: not an IPv4 address that a host may have")
 	ErrNoAddress  = errors.New("stack: the interface does not have this address")
 	ErrGateway    = errors.New("stack: the gateway is not on a network of the interface")
 )
 
-// minMTU is the least MTU of an interface: TCP sends segments of 88 octets whatever
-// it is told, because less would be a denial of service, and forbids fragments.
-const minMTU = 88 + tcp.HeaderLen + ipv4.MinHeaderLen
+// minMTU is the least MTU of a device (RFC 791 §3.2). What others say does not make
+// TCP's segments smaller than 48 octets, because less would be a denial of service,
+// and fragments are forbidden: no interface of a wider device is made narrower than
+// that.
+const (
+	minMTU    = 68
+	narrowMTU = 48 + tcp.HeaderLen + ipv4.MinHeaderLen
+)
 
 // InterfaceConfig describes an interface: one broadcast domain of one device.
 // Device and Resolver are required.
@@ -51,7 +56,8 @@ type InterfaceConfig struct {
 	// Gateway, when valid, is the next hop of a default route.
 	Gateway netip.Addr
 	// Conflict, when not nil, is told that another station claims an address
-	// of ours for good (RFC 5227 §2.4). No lock is held, but the resolver may
+	// of ours for good (RFC 5227 §2.4); Addresses tells whether it is still ours,
+	// which the resolver decides (AddressHolder). No lock is held, but the resolver may
 	// wait for its return: it must not remove the interface or close the stack.
 	Conflict func(addr netip.Addr, mac ethernet.Addr)
 }
@@ -97,7 +103,7 @@ func (s *Stack) AddInterface(cfg InterfaceConfig) (*Interface, error) {
 		return nil, fmt.Errorf("%w: %v", ErrGateway, cfg.Gateway)
 	}
 	for n, p := range cfg.Addresses {
-		if err := checkAddress(p); err != nil {
+		if err := CheckAddress(p); err != nil {
 			return nil, err
 		}
 		if slices.ContainsFunc(cfg.Addresses[:n], func(o netip.Prefix) bool { return o.Addr() == p.Addr() }) {
@@ -293,16 +299,16 @@ func (i *Interface) MTU() int {
 	return i.mtu
 }
 
-// SetMTU bounds the packets that the interface sends, from 128 octets up to what the
-// device takes; 0 means that. Connections send smaller segments from then on where
+// SetMTU bounds the packets that the interface sends, from 88 octets, or what the
+// device takes if that is less, up to what it takes; 0 means that. Connections send smaller segments from then on where
 // they must, and larger ones again when it rises and their path carries them.
 func (i *Interface) SetMTU(mtu int) error {
 	most := min(i.port.info.MTU, ipv4.MaxLen)
 	if mtu == 0 {
 		mtu = most
 	}
-	if mtu < minMTU || mtu > most {
-		return fmt.Errorf("stack: %s carries packets of %d to %d octets, not %d", i.name, minMTU, most, mtu)
+	if least := min(narrowMTU, most); mtu < least || mtu > most {
+		return fmt.Errorf("stack: %s carries packets of %d to %d octets, not %d", i.name, least, most, mtu)
 	}
 	s := i.s
 	s.mu.Lock()
@@ -327,92 +333,6 @@ func (i *Interface) Addresses() []netip.Prefix {
 
 // String returns the name.
 func (i *Interface) String() string { return i.name }
-
-func checkAddress(p netip.Prefix) error {
-	a := p.Addr()
-	if !p.IsValid() || !a.Is4() || !isUnicast(a) || a.IsLoopback() || p.Bits() == 0 {
-		return fmt.Errorf("%w: %v", ErrAddress, p)
-	}
-	if p.Bits() < 31 && (a == p.Masked().Addr() || a == broadcastOf(p)) {
-		return fmt.Errorf("%w: %v is its network's or the broadcast address", ErrAddress, p)
-	}
-	return nil
-}
-
-func takenError(a netip.Addr, o *Interface) error {
-	return fmt.Errorf("stack: %v is an address of interface %s already; remove it there first", a, o.name)
-}
-
-// AddAddress gives the interface an address and a route to the network of its
-// prefix. The resolver, when it is an AddressUser, announces the address.
-func (i *Interface) AddAddress(p netip.Prefix) error {
-	if err := checkAddress(p); err != nil {
-		return err
-	}
-	s := i.s
-	s.mu.Lock()
-	if i.gone || s.closed {
-		s.mu.Unlock()
-		return errClosed
-	}
-	if o := s.own[p.Addr()]; o != nil {
-		s.mu.Unlock()
-		return takenError(p.Addr(), o)
-	}
-	s.own[p.Addr()] = i
-	i.addrs = append(i.addrs, p)
-	if p.Bits() < 32 {
-		s.addRoute(Route{Prefix: p.Masked(), Interface: i, Source: p.Addr()})
-		s.rerouted()
-	}
-	s.unlock(s.now())
-	if u, ok := i.resolver.(AddressUser); ok {
-		u.AddressAdded(p, i.conflicted)
-	}
-	return nil
-}
-
-// RemoveAddress takes an address and its network's route away. Connections
-// from it are reset with EADDRNOTAVAIL.
-func (i *Interface) RemoveAddress(a netip.Addr) error {
-	s := i.s
-	s.mu.Lock()
-	n := slices.IndexFunc(i.addrs, func(p netip.Prefix) bool { return p.Addr() == a })
-	if n < 0 {
-		s.mu.Unlock()
-		return fmt.Errorf("%w: %v on %s", ErrNoAddress, a, i.name)
-	}
-	p := i.addrs[n]
-	i.addrs = slices.Delete(i.addrs, n, n+1)
-	delete(s.own, a)
-	s.routes = slices.DeleteFunc(s.routes, func(r route) bool {
-		return r.Interface == i && r.Source == a && r.Prefix == p.Masked() && !r.NextHop.IsValid()
-	})
-	now := s.now()
-	for _, c := range s.conns {
-		if c.m.Local().Addr() == a {
-			c.kill(errAddrNotAvail, now)
-		}
-	}
-	s.rerouted()
-	s.unlock(now)
-	if u, ok := i.resolver.(AddressUser); ok {
-		u.AddressRemoved(a)
-	}
-	return nil
-}
-
-// conflicted is what an AddressUser calls.
-func (i *Interface) conflicted(a netip.Addr, mac ethernet.Addr) {
-	i.s.mu.Lock()
-	i.s.stats.AddrConflicts++
-	i.s.mu.Unlock()
-	i.s.cfg.Logger.Warn("address conflict: another station claims our address; give one of the two another address",
-		"interface", i.name, "address", a, "mac", mac.String())
-	if i.conflict != nil {
-		i.conflict(a, mac)
-	}
-}
 
 // send is what a LinkUser sends with.
 func (i *Interface) send(dst ethernet.Addr, t ethernet.EtherType, payload []byte) error {

@@ -19,16 +19,42 @@ import (
 func TestLeastMTU(t *testing.T) {
 	l := newLAN(t, 1, vnet.PortConfig{})
 	defer l.close()
-	if err := l.ifaces[0].SetMTU(127); err == nil || l.ifaces[0].MTU() != 1500 {
-		t.Errorf("127: %v, MTU %d", err, l.ifaces[0].MTU())
+	if err := l.ifaces[0].SetMTU(87); err == nil || l.ifaces[0].MTU() != 1500 {
+		t.Errorf("87: %v, MTU %d", err, l.ifaces[0].MTU())
 	}
-	if err := l.ifaces[0].SetMTU(128); err != nil {
+	if err := l.ifaces[0].SetMTU(88); err != nil {
 		t.Error(err)
 	}
-	p := port(t, l.sw, vnet.PortConfig{Name: "narrow", MTU: 127})
+	p := port(t, l.sw, vnet.PortConfig{Name: "narrow", MTU: 68})
 	defer p.Close()
-	if _, err := l.stacks[0].AddInterface(stack.InterfaceConfig{Device: p, Resolver: stack.StaticResolver{}}); !errors.Is(err, stack.ErrMTU) {
-		t.Errorf("a device of 127: %v", err)
+	if _, err := l.stacks[0].AddInterface(stack.InterfaceConfig{Device: narrower{p}, Resolver: stack.StaticResolver{}}); !errors.Is(err, stack.ErrMTU) {
+		t.Errorf("a device of 67: %v", err)
+	}
+}
+
+// narrower is a device that takes an octet less than it could.
+type narrower struct{ link.Device }
+
+func (d narrower) Info() link.Info {
+	i := d.Device.Info()
+	i.MTU--
+	return i
+}
+
+// The narrowest links that there may be (RFC 791 §3.2) carry streams, although the
+// options of TCP hardly leave room for text.
+func TestNarrowLinks(t *testing.T) {
+	for _, mtu := range []int{68, 72, 88, 100} {
+		synctest.Test(t, func(t *testing.T) {
+			l := newLAN(t, 2, vnet.PortConfig{MTU: mtu, Ingress: vnet.Impairment{Loss: 0.03, Duplicate: 0.02, Delay: time.Millisecond}})
+			defer l.close()
+			both(t, l, 20_000)
+			for i, p := range l.ports {
+				if n := p.Stats().Tx.Dropped[vnet.DropTooBig] + p.Stats().Rx.Dropped[vnet.DropTooBig]; n > 0 {
+					t.Errorf("MTU %d: host %d sent %d packets that are too large", mtu, i, n)
+				}
+			}
+		})
 	}
 }
 

@@ -1,6 +1,7 @@
 package stack
 
 import (
+	crand "crypto/rand"
 	"maps"
 	"math/rand/v2"
 	"net/netip"
@@ -44,6 +45,19 @@ func TestInitialSequence(t *testing.T) {
 	}
 }
 
+// Where nobody hands in another source, the secret is of the system's.
+//
+//rfc:6528 randomness
+func TestRFC6528Secret(t *testing.T) { // §4
+	s, other := New(Config{}), New(Config{})
+	if s.cfg.Rand != crand.Reader {
+		t.Errorf("%T", s.cfg.Rand)
+	}
+	if s.secret == other.secret {
+		t.Error("two hosts have the same secret")
+	}
+}
+
 // RFC 6056 §3.3.3: ports walk from a secret place for each pair of hosts.
 //
 //rfc:6056 range unpredictable no-reuse listeners
@@ -74,7 +88,43 @@ func TestChoosePort(t *testing.T) {
 	}
 }
 
+// Ports behind a long row that is kept out are drawn no more often than others.
+//
+//rfc:6056 unbiased
+func TestRFC6056Unbiased(t *testing.T) { // §5
+	s := New(Config{Ports: PortRange{10000, 20000}, ReservedPorts: []PortRange{{10010, 19989}}, Rand: rand.NewChaCha8([32]byte{1})})
+	any := func(uint16) bool { return true }
+	seen := map[uint16]int{}
+	for i := range 210 { // 21 ports
+		seen[s.choosePort(connKey{remote: [4]byte{10, 0, 0, 2}, rport: 80}, any)]++
+		if least := slices.Min(slices.Collect(maps.Values(seen))); len(seen) == 21 && slices.Max(slices.Collect(maps.Values(seen))) > least+1 {
+			t.Fatalf("after %d: %v", i, seen)
+		}
+	}
+	if len(seen) != 21 {
+		t.Errorf("%v", seen)
+	}
+	last := 0
+	for range 2100 {
+		if s.randomPort(any) == 20000-10 {
+			last++ // the first behind the row
+		}
+	}
+	if last > 200 { // of a hundred that are due
+		t.Errorf("the port behind the row was drawn %d times", last)
+	}
+	if p := s.randomPort(func(p uint16) bool { return p == 20000 }); p != 20000 {
+		t.Errorf("the only free port was not found: %d", p)
+	}
+	if p := s.randomPort(func(uint16) bool { return false }); p != 0 {
+		t.Errorf("port %d although none is free", p)
+	}
+}
+
 // The range and what is kept out of it are the owner's to say.
+//
+//rfc:6056 reserved
+//rfc:5452 avoid
 func TestConfiguredPorts(t *testing.T) {
 	any := func(uint16) bool { return true }
 	for _, c := range []struct {
@@ -88,12 +138,15 @@ func TestConfiguredPorts(t *testing.T) {
 		{Config{Ports: PortRange{7, 7}, ReservedPorts: []PortRange{{1, 1023}}}, []uint16{0}},
 	} {
 		s := New(c.cfg)
-		seen := map[uint16]bool{}
+		seen, random := map[uint16]bool{}, map[uint16]bool{}
 		for range 50 {
 			seen[s.choosePort(connKey{}, any)] = true
+			random[s.randomPort(any)] = true
 		}
-		if got := slices.Sorted(maps.Keys(seen)); !slices.Equal(got, c.want) {
-			t.Errorf("%+v: %v, want %v", c.cfg.Ports, got, c.want)
+		for _, m := range []map[uint16]bool{seen, random} {
+			if got := slices.Sorted(maps.Keys(m)); !slices.Equal(got, c.want) {
+				t.Errorf("%+v: %v, want %v", c.cfg.Ports, got, c.want)
+			}
 		}
 		s.Close()
 	}
@@ -101,21 +154,6 @@ func TestConfiguredPorts(t *testing.T) {
 	defer s.Close()
 	if s.cfg.Ports != (PortRange{1024, 65535}) {
 		t.Errorf("%+v", s.cfg.Ports)
-	}
-}
-
-// RFC 6864 §5.2.2: identifications of one destination do not repeat soon.
-//
-//rfc:6864 unique
-func TestIdentification(t *testing.T) {
-	s := seeded(1)
-	seen := map[uint16]bool{}
-	for range 65536 {
-		id := s.nextID(netip.AddrFrom4([4]byte{10, 0, 0, 2}), 1)
-		if seen[id] {
-			t.Fatalf("%d came twice", id)
-		}
-		seen[id] = true
 	}
 }
 

@@ -131,6 +131,8 @@ func TestRFC1122SourceIsOwn(t *testing.T) { // §3.2.1.3, §4.1.3.6
 
 //rfc:1122 udp-local udp-local-told
 //rfc:768 pseudo
+//rfc:6864 integrity
+//rfc:5452 destination
 func TestRFC1122LocalUDPAddress(t *testing.T) { // §4.1.3.5
 	rawTest(t, "one, all, told", func(t *testing.T, r *raw) {
 		r.second()
@@ -190,6 +192,8 @@ func TestRFC1122TOSReachesTransport(t *testing.T) { // §3.2.1.6
 // round.
 //
 //rfc:1122 broadcast-link broadcast-ones
+//rfc:894 broadcast
+//rfc:919 sent
 func TestRFC1122LinkBroadcasts(t *testing.T) { // §3.3.6
 	rawTest(t, "both", func(t *testing.T, r *raw) {
 		u := listenUDP(t, r.stacks[0], ":1")
@@ -206,7 +210,8 @@ func TestRFC1122LinkBroadcasts(t *testing.T) { // §3.3.6
 // A segment is not to be cut, and its identification is of no use then.
 //
 //rfc:1191 df
-//rfc:6864 atomic ignored
+//rfc:4821 avoided
+//rfc:6864 atomic ignored purpose
 //rfc:3168 df
 func TestRFC6864AtomicDatagrams(t *testing.T) { // §4.1
 	rawTest(t, "zero", func(t *testing.T, r *raw) {
@@ -220,6 +225,112 @@ func TestRFC6864AtomicDatagrams(t *testing.T) { // §4.1
 		r.frame(r.mac, append(h.AppendTo(nil, nil, len(body)), body...))
 		if h, s := r.one(); h.ID != 0 || !h.DF || s.Flags&tcp.SYN == 0 {
 			t.Errorf("%+v", h)
+		}
+	})
+	rawTest(t, "the same one again", func(t *testing.T, r *raw) { // is no sign of a copy
+		u := listenUDP(t, r.stacks[0], ":9")
+		for _, text := range []string{"one", "two"} {
+			r.ip(udpText(text))
+			buf := make([]byte, 10)
+			if n, _, err := u.ReadFrom(buf); err != nil || string(buf[:n]) != text {
+				t.Errorf("%q, %v", buf[:n], err)
+			}
+		}
+	})
+}
+
+// udpText is a datagram from the station to port 9, whose identification is always
+// the same.
+func udpText(text string) (ipv4.Header, []byte, []byte) {
+	h, body := udpPacket(addrPort(9, 1), addrPort(1, 9), []byte(text))
+	return h, nil, body
+}
+
+// RFC 6864 §4.2: a copy of what may be fragmented has an identification of its own.
+//
+//rfc:6864 copy
+func TestRFC6864Copies(t *testing.T) {
+	rawTest(t, "SYN-ACK", func(t *testing.T, r *raw) {
+		r.listen().SetIPHeader(stack.IPHeader{MayFragment: true})
+		r.tcp(syn(4000))
+		first, s1 := r.one()
+		time.Sleep(1500 * time.Millisecond)
+		again, s2 := r.one()
+		if first.DF || again.DF || first.ID == again.ID || s1.Seq != s2.Seq || s2.Flags != tcp.SYN|tcp.ACK {
+			t.Errorf("%+v, then %+v", first, again)
+		}
+	})
+}
+
+// RFC 6864 §5.2: when there are no more identifications, what fits goes out whole
+// and must not be fragmented, and what does not fit fails, until there are some. What
+// fits does not use them up: a flood of small datagrams leaves room for large ones.
+//
+//rfc:6864 rate
+func TestRFC6864IdentificationsRunOut(t *testing.T) {
+	rawTest(t, "UDP", func(t *testing.T, r *raw) {
+		u := listenUDP(t, r.stacks[0], ":9")
+		send := func(n int) error {
+			_, err := u.WriteToAddrPort(make([]byte, n), addrPort(9, 9))
+			return err
+		}
+		for range 65536 {
+			if err := send(1); err != nil {
+				t.Fatal(err)
+			}
+		}
+		r.got()
+		if err := send(1472); err != nil {
+			t.Error(err)
+		}
+		if got := r.got(); len(got) != 1 || !got[0].h.DF || got[0].h.ID != 0 {
+			t.Errorf("%+v", got)
+		}
+		for range 16384 {
+			if err := send(1473); err != nil {
+				t.Fatal(err)
+			}
+		}
+		r.got()
+		wantErrno(t, send(1473), "write", syscall.ENOBUFS)
+		if st := r.stats(); st.IP.OutDiscards != 1 || st.IP.OutFragFails != 0 {
+			t.Errorf("%+v", st.IP)
+		}
+		time.Sleep(2 * time.Minute)
+		if err := send(1473); err != nil {
+			t.Error(err)
+		}
+		if got := r.got(); len(got) != 2 || got[0].h.DF || got[0].h.ID != got[1].h.ID {
+			t.Errorf("%+v", got)
+		}
+	})
+}
+
+// What goes out whole for want of identifications, and is too big for the path, tells
+// the size of that: the next ones are fragmented, and the program hears nothing.
+func TestIdentificationsRunOutOnASmallPath(t *testing.T) {
+	rawTest(t, "UDP", func(t *testing.T, r *raw) {
+		u, err := r.stacks[0].DialUDP(netip.AddrPort{}, addrPort(9, 9))
+		if err != nil {
+			t.Fatal(err)
+		}
+		send := func(n int) []parsed {
+			t.Helper()
+			if _, err := u.Write(make([]byte, n)); err != nil {
+				t.Fatal(err)
+			}
+			return r.got()
+		}
+		for range 65536 {
+			send(1)
+		}
+		got := send(1400)
+		if len(got) != 1 || !got[0].h.DF {
+			t.Fatalf("%+v", got)
+		}
+		r.icmp(icmp.NewFragNeeded(600, got[0].packet[:28]))
+		if got := send(1400); len(got) != 3 || got[0].h.DF {
+			t.Errorf("%+v", got)
 		}
 	})
 }

@@ -31,6 +31,7 @@ type IPConn struct {
 	sendBy time.Time
 	err    error // of ICMP, about what went to the peer; reported once
 	closed bool
+	deaf   bool // no loop of multicasts
 	ttl    uint8
 	tos    uint8
 }
@@ -267,6 +268,7 @@ func (c *IPConn) sendLocked(p []byte, to netip.Addr) error {
 	if to.IsMulticast() && h.TTL == 0 {
 		h.TTL = 1
 	}
+	s.loopBack(via, h, nil, p, c.deaf)
 	return s.sendIP(via, h, nil, p, c)
 }
 

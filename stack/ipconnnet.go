@@ -150,6 +150,10 @@ func (c *IPConn) SetTOS(tos int) error {
 	return c.control(func() { c.tos = uint8(tos) })
 }
 
+// SetMulticastLoopback says whether sockets of this host receive c's multicasts
+// too, c among them, where somebody has joined the group (default true).
+func (c *IPConn) SetMulticastLoopback(on bool) error { return c.control(func() { c.deaf = !on }) }
+
 // Dropped returns how many datagrams found the queue full.
 func (c *IPConn) Dropped() uint64 {
 	c.s.mu.Lock()

@@ -116,7 +116,7 @@ func traced(t *testing.T, loss float64, mayDrop bool) (s *stack.Stack, ns string
 			return reason != ""
 		},
 	})
-	d.ours = tracecheck.NewHost(netip.MustParseAddr("10.9.0.2"), tracecheck.Config{Slack: slack, LeastMSS: 88})
+	d.ours = tracecheck.NewHost(netip.MustParseAddr("10.9.0.2"), tracecheck.Config{Slack: slack, LeastMSS: 48})
 	t.Cleanup(func() {
 		d.mu.Lock()
 		defer d.mu.Unlock()

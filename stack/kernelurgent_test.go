@@ -45,8 +45,10 @@ func TestKernelUrgent(t *testing.T) {
 	<-news
 	exactly(ours, "before")
 	exactly(ours, "after")
-	if b, err := ours.ReadUrgent(); b != 'X' || err != nil {
-		t.Fatalf("%q, %v", b, err)
+	for _, read := range []func() (byte, error){ours.PeekUrgent, ours.PeekUrgent, ours.ReadUrgent} {
+		if b, err := read(); b != 'X' || err != nil {
+			t.Fatalf("%q, %v", b, err)
+		}
 	}
 
 	// To the kernel.

@@ -209,6 +209,13 @@ func (l *TCPListener) SetDeadline(t time.Time) error {
 	return nil
 }
 
+// Waiting returns how many connections Accept would give now.
+func (l *TCPListener) Waiting() int {
+	l.s.mu.Lock()
+	defer l.s.mu.Unlock()
+	return len(l.ready)
+}
+
 // SetBacklog changes ListenConfig.Backlog; n is at least 1.
 func (l *TCPListener) SetBacklog(n int) {
 	l.s.mu.Lock()

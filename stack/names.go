@@ -89,10 +89,10 @@ func (s *Stack) lookupHost(ctx context.Context, host string) ([]netip.Addr, erro
 }
 
 // DialTimeout is DialContext for at most the given time, lookup of a name included;
-// zero is no bound.
+// zero is no bound, and a negative one is over.
 func (s *Stack) DialTimeout(network, address string, timeout time.Duration) (net.Conn, error) {
 	ctx := context.Background()
-	if timeout > 0 {
+	if timeout != 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, timeout)
 		defer cancel()

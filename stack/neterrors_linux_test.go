@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -57,7 +58,7 @@ func shape(err error) string {
 
 func shapes(t *testing.T, f face) map[string]string {
 	out := map[string]string{}
-	for _, m := range misuses {
+	for _, m := range slices.Concat(misuses, misusesMore) {
 		tb := &table{t: t, face: f}
 		out[m.name] = shape(m.do(tb))
 		for _, c := range tb.closers {
@@ -88,7 +89,7 @@ func TestErrorsAreTheKernels(t *testing.T) {
 	l := newLAN(t, 1, vnet.PortConfig{})
 	defer l.close()
 	got := shapes(t, l.stacks[0])
-	for _, m := range misuses {
+	for _, m := range slices.Concat(misuses, misusesMore) {
 		if why, ok := differences[m.name]; ok == (got[m.name] != want[m.name]) {
 			continue
 		} else if ok {

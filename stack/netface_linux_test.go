@@ -134,11 +134,14 @@ func (tb *table) raw() net.Conn {
 	return must(tb, c, err)
 }
 
-// misuses are wrong uses, and what they return.
-var misuses = []struct {
+// misuse is a wrong use, and what it returns.
+type misuse struct {
 	name string
 	do   func(tb *table) error
-}{
+}
+
+// misuses are those of each call.
+var misuses = []misuse{
 	{"dial refused", func(tb *table) error { return second(tb.dial("tcp", closed(tb.listen()).Addr().String())) }},
 	{"dial no route", func(tb *table) error { return second(tb.dial("tcp", "192.0.2.1:80")) }},
 	{"dial no route udp", func(tb *table) error { return second(tb.dial("udp", "192.0.2.1:80")) }},
@@ -350,9 +353,12 @@ func errno(_ net.Conn, err error) error {
 
 // refused returns a packet connection whose peer's port is closed, and which has
 // been told so.
-func (tb *table) refused() net.Conn {
+func (tb *table) refused() net.Conn { return tb.refusedAt("10.0.0.1:0") }
+
+// refusedAt is refused with another peer.
+func (tb *table) refusedAt(address string) net.Conn {
 	tb.t.Helper()
-	pc := tb.packet()
+	pc := tb.packetOn("udp", address)
 	u, err := tb.dial("udp", pc.LocalAddr().String())
 	u = must(tb, u, err)
 	pc.Close()

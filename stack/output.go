@@ -1,8 +1,8 @@
 package stack
 
 import (
-	"hash/maphash"
 	"net/netip"
+	"time"
 
 	"arpeggio/stack/checksum"
 	"arpeggio/stack/ipv4"
@@ -10,18 +10,22 @@ import (
 	"arpeggio/stack/tcp"
 )
 
-// sendIP sends a datagram, in fragments where the interface's MTU demands it.
+// sendIP sends a datagram, in fragments where the interface's MTU, or what is known
+// of the path, demands it.
 // h.Src and h.Dst are set; TTL and ID are filled in. The caller holds mu.
 func (s *Stack) sendIP(via hop, h ipv4.Header, opts, payload []byte, from sender) error {
 	if h.TTL == 0 {
 		h.TTL = s.cfg.TTL
 	}
-	mtu := ipv4.MaxLen
-	if via.Interface != nil {
-		mtu = via.mtu
+	mtu := linkMTU(via)
+	total := ipv4.MinHeaderLen + (len(opts)+3)&^3 + len(payload)
+	if !h.DF && total > minPathMTU {
+		// RFC 4821 §8: here, rather than on the way and once more.
+		mtu = s.datagramMTU(via, h.Dst, time.Now())
 	}
-	if !h.DF {
-		h.ID = s.nextID(h.Dst, 1)
+	scarce := !s.identify(&h, 1, total <= mtu)
+	if u, ok := from.(*UDPConn); ok && scarce && total > minPathMTU {
+		u.force(h.Dst, payload)
 	}
 	st, full, parts := &s.stats.IP, false, 0
 	st.OutRequests++
@@ -50,6 +54,9 @@ func (s *Stack) sendIP(via hop, h ipv4.Header, opts, payload []byte, from sender
 		st.OutFragCreates += uint64(parts)
 	}
 	switch {
+	case err == ipv4.ErrNeedFrag && scarce:
+		st.OutDiscards++
+		return errNoBufs
 	case err == ipv4.ErrTooLong || err == ipv4.ErrNeedFrag || err == ipv4.ErrMTUTooSmall:
 		st.OutFragReqds++
 		st.OutFragFails++
@@ -58,15 +65,6 @@ func (s *Stack) sendIP(via hop, h ipv4.Header, opts, payload []byte, from sender
 		return errNoBufs
 	}
 	return err
-}
-
-// nextID returns the first of n identifications in a row, for datagrams that may
-// be fragmented: counters by destination, so that a value does not come back to
-// one host before its turn (RFC 6864 §5.2.2).
-func (s *Stack) nextID(dst netip.Addr, n int) uint16 {
-	last := &s.ids[uint8(maphash.Comparable(s.seed, dst))]
-	*last += uint16(n)
-	return *last - uint16(n-1)
 }
 
 // sendSegment is the emit function of every tcp.Conn: s.emitting's segment
@@ -97,9 +95,7 @@ func (s *Stack) sendTCP(via hop, src, dst netip.Addr, seg *tcp.Segment, from sen
 	if c, ok := from.(*TCPConn); ok {
 		c.header.stamp(&h)
 	}
-	if !h.DF {
-		h.ID = s.nextID(dst, seg.Pieces())
-	}
+	s.identify(&h, seg.Pieces(), true)
 	pseudo := checksum.Fold(checksum.Pseudo(src, dst, uint8(ipv4.ProtoTCP), hlen+n))
 	if via.Interface == nil {
 		b := h.AppendTo(make([]byte, 0, ipv4.MinHeaderLen+hlen+n), nil, hlen+n)

@@ -32,6 +32,16 @@ type path struct {
 	until time.Time
 }
 
+// ForgetPeers forgets what has been learned of other hosts: path MTUs, and the
+// cookies of Fast Open. Connections keep what they know.
+func (s *Stack) ForgetPeers() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	clear(s.paths.m)
+	clear(s.udpPaths.m)
+	clear(s.fastPeers)
+}
+
 // get returns what is known of dst; p.mtu is ipv4.MaxLen when nothing is.
 func (c *pathCache) get(dst netip.Addr, now time.Time) path {
 	p, ok := c.m[dst]
@@ -116,20 +126,27 @@ func claimedMTU(m *icmp.Message, cur int) int {
 	return max(mtu, minPathMTU)
 }
 
-// tooBigTCP has connections to dst send packets of the size that m asks for at
-// most, those that begin later too. It never raises what one has found out: the
-// cache forgets sooner than connections do.
-func (s *Stack) tooBigTCP(route hop, dst netip.Addr, m *icmp.Message, now tcp.Instant) {
-	cur := min(linkMTU(route), s.paths.get(dst, s.time(now)).mtu)
+// tooBigTCP has connections to c's peer send packets of the size that m asks for at
+// most, those that begin later too. m quotes c's segment with the number seq; while
+// c's larger packets have arrived, it is not believed before that one has timed out,
+// and other connections whose packets have arrived wait for a message of their own
+// (RFC 5927 §7.2). It never raises what one has found out: the cache forgets sooner
+// than connections do.
+func (s *Stack) tooBigTCP(c *TCPConn, seq tcp.Seq, m *icmp.Message, now tcp.Instant) {
+	dst := c.m.Remote().Addr()
+	cur := min(linkMTU(c.route), s.paths.get(dst, s.time(now)).mtu)
 	mtu := claimedMTU(m, cur)
-	if mtu < cur {
-		s.paths.put(dst, mtu, s.time(now))
-	} else {
-		s.stats.ICMP.Ignored++
-	}
 	size := mtu - ipv4.MinHeaderLen - tcp.HeaderLen
+	if size < c.m.PathLimit() && !c.m.ClaimPathMSS(now, seq, size) {
+		return
+	}
+	if mtu >= cur {
+		s.stats.ICMP.Ignored++
+		return // and others have heard of it: a peer that says it again costs nothing
+	}
+	s.paths.put(dst, mtu, s.time(now))
 	for _, o := range s.conns {
-		if o.m.Remote().Addr() == dst && size < o.m.PathLimit() {
+		if o.m.Remote().Addr() == dst && !o.m.Carried(size) && size < o.m.PathLimit() {
 			o.m.SetPathMSS(now, size)
 			o.changed()
 		}

@@ -32,3 +32,17 @@ func TestPathCacheEvicts(t *testing.T) {
 		t.Errorf("%d after its time", mtu)
 	}
 }
+
+// What is known of one host says nothing of its neighbours.
+//
+//rfc:4821 per-address
+func TestRFC4821PathsAreOfAddresses(t *testing.T) { // §5.2
+	var c pathCache
+	at := time.Unix(1000, 0)
+	c.put(netip.MustParseAddr("10.1.2.3"), 600, at)
+	for a, want := range map[string]int{"10.1.2.3": 600, "10.1.2.2": ipv4.MaxLen, "10.1.2.4": ipv4.MaxLen} {
+		if mtu := c.get(netip.MustParseAddr(a), at).mtu; mtu != want {
+			t.Errorf("%s: %d, want %d", a, mtu, want)
+		}
+	}
+}

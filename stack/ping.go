@@ -11,8 +11,9 @@ import (
 	"arpeggio/stack/ipv4"
 )
 
-// ErrPingSize is returned by Ping for more data than a datagram holds.
-var ErrPingSize = errors.New("stack: ping data exceed 65507 octets")
+// ErrPingSize is returned by Ping for more data than a datagram holds, and for a
+// negative number of octets.
+var ErrPingSize = errors.New("stack: ping data are 0 to 65507 octets")
 
 type pingKey struct {
 	dst     netip.Addr

@@ -41,9 +41,49 @@ func (s *Stack) choosePort(k connKey, free func(port uint16) bool) uint16 {
 	for range n {
 		s.portSeq++
 		port := r.First + uint16((offset+s.portSeq)%n)
-		if free(port) && !slices.ContainsFunc(s.cfg.ReservedPorts, func(o PortRange) bool { return o.contains(port) }) {
+		if free(port) && !s.reserved(port) {
 			return port
 		}
 	}
 	return 0
+}
+
+// portDraws is how often randomPort draws before it counts what there is to draw
+// from.
+const portDraws = 16
+
+// randomPort picks a local port as choosePort does, but each at random (RFC 6056
+// §3.3.1 and §5): what a datagram socket hears, a forger could have sent, who must
+// not be able to conclude from one port to the next (RFC 5452 §9.2).
+func (s *Stack) randomPort(free func(port uint16) bool) uint16 {
+	r := s.cfg.Ports
+	n := uint32(r.Last) - uint32(r.First) + 1
+	usable := func(port uint16) bool { return !s.reserved(port) && free(port) }
+	for range portDraws {
+		if port := r.First + uint16(s.below(n)); usable(port) {
+			return port
+		}
+	}
+	var left []uint16
+	for i := range n {
+		if port := r.First + uint16(i); usable(port) {
+			left = append(left, port)
+		}
+	}
+	if len(left) == 0 {
+		return 0
+	}
+	return left[s.below(uint32(len(left)))]
+}
+
+// below returns a number from 0 to n-1 that nobody can foretell.
+func (s *Stack) below(n uint32) uint32 {
+	var b [8]byte
+	s.random(b[:])
+	return uint32(binary.BigEndian.Uint64(b[:]) % uint64(n))
+}
+
+// reserved reports whether Config keeps the port out of what the stack chooses.
+func (s *Stack) reserved(port uint16) bool {
+	return slices.ContainsFunc(s.cfg.ReservedPorts, func(r PortRange) bool { return r.contains(port) })
 }

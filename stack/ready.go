@@ -11,7 +11,7 @@ import (
 type Readiness struct {
 	Read   bool // also at the end of the stream, and for an error
 	Write  bool
-	Urgent bool // urgent data are ahead, or the urgent octet waits for ReadUrgent
+	Urgent bool // urgent data are ahead whose last octet ReadUrgent has not returned
 	EOF    bool // the peer will send no more
 	Hangup bool // nor shall we: both directions are over
 	Err    error
@@ -43,7 +43,7 @@ func (c *TCPConn) Ready() Readiness {
 	r := Readiness{
 		Read:   over || c.m.Readable(),
 		Write:  over || c.m.Writable() && c.m.Sendable(),
-		Urgent: c.m.Urgent() > 0,
+		Urgent: c.m.UrgentUnread(),
 		EOF:    over || c.m.PeerClosed(),
 		Hangup: over || st == tcp.TimeWait || st == tcp.LastAck || st == tcp.Closing,
 	}
@@ -216,12 +216,18 @@ func (u *UDPConn) Connect(remote netip.AddrPort) error {
 		u.remote = netip.AddrPort{}
 		return nil
 	}
+	fail := func(err error) error {
+		return opError("connect", "udp", u.LocalAddr(), net.UDPAddrFromAddrPort(remote), err)
+	}
 	if !remote.Addr().Is4() || remote.Port() == 0 || remote.Addr().IsUnspecified() {
-		return opError("connect", "udp", u.LocalAddr(), net.UDPAddrFromAddrPort(remote), errInvalid)
+		return fail(errInvalid)
 	}
 	via, ok := s.lookup(remote.Addr(), u.via)
-	if !ok {
-		return opError("connect", "udp", u.LocalAddr(), net.UDPAddrFromAddrPort(remote), errNetUnreach)
+	switch {
+	case !ok:
+		return fail(errNetUnreach)
+	case via.broadcast && u.mute:
+		return fail(errAccess)
 	}
 	if u.local.Addr().IsUnspecified() {
 		u.local = netip.AddrPortFrom(via.src, u.local.Port())

@@ -54,6 +54,13 @@ type AddressUser interface {
 	AddressRemoved(a netip.Addr)
 }
 
+// AddressHolder is an AddressUser that gives an address up by itself when another
+// station has it (RFC 5227 §2.1.1 and §2.4). Holds is asked after each conflict,
+// without locks held; when it returns false, the interface loses the address.
+type AddressHolder interface {
+	Holds(a netip.Addr) bool
+}
+
 // Confirmer is a Resolver that wants to hear from the transport layer that a
 // neighbour is alive (RFC 1122 §2.3.2.1 (4), RFC 4861 §7.3.1). Confirm is
 // called from the run loop for each acknowledgment of new data and must be

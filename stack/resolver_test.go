@@ -1,6 +1,7 @@
 package stack_test
 
 import (
+	"io"
 	"net/netip"
 	"sync"
 	"syscall"
@@ -293,7 +294,7 @@ func TestResolverAbilities(t *testing.T) {
 		r.known[addr(2)] = l.ports[1].Info().Addr
 		l2 := *l
 		l2.stacks = []*stack.Stack{l.stacks[0], l.stacks[2]}
-		c, _ := l2.connect()
+		c, peer2 := l2.connect()
 		synctest.Wait()
 		r.confirmed = nil
 		c.Write([]byte("hello"))
@@ -318,6 +319,8 @@ func TestResolverAbilities(t *testing.T) {
 		}
 		_, err = c.Read(make([]byte, 1))
 		wantErrno(t, err, "read", syscall.EADDRNOTAVAIL)
+		_, err = io.ReadAll(peer2)
+		wantErrno(t, err, "read", syscall.ECONNRESET)
 		if err := l.stacks[0].RemoveInterface(i); err != nil || r.closed != 1 {
 			t.Errorf("%v, closed %d times", err, r.closed)
 		}

@@ -164,6 +164,8 @@ func TestMillionFrames(t *testing.T) {
 }
 
 // RFC 5722's rule, from the wire.
+//
+//rfc:5722 counted
 func TestOverlapFromTheWire(t *testing.T) {
 	rawTest(t, "overlap", func(t *testing.T, r *raw) {
 		u := listenUDP(t, r.stacks[0], ":9")

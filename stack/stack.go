@@ -33,7 +33,7 @@ type Stack struct {
 	cookies   tcp.Cookies
 	fastKeys  tcp.FastOpenKeys
 	fastPeers map[fastOpenKey]fastOpenPeer
-	ids       [256]uint16 // identification, by hash of the destination (RFC 6864)
+	ids       [256]identifications // by hash of the destination (RFC 6864)
 	seed      maphash.Seed
 	rng       uint64
 	paths     pathCache
@@ -78,7 +78,6 @@ func New(cfg Config) *Stack {
 		own:       map[netip.Addr]*Interface{},
 		gateways:  map[neighbour]*gateway{},
 		reasm:     ipv4.NewReassembler(cfg.Reassembly),
-		icmpLim:   icmp.NewLimiter(cfg.ICMPLimit),
 		pings:     map[pingKey]*ping{},
 		conns:     map[connKey]*TCPConn{},
 		listeners: map[uint16][]*TCPListener{},
@@ -88,6 +87,10 @@ func New(cfg Config) *Stack {
 		raw:       map[ipv4.Proto][]*IPConn{},
 		fastPeers: map[fastOpenKey]fastOpenPeer{},
 	}
+	if cfg.ICMPLimit.Rand == nil {
+		cfg.ICMPLimit.Rand = s.rand
+	}
+	s.icmpLim = icmp.NewLimiter(cfg.ICMPLimit)
 	s.pending.init()
 	s.empty.L = &s.mu
 	s.emit = s.sendSegment
@@ -102,7 +105,7 @@ func New(cfg Config) *Stack {
 	s.random(seed[:])
 	s.rng = binary.LittleEndian.Uint64(seed[:]) | 1
 	for i := range s.ids {
-		s.ids[i] = uint16(s.rand())
+		s.ids[i].last = uint16(s.rand())
 	}
 	s.portSeq = uint32(s.rand())
 	return s

@@ -147,7 +147,7 @@ type TCPStats struct {
 
 	FastOpenActive         uint64 // SYNs of ours whose text was taken (RFC 7413)
 	FastOpenActiveFail     uint64 // and was not
-	FastOpenBlackhole      uint64 // SYNs with the option unanswered, or reset, where a plain one was answered
+	FastOpenBlackhole      uint64 // SYNs with the option unanswered, or reset, where a plain one was answered or nothing was
 	FastOpenPassive        uint64 // SYNs whose text was taken
 	FastOpenPassiveFail    uint64 // SYNs with a cookie that is not ours, or too old
 	FastOpenListenOverflow uint64 // text not taken because too many such handshakes were pending

@@ -1,6 +1,7 @@
 package stack_test
 
 import (
+	"context"
 	"encoding/binary"
 	"fmt"
 	"net/netip"
@@ -46,6 +47,9 @@ func counted(before, st stack.Stats) string {
 }
 
 // Each event moves the counters that are about it, by one, and no other.
+//
+//rfc:4022 tcpActiveOpens tcpPassiveOpens tcpAttemptFails tcpEstabResets tcpCurrEstab tcpHCInSegs tcpHCOutSegs tcpRetransSegs tcpInErrs tcpOutRsts
+//rfc:4113 udpHCInDatagrams udpNoPorts udpInErrors udpHCOutDatagrams
 func TestCountersAreExact(t *testing.T) {
 	udpHead := ipv4.Header{Proto: ipv4.ProtoUDP, Src: addr(9), Dst: addr(1)}
 	tcpHead := ipv4.Header{Proto: ipv4.ProtoTCP, Src: addr(9), Dst: addr(1)}
@@ -122,6 +126,14 @@ func TestCountersAreExact(t *testing.T) {
 			r.tcp(tcp.Segment{SrcPort: 4000, DstPort: 80, Flags: tcp.SYN, Seq: 100, Window: 1000})
 			time.Sleep(1500 * time.Millisecond)
 		}, "IP.InDelivers 1, TCP.PassiveOpens 1, TCP.InSegs 1, TCP.OutSegs 1, TCP.RetransSegs 1"},
+		"TCP: an attempt of ours that is given up": {func(r *raw) {
+			ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
+			defer cancel()
+			r.stacks[0].DialTCP(ctx, netip.AddrPort{}, addrPort(9, 80))
+		}, "TCP.ActiveOpens 1, TCP.AttemptFails 1, TCP.OutSegs 1"},
+		"UDP: sent":          {func(r *raw) { listenUDP(r.t, r.stacks[0], ":54").WriteToAddrPort(nil, addrPort(9, 9)) }, "UDP.OutDatagrams 1"},
+		"UDP: wrong in sum":  {datagram(53, func(b []byte) { b[8]++ }), "IP.InDelivers 1, UDP.InErrors 1, UDP.BadChecksum 1"},
+		"UDP: wrong in size": {datagram(53, func(b []byte) { b[5] = 7 }), "IP.InDelivers 1, UDP.InErrors 1, UDP.BadLength 1"},
 		"TCP: opened": {func(r *raw) { r.open(4000) },
 			"IP.InDelivers 2, TCP.PassiveOpens 1, TCP.CurrEstab 1, TCP.InSegs 2, TCP.OutSegs 1"},
 		"TCP: opened and reset": {func(r *raw) {
@@ -213,4 +225,43 @@ func (d *tagging) ReadFrames(f []link.Frame) (int, error) {
 		f[i].Tag = d.n
 	}
 	return n, err
+}
+
+// The objects of the TCP-MIB and the UDP-MIB: the counters say which they are, and
+// the lists have what stands in the tables.
+//
+//rfc:4022 names tcpConnectionTable tcpListenerTable
+//rfc:4113 names udpEndpointTable
+func TestMIBObjects(t *testing.T) {
+	objects := map[string]bool{}
+	for _, v := range []any{stack.TCPStats{}, stack.UDPStats{}} {
+		for _, f := range reflect.VisibleFields(reflect.TypeOf(v)) {
+			objects[f.Tag.Get("mib")] = true
+		}
+	}
+	for name := range strings.FieldsSeq("tcpActiveOpens tcpPassiveOpens tcpAttemptFails tcpEstabResets tcpCurrEstab tcpHCInSegs tcpHCOutSegs " +
+		"tcpRetransSegs tcpInErrs tcpOutRsts udpHCInDatagrams udpNoPorts udpInErrors udpHCOutDatagrams") {
+		if !objects[name] {
+			t.Errorf("no counter is %s", name)
+		}
+	}
+	rawTest(t, "tables", func(t *testing.T, r *raw) {
+		s := r.stacks[0]
+		r.listen()
+		r.open(4000)
+		u, err := s.DialUDP(addrPort(1, 53), addrPort(9, 54))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer u.Close()
+		if c := s.Conns(); len(c) != 1 || c[0].Local != addrPort(1, 80) || c[0].Remote != addrPort(9, 4000) || c[0].State != tcp.Established {
+			t.Errorf("%+v", c)
+		}
+		if l := s.Listeners(); len(l) != 1 || l[0].Local.Port() != 80 {
+			t.Errorf("%+v", l)
+		}
+		if p := s.PacketConns(); len(p) != 1 || p[0].Local != addrPort(1, 53) || p[0].Remote != addrPort(9, 54) {
+			t.Errorf("%+v", p)
+		}
+	})
 }

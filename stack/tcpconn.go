@@ -28,6 +28,7 @@ type TCPConn struct {
 	dead       bool  // not in the tables any more
 	timeWait   bool  // in s.timeWait
 	stranded   bool  // no route leads to the peer any more
+	wasted     bool  // and something was sent nevertheless
 	advised    uint8 // retransmissions that the gateway was told of
 	closed     bool  // by the user
 	told       bool  // Read or Write has returned what ended the connection
@@ -227,13 +228,13 @@ func (c *TCPConn) Read(p []byte) (int, error) {
 			s.mu.Unlock()
 			return 0, c.wrap("read", errClosed)
 		}
-		if err := c.rd.check(); err != nil {
-			s.mu.Unlock()
-			return 0, c.wrap("read", err)
-		}
 		if len(p) == 0 {
 			s.mu.Unlock()
 			return 0, nil
+		}
+		if err := c.rd.check(); err != nil {
+			s.mu.Unlock()
+			return 0, c.wrap("read", err)
 		}
 		n, err := c.m.Read(p)
 		if err != nil && err != tcp.ErrWouldBlock && err != io.EOF && c.tell() {
@@ -294,117 +295,18 @@ func (c *TCPConn) write(p []byte, put func([]byte) (int, error)) (n int, err err
 			s.mu.Unlock()
 			return n, c.wrap("write", err)
 		}
-		if err != nil && c.m.State() == tcp.Closed && c.tell() {
+		switch {
+		case err != nil && c.closed: // by Close, while this call waited
+			c.wr.release()
+			s.unlock(s.now())
+			return n, c.wrap("write", errClosed)
+		case err != nil && c.m.State() == tcp.Closed && c.tell():
 			err = tcp.ErrPipe
 		}
 		c.wr.release()
 		s.unlock(s.now())
 		return n, c.fail("write", err)
 	}
-}
-
-// Close implements net.Conn: what is queued is still sent, unless SetLinger(0)
-// was called or received data are unread; then the connection is reset.
-func (c *TCPConn) Close() error {
-	s := c.s
-	s.mu.Lock()
-	if c.closed {
-		s.mu.Unlock()
-		return c.wrap("close", errClosed)
-	}
-	c.closed = true
-	now := s.now()
-	if c.linger == 0 {
-		c.m.Abort(now)
-	} else {
-		c.m.Close(now)
-	}
-	c.rd.stop()
-	c.wr.stop()
-	c.changed()
-	s.unlock(now)
-	if c.linger > 0 {
-		c.drain()
-	}
-	return nil
-}
-
-// drain waits until the peer has acknowledged everything, the FIN included, or
-// the linger time is over.
-func (c *TCPConn) drain() {
-	s := c.s
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	c.wr.set(time.Now().Add(c.linger))
-	for c.wr.check() == nil && !c.dead {
-		if st := c.m.State(); st == tcp.FinWait2 || st == tcp.TimeWait || st == tcp.Closed {
-			break
-		}
-		c.wr.wait()
-	}
-	c.wr.stop()
-}
-
-// tell notes that the user learns what ended the connection, and reports whether
-// Read or Write has said so before: the kernel says it once, and then that the
-// connection is at its end.
-func (c *TCPConn) tell() (before bool) {
-	before = c.told
-	c.told = true
-	return before
-}
-
-// control runs f, the engine's part of an operation, unless c is closed.
-func (c *TCPConn) control(op string, f func(now tcp.Instant)) error {
-	s := c.s
-	s.mu.Lock()
-	if c.closed {
-		s.mu.Unlock()
-		return c.wrap(op, errClosed)
-	}
-	now := s.now()
-	f(now)
-	c.changed()
-	s.unlock(now)
-	return nil
-}
-
-// CloseWrite sends FIN after all queued data; reading goes on.
-func (c *TCPConn) CloseWrite() error {
-	return c.shutdown(func(now tcp.Instant) { c.m.CloseWrite(now) })
-}
-
-// CloseRead discards what arrives from now on; Read returns io.EOF.
-func (c *TCPConn) CloseRead() error {
-	return c.shutdown(func(now tcp.Instant) { c.m.CloseRead(now); c.rd.wake() })
-}
-
-// shutdown is control for one direction; it fails with ENOTCONN when the connection
-// has ended.
-func (c *TCPConn) shutdown(f func(now tcp.Instant)) error {
-	over := false
-	err := c.control("close", func(now tcp.Instant) {
-		if over = c.m.State() == tcp.Closed; !over {
-			f(now)
-		}
-	})
-	if err == nil && over {
-		err = c.wrap("close", called("shutdown", errNotConn))
-	}
-	return err
-}
-
-// AbortConns ends all TCP connections at once, those that their users have
-// closed and those in TIME-WAIT included, with resets where RFC 9293 §3.10.5 has
-// them.
-func (s *Stack) AbortConns() {
-	s.mu.Lock()
-	now := s.now()
-	for _, c := range s.conns {
-		c.m.Abort(now)
-		c.changed()
-	}
-	s.unlock(now)
 }
 
 // Now returns the time on the clock of the connections' Info.

@@ -46,15 +46,23 @@ func (s *Stack) receiveTCP(h *ipv4.Header, payload []byte, a arrival) {
 	local, remote := netip.AddrPortFrom(h.Dst, seg.DstPort), netip.AddrPortFrom(h.Src, seg.SrcPort)
 	k := keyOf(local, remote)
 	c := s.conns[k]
+	if c != nil && c.m.State() == tcp.Closed { // since this batch began: its ports are free
+		s.output(c, a.now)
+		c = s.conns[k]
+	}
 	if c == nil {
 		s.listen(local, remote, &seg, 0, false, a.now)
 		return
 	}
-	if c.m.State() == tcp.TimeWait {
-		if iss, ok := c.m.Reopens(&seg); ok && s.listener(local) != nil {
-			s.remove(c)
-			s.listen(local, remote, &seg, iss, true, a.now)
-			return
+	if seg.Flags.Has(tcp.SYN) && c.m.State() == tcp.TimeWait {
+		if l := s.listener(local); l != nil {
+			cfg := s.passiveConfig(l, local, remote, c.route, a.now)
+			if iss, ok := c.m.Reopens(&seg, !cfg.NoTimestamps); ok {
+				s.output(c, a.now) // its last acknowledgment, if any, before the new SYN-ACK
+				s.remove(c)
+				s.listen(local, remote, &seg, iss, true, a.now)
+				return
+			}
 		}
 	}
 	c.m.Input(a.now, &seg)

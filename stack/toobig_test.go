@@ -63,11 +63,12 @@ func TestSetMTUBoundsPathProbes(t *testing.T) {
 // larger still, or by a message that says more after the cache has forgotten.
 func TestPathSizeIsNotRaised(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := newLAN(t, 2, vnet.PortConfig{Ingress: vnet.Impairment{Delay: 10 * time.Millisecond, MTU: 1300}})
+		small := stack.Config{RcvBuf: 16 << 10} // the search waits for a window's round trips
+		l := newLAN(t, 2, vnet.PortConfig{Ingress: vnet.Impairment{Delay: 10 * time.Millisecond, MTU: 1300}}, small, small)
 		defer l.close()
 		c, s := l.connect()
 		go io.Copy(io.Discard, s)
-		if _, err := c.Write(make([]byte, 1<<20)); err != nil {
+		if _, err := c.Write(make([]byte, 4<<20)); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(8 * time.Second)

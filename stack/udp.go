@@ -29,6 +29,8 @@ type UDPConn struct {
 	// Options of what is sent, and of errors.
 	mute     bool     // no broadcasts
 	whole    *bigSent // never fragmented; nil: where it must be
+	probing  bool     // and sent whatever is known of the path
+	forced   *bigSent // what was not to be fragmented for want of identifications
 	tellAll  bool     // report errors without a peer too
 	ttl, tos uint8
 	opts     []byte
@@ -95,7 +97,7 @@ func (s *Stack) newUDP(local, remote netip.AddrPort, lc *ListenConfig) (*UDPConn
 	}
 	port := u.local.Port()
 	if port == 0 {
-		port = s.choosePort(keyOf(u.local, u.local), func(p uint16) bool { return len(s.udp[p]) == 0 })
+		port = s.randomPort(func(p uint16) bool { return len(s.udp[p]) == 0 })
 	}
 	if port == 0 || slices.ContainsFunc(s.udp[port], u.conflicts) {
 		return nil, errAddrInUse

@@ -63,6 +63,12 @@ func TestUDP(t *testing.T) {
 		}
 		_, err = c.(net.PacketConn).WriteTo(nil, b.LocalAddr())
 		wantErrno(t, err, "write", net.ErrWriteToConnected)
+		if n, err := c.(*stack.UDPConn).WriteAway([]byte("away"), netip.MustParseAddrPort("10.0.0.2:8")); n != 4 || err != nil {
+			t.Error(n, err)
+		}
+		if n, _, err := stranger.ReadFromAddrPort(buf); err != nil || string(buf[:n]) != "away" {
+			t.Errorf("%q, %v", buf[:n], err)
+		}
 		_, err = b.Write(nil)
 		wantErrno(t, err, "write", syscall.EDESTADDRREQ)
 	})

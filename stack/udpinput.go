@@ -91,7 +91,7 @@ func (s *Stack) receiveUDP(in *Interface, h *ipv4.Header, opts, payload []byte, 
 	case score == 0 && unicast:
 		s.stats.UDP.NoPorts++
 		s.icmpError(h, opts, payload, a, icmp.NewUnreachable(icmp.CodePort, nil))
-	case score == 0:
+	case score == 0 && !a.trusted: // our own broadcasts are for others in the first place
 		s.stats.UDP.NoPorts++
 	}
 }
@@ -118,6 +118,10 @@ func (s *Stack) icmpUDP(m *icmp.Message, local, remote netip.AddrPort, df bool, 
 			continue
 		}
 		if errno == errMsgSize {
+			if df && u.forced.has(s.seed, remote, quoted) {
+				big = true
+				continue // the next ones are fragmented: nothing that a program must know
+			}
 			if !df || !u.whole.has(s.seed, remote, quoted) {
 				continue
 			}

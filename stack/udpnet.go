@@ -69,6 +69,12 @@ func (u *UDPConn) WriteToAddrPort(p []byte, to netip.AddrPort) (int, error) {
 	return u.writeTo(p, netip.Addr{}, to)
 }
 
+// WriteAway is WriteToAddrPort that a socket with a peer may call, too: sendto(2)
+// reaches others than the peer.
+func (u *UDPConn) WriteAway(p []byte, to netip.AddrPort) (int, error) {
+	return u.sent(p, to, u.send(p, netip.Addr{}, to))
+}
+
 // WriteAnonymous is WriteToAddrPort from 0.0.0.0, whatever addresses the interface
 // has: as a host asks that has none yet which is good for this (RFC 2131 §4.1). to
 // is a broadcast address.
@@ -82,6 +88,11 @@ func (u *UDPConn) writeTo(p []byte, src netip.Addr, to netip.AddrPort) (int, err
 	if !u.remote.IsValid() {
 		err = u.send(p, src, to)
 	}
+	return u.sent(p, to, err)
+}
+
+// sent is what a call returns that has sent p to somebody who is named.
+func (u *UDPConn) sent(p []byte, to netip.AddrPort, err error) (int, error) {
 	if err != nil {
 		return 0, opError("write", "udp", u.LocalAddr(), udpAddr(to), called("sendto", err))
 	}

@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"encoding/binary"
 	"net/netip"
 	"time"
 
@@ -53,7 +54,10 @@ func (u *UDPConn) sendLocked(p []byte, src netip.Addr, to netip.AddrPort) error 
 	n := udp.HeaderLen + len(p)
 	h := ipv4.Header{TOS: u.tos, DF: u.whole != nil, TTL: u.ttl, Proto: ipv4.ProtoUDP, Src: src, Dst: to.Addr()}
 	total, most := ipv4.MinHeaderLen+(len(u.opts)+3)&^3+n, ipv4.MaxLen
-	if h.DF {
+	switch {
+	case u.probing:
+		most = linkMTU(via)
+	case h.DF:
 		most = s.datagramMTU(via, to.Addr(), time.Now())
 	}
 	if total > most { // before a member on this host gets it
@@ -70,14 +74,21 @@ func (u *UDPConn) sendLocked(p []byte, src netip.Addr, to netip.AddrPort) error 
 		if u.mcast.ttlSet {
 			h.TTL = u.mcast.ttl
 		}
-		if !u.mcast.deaf && via.Interface != nil && via.receives(&h) {
-			s.loop = append(s.loop, looped{via.Interface, append(h.AppendTo(nil, u.opts, n), body...)})
-		}
-		if h.TTL == 0 {
-			return nil // not beyond this host
-		}
+	}
+	s.loopBack(via, h, u.opts, body, u.mcast.deaf)
+	if group && h.TTL == 0 {
+		return nil // not beyond this host
 	}
 	return s.sendIP(via, h, u.opts, body, u)
+}
+
+// force notes a datagram that must not be fragmented although u allows it: a message
+// that it was too big is to be believed.
+func (u *UDPConn) force(dst netip.Addr, datagram []byte) {
+	if u.forced == nil {
+		u.forced = new(bigSent)
+	}
+	u.forced.note(u.s.seed, netip.AddrPortFrom(dst, binary.BigEndian.Uint16(datagram[2:])), datagram)
 }
 
 // sourceOf returns the source of what a packet connection sends by via: the address
@@ -116,14 +127,21 @@ func (u *UDPConn) SetBroadcast(on bool) error { return u.control(func() { u.mute
 
 // SetDontFragment says whether datagrams may be fragmented on their way. With it,
 // sending more than the interface or the path carries fails with EMSGSIZE.
-func (u *UDPConn) SetDontFragment(on bool) error {
-	return u.control(func() {
-		if !on {
-			u.whole = nil
-		} else if u.whole == nil {
-			u.whole = new(bigSent)
-		}
-	})
+func (u *UDPConn) SetDontFragment(on bool) error { return u.control(func() { u.keepWhole(on, false) }) }
+
+// SetPathProbing is SetDontFragment for programs that find out by themselves what
+// the path carries (RFC 4821 §9; IP_PMTUDISC_PROBE): what is known of the path
+// bounds nothing, only the interface does. Reads fail with EMSGSIZE for what comes
+// back as too big (SetReceiveErrors).
+func (u *UDPConn) SetPathProbing(on bool) error { return u.control(func() { u.keepWhole(on, on) }) }
+
+func (u *UDPConn) keepWhole(on, probing bool) {
+	u.probing = probing
+	if !on {
+		u.whole = nil
+	} else if u.whole == nil {
+		u.whole = new(bigSent)
+	}
 }
 
 // SetReceiveErrors has a socket without a peer learn of ICMP errors about what it

@@ -10,13 +10,18 @@ func (c *TCPConn) WriteUrgent(p []byte) (int, error) { return c.write(p, c.m.Wri
 // ReadUrgent returns the last urgent octet and never waits (MSG_OOB): EAGAIN
 // when it is announced and has not arrived, EINVAL when there is none, when it
 // was read, and unless SetUrgentInline(false) keeps it apart.
-func (c *TCPConn) ReadUrgent() (byte, error) {
+func (c *TCPConn) ReadUrgent() (byte, error) { return c.readUrgent(false) }
+
+// PeekUrgent is ReadUrgent that leaves the octet to be read once more.
+func (c *TCPConn) PeekUrgent() (byte, error) { return c.readUrgent(true) }
+
+func (c *TCPConn) readUrgent(peek bool) (byte, error) {
 	c.s.mu.Lock()
 	defer c.s.mu.Unlock()
 	if c.closed {
 		return 0, c.wrap("read", errClosed)
 	}
-	b, err := c.m.ReadUrgent(false)
+	b, err := c.m.ReadUrgent(peek)
 	if err == tcp.ErrWouldBlock {
 		err = errAgain
 	}

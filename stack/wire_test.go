@@ -148,9 +148,10 @@ func TestSourceRoutes(t *testing.T) {
 // RFC 6918, RFC 1122 §3.2.2 and §3.2.2.9: messages that nobody answers.
 //
 //rfc:1122 icmp-unknown information mask-told
-//rfc:6918 deprecated
+//rfc:6918 deprecated unsent
 func TestSilentICMP(t *testing.T) {
-	types := []icmp.Type{1, 2, icmp.SourceQuench, icmp.Redirect, 6, 7, 9, 10, icmp.Timestamp, icmp.TimestampReply, 15, 16, 17, 18, 30, 37, 42, 200, 255}
+	types := []icmp.Type{1, 2, icmp.SourceQuench, icmp.Redirect, 6, 7, 9, 10, icmp.Timestamp, icmp.TimestampReply,
+		15, 16, 17, 18, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 42, 200, 255}
 	rawTest(t, "all", func(t *testing.T, r *raw) {
 		for _, typ := range types {
 			m := icmp.Message{Type: typ, Body: make([]byte, 28)}
@@ -193,6 +194,7 @@ func TestRedirectIgnored(t *testing.T) {
 // nobody answers them with an error or an echo.
 //
 //rfc:1122 broadcast-forms broadcast-recognized
+//rfc:919 recognized limited
 func TestBroadcastForms(t *testing.T) {
 	for _, dst := range []string{"10.0.0.255", "255.255.255.255", "10.0.0.0", "0.0.0.0"} {
 		rawTest(t, dst, func(t *testing.T, r *raw) {
@@ -252,6 +254,7 @@ func TestUnicastInGroupFrame(t *testing.T) {
 //
 //rfc:1122 error-unaltered
 //rfc:791 padding
+//rfc:894 padding
 func TestQuoteUnaltered(t *testing.T) {
 	rawTest(t, "flags, options, padding", func(t *testing.T, r *raw) {
 		h, body := udpPacket(addrPort(9, 1), addrPort(1, 9), []byte("0123456789"))

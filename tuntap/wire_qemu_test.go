@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"arpeggio/internal/testproc"
 	"arpeggio/stack/link"
 	"arpeggio/tuntap"
 )
@@ -39,7 +40,7 @@ func TestWireThroughQEMU(t *testing.T) {
 	var said bytes.Buffer
 	cmd := exec.Command(qemu, args...)
 	cmd.Stdout, cmd.Stderr = &said, &said
-	if err := cmd.Start(); err != nil {
+	if err := testproc.Start(cmd); err != nil {
 		t.Skipf("cannot run QEMU: %v", err)
 	}
 	exited := make(chan struct{})

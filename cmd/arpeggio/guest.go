@@ -231,6 +231,9 @@ func serveGuest(ctx context.Context, env guest.Env, cfg guestConfig) error {
 		ac.Device, ac.Recording = reporter.Wrap(dev), reporter
 	}
 	a, err := appliance.Start(ctx, ac)
+	if taken := new(appliance.TakenError); errors.As(err, &taken) {
+		return &guest.Fatal{Message: taken.Error(), Remedy: "give the machine another address with --ip ADDR/LEN, or that station"}
+	}
 	if err != nil {
 		return err
 	}

@@ -19,11 +19,15 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"arpeggio/internal/instance"
+	"arpeggio/internal/testproc"
 )
 
 // TestMain lets the test scripts call this program as arpeggio.
 func TestMain(m *testing.M) {
-	testscript.Main(tidy{m}, map[string]func(){"arpeggio": main})
+	testscript.Main(tidy{m}, map[string]func(){"arpeggio": func() {
+		testproc.EndWithParent() // those that run in the background
+		main()
+	}})
 }
 
 // tidy removes what the tests share when they have run.
@@ -54,6 +58,7 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Setup: func(env *testscript.Env) error {
+			env.Setenv(testproc.Env())
 			env.Setenv("KERNEL", kernel)
 			env.Setenv("BIN", bin)
 			env.Setenv(instance.EnvDir, os.Getenv(instance.EnvDir))
@@ -122,7 +127,7 @@ func spawn(t *testing.T, args ...string) *process {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := p.cmd.Start(); err != nil {
+	if err := testproc.Start(p.cmd); err != nil {
 		t.Fatal(err)
 	}
 	go func() {

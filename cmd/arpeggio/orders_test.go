@@ -27,7 +27,7 @@ func newLiveTable(t *testing.T) *liveTable {
 	if err := os.WriteFile(l.token, []byte("0123456789abcdef\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	p := spawn(t, append(l.ns, l.bin, "serve", "--tap", "tap0", "--host-ip", "10.9.0.1/24", "--ip", "10.9.0.2/24", "--node", "bench",
+	p := spawn(t, append(l.ns, l.bin, "serve", "--tap", "tap0", "--host-ip", "10.9.0.1/24", "--ip", "10.9.0.2/24", "--probe", "never", "--node", "bench",
 		"--manage", "8081", "--repo", l.store, "--write-token", l.token)...)
 	p.expect(`^  stop`)
 	t.Cleanup(func() { p.stop() })

@@ -105,6 +105,9 @@ func (c *pcapCmd) Run(ctx context.Context) (err error) {
 	}
 	if c.Flows {
 		printFlows(out, flows.All())
+		if flows.Left > 0 {
+			err = errors.Join(err, withHint(fmt.Errorf("%s of more than %d connections left out", count(int(flows.Left), "packet"), len(flows.All())), "choose some with --connection"))
+		}
 	}
 	if p.lost > 0 && !c.JSON {
 		_ = out.Flush()
@@ -124,12 +127,11 @@ type packetPrinter struct {
 func (p *packetPrinter) print(k *recording.Packet) {
 	o := p.out
 	if o.IsJSON() {
-		k.Time = k.Time.UTC()
 		o.JSON(k)
 		return
 	}
-	at := k.Time.Local()
-	if day := at.Format(time.DateOnly); day != p.day || k.File != p.file {
+	day, at := whenRecorded(k.Time)
+	if day != p.day || k.File != p.file {
 		p.day, p.file = day, k.File
 		o.Printf("%s\n", o.Paint(cli.Heading, day+"  "+cli.Clean(k.File, false)))
 	}
@@ -140,7 +142,7 @@ func (p *packetPrinter) print(k *recording.Packet) {
 	if arrow == "" {
 		arrow = "-"
 	}
-	line := at.Format("15:04:05.000000") + " " + arrow + " " + fmt.Sprintf("%-4s", k.Proto)
+	line := at + " " + arrow + " " + fmt.Sprintf("%-4s", k.Proto)
 	if local, remote := k.Ends(); local.Addr.IsValid() && k.Proto != "arp" {
 		line += " " + local.String() + " " + remote.String()
 	}
@@ -157,11 +159,19 @@ func (p *packetPrinter) print(k *recording.Packet) {
 	o.Printf("%s\n", line)
 }
 
+// whenRecorded returns the day and the time of a packet, as people read them.
+func whenRecorded(t time.Time) (day, at string) {
+	if t.IsZero() {
+		return "no time   ", "--:--:--.------"
+	}
+	t = t.Local()
+	return t.Format(time.DateOnly), t.Format("15:04:05.000000")
+}
+
 // printFlows prints connections.
 func printFlows(o *cli.Output, flows []*recording.Flow) {
 	if o.IsJSON() {
 		for _, f := range flows {
-			f.First, f.Last = f.First.UTC(), f.Last.UTC()
 			o.JSON(f)
 		}
 		return
@@ -177,7 +187,8 @@ func printFlows(o *cli.Output, flows []*recording.Flow) {
 	row(cli.Heading, "First", "Lasted", "Netid", "Local", "Remote", "Received", "Sent", "States")
 	size := func(n, octets uint64) string { return fmt.Sprintf("%d (%d)", n, octets) }
 	for _, f := range flows {
-		row(cli.Plain, f.First.Local().Format("2006-01-02 15:04:05.000"), f.Last.Sub(f.First).Round(time.Millisecond).String(), f.Proto,
+		day, at := whenRecorded(f.First)
+		row(cli.Plain, day+" "+at[:len("15:04:05.000")], f.Last.Sub(f.First).Round(time.Millisecond).String(), f.Proto,
 			f.Local.String(), f.Remote.String(), size(f.In, f.InSize), size(f.Out, f.OutSize), strings.Join(f.Path(), " → "))
 	}
 	t.Print(o)

@@ -21,7 +21,7 @@ func TestPcapComments(t *testing.T) {
 	ns, exe, dir := netns(t), binary(t), t.TempDir()
 	t.Setenv(instance.EnvDir, filepath.Join(dir, "run"))
 	repo := filepath.Join(dir, "repo")
-	serve := append(ns, exe, "serve", "--tap", "tap0", "--host-ip", "10.9.0.1/24", "--ip", "10.9.0.2/24", "--repo", repo, "--inetd")
+	serve := append(ns, exe, "serve", "--tap", "tap0", "--host-ip", "10.9.0.1/24", "--ip", "10.9.0.2/24", "--probe", "never", "--repo", repo, "--inetd")
 	refused(t, "goes with --pcap", append(serve, "--pcap-size", "1M")...)
 	refused(t, "at least 1048576", append(serve, "--pcap", filepath.Join(dir, "t.pcapng"), "--pcap-size", "1K")...)
 	p := spawn(t, append(serve, "--pcap", filepath.Join(dir, "t.pcapng"), "--pcap-size", "1M")...)

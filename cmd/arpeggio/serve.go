@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -19,6 +20,7 @@ import (
 	"arpeggio/internal/openrepo"
 	"arpeggio/internal/recording"
 	"arpeggio/site"
+	"arpeggio/stack"
 	"arpeggio/stack/ethernet"
 	"arpeggio/stack/host"
 	"arpeggio/tuntap"
@@ -28,6 +30,7 @@ import (
 type serveCmd struct {
 	TAP         string        `name:"tap" required:"" placeholder:"NAME" help:"TAP device to open; made when it does not exist (needs root or CAP_NET_ADMIN)."`
 	IP          netip.Prefix  `name:"ip" placeholder:"ADDR/LEN" help:"Own address, such as 10.9.0.2/24. Default: by DHCP."`
+	Probe       string        `enum:"brisk,standard,never" default:"brisk" placeholder:"HOW" help:"Whether to ask, before --ip is used, if another station has it (RFC 5227): brisk takes less than a second, standard the RFC's four to seven; or never."`
 	HostIP      netip.Prefix  `name:"host-ip" placeholder:"ADDR/LEN" help:"Give this host's end of the TAP an address, such as 10.9.0.1/24."`
 	Gateway     []netip.Addr  `placeholder:"ADDR" help:"Next hop for other networks; of several the next one while one is dead."`
 	DNS         []netip.Addr  `name:"dns" placeholder:"ADDR" help:"Name servers, the preferred one first. Default: those that DHCP names."`
@@ -41,6 +44,8 @@ type serveCmd struct {
 	Snapshot    string        `placeholder:"DIR" help:"Also write the history as a bare Git directory, every ten minutes and at the end."`
 	Node        string        `placeholder:"NAME" help:"Author of the commits. Default: this host's name."`
 	Expire      time.Duration `default:"20m" help:"Life of an unconfirmed binding (${default})."`
+	Ports       portRange     `placeholder:"FIRST-LAST" help:"Draw the local ports of outgoing connections from this range. Default: 1024-65535, as RFC 6056 asks; Linux takes 32768-60999."`
+	ReservePort []portRange   `name:"reserve-ports" placeholder:"FIRST-LAST" help:"Ports and ranges that are never drawn: those of programs that will bind them later. The appliance's own never are."`
 	Sink        string        `placeholder:"PATH" help:"Accept any POST to this path and throw it away (to measure uploads)."`
 	Inetd       bool          `help:"Also run echo, discard, daytime, chargen and the dial command, for tests of the stack from outside. Never on a network of others."`
 	SocketAgent string        `placeholder:"PATH" help:"Also execute socket calls that come over the Unix socket PATH, for test suites: who reaches it can do all that the stack can."`
@@ -61,6 +66,10 @@ func (c *serveCmd) Run(ctx context.Context) error {
 	cfg := appliance.Config{
 		Address: c.IP, Gateways: c.Gateway, DNS: c.DNS, MAC: c.MAC, Card: c.TAP, Port: c.Port, Manage: c.Manage, Sink: c.Sink, Inetd: c.Inetd, SocketAgent: c.SocketAgent,
 		Node: c.Node, Wording: c.wording(), Noise: versioned.Noise(c.Noise), Expire: c.Expire, SnapshotDir: c.Snapshot, Logger: log,
+	}
+	cfg.Ports = stack.PortRange(c.Ports)
+	for _, r := range c.ReservePort {
+		cfg.Reserved = append(cfg.Reserved, stack.PortRange(r))
 	}
 	if len(c.NTP) > 0 {
 		cfg.NTP, cfg.SetClock = c.NTP, guest.AdjustClock
@@ -120,7 +129,13 @@ func (c *serveCmd) Run(ctx context.Context) error {
 		}
 		return err
 	}
+	if cfg.Probing == appliance.ProbeStandard {
+		note("asking for four to seven seconds whether another station has %v (RFC 5227)", c.IP.Addr())
+	}
 	a, err := appliance.Start(ctx, cfg)
+	if taken := new(appliance.TakenError); errors.As(err, &taken) {
+		return withHint(err, "give the appliance another address with --ip, or take this one from that station")
+	}
 	if err != nil {
 		return err
 	}
@@ -166,6 +181,14 @@ func (c *serveCmd) check(cfg *appliance.Config) error {
 		}
 	} else if len(c.Gateway) > 0 {
 		return usagef("--gateway goes with --ip: without it, DHCP gives both")
+	} else if c.Probe != "brisk" {
+		return usagef("--probe goes with --ip: an address of DHCP is always asked for")
+	}
+	switch c.Probe {
+	case "standard":
+		cfg.Probing = appliance.ProbeStandard
+	case "never":
+		cfg.Probing = appliance.ProbeNever
 	}
 	if err := checkServers(c.DNS, c.NTP); err != nil {
 		return err

@@ -44,7 +44,7 @@ func TestServe(t *testing.T) {
 	tokens := filepath.Join(dir, "tokens")
 	os.WriteFile(tokens, []byte(token), 0o600)
 	repo, pcap := filepath.Join(dir, "repo"), filepath.Join(dir, "t.pcapng")
-	serve := append(ns, bin, "serve", "--tap", "tap0", "--host-ip", "10.9.0.1/24", "--ip", "10.9.0.2/24",
+	serve := append(ns, bin, "serve", "--tap", "tap0", "--host-ip", "10.9.0.1/24", "--ip", "10.9.0.2/24", "--probe", "never",
 		"--mac", "02:50:00:00:00:02", "--root", root, "--manage", "8081", "--repo", repo, "--node", "bench", "--write-token", tokens)
 	p := spawn(t, append(serve, "--pcap", pcap, "--sink", "/up")...)
 	p.expect(`^  site +http://10.9.0.2/`)
@@ -142,6 +142,17 @@ func TestServe(t *testing.T) {
 	case <-time.After(testLimit):
 		t.Error("it goes on without its TAP")
 	}
+}
+
+// TestServeAddressTaken starts it with an address that the kernel's end has.
+func TestServeAddressTaken(t *testing.T) {
+	ns, bin := netns(t), binary(t)
+	must(t, append(ns, "ip", "tuntap", "add", "tap0", "mode", "tap")...)
+	must(t, append(ns, "ip", "link", "set", "tap0", "address", "02:50:00:00:00:77", "up")...)
+	must(t, append(ns, "ip", "addr", "add", "10.9.0.2/24", "dev", "tap0")...)
+	// At the RFC's pace, which leaves the kernel the time to find the card's carrier.
+	refused(t, `(?s)asking for four to seven seconds whether another station has 10\.9\.0\.2 .*the address 10\.9\.0\.2 is taken: the station 02:50:00:00:00:77 answers for it on tap0.*hint: .*--ip`,
+		append(ns, bin, "serve", "--tap", "tap0", "--ip", "10.9.0.2/24", "--probe", "standard")...)
 }
 
 // TestVMTAP boots the machine on a TAP of its own, whose other end is the kernel.

@@ -28,7 +28,7 @@ type ssCmd struct {
 	Options   bool     `short:"o" help:"Timers."`
 	Summary   bool     `short:"s" help:"Numbers of sockets, and the stack's counters by the names of their MIBs."`
 	NoHeader  bool     `name:"no-header" short:"H" help:"No line with the names of the columns."`
-	Filter    []string `arg:"" optional:"" help:"state NAME, exclude NAME, src and dst with an address, sport and dport with an operator and a port, and, or, not, parentheses."`
+	Filter    []string `arg:"" optional:"" help:"state NAME, exclude NAME, src and dst with an address, sport and dport with an operator and a port or a service, and, or, not, parentheses."`
 }
 
 func (*ssCmd) Help() string {

@@ -29,7 +29,7 @@ func TestSS(t *testing.T) {
 		return must(t, append([]string{exe, "ss", "--color", "never"}, args...)...)
 	}
 	refused(t, "hint: start one with", exe, "ss")
-	p := spawn(t, append(ns, exe, "serve", "--tap", "tap0", "--host-ip", "10.9.0.1/24", "--ip", "10.9.0.2/24", "--inetd")...)
+	p := spawn(t, append(ns, exe, "serve", "--tap", "tap0", "--host-ip", "10.9.0.1/24", "--ip", "10.9.0.2/24", "--probe", "never", "--inetd")...)
 	p.expect(`^  tests +echo 7, `)
 
 	if out := ss("-lnt"); !regexp.MustCompile(`(?m)^State +Recv-Q +Send-Q +Local Address:Port +Peer Address:Port\nLISTEN +0 +4096 +0\.0\.0\.0:7 +\*:\*$`).MatchString(out) {

@@ -18,7 +18,7 @@ import (
 // do, with the kernel's own stack at the other end.
 func TestServeForSuites(t *testing.T) {
 	ns, exe, agent := netns(t), binary(t), filepath.Join(t.TempDir(), "agent")
-	serve := append(ns, exe, "serve", "--tap", "tap0", "--host-ip", "10.9.0.1/24", "--ip", "10.9.0.2/24", "--inetd", "--socket-agent", agent)
+	serve := append(ns, exe, "serve", "--tap", "tap0", "--host-ip", "10.9.0.1/24", "--ip", "10.9.0.2/24", "--probe", "never", "--inetd", "--socket-agent", agent)
 	refused(t, "choose another --port or --manage", append(serve, "--manage", "13")...)
 	p := spawn(t, serve...)
 	p.expect(`^  tests +echo 7, `)

@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"arpeggio/internal/testproc"
 	"arpeggio/vcs/gitremote"
 )
 
@@ -55,7 +56,7 @@ func onScreen(t *testing.T, env []string, args ...string) *screen {
 	s.cmd.SysProcAttr = &unix.SysProcAttr{Setsid: true, Setctty: true}
 	home := t.TempDir()
 	s.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + home, "GIT_CONFIG_NOSYSTEM=1", "TERM=xterm", "TZ=UTC"}, env...)
-	if err := s.cmd.Start(); err != nil {
+	if err := testproc.Start(s.cmd); err != nil {
 		t.Fatal(err)
 	}
 	slave.Close()

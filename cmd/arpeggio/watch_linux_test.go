@@ -14,6 +14,7 @@ import (
 
 	"arpeggio/arp"
 	labs "arpeggio/internal/netns"
+	"arpeggio/internal/testproc"
 	"arpeggio/stack/ethernet"
 	"arpeggio/stack/link"
 	"arpeggio/tuntap"
@@ -26,6 +27,7 @@ type watched struct {
 	here *labs.Namespace
 	peer *tuntap.Packet
 	cmd  *exec.Cmd
+	stop func() // kills it
 	err  strings.Builder
 }
 
@@ -66,10 +68,12 @@ func (w *watched) run(args ...string) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	if err := w.cmd.Start(); err != nil {
+	stop, err := testproc.Guarded(w.cmd) // it changes its user
+	if err != nil {
 		w.t.Fatal(err)
 	}
-	w.t.Cleanup(func() { w.cmd.Process.Kill(); w.cmd.Wait() })
+	w.stop = stop
+	w.t.Cleanup(func() { stop(); w.cmd.Wait() })
 	b := make([]byte, 4096)
 	for !strings.Contains(w.err.String(), "watching va") {
 		n, err := errs.Read(b)
@@ -169,7 +173,7 @@ func TestWatchSurvivesAKill(t *testing.T) {
 		sent++
 		w.send(sent)
 	}
-	w.cmd.Process.Kill()
+	w.stop()
 	w.cmd.Wait()
 	kept := w.stations()
 	if kept < before || kept > sent {

@@ -139,7 +139,7 @@ func (c *vmRunCmd) openLANWire(log *slog.Logger) (_ *lanWire, err error) {
 			return nil, err
 		}
 		w.pcap.notes = recording.StartRemote(w.pcap.File)
-		cfg.Monitor = w.pcap.notes.Monitor(guestPort)
+		cfg.Monitor = w.pcap.notes.Monitor(guestPort, guestMAC)
 	}
 	if w.lan, err = lan.Start(cfg); err != nil {
 		return nil, err

@@ -55,6 +55,9 @@ type Config struct {
 	Card    string        // name of the interface; the device's own when empty
 	MAC     ethernet.Addr // the device's own when zero
 	Address netip.Prefix  // by DHCP when invalid
+	// Probing says how it is found out whether another station has Address, before
+	// it is used.
+	Probing Probing
 	// Gateways are next hops of default routes, the preferred one first.
 	Gateways []netip.Addr
 	DNS      []netip.Addr // name servers; those of the DHCP lease when empty
@@ -68,6 +71,11 @@ type Config struct {
 	// of the DHCP lease when empty.
 	SetClock func(offset time.Duration) error
 	NTP      []string
+
+	// Ports is the range from which local ports are drawn where a program names
+	// none; those in Reserved never are, nor the appliance's own.
+	Ports    stack.PortRange
+	Reserved []stack.PortRange
 
 	Site fs.FS  // the built-in one when nil
 	Port uint16 // of the site; 80 when 0
@@ -178,13 +186,19 @@ func (a *Appliance) start(ctx context.Context) error {
 	states, _ := a.witnesses()
 	n, err := node.Start(node.Config{
 		TraceTCP: states,
-		Device:   dev, Name: a.cfg.Card, Addr: a.cfg.MAC, Addresses: a.addresses(), MaxConns: a.cfg.MaxConns, Conflict: a.conflict,
-		ARP: brisk(arp.Config{Table: a.table, ExpireAfter: a.cfg.Expire, Capacity: capacity}), Logger: a.log,
+		Device:   dev, Name: a.cfg.Card, Addr: a.cfg.MAC, MaxConns: a.cfg.MaxConns, Conflict: a.conflict,
+		Ports: a.cfg.Ports, Reserved: a.reserved(),
+		ARP: a.probing(arp.Config{Table: a.table, ExpireAfter: a.cfg.Expire, Capacity: capacity}), Logger: a.log,
 	})
 	if err != nil {
 		return err
 	}
 	a.node = n
+	if a.cfg.Address.IsValid() {
+		if err := a.claim(ctx); err != nil {
+			return err
+		}
+	}
 	for metric, g := range a.cfg.Gateways {
 		if !a.cfg.Address.Contains(g) {
 			return fmt.Errorf("%w: %v", stack.ErrGateway, g)
@@ -235,13 +249,6 @@ func (a *Appliance) witnesses() (states func(stack.TCPEvent), commits func(vcs.I
 		return r.TCP, r.Commit
 	}
 	return nil, nil
-}
-
-func (a *Appliance) addresses() []netip.Prefix {
-	if !a.cfg.Address.IsValid() {
-		return nil
-	}
-	return []netip.Prefix{a.cfg.Address}
 }
 
 // openStore opens the repository and the table in it. After an error close or

@@ -6,21 +6,12 @@ import (
 	"net/netip"
 	"time"
 
-	"arpeggio/arp"
 	"arpeggio/stack/ethernet"
 	"arpeggio/stack/host"
 )
 
 // leaseLimit is how long an appliance without an address waits for DHCP.
 const leaseLimit = 60 * time.Second
-
-// brisk has RFC 5227's probes within a second instead of four to seven: a server
-// has given the address out, the wire is a local one, and somebody waits.
-func brisk(c arp.Config) arp.Config {
-	c.ProbeWait, c.ProbeMin, c.ProbeMax = -1, 200*time.Millisecond, 300*time.Millisecond
-	c.AnnounceWait = 300 * time.Millisecond
-	return c
-}
 
 // lease is a DHCP client that keeps the appliance's address. Its methods may be
 // called on nil: an appliance with a fixed address has none.

@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"runtime"
 	"sync"
@@ -16,6 +17,9 @@ var (
 	ErrNoExport = errors.New("control: this guest has nothing to export")
 	// ErrHostStuck is returned while nobody at the host's end reads.
 	ErrHostStuck = errors.New("control: the host does not read")
+	// ErrLeftBehind is ErrHostStuck for a message that goes out when the host reads
+	// again.
+	ErrLeftBehind = fmt.Errorf("%w: the message waits for it", ErrHostStuck)
 	// ErrHostGone is what waiting for something of the host ends with when there
 	// is none, or no more.
 	ErrHostGone = errors.New("control: the host is gone")
@@ -123,8 +127,9 @@ func (g *Guest) Hello(version string) error {
 }
 
 // Send sends any message. A host that does not read must not keep the guest from
-// serving or from stopping: after five seconds the message is left behind, and
-// while it is stuck all others are refused at once.
+// serving or from stopping: after five seconds the message is left behind
+// (ErrLeftBehind), and while it is stuck all others are refused at once
+// (ErrHostStuck).
 func (g *Guest) Send(m Message) error {
 	if g == nil {
 		return nil
@@ -147,7 +152,7 @@ func (g *Guest) Send(m Message) error {
 			<-sent
 			g.stuck.Add(-1)
 		}()
-		return ErrHostStuck
+		return ErrLeftBehind
 	}
 }
 

@@ -40,7 +40,7 @@ type Host struct {
 	export io.ReadWriteCloser
 	cfg    HostConfig
 
-	exporting chan struct{} // holds one token: the export port has one reader
+	exporting chan struct{} // holds one token: one export is under way
 
 	hello, ready, stopped, gone event
 
@@ -50,6 +50,9 @@ type Host struct {
 	greet   Hello
 	up      Ready
 	fatal   *FatalError
+
+	transfer  *transfer // the export that is under way
+	exportEnd error     // why the export port is read no more
 }
 
 // event is a channel that is closed once.
@@ -73,6 +76,9 @@ func NewHost(control, export io.ReadWriteCloser, cfg HostConfig) *Host {
 		e.c = make(chan struct{})
 	}
 	go h.read()
+	if export != nil {
+		go h.readExports()
+	}
 	return h
 }
 
@@ -113,7 +119,11 @@ func (h *Host) take(m Message) {
 		if h.cfg.OnNoted != nil {
 			h.cfg.OnNoted(*m.Noted)
 		}
-	case TypeHealth, TypeExported:
+	case TypeExported:
+		if h.transfer != nil && h.transfer.id == m.ID {
+			h.transfer.answered(m.Exported)
+		}
+	case TypeHealth:
 		if c, ok := h.waiting[m.ID]; ok {
 			delete(h.waiting, m.ID)
 			c <- m // buffered, one answer per request

@@ -96,13 +96,30 @@ func (c *chunker) flush() error {
 // before an error is known: write to a temporary file. After ErrStreamAborted r
 // is in step for the next stream, after any other error it is not.
 func ReadStream(w io.Writer, r io.Reader, id uint64) (int64, error) {
+	got, err := readHead(r)
+	if err != nil {
+		return 0, err
+	}
+	if got != id {
+		return 0, fmt.Errorf("%w: it is stream %d, not %d", ErrStreamCorrupt, got, id)
+	}
+	return readBody(w, r)
+}
+
+// readHead reads which request a stream is for.
+func readHead(r io.Reader) (id uint64, err error) {
 	var head [16]byte
 	if _, err := io.ReadFull(r, head[:]); err != nil {
 		return 0, err
 	}
-	if string(head[:8]) != streamMagic || binary.BigEndian.Uint64(head[8:]) != id {
-		return 0, fmt.Errorf("%w: it does not start as stream %d", ErrStreamCorrupt, id)
+	if string(head[:8]) != streamMagic {
+		return 0, fmt.Errorf("%w: it does not start as a stream", ErrStreamCorrupt)
 	}
+	return binary.BigEndian.Uint64(head[8:]), nil
+}
+
+// readBody copies what follows the head.
+func readBody(w io.Writer, r io.Reader) (int64, error) {
 	sum, total := sha256.New(), int64(0)
 	both := io.MultiWriter(w, sum)
 	for {

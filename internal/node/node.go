@@ -23,8 +23,10 @@ type Config struct {
 	VLAN   ethernet.VLAN
 	// Addresses may be empty: DHCP adds one later.
 	Addresses []netip.Prefix
-	Gateway   netip.Addr           // the default route's next hop; none when invalid
-	MaxConns  int                  // bounds the TCP connections; the stack's default when 0
+	Gateway   netip.Addr      // the default route's next hop; none when invalid
+	MaxConns  int             // bounds the TCP connections; the stack's default when 0
+	Ports     stack.PortRange // see stack.Config, as ReservedPorts
+	Reserved  []stack.PortRange
 	TraceTCP  func(stack.TCPEvent) // see stack.Config
 	ARP       arp.Config           // its Table decides where bindings are kept
 	// Conflict is stack.InterfaceConfig's: another station claims an own address.
@@ -46,8 +48,10 @@ func Start(cfg Config) (*Node, error) {
 		cfg.ARP.Logger = cfg.Logger
 	}
 	n := &Node{
-		Stack: stack.New(bounded(stack.Config{MaxConns: cfg.MaxConns, TraceTCP: cfg.TraceTCP, Logger: cfg.Logger}, debug.SetMemoryLimit(-1))),
-		ARP:   arp.NewService(cfg.ARP),
+		Stack: stack.New(bounded(stack.Config{
+			MaxConns: cfg.MaxConns, Ports: cfg.Ports, ReservedPorts: cfg.Reserved, TraceTCP: cfg.TraceTCP, Logger: cfg.Logger,
+		}, debug.SetMemoryLimit(-1))),
+		ARP: arp.NewService(cfg.ARP),
 	}
 	var err error
 	n.Interface, err = n.Stack.AddInterface(stack.InterfaceConfig{

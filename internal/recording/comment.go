@@ -2,6 +2,7 @@ package recording
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 
 	"arpeggio/vcs"
@@ -38,8 +39,8 @@ func ParseComment(text string) (c Comment) {
 		words := strings.Split(part, " ")
 		switch {
 		case part == "":
-		case change:
-			c.States = append(c.States, Change{from, to})
+		case change && stateName(from) != "" && stateName(to) != "":
+			c.States = append(c.States, Change{stateName(from), stateName(to)})
 		case len(words) == 2 && words[0] == "commit" && isID(words[1]):
 			c.Commits = append(c.Commits, words[1])
 		case len(words) == 3 && c.Connection == nil && (words[0] == "tcp" || words[0] == "udp"):
@@ -55,6 +56,16 @@ func ParseComment(text string) (c Comment) {
 		}
 	}
 	return c
+}
+
+// stateName returns the name of a state, "" for what is none. The text that it was
+// found in is not kept.
+func stateName(s string) string {
+	names := stateNames()
+	if i := slices.Index(names[:], s); i >= 0 {
+		return names[i]
+	}
+	return ""
 }
 
 func isID(s string) bool {

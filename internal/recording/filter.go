@@ -73,8 +73,8 @@ func parseEnd(text string) (e endFilter, err error) {
 
 // stateNames returns the states of RFC 9293 and LISTEN, which comments say where a
 // connection begins.
-func stateNames() []string {
-	return []string{"LISTEN", "SYN-SENT", "SYN-RECEIVED", "ESTABLISHED", "FIN-WAIT-1", "FIN-WAIT-2", "CLOSE-WAIT", "CLOSING", "LAST-ACK", "TIME-WAIT", "CLOSED"}
+func stateNames() [11]string {
+	return [...]string{"LISTEN", "SYN-SENT", "SYN-RECEIVED", "ESTABLISHED", "FIN-WAIT-1", "FIN-WAIT-2", "CLOSE-WAIT", "CLOSING", "LAST-ACK", "TIME-WAIT", "CLOSED"}
 }
 
 // State adds packets that led into or out of a state, in the spelling of RFC 9293 or
@@ -92,8 +92,8 @@ func (f *Filter) State(name string) error {
 		f.states = append(f.states, "any")
 		return nil
 	}
-	if !slices.Contains(stateNames(), up) {
-		return fmt.Errorf("%w: %q is no state; states are %s and any", ErrFilter, name, strings.ToLower(strings.Join(stateNames(), ", ")))
+	if names := stateNames(); !slices.Contains(names[:], up) {
+		return fmt.Errorf("%w: %q is no state; states are %s and any", ErrFilter, name, strings.ToLower(strings.Join(names[:], ", ")))
 	}
 	f.states = append(f.states, up)
 	return nil

@@ -8,17 +8,28 @@ import (
 // Flow is what a recording holds of one connection.
 type Flow struct {
 	Connection
-	First   time.Time `json:"first"`
-	Last    time.Time `json:"last"`
+	First   time.Time `json:"first,omitzero"` // by the packets' times, whatever their order
+	Last    time.Time `json:"last,omitzero"`
 	In      uint64    `json:"in"`  // packets received
 	Out     uint64    `json:"out"` // packets sent
 	InSize  uint64    `json:"in_octets"`
 	OutSize uint64    `json:"out_octets"`
 	States  []Change  `json:"states,omitempty"` // in the order of their packets
+	ended   bool
 }
 
-// Flows gathers the packets of a recording by connection.
+// What a recording may make us remember, whoever wrote it. A connection goes through
+// a dozen states at most.
+const (
+	maxFlows  = 1 << 20
+	maxStates = 32
+)
+
+// Flows gathers the packets of a recording by connection, a million of them at most.
 type Flows struct {
+	// Left counts the packets for whose connection there was no room.
+	Left uint64
+
 	list []*Flow
 	open map[Connection]*Flow
 }
@@ -29,15 +40,30 @@ func (fs *Flows) Add(p *Packet) {
 		return
 	}
 	f := fs.open[*p.Connection]
-	if f == nil || f.ended() && begins(p) {
-		f = &Flow{Connection: *p.Connection, First: p.Time}
+	if f == nil || f.ended && begins(p) {
+		if len(fs.list) == maxFlows {
+			fs.Left++
+			return
+		}
+		f = &Flow{Connection: *p.Connection}
 		if fs.open == nil {
 			fs.open = make(map[Connection]*Flow)
 		}
 		fs.open[*p.Connection] = f
 		fs.list = append(fs.list, f)
 	}
-	f.Last = p.Time
+	f.add(p)
+}
+
+func (f *Flow) add(p *Packet) {
+	if !p.Time.IsZero() {
+		if f.First.IsZero() || p.Time.Before(f.First) {
+			f.First = p.Time
+		}
+		if p.Time.After(f.Last) {
+			f.Last = p.Time
+		}
+	}
 	if p.Direction == "out" {
 		f.Out++
 		f.OutSize += uint64(p.Length)
@@ -45,13 +71,13 @@ func (fs *Flows) Add(p *Packet) {
 		f.In++
 		f.InSize += uint64(p.Length)
 	}
-	f.States = append(f.States, p.States...)
-}
-
-// ended reports whether a change that was seen ends the connection; the end of
-// TIME-WAIT stands beside no packet.
-func (f *Flow) ended() bool {
-	return slices.ContainsFunc(f.States, func(c Change) bool { return c.To == "CLOSED" || c.To == "TIME-WAIT" })
+	for _, c := range p.States {
+		if len(f.States) < maxStates {
+			f.States = append(f.States, c)
+		}
+		// The end of TIME-WAIT stands beside no packet.
+		f.ended = f.ended || c.To == "CLOSED" || c.To == "TIME-WAIT"
+	}
 }
 
 // begins reports whether a packet is the first of a connection.

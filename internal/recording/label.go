@@ -67,8 +67,11 @@ func (p *parsed) mark() uint64 {
 	return uint64(end)<<32 | uint64(binary.BigEndian.Uint32(p.body[8:]))<<8&0xffffff00 | uint64(f)
 }
 
-// label reads from a frame which connection it belongs to.
+// label reads from a frame which connection of ours it belongs to.
 func label(d capture.Direction, frame []byte) (l capture.Label) {
+	if d == capture.Unknown { // it passes between others
+		return l
+	}
 	p, ok := parse(frame)
 	if !ok {
 		return l

@@ -12,6 +12,7 @@ import (
 	"arpeggio/arp"
 	"arpeggio/stack"
 	"arpeggio/stack/capture"
+	"arpeggio/stack/ethernet"
 	"arpeggio/stack/link"
 	"arpeggio/stack/tcp"
 	"arpeggio/vcs"
@@ -82,9 +83,9 @@ func StartRemote(f *File) *Notes {
 func (n *Notes) Wrap(dev link.Device) link.Device { return n.rec.Wrap(dev) }
 
 // Monitor returns what records the frames of a vnet.Switch as the station at the
-// port own sees them.
-func (n *Notes) Monitor(own string) func(port string, frame []byte, at time.Time) {
-	return n.rec.Monitor(own)
+// port own, with this address, sees them.
+func (n *Notes) Monitor(own string, addr ethernet.Addr) func(port string, frame []byte, at time.Time) {
+	return n.rec.Monitor(own, addr)
 }
 
 // Close writes what waits.

@@ -1,6 +1,7 @@
 package recording
 
 import (
+	"errors"
 	"sync"
 	"time"
 
@@ -133,7 +134,10 @@ func (r *Reporter) sendSome() bool {
 		r.notes = nil
 	}
 	r.mu.Unlock()
-	if r.send(control.Message{Type: control.TypeNoted, Noted: &body}) != nil {
+	switch err := r.send(control.Message{Type: control.TypeNoted, Noted: &body}); {
+	case errors.Is(err, control.ErrLeftBehind):
+		return false // it is told, only later
+	case err != nil:
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		r.lost += body.Lost + uint64(n)

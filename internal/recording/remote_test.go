@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -82,7 +83,7 @@ func TestRemote(t *testing.T) {
 			t.Fatal(err)
 		}
 		notes := StartRemote(f)
-		wire := notes.Monitor("guest")
+		wire := notes.Monitor("guest", ethernet.Addr{})
 		time.Sleep(time.Hour) // the machine is younger
 		take := notes.Remote()
 		rep := NewReporter(func(m control.Message) error {
@@ -212,5 +213,36 @@ func TestReporterOverflow(t *testing.T) {
 		if st := rep.Stats(); told != maxReports+1 || lost != 11 || st != (Stats{Notes: maxReports + 13, NotesUnplaced: 12}) {
 			t.Errorf("%d told, %d lost, %+v", told, lost, st)
 		}
+	})
+}
+
+// Notes in a message that a slow host reads later are told once, and counted as
+// lost nowhere.
+func TestReporterSlowHost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		host, guest := net.Pipe()
+		g := control.NewGuest(guest, nil, control.GuestConfig{Stop: func(string) {}})
+		rep := NewReporter(g.Send)
+		note := func() { rep.Commit(vcs.ID{}, &arp.Change{Time: time.Now()}) }
+		note()
+		time.Sleep(time.Minute) // nobody reads: left behind
+		note()
+		synctest.Wait() // refused
+		var told, lost uint64
+		h := control.NewHost(host, nil, control.HostConfig{OnNoted: func(n control.Noted) {
+			told += uint64(len(n.Notes))
+			lost += n.Lost
+		}})
+		synctest.Wait()
+		note()
+		synctest.Wait()
+		if st := rep.Stats(); told != 2 || lost != 1 || st != (Stats{Notes: 3, NotesUnplaced: 1}) {
+			t.Errorf("%d told, %d lost, %+v", told, lost, st)
+		}
+		rep.Close()
+		if err := errors.Join(g.Close(), h.Close()); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
 	})
 }

@@ -21,8 +21,8 @@ import (
 // Packet is a recorded packet, read for people and programs.
 type Packet struct {
 	File      string    `json:"file"`
-	Number    uint64    `json:"number"` // in the file, from 1
-	Time      time.Time `json:"time"`
+	Number    uint64    `json:"number"`        // in the file, from 1
+	Time      time.Time `json:"time,omitzero"` // UTC; zero where the file does not say
 	Interface string    `json:"iface,omitempty"`
 	Direction string    `json:"direction,omitempty"` // in or out
 	Length    int       `json:"length"`              // on the wire, in octets
@@ -102,7 +102,7 @@ func Show(name string, stdin io.Reader, shown func(*Packet) error) (st capture.R
 		if err != nil {
 			return st, fmt.Errorf("%s: beyond packet %d: %w", name, st.Packets, err)
 		}
-		p := Packet{File: name, Number: st.Packets, Time: k.Time, Length: k.Length, Kept: len(k.Data), Lost: k.Dropped, Comment: ParseComment(k.Comment)}
+		p := Packet{File: name, Number: st.Packets, Time: k.Time.UTC(), Length: k.Length, Kept: len(k.Data), Lost: k.Dropped, Comment: ParseComment(k.Comment)}
 		if n := r.Interfaces(); k.Interface < len(n) {
 			p.Interface = n[k.Interface].Name
 		}
@@ -117,7 +117,7 @@ func Show(name string, stdin io.Reader, shown func(*Packet) error) (st capture.R
 		} else {
 			p.Proto, p.Info = fmt.Sprintf("link type %d", k.LinkType), "not Ethernet"
 		}
-		if y := k.Time.Year(); y < 0 || y > 9999 { // RFC 3339 cannot say it
+		if y := p.Time.Year(); y < 0 || y > 9999 { // RFC 3339 cannot say it
 			p.Time, p.Info = time.Time{}, p.Info+" (its time is damaged)"
 		}
 		if err := shown(&p); err != nil {

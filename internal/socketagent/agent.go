@@ -38,7 +38,7 @@ func New(cfg Config) *Agent {
 	a := &Agent{
 		stack: cfg.Stack, log: cfg.Logger,
 		events: make(chan struct{}, 1), done: make(chan struct{}), changed: make(chan struct{}),
-		table: table{}, sessions: map[net.Conn]struct{}{},
+		table: newTable(), sessions: map[net.Conn]struct{}{},
 	}
 	if a.log == nil {
 		a.log = slog.New(slog.DiscardHandler)
@@ -119,8 +119,9 @@ func (a *Agent) Close() error {
 		c.Close()
 	}
 	a.mu.Unlock()
+	a.reset() // which ends a close that lingers
 	a.work.Wait()
-	a.reset()
+	a.reset() // what was made meanwhile
 	return nil
 }
 

@@ -6,7 +6,6 @@ import (
 	"syscall"
 
 	"arpeggio/stack"
-	"arpeggio/stack/tcp"
 )
 
 // Bits of the type argument of socket(2).
@@ -18,6 +17,9 @@ const (
 // execute carries out one call, on a stack that has seen what arrived before the
 // call, as a kernel has.
 func (a *Agent) execute(q request, gone <-chan struct{}) reply {
+	if q.tooLong {
+		return reply{err: syscall.EMSGSIZE}
+	}
 	a.stack.CatchUp()
 	fd := q.a[0]
 	switch q.op {
@@ -90,16 +92,18 @@ func (a *Agent) socket(domain, typ, protocol int32) reply {
 	s.opt = defaultOptions()
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return reply{result: a.table.add(s)}
+	fd, err := a.table.add(s)
+	return reply{result: fd, err: err}
 }
 
 func (a *Agent) bind(s *sock, data []byte) reply {
 	addr, err := parseAddr(data)
 	switch {
 	case err != nil:
-	case s.bound != nil || s.udp != nil || s.conn != nil && s.conn.Info().State != tcp.Closed:
+	case s.bound != nil || s.udp != nil || s.conn != nil && !s.over():
 		err = syscall.EINVAL
 	case s.stream:
+		s.chosen = addr.Port() == 0
 		s.bound, err = a.stack.BindTCP(addr, s.opt.reuse)
 	default:
 		err = a.openUDP(s, addr)
@@ -127,12 +131,14 @@ var anywhere = netip.AddrPortFrom(netip.IPv4Unspecified(), 0)
 func (a *Agent) close(fd int32) reply {
 	a.mu.Lock()
 	s, err := a.get(fd)
-	delete(a.table, fd)
-	a.mu.Unlock()
 	if err != nil {
+		a.mu.Unlock()
 		return reply{err: err}
 	}
-	s.close(false) // waits when SO_LINGER says so
+	a.table.remove(fd)
+	end := s.closing(false)
+	a.mu.Unlock()
+	end() // waits when SO_LINGER says so
 	a.wake()
 	return reply{}
 }
@@ -141,29 +147,33 @@ func (s *sock) shutdown(how int32) error {
 	switch {
 	case how < 0 || how > 2:
 		return syscall.EINVAL
-	case s.udp != nil:
-		if s.udp.RemoteAddr() == nil {
-			return syscall.ENOTCONN
-		}
 	case s.ln != nil:
 		if how != 1 { // Linux: listening ends
-			_ = s.ln.Close()
-			s.ln = nil
+			s.unlisten()
 		}
 		return nil
-	case s.conn == nil || s.over():
+	case s.conn != nil && s.over():
 		return syscall.ENOTCONN
 	}
-	if how != 1 {
-		s.noRead = true
-	}
-	if how != 0 {
-		s.noWrite = true
-		if s.conn != nil {
-			return s.conn.CloseWrite()
-		}
+	s.noRead = s.noRead || how != 1
+	s.noWrite = s.noWrite || how != 0
+	switch {
+	case s.conn == nil && (s.udp == nil || s.udp.RemoteAddr() == nil):
+		return syscall.ENOTCONN // and yet it is shut, as in Linux
+	case s.conn != nil && how != 0:
+		return s.conn.CloseWrite()
 	}
 	return nil
+}
+
+// unlisten ends listening. A port that bind was not told is given back.
+func (s *sock) unlisten() {
+	_ = s.ln.Close()
+	s.ln = nil
+	if s.chosen {
+		s.bound.Close()
+		s.bound = nil
+	}
 }
 
 // name returns the local address.

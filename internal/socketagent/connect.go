@@ -52,11 +52,22 @@ func (a *Agent) connect(fd int32, data []byte, gone <-chan struct{}) reply {
 	return reply{err: err}
 }
 
+// reachable reads 0.0.0.0 as Linux does: as the socket's own address or, where it has
+// none yet, as 127.0.0.1.
+func (s *sock) reachable(to netip.AddrPort) netip.AddrPort {
+	if !to.Addr().IsUnspecified() {
+		return to
+	}
+	a := s.name().Addr()
+	if a.IsUnspecified() {
+		a = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	}
+	return netip.AddrPortFrom(a, to.Port())
+}
+
 // startConnect begins to connect unless that was done.
 func (a *Agent) startConnect(s *sock, to netip.AddrPort) error {
-	if to.Addr().IsUnspecified() {
-		to = netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), to.Port()) // as Linux reads it
-	}
+	to = s.reachable(to)
 	switch {
 	case !s.stream:
 		if err := a.openUDP(s, anywhere); err != nil {
@@ -79,7 +90,7 @@ func (a *Agent) startConnect(s *sock, to netip.AddrPort) error {
 	}
 	_ = c.Notify(a.events)
 	s.opt.apply(c)
-	s.conn, s.opening, s.failed, s.pulled, s.noRead, s.noWrite, s.left = c, true, false, false, false, false, to
+	s.conn, s.opening, s.failed, s.lost, s.noRead, s.noWrite, s.left = c, true, false, nil, false, false, to
 	return nil
 }
 
@@ -90,10 +101,11 @@ func (s *sock) disconnect() error {
 	case s.udp != nil:
 		return s.udp.Connect(netip.AddrPort{})
 	case s.ln != nil:
-		_ = s.ln.Close()
-		s.ln = nil
+		s.unlisten()
 	case s.conn != nil:
-		s.pulled = !s.over()
+		if s.lost = s.takeErr(); !s.over() {
+			s.lost = syscall.ECONNRESET
+		}
 		_ = s.conn.SetLinger(0)
 		_ = s.conn.Close()
 		s.conn, s.opening, s.failed, s.noRead, s.noWrite = nil, false, false, false, false

@@ -3,7 +3,6 @@ package socketagent
 import (
 	"errors"
 	"io"
-	"net"
 	"net/netip"
 	"syscall"
 
@@ -19,9 +18,10 @@ const (
 func (a *Agent) recv(fd, length, flags int32, from bool, gone <-chan struct{}) (r reply) {
 	a.mu.Lock()
 	s, err := a.get(fd)
-	if err == nil && (length < 0 || length > maxData) {
+	if err == nil && length < 0 {
 		err = syscall.EINVAL
 	}
+	length = min(length, maxData)
 	if err == nil && !s.stream {
 		err = a.openUDP(s, anywhere)
 	}
@@ -30,7 +30,7 @@ func (a *Agent) recv(fd, length, flags int32, from bool, gone <-chan struct{}) (
 		return reply{err: err}
 	}
 	limit := s.limit(flags, s.opt.rcvTimeout)
-	if flags&syscall.MSG_OOB != 0 {
+	if flags&syscall.MSG_OOB != 0 && s.stream {
 		limit = 0 // it never waits
 	}
 	a.mu.Unlock()
@@ -42,14 +42,14 @@ func (a *Agent) recv(fd, length, flags int32, from bool, gone <-chan struct{}) (
 		defer a.mu.Unlock()
 		if !s.stream {
 			data, peer, err = s.udp.ReceiveNow(flags&syscall.MSG_PEEK != 0)
-			if errors.Is(err, syscall.EAGAIN) && s.noRead {
-				return nil
+			if errors.Is(err, syscall.EAGAIN) && s.noRead && limit != 0 {
+				return nil // it does not wait for what will not be given
 			}
 			total = len(data)
 			return err
 		}
 		if flags&syscall.MSG_OOB != 0 {
-			data, err = s.recvUrgent()
+			data, err = s.recvUrgent(flags&syscall.MSG_PEEK != 0)
 			return err
 		}
 		var more []byte
@@ -62,7 +62,7 @@ func (a *Agent) recv(fd, length, flags int32, from bool, gone <-chan struct{}) (
 		if flags&syscall.MSG_WAITALL != 0 {
 			want = length
 		}
-		if err == nil && len(more) > 0 && len(data) < int(want) {
+		if err == nil && len(more) > 0 && len(data) < int(want) && !s.beforeMark(len(data), flags) {
 			err = syscall.EAGAIN // the rest
 		}
 		return err
@@ -71,7 +71,9 @@ func (a *Agent) recv(fd, length, flags int32, from bool, gone <-chan struct{}) (
 		err = nil
 	}
 	if s.stream {
-		total = len(data)
+		if total = len(data); flags&syscall.MSG_TRUNC != 0 {
+			clear(data) // counted, not copied
+		}
 	} else if data = data[:min(len(data), int(length))]; flags&syscall.MSG_TRUNC == 0 {
 		total = len(data)
 	}
@@ -85,14 +87,20 @@ func (a *Agent) recv(fd, length, flags int32, from bool, gone <-chan struct{}) (
 // MSG_PEEK it is still in the queue.
 func (s *sock) recvStream(n, have int, flags int32) ([]byte, error) {
 	switch {
-	case s.pulled:
+	case s.lost != nil:
 		return nil, s.takeErr()
+	case s.conn == nil && s.noRead:
+		return nil, nil
 	case s.conn == nil:
 		return nil, syscall.ENOTCONN
 	case s.conn.Deferred(): // the SYN goes on waiting for text
 		return nil, syscall.EAGAIN
 	}
-	buf := make([]byte, n)
+	there := s.conn.Info().RecvQueue
+	if n == 0 && there > 0 { // be it the urgent octet, which is nothing to read
+		return nil, nil
+	}
+	buf := make([]byte, min(n, there))
 	var k int
 	var err error
 	if flags&syscall.MSG_PEEK != 0 {
@@ -101,6 +109,8 @@ func (s *sock) recvStream(n, have int, flags int32) ([]byte, error) {
 		k, err = s.conn.ReadNow(buf)
 	}
 	switch {
+	case err == nil && k == 0 && n > 0: // it came after the look at the queue
+		return nil, syscall.EAGAIN
 	case err == io.EOF:
 		return nil, nil
 	case s.noRead && errors.Is(err, syscall.EAGAIN):
@@ -114,11 +124,27 @@ func (s *sock) recvStream(n, have int, flags int32) ([]byte, error) {
 	return nil, err
 }
 
-func (s *sock) recvUrgent() ([]byte, error) {
-	if s.conn == nil {
-		return nil, syscall.ENOTCONN
+// beforeMark reports whether the urgent octet is next, where a call ends, after the n
+// octets that it has read or looked at.
+func (s *sock) beforeMark(n int, flags int32) bool {
+	if flags&syscall.MSG_PEEK == 0 {
+		n = 0
 	}
-	b, err := s.conn.ReadUrgent()
+	return s.conn.Urgent()-1 == n
+}
+
+func (s *sock) recvUrgent(peek bool) ([]byte, error) {
+	switch {
+	case s.ln != nil:
+		return nil, syscall.ENOTCONN
+	case s.conn == nil:
+		return nil, syscall.EINVAL
+	}
+	read := s.conn.ReadUrgent
+	if peek {
+		read = s.conn.PeekUrgent
+	}
+	b, err := read()
 	if err != nil {
 		return nil, err
 	}
@@ -130,7 +156,7 @@ func (a *Agent) send(fd, flags int32, data []byte, to *netip.AddrPort, gone <-ch
 	s, err := a.get(fd)
 	if err == nil && !s.stream {
 		if err = a.openUDP(s, anywhere); err == nil {
-			err = s.sendDatagram(data, to)
+			err = s.sendDatagram(data, to, flags)
 		}
 		a.mu.Unlock()
 		return reply{result: int32(len(data)), err: err}
@@ -229,33 +255,33 @@ func (s *sock) writeRoom(n int) int {
 	return min(n, goal-begun)
 }
 
-// sendable returns why nothing can be sent on a stream.
+// sendable returns why nothing can be sent on a stream: what has ended it comes
+// first, once.
 func (s *sock) sendable() error {
+	if !s.noWrite && s.conn != nil && !s.over() {
+		return nil
+	}
+	if err := s.takeErr(); err != nil {
+		return err
+	}
+	return syscall.EPIPE
+}
+
+func (s *sock) sendDatagram(data []byte, to *netip.AddrPort, flags int32) (err error) {
 	switch {
-	case s.noWrite || s.conn == nil && !s.pulled:
-		return syscall.EPIPE
-	case s.conn == nil || s.over():
-		if err := s.takeErr(); err != nil {
+	case flags&syscall.MSG_OOB != 0:
+		return syscall.EOPNOTSUPP
+	case to == nil && s.udp.RemoteAddr() == nil:
+		return syscall.EDESTADDRREQ
+	case s.noWrite:
+		if err := s.udp.TakeErr(); err != nil {
 			return err
 		}
 		return syscall.EPIPE
-	}
-	return nil
-}
-
-func (s *sock) sendDatagram(data []byte, to *netip.AddrPort) (err error) {
-	peer := s.udp.RemoteAddr()
-	switch {
-	case s.noWrite:
-		return syscall.EPIPE
-	case to == nil && peer == nil:
-		return syscall.EDESTADDRREQ
-	case to == nil || peer != nil && peer.(*net.UDPAddr).AddrPort() == *to:
+	case to == nil:
 		_, err = s.udp.Write(data)
-	case peer != nil:
-		return syscall.EISCONN
 	default:
-		_, err = s.udp.WriteToAddrPort(data, *to)
+		_, err = s.udp.WriteAway(data, s.reachable(*to))
 	}
 	return err
 }

@@ -36,14 +36,19 @@ const (
 func (s *sock) ioctl(request uint32) reply {
 	n := 0
 	switch {
-	case s.ln != nil && request != siocAtMark:
+	case s.ln != nil && (request == siocInq || request == siocOutq || request == siocOutqNSD):
 		return reply{err: syscall.EINVAL}
 	case s.udp != nil && request == siocInq:
 		n, _, _ = s.udp.Next()
-	case s.udp != nil && request == siocOutq:
+	case !s.stream && (request == siocInq || request == siocOutq):
+	case !s.stream:
+		return reply{err: syscall.ENOTTY}
 	case s.conn == nil && (request == siocInq || request == siocOutq || request == siocOutqNSD || request == siocAtMark):
 	case request == siocInq:
 		n = s.conn.Info().RecvQueue
+		if u := s.conn.Urgent(); u > 0 && !s.opt.oobInline {
+			n = min(n, u-1) // up to the mark
+		}
 	case request == siocOutq:
 		n = s.conn.Info().SendQueue
 	case request == siocOutqNSD:

@@ -34,7 +34,7 @@ func (s *sock) setIP(name int32, v []byte) error {
 		n, _ = number(v)
 	case len(v) >= 1:
 		n = int32(v[0])
-	case name != ipTOS: // where Linux takes nothing for zero
+	case name == ipTTL: // elsewhere Linux takes nothing for zero
 		return syscall.EINVAL
 	}
 	h := &s.opt.header
@@ -53,7 +53,12 @@ func (s *sock) setIP(name int32, v []byte) error {
 			return syscall.EINVAL
 		}
 		if s.opt.discover, h.MayFragment = n, n < ipPMTUWant; !s.stream {
-			return s.whenOpen(func(u *stack.UDPConn) error { return u.SetDontFragment(n >= ipPMTUDo) })
+			return s.whenOpen(func(u *stack.UDPConn) error {
+				if n == ipPMTUProbe {
+					return u.SetPathProbing(true)
+				}
+				return u.SetDontFragment(n == ipPMTUDo)
+			})
 		}
 	default:
 		return syscall.ENOPROTOOPT

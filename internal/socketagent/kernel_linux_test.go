@@ -336,6 +336,8 @@ func TestLikeTheKernel(t *testing.T) {
 	maps.Copy(likeKernel, likeKernelIP)
 	maps.Copy(likeKernel, likeKernelOptions)
 	maps.Copy(likeKernel, likeKernelReset)
+	maps.Copy(likeKernel, likeKernelStates)
+	maps.Copy(likeKernel, likeKernelRules)
 	for name, f := range likeKernel {
 		t.Run(name, func(t *testing.T) {
 			k := &kernel{open: map[int32]bool{}}

@@ -79,6 +79,47 @@ var likeKernelOptions = map[string]func(s *script){
 		s.ioctl("b", siocAtMark)
 		s.recv("b", 100, 0)
 	},
+	"urgent, as poll sees it": func(s *script) {
+		look := func() {
+			s.poll("b", 0)
+			s.ioctl("b", siocInq)
+			s.ioctl("b", siocAtMark)
+		}
+		for _, inline := range []int32{0, 1} {
+			s.pair()
+			s.set("b", solSocket, soOOBInline, inline)
+			for _, after := range []string{"", "after"} {
+				s.note("--- inline %d, then %q", inline, after)
+				s.send("a", "abcX", syscall.MSG_OOB)
+				s.send("a", after, 0)
+				time.Sleep(settle)
+				look()
+				s.recv("b", 10, syscall.MSG_PEEK)
+				s.recv("b", 10, 0)
+				look()
+				s.recv("b", 10, syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+				s.recv("b", 1, syscall.MSG_OOB|syscall.MSG_PEEK)
+				look()
+				s.recv("b", 1, syscall.MSG_OOB)
+				s.recv("b", 1, syscall.MSG_OOB)
+				look()
+				s.recv("b", 10, syscall.MSG_DONTWAIT)
+				look()
+				s.send("a", "more", 0)
+				time.Sleep(settle)
+				look()
+				s.recv("b", 10, 0)
+				look()
+			}
+			s.send("a", "Y", syscall.MSG_OOB)
+			s.shutdown("a", 1)
+			time.Sleep(settle)
+			look()
+			s.recv("b", 10, 0)
+			s.recv("b", 10, 0)
+			look()
+		}
+	},
 	"options": func(s *script) {
 		s.pair()
 		for _, o := range [][2]int32{{solSocket, soType}, {solSocket, soProtocol}, {solSocket, soDomain}, {solSocket, soKeepAlive}, {solSocket, soReuseAddr},

@@ -18,11 +18,13 @@ func (a *Agent) listen(s *sock, backlog int32) reply {
 	case s.conn != nil:
 		return reply{err: syscall.EINVAL}
 	case s.ln != nil:
+		s.backlog = uint32(max(backlog, 0))
 		s.ln.SetBacklog(n)
 		return reply{}
 	}
 	var err error
 	if s.bound == nil {
+		s.chosen = true
 		if s.bound, err = a.stack.BindTCP(anywhere, s.opt.reuse); err != nil {
 			return reply{err: err}
 		}
@@ -34,7 +36,7 @@ func (a *Agent) listen(s *sock, backlog int32) reply {
 	if err != nil {
 		return reply{err: err}
 	}
-	s.ln = ln.(*stack.TCPListener)
+	s.ln, s.backlog = ln.(*stack.TCPListener), uint32(max(backlog, 0))
 	s.ln.Notify(a.events)
 	return reply{}
 }
@@ -54,6 +56,11 @@ func (a *Agent) accept(fd int32, gone <-chan struct{}) (r reply) {
 	ln, limit := s.ln, s.limit(0, s.opt.rcvTimeout)
 	a.mu.Unlock()
 	err = a.wait(gone, limit, func() error {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		if a.table.full() { // the connection stays where it is
+			return syscall.EMFILE
+		}
 		c, err := ln.AcceptNow()
 		if err != nil {
 			if errors.Is(err, net.ErrClosed) {
@@ -63,11 +70,11 @@ func (a *Agent) accept(fd int32, gone <-chan struct{}) (r reply) {
 		}
 		_ = c.Notify(a.events)
 		n := &sock{stream: true, conn: c, opt: s.opt, left: peerOf(c)}
+		n.opt.priority = 0 // which Linux does not pass on
 		n.opt.apply(c)
-		a.mu.Lock()
-		defer a.mu.Unlock()
-		r.result, r.data = a.table.add(n), appendAddr(nil, peerOf(c))
-		return nil
+		r.data = appendAddr(nil, peerOf(c))
+		r.result, err = a.table.add(n)
+		return err
 	})
 	r.err = err
 	return r

@@ -159,6 +159,10 @@ const (
 	maxBuf    = 16 << 20
 )
 
+// bufferSize is what Linux makes of SO_SNDBUF or SO_RCVBUF: twice as much, for its own
+// needs, and no negative numbers.
+func bufferSize(n int32) int { return int(min(uint32(n), maxBuf)) * 2 }
+
 // buffers returns the bounds of the queues: what was set, or how far they have
 // grown by themselves.
 func (s *sock) buffers() (snd, rcv int) {
@@ -238,12 +242,12 @@ func (s *sock) setSocket(name int32, v []byte) error {
 			_ = s.udp.SetBroadcast(o.broadcast)
 		}
 	case soSndBuf:
-		o.sndBuf = max(min(int(max(n, 0)), maxBuf)*2, minSndBuf)
+		o.sndBuf = max(bufferSize(n), minSndBuf)
 		if s.conn != nil {
 			_ = s.conn.SetWriteBuffer(o.sndBuf)
 		}
 	case soRcvBuf:
-		o.rcvBuf = max(min(int(max(n, 0)), maxBuf)*2, minRcvBuf)
+		o.rcvBuf = max(bufferSize(n), minRcvBuf)
 		switch {
 		case s.conn != nil:
 			_ = s.conn.SetReadBuffer(o.rcvBuf)
@@ -283,11 +287,10 @@ func (a *Agent) getsockopt(s *sock, level, name, length int32) reply {
 		v = a.getTCP(s, name)
 	case level == ipprotoIP:
 		v = s.getIP(name, length)
-	}
-	switch {
-	case level == solTCP && !s.stream:
+	case level != solUDP || s.stream:
 		return reply{err: syscall.EOPNOTSUPP}
-	case v == nil:
+	}
+	if v == nil {
 		return reply{err: syscall.ENOPROTOOPT}
 	}
 	return reply{data: v[:min(len(v), int(length))]}

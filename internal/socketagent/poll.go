@@ -31,7 +31,10 @@ func (a *Agent) poll(fd, events, timeout int32, gone <-chan struct{}) (r reply) 
 	err := a.wait(gone, limit, func() error {
 		a.mu.Lock()
 		defer a.mu.Unlock()
-		s := a.table[fd]
+		s := a.table.socks[fd]
+		if fd < 0 { // a place that poll(2) passes over
+			return syscall.EAGAIN
+		}
 		if s == nil {
 			got = pollNval
 			return nil
@@ -59,12 +62,14 @@ func (s *sock) events() (e int32) {
 		}
 		return e
 	}
-	r := stack.Readiness{Write: true, Hangup: s.stream}
+	r := stack.Readiness{Write: true, Hangup: s.stream || s.noRead && s.noWrite}
+	if !s.stream {
+		e = pollWrBand
+	}
 	switch {
 	case s.udp != nil:
-		r = s.udp.Ready()
+		r.Err = s.udp.Ready().Err
 		_, _, r.Read = s.udp.Next() // an error is no datagram
-		e = pollWrBand
 	case s.conn != nil:
 		r = s.conn.Ready()
 		r.Read = r.Read && (r.EOF || r.Err != nil || s.opt.rcvLow <= 1 || s.conn.Info().RecvQueue >= int(s.opt.rcvLow))
@@ -85,7 +90,7 @@ func (s *sock) events() (e int32) {
 	if r.Hangup {
 		e |= pollHup
 	}
-	if r.Err != nil && !s.failed || s.pulled {
+	if r.Err != nil && !s.failed || s.lost != nil {
 		e |= pollErr
 	}
 	return e

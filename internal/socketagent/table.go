@@ -11,19 +11,42 @@ import (
 )
 
 // table maps descriptors to sockets. Agent.mu guards it and them.
-type table map[int32]*sock
+type table struct {
+	socks map[int32]*sock
+	low   int32 // no descriptor below is free
+}
 
-// firstFD is the lowest descriptor; a process has its standard streams below.
-const firstFD = 3
+const (
+	// firstFD is the lowest descriptor; a process has its standard streams below.
+	firstFD = 3
+	// maxSocks bounds the descriptors that are open at a time.
+	maxSocks = 1 << 16
+)
 
-// add enters a socket under the lowest free descriptor.
-func (t table) add(s *sock) int32 {
-	fd := int32(firstFD)
-	for t[fd] != nil {
-		fd++
+func newTable() table { return table{map[int32]*sock{}, firstFD} }
+
+// full reports whether add would fail.
+func (t *table) full() bool { return len(t.socks) >= maxSocks }
+
+// add enters a socket under the lowest free descriptor. It fails with EMFILE when
+// the table is full.
+func (t *table) add(s *sock) (fd int32, err error) {
+	if t.full() {
+		return 0, syscall.EMFILE
 	}
-	t[fd] = s
-	return fd
+	for t.socks[t.low] != nil {
+		t.low++
+	}
+	t.socks[t.low] = s
+	return t.low, nil
+}
+
+// remove takes a descriptor out.
+func (t *table) remove(fd int32) {
+	if t.socks[fd] != nil {
+		delete(t.socks, fd)
+		t.low = min(t.low, fd)
+	}
 }
 
 // sock is one socket. Of ln, conn and udp at most one is set.
@@ -33,20 +56,21 @@ type sock struct {
 	opt      options
 	passive  atomic.Pointer[options] // opt for connections that ln accepts, which the stack asks for
 
-	bound *stack.Binding
-	ln    *stack.TCPListener
-	conn  *stack.TCPConn
-	udp   *stack.UDPConn
+	bound   *stack.Binding
+	chosen  bool   // the port of bound was not asked for
+	backlog uint32 // of ln
+	ln      *stack.TCPListener
+	conn    *stack.TCPConn
+	udp     *stack.UDPConn
 
-	stack   *stack.Stack                 // of datagram options
-	pending []func(*stack.UDPConn) error // datagram options that wait for the port
-	standIn *stack.UDPConn               // has them until then
+	stack   *stack.Stack   // of datagram options
+	standIn *stack.UDPConn // has them until there is a port
 
 	opening bool // connect was called and its outcome not reported
 	failed  bool // conn has ended and its error was reported
-	pulled  bool // disconnect has reset a connection, which was not reported
 	noRead  bool // shutdown
 	noWrite bool
+	lost    error          // ended the connection that disconnect has dropped, and was not reported
 	left    netip.AddrPort // peer of a conn that is gone
 }
 
@@ -73,9 +97,9 @@ func (s *sock) takeErr() error {
 	if s.udp != nil {
 		return s.udp.TakeErr()
 	}
-	if s.conn == nil && s.pulled {
-		s.pulled = false
-		return syscall.ECONNRESET
+	if err := s.lost; s.conn == nil && err != nil {
+		s.lost = nil
+		return err
 	}
 	if s.conn == nil || s.failed {
 		return nil
@@ -87,29 +111,35 @@ func (s *sock) takeErr() error {
 	return nil
 }
 
-// close gives everything back. abort resets the connection.
-func (s *sock) close(abort bool) {
-	if s.conn != nil {
-		if abort {
-			_ = s.conn.SetLinger(0)
+// closing returns what gives everything back, and resets the connection if abort. The
+// caller has the agent's lock, and gives it up before it calls that, which may wait.
+func (s *sock) closing(abort bool) func() {
+	conn, ln, udp, standIn, bound := s.conn, s.ln, s.udp, s.standIn, s.bound
+	return func() {
+		if conn != nil {
+			if abort {
+				_ = conn.SetLinger(0)
+			}
+			_ = conn.Close()
 		}
-		_ = s.conn.Close()
-	}
-	if s.ln != nil {
-		_ = s.ln.Close()
-	}
-	if s.udp != nil {
-		_ = s.udp.Close()
-	}
-	s.dismiss()
-	if s.bound != nil {
-		s.bound.Close()
+		if ln != nil {
+			_ = ln.Close()
+		}
+		if udp != nil {
+			_ = udp.Close()
+		}
+		if standIn != nil {
+			_ = standIn.Close()
+		}
+		if bound != nil {
+			bound.Close()
+		}
 	}
 }
 
 // get returns the socket of a descriptor.
 func (a *Agent) get(fd int32) (*sock, error) {
-	s := a.table[fd]
+	s := a.table.socks[fd]
 	if s == nil {
 		return nil, syscall.EBADF
 	}
@@ -127,16 +157,20 @@ func (a *Agent) with(fd int32, f func(*sock) reply) reply {
 	return f(s)
 }
 
-// reset aborts and closes everything.
+// reset aborts and closes everything, and forgets what other hosts have taught.
 func (a *Agent) reset() {
 	a.mu.Lock()
-	old := a.table
-	a.table = table{}
+	var old []func()
+	for _, s := range a.table.socks {
+		old = append(old, s.closing(true))
+	}
+	a.table = newTable()
 	a.mu.Unlock()
-	for _, s := range old {
-		s.close(true)
+	for _, end := range old {
+		end()
 	}
 	a.stack.AbortConns()
+	a.stack.ForgetPeers()
 	a.wake()
 }
 

@@ -119,17 +119,21 @@ func (a *Agent) tcpInfo(s *sock) []byte {
 		}
 	}
 	u32(micro(i.RTO), micro(i.AckDelay), uint32(i.SndMSS), uint32(max(i.RcvMSS, 536)))
-	u32(packets(i.Flight), packets(i.Sacked), packets(i.Lost+i.Resent), packets(i.Resent), 0) // unacked, sacked, lost, retrans, fackets
-	u32(since(i.LastSent), 0, since(i.LastReceived), since(i.LastHeard))                      // last_data_sent, last_ack_sent, last_data_recv, last_ack_recv
-	u32(uint32(i.PathMSS+40), uint32(i.RcvWnd), micro(i.SRTT), micro(i.RTTVar))               // pmtu, rcv_ssthresh, rtt, rttvar
-	u32(threshold, uint32(i.Cwnd/mss), uint32(i.AdvMSS), reordering)                          // snd_ssthresh, snd_cwnd, advmss, reordering
-	u32(0, uint32(i.RcvWnd), uint32(i.Retransmits))                                           // rcv_rtt, rcv_space, total_retrans
-	u64(unlessZero(i.PacingRate), unlessZero(i.MaxPacingRate), i.BytesAcked, i.BytesIn)       // pacing_rate, max_pacing_rate, bytes_acked, bytes_received
-	u32(i.SegsOut, i.SegsIn, uint32(i.Unsent), micro(i.MinRTT), i.DataSegsIn, i.DataSegsOut)  // segs_out ... data_segs_out
-	u64(0, micro64(i.Busy), micro64(i.WindowLimited), micro64(i.BufferLimited))               // delivery_rate, busy_time, rwnd_limited, sndbuf_limited
-	u32(i.Delivered, uint32(i.Marks))                                                         // delivered, delivered_ce
-	u64(i.BytesOut, i.BytesAgain)                                                             // bytes_sent, bytes_retrans
-	u32(0, uint32(i.Reordered), uint32(i.OutOfOrder), uint32(i.SndWnd))                       // dsack_dups, reord_seen, rcv_ooopack, snd_wnd
-	u32(uint32(i.RcvWnd), 0, 0, 0)                                                            // rcv_wnd, rehash, total_rto and its recoveries, total_rto_time
+	unacked, sacked := packets(i.Flight), packets(i.Sacked)
+	if s.ln != nil { // Linux tells of its queue there
+		unacked, sacked = uint32(s.ln.Waiting()), s.backlog
+	}
+	u32(unacked, sacked, packets(i.Lost+i.Resent), packets(i.Resent), 0)                     // unacked, sacked, lost, retrans, fackets
+	u32(since(i.LastSent), 0, since(i.LastReceived), since(i.LastHeard))                     // last_data_sent, last_ack_sent, last_data_recv, last_ack_recv
+	u32(uint32(i.PathMSS+40), uint32(i.RcvWnd), micro(i.SRTT), micro(i.RTTVar))              // pmtu, rcv_ssthresh, rtt, rttvar
+	u32(threshold, uint32(i.Cwnd/mss), uint32(i.AdvMSS), reordering)                         // snd_ssthresh, snd_cwnd, advmss, reordering
+	u32(0, uint32(i.RcvWnd), uint32(i.Retransmits))                                          // rcv_rtt, rcv_space, total_retrans
+	u64(unlessZero(i.PacingRate), unlessZero(i.MaxPacingRate), i.BytesAcked, i.BytesIn)      // pacing_rate, max_pacing_rate, bytes_acked, bytes_received
+	u32(i.SegsOut, i.SegsIn, uint32(i.Unsent), micro(i.MinRTT), i.DataSegsIn, i.DataSegsOut) // segs_out ... data_segs_out
+	u64(0, micro64(i.Busy), micro64(i.WindowLimited), micro64(i.BufferLimited))              // delivery_rate, busy_time, rwnd_limited, sndbuf_limited
+	u32(i.Delivered, uint32(i.Marks))                                                        // delivered, delivered_ce
+	u64(i.BytesOut, i.BytesAgain)                                                            // bytes_sent, bytes_retrans
+	u32(0, uint32(i.Reordered), uint32(i.OutOfOrder), uint32(i.SndWnd))                      // dsack_dups, reord_seen, rcv_ooopack, snd_wnd
+	u32(uint32(i.RcvWnd), 0, 0, 0)                                                           // rcv_wnd, rehash, total_rto and its recoveries, total_rto_time
 	return append(b, make([]byte, accurateECN)...)
 }

@@ -22,7 +22,7 @@ const (
 )
 
 // IP_MTU_DISCOVER: segments may not be fragmented from ipPMTUWant on, datagrams
-// from ipPMTUDo on.
+// from ipPMTUDo on; with ipPMTUProbe what is known of the path does not bound them.
 const (
 	ipPMTUWant  = 1
 	ipPMTUDo    = 2
@@ -41,7 +41,8 @@ func defaultDatagramOptions() datagramOptions {
 
 // whenOpen has f set an option of the stack's socket. Before there is one a
 // stand-in on a port that nobody knows takes its place: it tells at once whether
-// the option can be set, and is in the groups from then on, as in Linux.
+// the option can be set, and is in the groups from then on, as in Linux. The socket
+// inherits from it.
 func (s *sock) whenOpen(f func(u *stack.UDPConn) error) error {
 	if s.udp != nil {
 		return f(s.udp)
@@ -53,33 +54,21 @@ func (s *sock) whenOpen(f func(u *stack.UDPConn) error) error {
 		}
 		s.standIn = c.(*stack.UDPConn)
 	}
-	if err := f(s.standIn); err != nil {
-		return err
-	}
-	s.pending = append(s.pending, f)
-	return nil
+	return f(s.standIn)
 }
 
 // configure gives a socket that has got its port what was set before. It was taken
 // then; bind has nothing to do with an option that has become impossible since.
 func (s *sock) configure() {
+	if s.standIn != nil {
+		_ = s.udp.Inherit(s.standIn)
+		_ = s.standIn.Close()
+		s.standIn = nil
+	}
 	o := &s.opt
 	_ = s.udp.SetBroadcast(o.broadcast)
 	_ = s.udp.SetTOS(int(o.header.TOS))
 	_ = s.udp.SetTTL(int(o.header.TTL))
-	for _, f := range s.pending {
-		_ = f(s.udp)
-	}
-	s.pending = nil
-	s.dismiss()
-}
-
-// dismiss closes the stand-in of whenOpen.
-func (s *sock) dismiss() {
-	if s.standIn != nil {
-		_ = s.standIn.Close()
-		s.standIn = nil
-	}
 }
 
 // setDatagramIP sets what setIP does not know.
@@ -94,10 +83,12 @@ func (s *sock) setDatagramIP(name int32, v []byte) error {
 	}
 	n, err := number(v)
 	if err != nil {
-		if len(v) == 0 {
+		switch {
+		case len(v) > 0:
+			n = int32(v[0]) // one octet will do
+		case name != ipRecvErr:
 			return err
 		}
-		n = int32(v[0]) // one octet will do
 	}
 	d := &s.opt.datagram
 	switch name {

@@ -1,6 +1,7 @@
 package socketagent
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -40,6 +41,8 @@ type request struct {
 	op   uint32
 	a    [5]int32
 	data []byte
+	// tooLong: there was more than maxData of it, and it was dropped.
+	tooLong bool
 }
 
 // reply is what a call returns. err decides over result.
@@ -51,23 +54,33 @@ type reply struct {
 
 func readRequest(r io.Reader) (q request, err error) {
 	var head [28]byte
-	if _, err := io.ReadFull(r, head[:]); err != nil {
+	if _, err := io.ReadFull(r, head[:]); err == io.ErrUnexpectedEOF {
+		return q, errCut
+	} else if err != nil {
 		return q, err
 	}
 	q.op = binary.LittleEndian.Uint32(head[0:])
 	for i := range q.a {
 		q.a[i] = int32(binary.LittleEndian.Uint32(head[4+4*i:]))
 	}
-	n := binary.LittleEndian.Uint32(head[24:])
+	n := int64(binary.LittleEndian.Uint32(head[24:]))
 	if n > maxData {
-		return q, fmt.Errorf("socketagent: a request with %d octets of data; %d is the most", n, maxData)
+		q.tooLong = true
+		if k, _ := io.CopyN(io.Discard, r, n); k < n {
+			return q, errCut
+		}
+		return q, nil
 	}
-	q.data = make([]byte, n)
-	if _, err := io.ReadFull(r, q.data); err != nil {
-		return q, io.ErrUnexpectedEOF
+	var data bytes.Buffer // grows with what comes, not with what is promised
+	if k, _ := io.CopyN(&data, r, n); k < n {
+		return q, errCut
 	}
+	q.data = data.Bytes()
 	return q, nil
 }
+
+// errCut says that a connection has ended within a request.
+var errCut = fmt.Errorf("socketagent: the connection ends within a request: %w", io.ErrUnexpectedEOF)
 
 func writeReply(w io.Writer, p reply) error {
 	result, errno := p.result, syscall.Errno(0)

@@ -3,6 +3,7 @@ package sockstat
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -226,58 +227,74 @@ func (p *parser) address(word string) (test, error) {
 	n := uint64(0)
 	var err error
 	if hasPort && port != "*" {
-		if n, err = strconv.ParseUint(port, 10, 16); err != nil {
-			return nil, fmt.Errorf("%w: %s %s: %q is no port from 0 to 65535", ErrFilter, word, text, port)
+		if n, err = portNumber(port); err != nil {
+			return nil, fmt.Errorf("%w: %s %s: %q is no port from 0 to 65535 and no name of one", ErrFilter, word, text, port)
 		}
 	}
 	hasPort = hasPort && port != "*"
 	if host == "" && text == "" {
 		return nil, fmt.Errorf("%w: %s wants an address such as 10.0.0.0/8, 10.0.0.1:80 or :80", ErrFilter, word)
 	}
-	var net netip.Prefix
+	var network netip.Prefix
 	if host != "" && host != "*" {
-		if net, err = netip.ParsePrefix(host); err != nil {
+		if network, err = netip.ParsePrefix(host); err != nil {
 			a, aerr := netip.ParseAddr(host)
 			if aerr != nil {
 				return nil, fmt.Errorf("%w: %s %s: %q is no address; names are not looked up", ErrFilter, word, text, host)
 			}
-			net = netip.PrefixFrom(a, a.BitLen())
+			network = netip.PrefixFrom(a, a.BitLen())
 		}
 	}
 	return func(s *Socket) bool {
 		e := end(s, word)
-		return (!net.IsValid() || net.Contains(e.Addr())) && (!hasPort || uint64(e.Port()) == n)
+		return (!network.IsValid() || network.Contains(e.Addr())) && (!hasPort || uint64(e.Port()) == n)
 	}, nil
+}
+
+// portNumber returns a port, which may be given as the name of a service.
+func portNumber(text string) (uint64, error) {
+	if n, err := strconv.ParseUint(text, 10, 16); err == nil {
+		return n, nil
+	}
+	if text == "" {
+		return 0, ErrFilter // the resolver takes it for 0
+	}
+	n, err := net.LookupPort("tcp", text)
+	return uint64(n), err
+}
+
+// comparison returns what an operator means, nil for what is none.
+func comparison(op string) func(a, b uint64) bool {
+	switch op {
+	case "=", "==", "eq":
+		return func(a, b uint64) bool { return a == b }
+	case "!=", "ne", "neq":
+		return func(a, b uint64) bool { return a != b }
+	case "<", "lt":
+		return func(a, b uint64) bool { return a < b }
+	case "<=", "le", "leq":
+		return func(a, b uint64) bool { return a <= b }
+	case ">", "gt":
+		return func(a, b uint64) bool { return a > b }
+	case ">=", "ge", "geq":
+		return func(a, b uint64) bool { return a >= b }
+	}
+	return nil
 }
 
 // port reads what follows sport or dport: an operator, = when there is none,
 // and a port.
 func (p *parser) port(word string) (test, error) {
-	op := "="
-	if !strings.HasPrefix(p.peek(), ":") && (p.peek() == "" || p.peek()[0] < '0' || p.peek()[0] > '9') {
-		op = p.next()
+	f := comparison(p.peek())
+	if f != nil {
+		p.next()
+	} else {
+		f = comparison("=")
 	}
 	text := p.next()
-	n, err := strconv.ParseUint(strings.TrimPrefix(text, ":"), 10, 16)
+	n, err := portNumber(strings.TrimPrefix(text, ":"))
 	if err != nil {
-		return nil, fmt.Errorf("%w: %s %s %s: want an operator and a port from 0 to 65535, such as %s = :80", ErrFilter, word, op, text, word)
-	}
-	var f func(a, b uint64) bool
-	switch op {
-	case "=", "==", "eq":
-		f = func(a, b uint64) bool { return a == b }
-	case "!=", "ne", "neq":
-		f = func(a, b uint64) bool { return a != b }
-	case "<", "lt":
-		f = func(a, b uint64) bool { return a < b }
-	case "<=", "le", "leq":
-		f = func(a, b uint64) bool { return a <= b }
-	case ">", "gt":
-		f = func(a, b uint64) bool { return a > b }
-	case ">=", "ge", "geq":
-		f = func(a, b uint64) bool { return a >= b }
-	default:
-		return nil, fmt.Errorf("%w: %q is no operator; want = != < <= > >=", ErrFilter, op)
+		return nil, fmt.Errorf("%w: %s %s: want an operator, one of = != < <= > >=, and a port from 0 to 65535 or the name of a service, such as %s = :80", ErrFilter, word, text, word)
 	}
 	return func(s *Socket) bool { return f(uint64(end(s, word).Port()), n) }, nil
 }

@@ -20,6 +20,8 @@ type Snapshot struct {
 	Node    string      `json:"node,omitempty"`
 	Sockets []Socket    `json:"sockets"`
 	Stats   stack.Stats `json:"stats"`
+	// TCP has what RFC 4022 tells of TCP beside counters.
+	TCP stack.TCPScalars `json:"tcp"`
 	// Recording is what a recording of the frames took; nil when there is none.
 	Recording *recording.Stats `json:"recording,omitempty"`
 }
@@ -68,6 +70,7 @@ type TCP struct {
 	Timestamps bool  `json:"ts"`
 	SACK       bool  `json:"sack"`
 	ECN        bool  `json:"ecn"`
+	FastOpen   bool  `json:"fastopen,omitempty"` // text went in the SYN and was taken
 	SndScale   uint8 `json:"snd_wscale"`
 	RcvScale   uint8 `json:"rcv_wscale"`
 
@@ -81,12 +84,16 @@ type TCP struct {
 	Sacked      int    `json:"sacked,omitempty"`
 	Lost        int    `json:"lost,omitempty"`
 	Unsent      int    `json:"unsent,omitempty"`
-	Holes       int    `json:"holes,omitempty"` // spans received out of order
-	Retransmits uint64 `json:"retrans,omitempty"`
+	Holes       int    `json:"holes,omitempty"`   // spans received out of order
+	Resent      int    `json:"resent,omitempty"`  // octets sent again and under way
+	Retransmits uint64 `json:"retrans,omitempty"` // segments
 	Backoff     int    `json:"backoff,omitempty"`
 	Probes      int    `json:"probes,omitempty"`
 	Marks       uint64 `json:"ecn_reduced,omitempty"`
 	Reordering  bool   `json:"reordering,omitempty"`
+	Reordered   int    `json:"reord_seen,omitempty"` // acknowledgments that told of it
+	Overtaken   int    `json:"overtaken,omitempty"`  // octets that overtook a segment, at most
+	QuickAcks   int    `json:"quick_acks,omitempty"` // segments that will be acknowledged at once
 
 	BytesSent     uint64 `json:"bytes_sent"`
 	BytesAgain    uint64 `json:"bytes_retrans"`
@@ -97,6 +104,14 @@ type TCP struct {
 	SegsIn        uint32 `json:"segs_in"`
 	DataSegsOut   uint32 `json:"data_segs_out"`
 	DataSegsIn    uint32 `json:"data_segs_in"`
+
+	// Of connections whose program has asked for these: how long there was text to
+	// send, the parts of that during which only the peer's window, or the bound of
+	// the send queue, kept it back, and the segments that have arrived.
+	Busy          time.Duration `json:"busy,omitempty"`
+	WindowLimited time.Duration `json:"rwnd_limited,omitempty"`
+	BufferLimited time.Duration `json:"sndbuf_limited,omitempty"`
+	Arrived       uint32        `json:"delivered,omitempty"`
 
 	Timer   string        `json:"timer"`              // what runs out first, none for nothing
 	Expires time.Duration `json:"expires,omitempty"`  // in how long
@@ -126,7 +141,7 @@ var names = [...]string{
 
 // Take returns a snapshot of s: listeners, connections, packet sockets.
 func Take(s *stack.Stack, node string) Snapshot {
-	out := Snapshot{Time: time.Now(), Node: node, Stats: s.Stats()}
+	out := Snapshot{Time: time.Now(), Node: node, Stats: s.Stats(), TCP: s.TCPScalars()}
 	listeners, conns, packets := s.Listeners(), s.Conns(), s.PacketConns()
 	out.Sockets = slices.Grow(out.Sockets, len(listeners)+len(conns)+len(packets))
 	for _, l := range listeners {
@@ -161,6 +176,8 @@ func describe(i *tcp.Info, now tcp.Instant) *TCP {
 		Timestamps: i.Timestamps, SACK: i.SACK, ECN: i.ECN, SndScale: i.SndScale, RcvScale: i.RcvScale,
 		PacingRate: i.PacingRate, MaxPacingRate: i.MaxPacingRate,
 		Flight: i.Flight, Sacked: i.Sacked, Lost: i.Lost, Unsent: i.Unsent, Holes: i.OutOfOrder,
+		Resent: i.Resent, Reordered: int(i.Reordered), Overtaken: i.Overtaken, QuickAcks: i.QuickAcks, FastOpen: i.SynData,
+		Busy: i.Busy, WindowLimited: i.WindowLimited, BufferLimited: i.BufferLimited, Arrived: i.Delivered,
 		Retransmits: i.Retransmits, Backoff: i.Backoff, Probes: i.Probes, Marks: i.Marks, Reordering: i.Reordering,
 		BytesSent: i.BytesOut, BytesAgain: i.BytesAgain, BytesAcked: i.BytesAcked, Delivered: i.BytesAcked + uint64(i.Sacked), BytesReceived: i.BytesIn,
 		SegsOut: i.SegsOut, SegsIn: i.SegsIn, DataSegsOut: i.DataSegsOut, DataSegsIn: i.DataSegsIn,

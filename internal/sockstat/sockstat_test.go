@@ -50,6 +50,9 @@ func TestFilter(t *testing.T) {
 		{"dport 22", "ssh"},
 		{"dport = :22", "ssh"},
 		{"dport = :22 or sport = :80", "ssh web"},
+		{"dport = :ssh", "ssh"},
+		{"sport http", "web"},
+		{"dst 192.0.2.7:ssh", "ssh"},
 		{"( dport = :22 or sport = :80 ) and dst 10.9.0.0/16", "web"},
 		{"(dport=:22 or sport=:80) dst 10.9.0.0/16", "web"},
 		{"not dst 10.9.0.0/16", "ssh"},
@@ -83,7 +86,7 @@ func TestFilter(t *testing.T) {
 		}
 	}
 	for _, words := range []string{
-		"state", "state open", "dst", "dst www.example.com", "dst 10.9.0.1:http", "dst 10.9.0.1:70000", "sport", "sport = ", "sport = http", "sport =< 80",
+		"state", "state open", "dst", "dst www.example.com", "dst 10.9.0.1:nosuchservice", "dst 10.9.0.1:70000", "sport", "sport = ", "sport = nosuchservice", "sport :", "sport =< 80",
 		"( sport = 80", "sport = 80 )", "sport 80 or", "and", "not", "port 80", "sport = 80 state established", strings.Repeat("(", 1000), strings.Repeat("! ", 1000), "dst 10.9.0.0/40",
 	} {
 		if _, err := ParseFilter(Default(false, false), []string{words}); !errors.Is(err, ErrFilter) {
@@ -201,7 +204,8 @@ func TestTake(t *testing.T) {
 		}
 		sum := Summarize(&snap)
 		var out strings.Builder
-		if err := sum.Print(&out); err != nil || sum.TCP["ESTAB"] != 1 || sum.Counts["tcpActiveOpens"] != 1 || !strings.Contains(out.String(), "tcpActiveOpens                     1\n") {
+		if err := sum.Print(&out); err != nil || sum.TCP["ESTAB"] != 1 || sum.Counts["tcpActiveOpens"] != 1 || !strings.Contains(out.String(), "tcpActiveOpens                     1\n") ||
+			!strings.Contains(out.String(), "\ntcpRtoAlgorithm                    5\ntcpRtoMin                          200\ntcpRtoMax                          60000\ntcpMaxConn                         -1\n") {
 			t.Errorf("%v %v\n%s", err, sum, out.String())
 		}
 	})
@@ -223,5 +227,26 @@ func TestWords(t *testing.T) {
 	}
 	if l, p := some["listen"].Ends(); l != "0.0.0.0:80" || p != "*:*" {
 		t.Errorf("%s %s", l, p)
+	}
+}
+
+// The line of a connection under loss, and of one whose peer closes its window, in
+// the words, the order and the units of ss: what is under way in segments.
+func TestDetailsUnderLoss(t *testing.T) {
+	since := 12 * time.Millisecond
+	c := TCP{
+		Congestion: "cubic", Phase: "recovery", Cwnd: 14480, Ssthresh: 10136, SRTT: 20500 * time.Microsecond, RTTVar: 1500 * time.Microsecond,
+		MinRTT: 20 * time.Millisecond, RTO: 224 * time.Millisecond, ATO: 40 * time.Millisecond, MSS: 1448, PathMTU: 1500, RcvMSS: 1448, AdvMSS: 1448,
+		SndWnd: 65536, RcvWnd: 64240, SndBuf: 87040, RcvBuf: 131072, Timestamps: true, SACK: true, SndScale: 7, RcvScale: 8,
+		PacingRate: 1_000_000, Flight: 14000, Sacked: 2896, Lost: 1448, Resent: 1, Retransmits: 3, Backoff: 1, Reordered: 2, Overtaken: 5 * 1448, Unsent: 4321, QuickAcks: 2,
+		BytesSent: 30000, BytesAgain: 2896, BytesAcked: 16000, Delivered: 18896, SegsOut: 25, SegsIn: 13, DataSegsOut: 23,
+		Busy: 200 * time.Millisecond, WindowLimited: 50 * time.Millisecond, Arrived: 14, LastSnd: &since, LastAck: &since,
+	}
+	want := "ts sack cubic wscale:7,8 rto:224 backoff:1 rtt:20.5/1.5 ato:40 qack:2 mss:1448 pmtu:1500 rcvmss:1448 advmss:1448 cwnd:10 ssthresh:7 " +
+		"bytes_sent:30000 bytes_retrans:2896 bytes_acked:16000 segs_out:25 segs_in:13 data_segs_out:23 send 5.7Mbps lastsnd:12 lastack:12 pacing_rate 8.0Mbps " +
+		"delivered:14 busy:200ms rwnd_limited:50ms(25.0%) unacked:10 retrans:1/3 lost:2 sacked:2 reordering:5 reord_seen:2 notsent:4321 minrtt:20 " +
+		"snd_wnd:65536 rcv_wnd:64240 ca_state:recovery bytes_delivered:18896 snd_buf:87040 rcv_buf:131072"
+	if got := c.details(); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
 	}
 }

@@ -8,16 +8,24 @@ import (
 
 // Summary is ss -s: how many sockets there are, and what the stack has counted.
 type Summary struct {
-	Total  int               `json:"total"`
-	TCP    map[string]int    `json:"tcp"` // by state, as Socket.State has it
-	UDP    map[string]int    `json:"udp"`
-	Counts map[string]uint64 `json:"counts"` // by the names of the MIBs, and by reason: tcpActiveOpens, TCP.BadChecksum
-	order  []string
+	Total int            `json:"total"`
+	TCP   map[string]int `json:"tcp"` // by state, as Socket.State has it
+	UDP   map[string]int `json:"udp"`
+	// Scalars are what the MIBs tell beside counters: tcpRtoMin and others.
+	Scalars map[string]int64  `json:"scalars"`
+	Counts  map[string]uint64 `json:"counts"` // by the names of the MIBs, and by reason: tcpActiveOpens, TCP.BadChecksum
+
+	scalars, order []string // the names, in order
 }
 
 // Summarize counts the sockets of a snapshot.
 func Summarize(s *Snapshot) Summary {
-	sum := Summary{Total: len(s.Sockets), TCP: map[string]int{}, UDP: map[string]int{}, Counts: map[string]uint64{}}
+	sum := Summary{Total: len(s.Sockets), TCP: map[string]int{}, UDP: map[string]int{}, Scalars: map[string]int64{}, Counts: map[string]uint64{}}
+	for i, v := 0, reflect.ValueOf(s.TCP); i < v.NumField(); i++ {
+		name := v.Type().Field(i).Tag.Get("mib")
+		sum.scalars = append(sum.scalars, name)
+		sum.Scalars[name] = v.Field(i).Int()
+	}
 	for i := range s.Sockets {
 		k := &s.Sockets[i]
 		if k.Proto == "udp" {
@@ -65,6 +73,11 @@ func (sum *Summary) Print(w io.Writer) error {
 	_, err := fmt.Fprintf(w, "Total: %d\nTCP:   %d (estab %d, opening %d, closing %d, timewait %d, listen %d)\nUDP:   %d\n\n", sum.Total,
 		tcp, sum.TCP["ESTAB"], sum.TCP["SYN-SENT"]+sum.TCP["SYN-RECV"],
 		sum.TCP["FIN-WAIT-1"]+sum.TCP["FIN-WAIT-2"]+sum.TCP["CLOSE-WAIT"]+sum.TCP["CLOSING"]+sum.TCP["LAST-ACK"], sum.TCP["TIME-WAIT"], sum.TCP["LISTEN"], udp)
+	for _, name := range sum.scalars {
+		if err == nil {
+			_, err = fmt.Fprintf(w, "%-34s %d\n", name, sum.Scalars[name])
+		}
+	}
 	for _, name := range sum.order {
 		if n := sum.Counts[name]; n > 0 && err == nil {
 			_, err = fmt.Fprintf(w, "%-34s %d\n", name, n)

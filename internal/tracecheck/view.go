@@ -101,10 +101,10 @@ func (v *view) take(in *input) (r result) {
 	if s.Flags&tcp.ACK == 0 {
 		return result{dropped: true}
 	}
-	v.takeTimestamp(in, seq)
 	if !v.takeAck(in, seq, &r) {
-		return result{dropped: true, odd: true}
+		return result{dropped: true, odd: true} // its timestamp may be believed, or not
 	}
+	v.takeTimestamp(in, seq)
 	v.takeText(in, seq, edge, &r)
 	return r
 }
@@ -119,7 +119,8 @@ func (v *view) takeSYN(in *input) {
 	v.wl1, v.wl2 = 0, v.una
 	v.wnd = int64(s.Window)
 	v.edge, v.maxWnd = 1+v.wnd, max(v.maxWnd, v.wnd)
-	if s.Options.HasTimestamps {
+	ack := v.c.out.rel(s.Ack, 1)
+	if s.Options.HasTimestamps && (s.Flags&tcp.ACK == 0 || ack >= 1 && ack <= in.sent) {
 		v.ts, v.tsAt = s.Options.TSVal, in.clock
 	}
 }

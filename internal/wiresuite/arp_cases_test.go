@@ -2,6 +2,7 @@ package wiresuite
 
 import (
 	"bytes"
+	"strings"
 	"time"
 )
 
@@ -213,30 +214,49 @@ func arpCases() []testCase {
 				p.fail("the answer goes to %v", k.dst)
 			}
 		}},
-		{level: should, clause: "RFC 5227 §2.1.1", name: "probe its address before it uses it", kernel: "does no conflict detection", ours: "an address of the command line is used at once; those of DHCP and of 169.254/16 are probed", run: func(p *peer) {
+		{level: should, clause: "RFC 5227 §2.1.1", name: "probe its address before it uses it", when: slow, timed: true, kernel: "does no conflict detection", run: func(p *peer) {
+			l := p.lan
+			if l.newcomer != nil {
+				begun, stop := l.newcomer(p, ip4{})
+				defer stop()
+				l = begun.lan
+				p.await("an announcement", func() bool { return len(l.claims()) > 0 || begun.err() != nil })
+			}
+			claims := l.claims()
+			if len(claims) == 0 {
+				p.fail("no announcement")
+			}
 			var probes []*packet
-			for _, k := range p.lan.heard() {
-				if k.arp != nil && k.arp.op == 1 && k.arp.spa == (ip4{}) && k.arp.tpa == p.lan.host && k.arp.sha == p.lan.hostMAC {
+			for _, k := range l.heard() {
+				if k.arp != nil && k.arp.op == 1 && k.arp.spa == (ip4{}) && k.arp.tpa == l.host && k.arp.sha == l.hostMAC {
 					probes = append(probes, k)
 				}
 			}
 			if len(probes) != 3 {
 				p.fail("%d probes", len(probes))
 			}
-			for i := range 2 {
-				if d := probes[i+1].at.Sub(probes[i].at); d < 500*time.Millisecond {
-					p.fail("probe %d after %v", i+1, d)
+			for i, k := range append(probes[1:], claims[0]) {
+				if d := k.at.Sub(probes[i].at); d < 500*time.Millisecond {
+					p.fail("%v after %v", k, d)
 				}
 			}
 		}},
-		{level: must, clause: "RFC 5227 §2.3", name: "announce its address", kernel: "does no conflict detection", run: func(p *peer) {
-			var n int
-			for _, k := range p.lan.heard() {
-				if k.arp != nil && k.arp.spa == p.lan.host && k.arp.tpa == p.lan.host {
-					n++
-				}
+		{level: must, clause: "RFC 5227 §2.1.1", name: "not use an address that another station has", when: slow, kernel: "does no conflict detection", run: func(p *peer) {
+			if p.lan.newcomer == nil {
+				p.fail("nobody asks")
 			}
-			if n < 1 {
+			begun, stop := p.lan.newcomer(p, hostIP)
+			defer stop()
+			p.await("the refusal", func() bool { return begun.err() != nil })
+			if err := begun.err(); !strings.Contains(err.Error(), "is taken") {
+				p.fail("it ends: %v", err)
+			}
+			if n := len(begun.lan.claims()); n > 0 {
+				p.fail("it was claimed %d times", n)
+			}
+		}},
+		{level: must, clause: "RFC 5227 §2.3", name: "announce its address", kernel: "does no conflict detection", run: func(p *peer) {
+			if len(p.lan.claims()) < 1 {
 				p.fail("no announcement")
 			}
 		}},
@@ -255,6 +275,25 @@ func arpCases() []testCase {
 			p.fence()
 			p.another().fence()
 		}},
+	}
+}
+
+// claims returns the packets in which the host has announced its address.
+func (l *lan) claims() (out []*packet) {
+	for _, k := range l.heard() {
+		if k.arp != nil && k.arp.spa == l.host && k.arp.tpa == l.host {
+			out = append(out, k)
+		}
+	}
+	return out
+}
+
+// await waits until something has become true.
+func (p *peer) await(what string, done func() bool) {
+	for end := time.Now().Add(patience); !done(); p.sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			p.fail("%s does not come", what)
+		}
 	}
 }
 

@@ -42,6 +42,7 @@ type conn struct {
 	clock      uint32 // own timestamp
 	echoed     uint32 // the host's last one
 	acked      uint32 // the last acknowledgment that was sent
+	said       tcp    // the last segment that was sent
 	synAck     *packet
 	data       []byte // what has been received in order
 	peerFIN    bool
@@ -71,6 +72,7 @@ func (c *conn) out(t tcp) {
 	if t.has(ack) {
 		c.acked = t.ack
 	}
+	c.said = t
 	c.p.send(ip{proto: protoTCP, payload: t.bytes(c.p.ip, c.p.lan.host)})
 }
 
@@ -197,12 +199,42 @@ func (c *conn) unmoved(what string) {
 // pure reports whether a segment is no retransmission: an ACK alone, or a reset.
 func pure(t *tcp) bool { return t.has(rst) || t.flags&(syn|fin) == 0 && len(t.data) == 0 }
 
-// challenged demands an acknowledgment of the present state and nothing else.
+// challenged demands an acknowledgment of the present state and nothing else, as the
+// answer to what was sent last. A window probe or a retransmission that falls due
+// just then may carry it: then the host is asked again.
 func (c *conn) challenged(why string) {
-	k := c.await("ACK "+why, pure)
-	if k.tcp.has(rst) || !k.tcp.has(ack) || k.tcp.ack != c.snd {
-		c.p.fail("%s: %v instead of an ACK of %d", why, k, c.snd)
+	question := c.said
+	for range 5 {
+		k := c.await("ACK "+why, func(t *tcp) bool { return pure(t) || t.has(ack) && t.ack == c.snd })
+		for _, next := range c.behind(k) {
+			if c.mine(next) && pure(next.tcp) {
+				k = next
+				break
+			}
+		}
+		switch {
+		case !pure(k.tcp):
+			c.out(question)
+			continue
+		case k.tcp.has(rst) || !k.tcp.has(ack) || k.tcp.ack != c.snd:
+			c.p.fail("%s: %v instead of an ACK of %d", why, k, c.snd)
+		}
+		return
 	}
+	c.p.fail("no ACK %s, only text and FINs", why)
+}
+
+// behind returns what follows a segment that has text or a FIN and answers what was
+// sent before, nothing for another one.
+func (c *conn) behind(k *packet) []*packet {
+	if pure(k.tcp) {
+		return nil
+	}
+	next := c.p.fence()
+	for _, k := range next {
+		c.take(k)
+	}
+	return next
 }
 
 // unanswered demands that the host sends nothing but retransmissions.

@@ -4,14 +4,17 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"arpeggio/internal/netns"
+	"arpeggio/internal/testproc"
 )
 
 const servicesEnv = "WIRESUITE_SERVICES"
@@ -109,10 +112,11 @@ func judgeBinary(t *testing.T, ns *netns.Namespace, w wire, flags ...string) {
 	m := mac{2, 9, 0xff, 0, 0, 2}
 	l := newLAN(w, m)
 	var log bytes.Buffer
+	l.newcomer = newcomers(ns, binary)
 	cmd := ns.Command(binary, append([]string{"serve", "--tap", "wire", "--ip", hostIP.String() + "/16", "--gateway", gatewayIP.String(),
-		"--mac", "02:09:ff:00:00:02", "--inetd"}, flags...)...)
+		"--mac", "02:09:ff:00:00:02", "--inetd", "--probe", "never"}, flags...)...)
 	cmd.Stdout, cmd.Stderr = &log, &log
-	if err := cmd.Start(); err != nil {
+	if err := testproc.Start(cmd); err != nil {
 		t.Fatal(err)
 	}
 	defer func() {
@@ -136,6 +140,56 @@ func judgeBinary(t *testing.T, ns *netns.Namespace, w wire, flags ...string) {
 	}
 	for _, bad := range l.malformed {
 		t.Errorf("the host sent %s", bad)
+	}
+}
+
+// newcomers returns what starts further hosts, each at a TAP of its own, which ask
+// at the RFC's pace whether their address is free.
+func newcomers(ns *netns.Namespace, binary string) func(*peer, ip4) (*newcomer, func()) {
+	var tried atomic.Int32
+	return func(p *peer, taken ip4) (*newcomer, func()) {
+		name := fmt.Sprintf("new%d", tried.Add(1))
+		var w wire
+		err := errors.Join(ns.IP("tuntap", "add", name, "mode", "tap"), ns.IP("link", "set", name, "up"))
+		if err == nil {
+			err = ns.Do(func() (err error) { w, err = openCable(name); return err })
+		}
+		if err != nil {
+			p.fail("a TAP: %v", err)
+		}
+		l := newLAN(w, mac{2, 9, 0xff, 0, 0, 3})
+		if taken != (ip4{}) {
+			l.station(p.note).beyond(taken)
+		}
+		cmd := ns.Command(binary, "serve", "--tap", name, "--ip", hostIP.String()+"/16", "--mac", net.HardwareAddr(l.hostMAC[:]).String(), "--no-offload",
+			"--probe", "standard")
+		var out bytes.Buffer
+		cmd.Stdout, cmd.Stderr = &out, &out
+		if err := testproc.Start(cmd); err != nil {
+			w.close()
+			p.fail("%v", err)
+		}
+		var ended atomic.Pointer[error]
+		done := make(chan struct{})
+		go func() {
+			err := cmd.Wait()
+			if p.note("=", out.String()); err != nil {
+				err = fmt.Errorf("%w: %s", err, out.Bytes())
+			}
+			ended.Store(&err)
+			close(done)
+		}()
+		stop := func() {
+			_ = cmd.Process.Signal(os.Interrupt)
+			<-done
+			w.close()
+		}
+		return &newcomer{l, func() error {
+			if err := ended.Load(); err != nil {
+				return *err
+			}
+			return nil
+		}}, stop
 	}
 }
 
@@ -168,7 +222,7 @@ func judgeKernel(t *testing.T) {
 	cmd := ns.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), servicesEnv+"=1")
 	cmd.Stderr = os.Stderr
-	if err := cmd.Start(); err != nil {
+	if err := testproc.Start(cmd); err != nil {
 		t.Fatal(err)
 	}
 	defer func() { cmd.Process.Kill(); cmd.Wait() }()

@@ -28,6 +28,9 @@ type lan struct {
 	host    ip4
 	hostMAC mac
 	kernel  bool // the host is the kernel
+	// newcomer starts another host of the kind, at a wire of its own, where a
+	// station has the address taken if that is one; nil where the kernel is judged.
+	newcomer func(p *peer, taken ip4) (n *newcomer, stop func())
 
 	mu        sync.Mutex
 	stations  map[mac]*peer
@@ -43,6 +46,12 @@ var (
 	subnetBcast = ip4{10, 9, 255, 255}
 	gatewayMAC  = mac{2, 9, 0, 0, 0, 1}
 )
+
+// newcomer is a host that has just been started.
+type newcomer struct {
+	lan *lan
+	err func() error // why it has ended, nil while it has not
+}
 
 func newLAN(w wire, hostMAC mac) *lan {
 	l := &lan{wire: w, host: hostIP, hostMAC: hostMAC, stations: map[mac]*peer{}, addresses: map[ip4]*peer{}, last: 256}

@@ -50,6 +50,18 @@ func tcpResetCases() []testCase {
 			c.ack()
 			c.alive()
 		}},
+		{level: must, clause: clause, name: "take a SYN right behind a RST from the same port", run: func(p *peer) {
+			c := p.open(echo)
+			for range 4 {
+				c.alive()
+				c.out(c.seg(rst))
+				c.iss += 1 << 20
+				c.sendSYN()
+				c.awaitSYNACK()
+				c.ack()
+			}
+			c.alive()
+		}},
 		{level: must, clause: clause, name: "SYN-RECEIVED: take text with the acknowledgment", run: func(p *peer) {
 			c := p.synReceived(echo)
 			c.say("at once")

@@ -89,7 +89,16 @@ func (r *Reader) section(b []byte) error {
 	return errSkip
 }
 
+// Bounds of what is kept of an interface.
+const (
+	maxIfaceText = 256 // octets of a name, and of a description
+	maxNetworks  = 16
+)
+
 func (r *Reader) iface(b []byte) error {
+	if len(r.ifaces) == MaxInterfaces {
+		return fmt.Errorf("%w: more than %d interfaces", ErrFormat, MaxInterfaces)
+	}
 	i, c := Interface{}, clock{resolution: 6}
 	if len(b) >= 8 {
 		i.LinkType = LinkType(r.ng.order.Uint16(b))
@@ -97,15 +106,15 @@ func (r *Reader) iface(b []byte) error {
 		for code, v := range r.options(b[8:]) {
 			switch {
 			case code == optIfName:
-				i.Name = string(v)
+				i.Name = ifaceText(v)
 			case code == optIfDescription:
-				i.Description = string(v)
+				i.Description = ifaceText(v)
 			case code == optIfTsResol && len(v) >= 1:
 				c.resolution = v[0]
 			case code == optIfTsOffset && len(v) >= 8:
 				c.offset = int64(r.ng.order.Uint64(v))
 			case code == optIfIPv4 || code == optIfIPv6:
-				if n := parseNetwork(code, v); n.IsValid() {
+				if n := parseNetwork(code, v); n.IsValid() && len(i.Networks) < maxNetworks {
 					i.Networks = append(i.Networks, n)
 				}
 			}
@@ -116,6 +125,11 @@ func (r *Reader) iface(b []byte) error {
 	r.ifaces = append(r.ifaces, i)
 	r.ng.clocks = append(r.ng.clocks, c)
 	return errSkip
+}
+
+// ifaceText returns a text, cut where it is too long to keep.
+func ifaceText(v []byte) string {
+	return string(v[:min(len(v), maxIfaceText)])
 }
 
 // enhanced reads an enhanced packet block.

@@ -12,6 +12,10 @@ import (
 // maxBlock bounds what is read into memory at a time: one block or record.
 const maxBlock = 16 << 20
 
+// MaxInterfaces bounds the interfaces of a file, all sections taken together: a
+// small compressed file can describe a great many. One more is ErrFormat.
+const MaxInterfaces = 1 << 16
+
 // ReaderStats counts what a Reader came across.
 type ReaderStats struct {
 	Packets   uint64 // returned

@@ -261,37 +261,3 @@ func TestUnreadableFiles(t *testing.T) {
 		t.Errorf("reading a broken disk: %v", err)
 	}
 }
-
-func FuzzReader(f *testing.F) {
-	f.Add(sample(f, capture.WriterConfig{}))
-	f.Add(bytes.Join([][]byte{big.section(), big.iface(1, 20), big.packet(0, 9, arp), big.block(3, big.words(20), arp[:20])}, nil))
-	var pcap bytes.Buffer
-	p := pcapgo.NewWriter(&pcap)
-	p.WriteFileHeader(100, layers.LinkTypeEthernet)
-	p.WritePacket(gopacket.CaptureInfo{Timestamp: when, CaptureLength: 60, Length: 60}, arp)
-	f.Add(pcap.Bytes())
-	var z bytes.Buffer
-	zw := gzip.NewWriter(&z)
-	zw.Write(pcap.Bytes())
-	zw.Close()
-	f.Add(z.Bytes())
-	f.Fuzz(func(t *testing.T, b []byte) {
-		r, err := capture.NewReader(bytes.NewReader(b))
-		if err != nil {
-			return
-		}
-		n := uint64(0)
-		for ; ; n++ {
-			p, err := r.Next()
-			if err != nil {
-				break
-			}
-			if p.Interface >= len(r.Interfaces()) || len(p.Data) > p.Length || p.Direction > capture.Out {
-				t.Fatalf("impossible packet %+v", p)
-			}
-		}
-		if r.Stats().Packets != n {
-			t.Errorf("%d packets, %+v", n, r.Stats())
-		}
-	})
-}

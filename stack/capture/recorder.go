@@ -1,7 +1,6 @@
 package capture
 
 import (
-	"bytes"
 	"math"
 	"slices"
 	"sync"
@@ -16,21 +15,25 @@ const (
 	DefaultHold  = 2 * time.Second
 )
 
-// FrameCost is how many octets of the queue a frame takes beside its own: what
-// is kept of it, and its first notes.
-const FrameCost = 256
+// What the queue holds beside octets of frames and notes: FrameCost for each
+// frame, and NoteCost for each note.
+const (
+	FrameCost = 512
+	NoteCost  = 64
+)
 
 // RecorderConfig configures NewRecorder. The zero value works.
 type RecorderConfig struct {
 	// Queue bounds the octets of frames that wait to be written, each with
-	// FrameCost more (default DefaultQueue). What finds it full is not recorded,
-	// but counted.
+	// FrameCost more, and of their notes and those that wait for a frame, each with
+	// NoteCost more (default DefaultQueue). Notes have a quarter of it at most. What
+	// finds it full is not recorded, but counted.
 	Queue int
 	// Noted says whether NoteFrame may be called for a received frame; nil says
 	// so of all. It is called from the device's owner and must be quick.
 	Noted func(frame []byte) bool
-	// Label says what a frame is about; nil says nothing of any. It is called
-	// from one goroutine, for one frame after the other, and keeps nothing.
+	// Label says what a frame is about; nil says nothing of any. It is called for
+	// one frame after the other, in order, and keeps nothing.
 	Label func(d Direction, frame []byte) Label
 	// Hold bounds how long a frame whose Label.Wait is longer waits for its
 	// comments (default DefaultHold).
@@ -58,12 +61,18 @@ type Recorder struct {
 	w    *Writer
 	conf RecorderConfig
 
+	reading chan struct{} // holds one token: who has it asks Label
+	unread  []Packet      // what Label is asked about
+
 	mu              sync.Mutex
 	more            sync.Cond // on mu
 	queue           []entry   // from head on by tag, without gaps
 	head            int       // of queue: what is before it is written
 	first           uint64    // tag of queue[head]
-	octets          int       // of the frames in queue, with FrameCost for each
+	fresh           uint64    // tag of the first frame that has no label yet
+	octets          int       // what the queue's bound is for
+	noteOctets      int       // of them those of notes
+	written         int       // of them those of frames that are being written
 	noted           []uint64  // the tags of the frames in queue that NoteFrame may look for
 	slab            []byte    // storage for the next frames
 	awaited         map[string][]awaited
@@ -78,32 +87,18 @@ type Recorder struct {
 
 // entry is a frame that waits to be written. Its tag is its place in the queue.
 type entry struct {
-	packet   Packet
-	queued   time.Time
-	until    time.Time // when it waits no longer
-	labelled bool      // Label was asked
-	label    Label     // with Remote
-	known    bool      // what it has caused is known: it waits no longer
-	notes    []string
-}
-
-// awaited is a note for the next frame that is sent.
-type awaited struct {
-	after uint64 // the tag that was last when it came
-	at    time.Time
-	flags uint8
-	note  string
+	packet     Packet
+	queued     time.Time
+	until      time.Time // when it waits no longer
+	label      Label     // once its tag is below fresh
+	known      bool      // what it has caused is known: it waits no longer
+	offloads   string    // what a reader should know of the frame
+	notes      []string
+	noteOctets int
 }
 
 // ifaceCount counts the frames of an interface.
 type ifaceCount struct{ seen, dropped, untold uint64 }
-
-// Bounds of the notes that wait for a frame: in number, and in time, since some
-// connections never send again and others come in their place.
-const (
-	maxAwaited = 4096
-	awaitLimit = time.Second
-)
 
 // Lost is the Tag of a received frame for which there was no room. Note knows
 // nothing of it.
@@ -121,7 +116,8 @@ func NewRecorder(w *Writer, c RecorderConfig) *Recorder {
 	if c.Hold <= 0 {
 		c.Hold = DefaultHold
 	}
-	r := &Recorder{w: w, conf: c, first: 1, awaited: make(map[string][]awaited), done: make(chan struct{})}
+	r := &Recorder{w: w, conf: c, first: 1, fresh: 1, awaited: make(map[string][]awaited), reading: make(chan struct{}, 1), done: make(chan struct{})}
+	r.reading <- struct{}{}
 	if c.Remote {
 		r.places = make(map[string][]uint64)
 	}
@@ -157,15 +153,7 @@ func (r *Recorder) add(iface int, d Direction, at, now time.Time, f *link.Frame)
 		count.untold++
 		return Lost
 	}
-	if len(r.slab)+n > cap(r.slab) {
-		r.slab = make([]byte, 0, max(slabSize, n))
-	}
-	start := len(r.slab)
-	r.slab = f.AppendTo(r.slab)
-	e := entry{queued: now, packet: Packet{Time: at, Interface: iface, Direction: d, Data: r.slab[start:len(r.slab):len(r.slab)], Length: n, Dropped: count.untold}}
-	if text := offloads(f); text != "" {
-		e.notes = append(e.notes, text)
-	}
+	e := entry{queued: now, offloads: offloads(f), packet: Packet{Time: at, Interface: iface, Direction: d, Data: r.keep(f, n), Length: n, Dropped: count.untold}}
 	count.untold = 0
 	if r.octets += n + FrameCost; len(r.waiting()) == 0 || r.octets > r.conf.Queue/2 {
 		r.more.Signal()
@@ -177,72 +165,20 @@ func (r *Recorder) add(iface int, d Direction, at, now time.Time, f *link.Frame)
 	return r.last()
 }
 
-// Note adds to the comment of the frame with a tag, unless it is written.
-func (r *Recorder) Note(tag uint64, note string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.notes++
-	if tag < r.first || tag > r.last() {
-		r.unplaced++
-		return
-	}
-	e := r.entry(tag)
-	e.notes = append(e.notes, note)
-}
-
 // entry returns the frame in the queue that has a tag. The caller holds mu.
 func (r *Recorder) entry(tag uint64) *entry { return &r.waiting()[tag-r.first] }
 
-// NoteFrame adds to the comment of the received frame that begins with the given
-// octets and came last before at: the one that has led to what the note tells.
-// That frame then waits for nothing more.
-func (r *Recorder) NoteFrame(frame []byte, at time.Time, note string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.notes++
-	best := r.latest(r.noted, at, func(e *entry) bool { return bytes.HasPrefix(e.packet.Data, frame) })
-	if best == nil {
-		r.unplaced++
-		return
+// keep returns the n octets of f, copied. The caller holds mu.
+func (r *Recorder) keep(f *link.Frame, n int) []byte {
+	if n > slabSize/8 { // so that little of a slab is wasted
+		return f.AppendTo(make([]byte, 0, n))
 	}
-	best.notes, best.known = append(best.notes, note), true
-	r.more.Signal()
-}
-
-// latest returns, of the frames with these tags that are meant, the last one up to
-// at, else the first one after it, else nil. The caller holds mu.
-func (r *Recorder) latest(tags []uint64, at time.Time, meant func(*entry) bool) (best *entry) {
-	for _, tag := range slices.Backward(tags) {
-		e := r.entry(tag)
-		if !meant(e) {
-			continue
-		}
-		if best = e; !e.packet.Time.After(at) {
-			break
-		}
+	if len(r.slab)+n > cap(r.slab) {
+		r.slab = make([]byte, 0, slabSize)
 	}
-	return best
-}
-
-// Await adds to the comment of the next frame that is sent within a second whose
-// Label has the key and one of the flags, or any when flags is zero.
-func (r *Recorder) Await(key string, flags uint8, note string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.notes++
-	r.await(key, flags, note)
-}
-
-// await remembers a note for a frame to come. The caller holds mu.
-func (r *Recorder) await(key string, flags uint8, note string) {
-	now := time.Now()
-	r.sweep(now)
-	if r.nawait == maxAwaited {
-		r.unplaced++
-		return
-	}
-	r.nawait++
-	r.awaited[key] = append(r.awaited[key], awaited{r.last(), now, flags, note})
+	start := len(r.slab)
+	r.slab = f.AppendTo(r.slab)
+	return r.slab[start:len(r.slab):len(r.slab)]
 }
 
 // RecorderStats counts what a Recorder did.
@@ -251,7 +187,7 @@ type RecorderStats struct {
 	FramesDropped uint64 // of them not recorded for lack of room
 	Notes         uint64 // that were to stand beside a frame
 	// NotesUnplaced are those whose frame was written already, or dropped, or did
-	// not come in time.
+	// not come in time, and those that there was no room for.
 	NotesUnplaced uint64
 }
 
@@ -279,9 +215,9 @@ func (r *Recorder) Close() error {
 	<-r.done
 	if !was {
 		r.mu.Lock()
-		r.unplaced += uint64(r.nawait) // no frame will come for these
-		r.nawait = 0
-		clear(r.awaited)
+		for key := range r.awaited { // no frame will come for these
+			r.forget(key, func(awaited) bool { r.unplaced++; return true })
+		}
 		ifaces := slices.Clone(r.ifaces) // the devices go on
 		r.mu.Unlock()
 		now := time.Now()

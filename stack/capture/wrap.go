@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"arpeggio/stack/ethernet"
 	"arpeggio/stack/link"
 )
 
@@ -83,8 +84,10 @@ func offloads(f *link.Frame) string {
 // Monitor returns a function that records frames by the name of the port they
 // came from, each port as an interface of its own. It fits
 // vnet.Switch.Monitor. The recording is seen from the station at the port own:
-// what comes from there it has sent, and what others send it receives.
-func (r *Recorder) Monitor(own string) func(port string, frame []byte, at time.Time) {
+// what comes from there it has sent, what others send to its address, or to many, it
+// receives, and what passes between others has no direction. The zero address means
+// that it receives all.
+func (r *Recorder) Monitor(own string, addr ethernet.Addr) func(port string, frame []byte, at time.Time) {
 	var mu sync.Mutex
 	ports := make(map[string]int)
 	return func(port string, frame []byte, at time.Time) {
@@ -98,6 +101,8 @@ func (r *Recorder) Monitor(own string) func(port string, frame []byte, at time.T
 		d := In
 		if port == own {
 			d = Out
+		} else if h, _, err := ethernet.Parse(frame); err == nil && !addr.IsZero() && h.Dst != addr && !h.Dst.IsMulticast() {
+			d = Unknown
 		}
 		r.mu.Lock()
 		defer r.mu.Unlock()

@@ -16,6 +16,7 @@ import (
 	"github.com/google/gopacket/pcapgo"
 
 	"arpeggio/stack/capture"
+	"arpeggio/stack/ethernet"
 )
 
 var when = time.Unix(1_800_000_000, 123_456_789).UTC()
@@ -185,23 +186,48 @@ func TestErrorEndsTheRecording(t *testing.T) {
 	}
 }
 
-func TestMonitorMakesAnInterfaceOfEachPort(t *testing.T) {
+// Each port is an interface, and a frame that passes between others was neither
+// received nor sent by the station from which the recording is seen.
+func TestMonitor(t *testing.T) {
 	var buf bytes.Buffer
 	w, err := capture.NewWriter(&buf, capture.WriterConfig{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	rec := capture.NewRecorder(w, capture.RecorderConfig{})
-	m := rec.Monitor("")
-	for _, port := range []string{"a", "b", "a"} {
-		m(port, arp, when)
+	own, other := ethernet.Addr{2, 1}, ethernet.Addr{2, 2}
+	m := rec.Monitor("own", own)
+	frames := []struct {
+		port  string
+		to    ethernet.Addr
+		iface int
+		want  capture.Direction
+	}{
+		{"a", ethernet.Broadcast, 0, capture.In},
+		{"a", ethernet.Addr{1, 0, 0x5e}, 0, capture.In},
+		{"b", own, 1, capture.In},
+		{"b", other, 1, capture.Unknown},
+		{"own", other, 2, capture.Out},
+		{"a", own, 0, capture.In},
 	}
+	for _, f := range frames {
+		m(f.port, append(f.to[:], arp[6:]...), when)
+	}
+	rec.Monitor("", ethernet.Addr{})("c", append(other[:], arp[6:]...), when)
 	if err := rec.Close(); err != nil {
 		t.Fatal(err)
 	}
 	all, r := readAll(t, buf.Bytes())
-	if len(all) != 3 || all[0].Interface != 0 || all[1].Interface != 1 || all[2].Interface != 0 || r.Interfaces()[1].Name != "b" {
-		t.Errorf("%+v %+v", all, r.Interfaces())
+	if len(all) != 7 || r.Interfaces()[1].Name != "b" {
+		t.Fatalf("%+v %+v", all, r.Interfaces())
+	}
+	for i, f := range frames {
+		if p := all[i]; p.Interface != f.iface || p.Direction != f.want {
+			t.Errorf("from %s to %v: interface %d, direction %d", f.port, f.to, p.Interface, p.Direction)
+		}
+	}
+	if all[6].Direction != capture.In {
+		t.Errorf("whoever has no address: direction %d", all[6].Direction)
 	}
 }
 

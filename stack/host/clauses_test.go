@@ -10,6 +10,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"arpeggio/stack"
+	"arpeggio/stack/vnet"
 )
 
 // all returns every message that a client sends in its life, by the state it is in.
@@ -112,6 +115,7 @@ func TestTable4(t *testing.T) {
 //
 //rfc:2131 parameters ask max-size no-reason
 //rfc:3442 max-size
+//rfc:2132 size-declined reason
 func TestParametersInAllRequests(t *testing.T) {
 	for state, o := range all(t, "") {
 		opts := options(o.msg)
@@ -131,6 +135,7 @@ func TestParametersInAllRequests(t *testing.T) {
 // RFC 2131 §4.2: one identifier, the one that is given or else the station's own.
 //
 //rfc:2131 identifier identifier-given
+//rfc:2132 identifier identifier-type identifier-unique
 func TestSameIdentifierAlways(t *testing.T) {
 	for given, want := range map[string]string{"": "\x01" + string(clientHW[:]), "\x00me": "\x00me"} {
 		c, err := NewDHCPClient(DHCPClientConfig{Conn: silentConn{}, MAC: clientHW, ClientID: given})
@@ -206,5 +211,34 @@ func TestRestartsAreTold(t *testing.T) {
 	}
 	if got := log.String(); strings.Count(got, "no DHCP server answers") != 1 || strings.Count(got, "refuses the address") != 1 {
 		t.Errorf("log %q", got)
+	}
+}
+
+// RFC 3442: a message may be as long as the interface carries.
+//
+//rfc:3442 max-size-mtu
+func TestMaximumSizeIsTheInterfaces(t *testing.T) {
+	sw := vnet.New(vnet.Config{})
+	defer sw.Close()
+	for mtu, want := range map[int]uint16{1400: 1500, 1500: 1500, 9000: 9000} {
+		p, err := sw.Port(vnet.PortConfig{Name: fmt.Sprint(mtu), MTU: mtu})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := stack.New(stack.Config{})
+		defer s.Close()
+		i, err := s.AddInterface(stack.InterfaceConfig{Device: p, Resolver: stack.StaticResolver{}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := NewDHCPClient(DHCPClientConfig{Stack: s, Interface: i})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.engine.tick(epoch)
+		o, _ := c.engine.emit()
+		if got := options(o.msg)[57]; len(got) != 2 || binary.BigEndian.Uint16(got) != want {
+			t.Errorf("an MTU of %d: % x, want %d", mtu, got, want)
+		}
 	}
 }

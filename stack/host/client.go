@@ -115,6 +115,9 @@ func NewDHCPClient(cfg DHCPClientConfig) (*DHCPClient, error) {
 		c.log = slog.New(slog.DiscardHandler)
 	}
 	c.engine = newClientEngine(cfg.MAC, cfg.ClientID, cfg.Hostname, cfg.Request, cfg.Rand)
+	if cfg.Interface != nil {
+		c.engine.longest = cfg.Interface.MTU()
+	}
 	if p := cfg.Previous; !p.IsZero() && !p.LinkLocal() && isHost(p.Addr.Addr()) {
 		if c.engine.wish = p.Addr.Addr(); p.Expiry.IsZero() || time.Now().Before(p.Expiry) {
 			c.engine.reboot = p.Addr.Addr()

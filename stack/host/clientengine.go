@@ -49,6 +49,7 @@ type clientEngine struct {
 	hostname string
 	wish     netip.Addr // asked for in DISCOVER
 	reboot   netip.Addr // asked for once, without an offer; then it is the wish
+	longest  int        // octets of a message that the interface carries, with its headers; 0 is not known
 	rnd      *rand.Rand
 
 	state   clientState
@@ -190,7 +191,7 @@ func (e *clientEngine) newXID() {
 func (e *clientEngine) message(now time.Time, kind messageType) message {
 	return message{
 		kind: kind, xid: e.xid, secs: uint16(min(now.Sub(e.started)/time.Second, 0xffff)), broadcast: true,
-		mac: e.mac, clientID: e.clientID, hostname: e.hostname,
+		mac: e.mac, clientID: e.clientID, hostname: e.hostname, longest: e.longest,
 	}
 }
 

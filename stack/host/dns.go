@@ -4,13 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"net/netip"
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"arpeggio/stack"
@@ -115,6 +113,9 @@ func (r *Resolver) LookupNetIP(ctx context.Context, network, host string) ([]net
 			return nil, &net.DNSError{Err: "an address of the other family", Name: host, IsNotFound: true}
 		}
 		return []netip.Addr{a}, nil
+	}
+	if host == "" { // the root, which has no address; a search domain is not meant
+		return nil, &net.DNSError{Err: "no such host", IsNotFound: true}
 	}
 	if isLocal(host) {
 		if network == "ip6" {
@@ -251,24 +252,4 @@ func (r *Resolver) demote(a netip.Addr) {
 	if n := slices.Index(r.servers, a); n >= 0 {
 		r.servers = append(slices.Delete(r.servers, n, n+1), a)
 	}
-}
-
-// Ports that dialRandom draws from: the dynamic ones (RFC 6335 §6).
-const (
-	firstDynamic = 49152
-	lastDynamic  = 65535
-)
-
-// dialRandom opens a connection from a port that nobody can guess, neither from
-// the port of another connection: a forger of answers has to hit it (RFC 5452
-// §9.2, RFC 9109).
-func dialRandom(s *stack.Stack, to netip.AddrPort) (*stack.UDPConn, error) {
-	for range 16 {
-		port := uint16(firstDynamic + rand.N(lastDynamic-firstDynamic+1))
-		u, err := s.DialUDP(netip.AddrPortFrom(netip.IPv4Unspecified(), port), to)
-		if err == nil || !errors.Is(err, syscall.EADDRINUSE) {
-			return u, err
-		}
-	}
-	return s.DialUDP(netip.AddrPort{}, to)
 }

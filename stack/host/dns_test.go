@@ -186,10 +186,12 @@ func TestSearch(t *testing.T) {
 			}
 			wantDNSError(t, err, literal, true, false)
 		}
+		_, err := n.r.LookupNetIP(t.Context(), "ip4", "")
+		wantDNSError(t, err, "", true, false)
 		if len(ns.log()) != len(want) {
 			t.Errorf("asked for %q", ns.log()[len(want):])
 		}
-		_, err := n.r.LookupNetIP(t.Context(), "ip4", "gone.")
+		_, err = n.r.LookupNetIP(t.Context(), "ip4", "gone.")
 		wantDNSError(t, err, "gone.", true, false)
 		txt, err := n.r.Net().LookupTXT(t.Context(), "a.b.")
 		if err != nil || fmt.Sprint(txt) != "[text of a.b.]" {
@@ -200,6 +202,8 @@ func TestSearch(t *testing.T) {
 
 // A silent server is left after two seconds, and is the last one to be asked from
 // then on.
+//
+//rfc:1035 next-server
 func TestSeveralServers(t *testing.T) {
 	first, second := &nameServer{silent: true}, &nameServer{zone: zone("x.test.", "10.0.0.40")}
 	dnsTest(t, []*nameServer{first, second}, func(t *testing.T, n *dnsNet) {
@@ -229,6 +233,8 @@ func TestSeveralServers(t *testing.T) {
 
 // A host without a name server says so (ICMP port unreachable), and one that
 // refuses or fails says so; the next one is asked at once.
+//
+//rfc:1035 server-failure
 func TestServersThatCannot(t *testing.T) {
 	for name, bad := range map[string]*nameServer{
 		"no server": nil, "SERVFAIL": {rcode: dnsmessage.RCodeServerFailure}, "REFUSED": {rcode: dnsmessage.RCodeRefused},
@@ -257,6 +263,7 @@ func TestServersThatCannot(t *testing.T) {
 	}
 }
 
+//rfc:1035 udp tcp port
 func TestTruncatedGoesByTCP(t *testing.T) {
 	var many []string
 	for i := range 100 {
@@ -336,6 +343,7 @@ func TestForgedAnswers(t *testing.T) {
 	})
 }
 
+//rfc:1035 bounded
 func TestSilence(t *testing.T) {
 	ns := &nameServer{silent: true}
 	dnsTest(t, []*nameServer{ns}, func(t *testing.T, n *dnsNet) {
@@ -367,9 +375,11 @@ func TestSilence(t *testing.T) {
 
 // RFC 5452 §9.2: neither the port nor the id of a question follows from another.
 //
-//rfc:5452 ports
+//rfc:5452 ports ids
 func TestPortsAreRandom(t *testing.T) {
 	ns := &nameServer{zone: zone("x.test.", "10.0.0.40")}
+	high, low := map[byte]bool{}, map[byte]bool{}
+	ns.before = func(_ net.PacketConn, reply []byte, _ net.Addr) { high[reply[0]], low[reply[1]] = true, true }
 	dnsTest(t, []*nameServer{ns}, func(t *testing.T, n *dnsNet) {
 		for range 64 {
 			n.lookup(t, "x.test", "[10.0.0.40]")
@@ -377,13 +387,16 @@ func TestPortsAreRandom(t *testing.T) {
 		ports, near, last := map[int]bool{}, 0, 0
 		for _, a := range ns.from {
 			p := a.(*net.UDPAddr).Port
-			if d := p - last; d > -16 && d < 16 {
+			if d := p - last; d > -64 && d < 64 {
 				near++
 			}
 			ports[p], last = true, p
 		}
 		if len(ports) < 60 || near > 4 {
 			t.Errorf("%d ports in 64 questions, %d close to the one before", len(ports), near)
+		}
+		if len(high) < 32 || len(low) < 32 { // of 256, drawn 64 times
+			t.Errorf("ids of %d and %d different octets", len(high), len(low))
 		}
 	})
 }

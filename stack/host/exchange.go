@@ -88,7 +88,7 @@ func (x *exchange) next() bool {
 			return false
 		}
 		x.asked, x.servers = x.servers[0], x.servers[1:]
-		c, err := dialRandom(x.r.stack, netip.AddrPortFrom(x.asked, dnsPort))
+		c, err := x.r.stack.DialUDP(netip.AddrPort{}, netip.AddrPortFrom(x.asked, dnsPort)) // from a port that nobody can guess
 		if err != nil {
 			x.failed(err)
 			continue

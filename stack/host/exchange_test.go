@@ -21,6 +21,7 @@ func packed(t testing.TB, h dnsmessage.Header, name string) []byte {
 }
 
 //rfc:5452 id name type-class
+//rfc:1035 case response match malformed name-error
 func TestJudge(t *testing.T) {
 	query := packed(t, dnsmessage.Header{ID: 7, RecursionDesired: true}, "x.test.")
 	for _, tc := range []struct {
@@ -48,6 +49,9 @@ func TestJudge(t *testing.T) {
 		t.Error("a Kelvin sign is taken for a k")
 	}
 	other := packed(t, dnsmessage.Header{ID: 7, Response: true}, "x.test.")
+	if judge(query, other[:len(other)-5]) != answerForeign {
+		t.Error("an answer without the end of the question is taken")
+	}
 	other[len(other)-3]++ // the type
 	if judge(query, other) != answerForeign {
 		t.Error("an answer about another type is taken")

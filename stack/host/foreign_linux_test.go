@@ -14,6 +14,7 @@ import (
 
 	"arpeggio/arp"
 	"arpeggio/internal/netns"
+	"arpeggio/internal/testproc"
 	"arpeggio/stack"
 	"arpeggio/stack/host"
 	"arpeggio/tuntap"
@@ -91,7 +92,7 @@ func (f *foreign) run(args ...string) {
 	cmd := exec.Command("ip", append([]string{"netns", "exec", f.ns}, args...)...)
 	var out strings.Builder
 	cmd.Stdout, cmd.Stderr = &out, &out
-	if err := cmd.Start(); err != nil {
+	if err := testproc.Start(cmd); err != nil {
 		f.t.Fatal(err)
 	}
 	f.t.Cleanup(func() {

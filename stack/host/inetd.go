@@ -45,7 +45,8 @@ type InetdConfig struct {
 //
 // They are for a network of one's own: anybody who reaches them can have
 // traffic sent (CA-1996-01). UDP echo leaves datagrams from the ports of such
-// services alone, so that two hosts never echo to each other for ever.
+// services alone, and the dial command is not explained to them, so that two hosts
+// never echo to each other for ever.
 //
 // Idle connections stay open as long as their peer does.
 type Inetd struct {
@@ -202,8 +203,9 @@ func echoDatagram(p []byte, from netip.AddrPort) []byte {
 func (d *Inetd) command(p []byte, from netip.AddrPort) []byte {
 	to, err := parseDial(string(p))
 	if err != nil {
-		if from.Port() == DialPort {
-			return nil // another host's complaint
+		switch from.Port() {
+		case DialPort, EchoPort: // another host's complaint, or its echo of ours
+			return nil
 		}
 		return []byte(err.Error() + "\n")
 	}

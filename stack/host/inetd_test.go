@@ -173,6 +173,18 @@ func TestDialCommand(t *testing.T) {
 				t.Errorf("%q is answered with %q, %v", bad, buf[:n], err)
 			}
 		}
+		for _, port := range []uint16{host.EchoPort, host.DialPort} { // which would send it back
+			u, err := peer.DialUDP(netip.AddrPortFrom(netip.Addr{}, port), netip.MustParseAddrPort("10.0.0.7:4000"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, _ = u.Write([]byte("again"))
+			_ = u.SetDeadline(time.Now().Add(time.Second))
+			if n, err := u.Read(make([]byte, 9)); err == nil {
+				t.Errorf("%d octets for port %d: an endless loop", n, port)
+			}
+			u.Close()
+		}
 	})
 }
 

@@ -280,7 +280,7 @@ func (l *lan) scripted(t *testing.T, s *stack.Stack, edit func(kind byte, option
 
 // MTU, routes and search domains reach the interface, and go with the lease.
 //
-//rfc:3442 installed
+//rfc:3442 installed classful-ignored
 func TestWhatALeaseConfigures(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLAN(t, host.DHCPServerConfig{})
@@ -289,7 +289,8 @@ func TestWhatALeaseConfigures(t *testing.T) {
 		l.scripted(t, l.gw, func(_ byte, options []byte) []byte {
 			options = append(options, 26, 2, 1400>>8, 1400&0xff)
 			options = append(options, 121, 12, 0, 10, 0, 0, 1, 16, 10, 7, 10, 0, 0, 9)
-			options = append(options, 3, 4, 10, 0, 0, 5) // does not count
+			options = append(options, 3, 4, 10, 0, 0, 5)               // does not count
+			options = append(options, 33, 8, 10, 8, 0, 1, 10, 0, 0, 5) // nor does this
 			return append(options, "\x77\x0a\x03lan\x04test\x00"...)
 		})
 		c := l.client(1, host.DHCPClientConfig{})

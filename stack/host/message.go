@@ -63,6 +63,7 @@ type message struct {
 	mtu       int           // option 26; 0 when absent
 	routes    []LeaseRoute  // option 121
 	lease     time.Duration // option 51
+	longest   int           // option 57 of a client that asks for configuration; 0 is 1500
 	t1, t2    time.Duration // options 58 and 59
 }
 
@@ -165,7 +166,7 @@ func (m message) encode(wants bool) []byte {
 	}
 	if wants {
 		set(dhcpv4.OptionParameterRequestList, parameters)
-		set(dhcpv4.OptionMaximumDHCPMessageSize, binary.BigEndian.AppendUint16(nil, 1500))
+		set(dhcpv4.OptionMaximumDHCPMessageSize, binary.BigEndian.AppendUint16(nil, uint16(max(m.longest, 1500))))
 	}
 	return p.ToBytes()
 }

@@ -25,6 +25,7 @@ func overload(b []byte, where byte, file, sname []byte) []byte {
 //
 //rfc:2131 overload-value overload-whole overload-order
 //rfc:3396 concatenated
+//rfc:2132 overload overload-value
 func TestOptionOverload(t *testing.T) {
 	m := good(testEngine(), ack)
 	m.routers, m.bits, m.domain = nil, -1, "one"
@@ -110,7 +111,8 @@ func TestClasslessRoutes(t *testing.T) {
 	}
 }
 
-//rfc:3442 order
+//rfc:3442 order both
+//rfc:2132 request-order
 func TestOtherOptions(t *testing.T) {
 	m := good(testEngine(), ack)
 	for mtu, want := range map[int]int{0: 0, 68: 0, 575: 0, 576: 576, 1400: 1400, 9000: 9000} {
@@ -265,5 +267,43 @@ func TestT1T2(t *testing.T) {
 	}
 	if len(seen) < 4 {
 		t.Errorf("%d different times in 8", len(seen))
+	}
+}
+
+// RFC 3396: what has more than 255 octets goes in parts, and what came in parts is
+// one.
+//
+//rfc:3396 split unsplit together
+//rfc:3442 concatenated
+func TestLongOptions(t *testing.T) {
+	m := good(testEngine(), ack)
+	m.hostname = "guest"
+	for i := range 40 { // eight octets each
+		m.routes = append(m.routes, LeaseRoute{netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 9, byte(i), 0}), 24), netip.MustParseAddr("10.0.0.9")})
+	}
+	b := m.encode(false)
+	parts := map[byte][]byte{}
+	var last byte
+	for rest := b[240:]; rest[0] != 255; rest = rest[2+int(rest[1]):] {
+		if n := len(parts[rest[0]]); n > 0 && (rest[0] != 121 || last != 121 || n%255 != 0) {
+			t.Errorf("option %d goes on behind %d octets and option %d", rest[0], n, last)
+		}
+		last = rest[0]
+		parts[last] = append(parts[last], rest[2:2+int(rest[1])]...)
+	}
+	if !bytes.Equal(parts[121], routeOctets(m.routes)) || len(parts[121]) != 320 || string(parts[12]) != "guest" {
+		t.Errorf("the routes became % x, the name %q", parts[121], parts[12])
+	}
+	if got, err := parse(b); err != nil || !slices.Equal(got.routes, m.routes) {
+		t.Errorf("%d routes come back, %v", len(got.routes), err)
+	}
+	// In any pieces, with others between them.
+	m = good(testEngine(), ack)
+	m.bits = -1
+	b = m.encode(false)
+	end := 240 + bytes.IndexByte(b[240:], 255)
+	b = slices.Concat(b[:end], []byte{121, 3, 16, 10, 7, 26, 2, 5, 120, 121, 1, 10, 121, 0, 121, 3, 0, 0, 9, 255})
+	if got, err := parse(b); err != nil || prefixes(got.routes) != "10.7.0.0/16 10.0.0.9" || got.mtu != 1400 {
+		t.Errorf("%s, MTU %d, %v", prefixes(got.routes), got.mtu, err)
 	}
 }

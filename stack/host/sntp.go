@@ -248,7 +248,7 @@ func (c *SNTPClient) ask(ctx context.Context, name string) (s SNTPSync, err erro
 	if s.Server, err = c.address(ctx, name); err != nil {
 		return s, err
 	}
-	u, err := dialRandom(c.cfg.Stack, netip.AddrPortFrom(s.Server, ntpPort))
+	u, err := c.cfg.Stack.DialUDP(netip.AddrPort{}, netip.AddrPortFrom(s.Server, ntpPort)) // from a port that nobody can guess
 	if err != nil {
 		return s, err
 	}

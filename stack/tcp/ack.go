@@ -3,9 +3,7 @@ package tcp
 // ack is the fifth step of RFC 9293 §3.10.7.4 in the synchronized states, and
 // reports whether the segment goes on.
 func (c *Conn) ack(now Instant, seg *Segment) bool {
-	// RFC 5961 §5.2: an acknowledgment older than the largest window, or of
-	// something not yet sent, is a stray or a forgery.
-	if seg.Ack.Before(c.sndUna.Add(-int(c.sndMaxWnd))) || seg.Ack.After(c.sndMax) {
+	if !c.ackAcceptable(seg) {
 		c.pool.Counters.BadAcks++
 		c.challenge(now)
 		return false
@@ -17,7 +15,7 @@ func (c *Conn) ack(now Instant, seg *Segment) bool {
 		if c.sack && seg.Options.NSACK > 0 {
 			c.updateBoard(now, seg, &d)
 			if d.octets > 0 {
-				c.countDelivered(c.segments(d.octets))
+				c.countDelivered(d.segments)
 				c.recoverLoss(now, &d, false)
 				c.armTailProbe(now)
 			}
@@ -37,7 +35,7 @@ func (c *Conn) ack(now Instant, seg *Segment) bool {
 	if c.sack && seg.reportsDuplicate() && !probed {
 		c.rackDoubled()
 	}
-	c.countDelivered(c.segments(d.octets))
+	c.countDelivered(d.segments)
 	c.recoverLoss(now, &d, duplicate)
 	c.ecnEcho(now, seg, flight)
 	if advanced {
@@ -48,6 +46,13 @@ func (c *Conn) ack(now Instant, seg *Segment) bool {
 	}
 	c.updateSendWindow(now, seg, wnd, advanced)
 	return true
+}
+
+// ackAcceptable is the test of RFC 5961 §5.2: an acknowledgment older than the
+// largest window, or of something not yet sent, is a stray or a forgery, and so is
+// all that comes with it.
+func (c *Conn) ackAcceptable(seg *Segment) bool {
+	return seg.Ack.AfterEq(c.sndUna.Add(-int(c.sndMaxWnd))) && seg.Ack.BeforeEq(c.sndMax)
 }
 
 // isDuplicate tells a duplicate acknowledgment where there is no SACK, by the
@@ -73,7 +78,10 @@ func (c *Conn) updateSendWindow(now Instant, seg *Segment, wnd int, advanced boo
 	case c.persist && wnd == 0:
 		// The answer to a probe: the peer lives, so the probing goes on
 		// without end (RFC 9293 §3.8.6.1, MUST-37).
-		c.progressAt = now
+		cut := c.cutShort()
+		if c.progressAt = now; cut {
+			c.armRetransmit(now)
+		}
 	case opened && c.persist:
 		c.stopPersist()
 	case opened && c.flight() > 0:
@@ -90,7 +98,11 @@ func (c *Conn) acked(now Instant, seg *Segment, d *delivery) {
 	backoff := c.backoff
 	c.rttFromAck(now, seg)
 	c.arrived(now, seg, c.sndUna, minSeq(seg.Ack, c.sndNxt), d)
+	if seg.Ack.After(c.sndNxt) {
+		d.segments++ // the octet of a window probe
+	}
 	d.acked = seg.Ack.Sub(c.sndUna)
+	d.since = min(max(0, seg.Ack.Sub(c.recover)), d.acked)
 	c.traffic.bytesAcked += uint64(d.acked)
 	c.sndUna = seg.Ack
 	c.sndNxt = maxSeq(c.sndNxt, c.sndUna)
@@ -107,6 +119,7 @@ func (c *Conn) acked(now Instant, seg *Segment, d *delivery) {
 	if k := c.cork; k != nil && k.more {
 		*k = cork{}
 	}
+	c.carries(d)
 	if c.pmtu != nil {
 		c.pathAcked()
 	}

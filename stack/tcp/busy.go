@@ -4,7 +4,10 @@ import "time"
 
 // sending is what few connections need to know about what they send.
 type sending struct {
-	before struct{ cwnd, ssthresh uint32 } // the timeout that frto is about
+	before   struct{ cwnd, ssthresh uint32 } // the timeout that frto is about
+	relostAt Instant                         // when the window was last lowered for a lost retransmission
+	losses   uint8                           // see lossy
+	claim    pathClaim
 
 	counting  bool // CountSending was called
 	wants     bool // the user would write more than there is room for
@@ -39,18 +42,26 @@ func (c *Conn) ofSending() *sending {
 func (c *Conn) CountSending(now Instant) {
 	if s := c.ofSending(); !s.counting {
 		s.counting = true
-		s.delivered = c.segments(int(min(c.traffic.bytesAcked, maxBuffer)))
-		if c.state.Synchronized() {
-			s.delivered++ // the SYN
-		}
+		s.delivered = c.deliveredSoFar()
 	}
 	c.countTimes(now)
 }
 
-// segments returns how many full segments n octets are, and a partial one.
-func (c *Conn) segments(n int) uint32 {
-	mss := max(c.win.MSS, 1)
-	return uint32((n + mss - 1) / mss)
+// deliveredSoFar returns how many segments have arrived: all that left, but for
+// those under way and, in full segments, what was sent again.
+func (c *Conn) deliveredSoFar() uint32 {
+	n := int64(c.traffic.dataSegsOut)
+	if mss := uint64(c.win.MSS); mss > 0 {
+		n -= int64((c.traffic.bytesAgain + mss - 1) / mss)
+	}
+	for from, to, ok := c.board.gap(c.sndUna, c.sndNxt); ok; from, to, ok = c.board.gap(to, c.sndNxt) {
+		n -= int64(c.sent.segsIn(from, to))
+	}
+	n = max(n, 0) // segments may have become smaller, and a FIN is no text
+	if c.state.Synchronized() {
+		n++ // the SYN
+	}
+	return uint32(n)
 }
 
 // countDelivered notes that a SYN, or text, has arrived.
@@ -79,7 +90,7 @@ func (c *Conn) waitsFor() sendState {
 		return sendIdle
 	case text > 0 && c.sndEdge().Sub(c.sndNxt) < min(text, c.win.MSS):
 		return sendWindow
-	case text <= 0 && c.send.wants:
+	case text <= 0 && c.send.wants && !c.closing:
 		return sendBuffer
 	}
 	return sendBusy

@@ -67,6 +67,30 @@ func TestSendingBufferLimited(t *testing.T) {
 	p.sending(70*ms, 0, 50*ms)
 }
 
+// Who has closed wants to write no more, and who writes by reference is refused
+// like others.
+func TestSendingBufferLimitEnds(t *testing.T) {
+	const ms = time.Millisecond
+	p := inEstablished(t, config(func(c *Config) { c.SndBuf = 3000 }))
+	p.sending(0, 0, 0)
+	p.write(3000)
+	p.after(10 * ms)
+	p.sending(10*ms, 0, 0)
+	if n, err := p.c.WriteRef(text(0, 10), nil); err != ErrWouldBlock {
+		t.Fatal(n, err)
+	}
+	p.sending(10*ms, 0, 0)
+	p.after(20 * ms)
+	p.sending(30*ms, 0, 20*ms)
+	p.c.CloseWrite(p.now)
+	p.flush()
+	p.after(40 * ms)
+	p.sending(70*ms, 0, 20*ms)
+	p.recv(ACK, 1, 2001, 0)
+	p.after(10 * ms)
+	p.sending(80*ms, 0, 20*ms)
+}
+
 // Each segment that has arrived counts once, reported first or not, and the SYN.
 func TestDelivered(t *testing.T) {
 	delivered := func(p *script, want uint32) {
@@ -87,6 +111,75 @@ func TestDelivered(t *testing.T) {
 	delivered(p, 4)
 	p.recv(ACK, 1, 4001, 0)
 	delivered(p, 5)
+
+	// Part of a segment is none, until the rest has come.
+	p = inEstablished(t, withSACK)
+	delivered(p, 1)
+	p.write(4000)
+	p.recv(ACK, 1, 1501, 0)
+	delivered(p, 2)
+	p.recv(ACK, 1, 3501, 0)
+	delivered(p, 4)
+	p.recv(ACK, 1, 4001, 0)
+	delivered(p, 5)
+
+	// Small segments count like large ones, whatever acknowledges them, and what
+	// is sent again once.
+	p = inEstablished(t, withSACK, config(func(c *Config) { c.NoDelay = true }))
+	for range 5 {
+		p.write(100)
+	}
+	delivered(p, 1)
+	p.recv(ACK, 1, 201, 0)
+	delivered(p, 3)
+	p.after(2 * time.Second)
+	p.recv(ACK, 1, 501, 0)
+	delivered(p, 4) // three were sent again as one
+
+	// Those of a super-segment, and of one that was sent again.
+	p = inEstablished(t, withSACK)
+	delivered(p, 1)
+	p.gso = 20000
+	p.write(4000)
+	if n := len(p.segs); p.segs[n-1].GSOSize == 0 {
+		t.Fatalf("%q", p.out)
+	}
+	p.recv(ACK, 1, 1001, 0)
+	delivered(p, 2)
+	p.after(2 * time.Second)
+	p.recv(ACK, 1, 4001, 0)
+	delivered(p, 5)
+
+	// Counting that begins late knows what was before, and what is under way.
+	p = inEstablished(t, withSACK, config(func(c *Config) { c.NoDelay = true }))
+	for range 5 {
+		p.write(100)
+	}
+	p.recv(ACK, 1, 201, 0)
+	p.recv(ACK, 1, 201, 0, sacking([2]int{301, 401}))
+	delivered(p, 4)
+	p = inEstablished(t)
+	const gib = 1 << 30
+	p.c.traffic.bytesAcked, p.c.traffic.bytesOut, p.c.traffic.dataSegsOut = 3*gib, 3*gib, 3*gib/1000
+	delivered(p, 3*gib/1000+1)
+
+	// A FIN that was sent again is no text.
+	p = inEstablished(t)
+	p.c.CloseWrite(p.now)
+	p.flush()
+	p.after(2 * time.Second)
+	delivered(p, 1)
+
+	// The octet of a window probe.
+	p = inEstablished(t)
+	delivered(p, 1)
+	p.win = 0
+	p.recv(ACK, 1, 1, 0)
+	p.write(10)
+	p.after(time.Second)
+	p.win = 1000
+	p.recv(ACK, 1, 2, 0)
+	delivered(p, 2)
 
 	p, syn := inSynSent(t)
 	delivered(p, 0)

@@ -52,7 +52,9 @@ func (c *Conn) checkSegment(now Instant, seg *Segment) bool {
 		return false
 	}
 	c.lastRecv, c.keepProbes = now, 0
-	c.updateTSRecent(now, seg)
+	if c.ackAcceptable(seg) { // else it is a forgery, and no timestamp to believe
+		c.updateTSRecent(now, seg)
+	}
 	return true
 }
 

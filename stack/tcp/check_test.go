@@ -53,6 +53,21 @@ func TestRFC5961BlindDataWithBadAck(t *testing.T) {
 	}
 }
 
+// Neither is the timestamp of such a segment believed: with a far one of an
+// attacker's, all that the peer sends would be old (RFC 7323 §5.3).
+func TestBadAckLeavesTimestamp(t *testing.T) {
+	for _, ack := range []int{9999, -60001} {
+		p := inEstablished(t, withTimestamps)
+		p.recv(FIN|ACK, 1, ack, 0, tsval(200000))
+		p.expect("[.] 1 ack 1")
+		if p.c.tsRecent != 100 {
+			t.Errorf("ack %d: TS.Recent %d", ack, p.c.tsRecent)
+		}
+		p.recv(ACK, 1, 1, 10, tsval(101))
+		p.read(1, 10)
+	}
+}
+
 //rfc:5961 ack-old
 func TestRFC5961OldAckWithDataAccepted(t *testing.T) {
 	p := inEstablished(t)

@@ -256,6 +256,7 @@ func TestRFC7323OnlyNewDataMeasure(t *testing.T) { // §4.1
 }
 
 //rfc:6298 again never-early
+//rfc:6928 timer
 func TestRFC6298TimerStartsAnew(t *testing.T) { // §5.3
 	p := sentSegments(t, 2)
 	rto := p.c.Info().RTO

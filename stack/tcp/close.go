@@ -69,16 +69,19 @@ func (c *Conn) abort(err error) {
 
 // Reopens reports whether syn may open a new incarnation of this connection,
 // which is in TIME-WAIT: it is newer than the old one by its timestamp
-// (RFC 6191 §2) or else by its sequence number (RFC 9293 §3.10.7.4). The owner
-// then forgets this Conn and calls NewPassive with the returned ISS, which lies
-// behind all that was used before (RFC 1122 §4.2.2.13).
-func (c *Conn) Reopens(syn *Segment) (iss Seq, ok bool) {
+// (RFC 6191 §2) or else by its sequence number (RFC 9293 §3.10.7.4); timestamps
+// says whether the new one would take that option. The owner then forgets this Conn
+// and calls NewPassive with the returned ISS, which lies behind all that was used
+// before (RFC 1122 §4.2.2.13).
+func (c *Conn) Reopens(syn *Segment, timestamps bool) (iss Seq, ok bool) {
 	if c.state != TimeWait || syn.Flags&(SYN|ACK|RST) != SYN {
 		return 0, false
 	}
 	newer := syn.Seq.After(c.rcvNxt)
-	if c.timestamps && syn.Options.HasTimestamps {
-		if d := int32(syn.Options.TSVal - c.tsRecent); d != 0 {
+	if timestamps && syn.Options.HasTimestamps {
+		if d := int32(syn.Options.TSVal - c.tsRecent); !c.timestamps {
+			newer = true // what the old one has left has none, and is dropped for that
+		} else if d != 0 {
 			newer = d > 0
 		}
 	}

@@ -128,7 +128,7 @@ const (
 	defaultKeepInterval   = 75 * time.Second
 	defaultKeepProbes     = 9
 	maxDelayedAck         = 499 * time.Millisecond // RFC 9293 §3.8.6.3 MUST-40: less than half a second
-	minSendMSS            = 88                     // least payload bound that a peer or a path may impose; less is a denial of service
+	minSendMSS            = 48                     // least payload bound that a peer or a path may impose, as Linux has it; less is a denial of service
 )
 
 // or returns v when it was set to something that makes sense, else def.

@@ -166,6 +166,7 @@ func TestRFC9438IdleTimeDoesNotCount(t *testing.T) { // §5.8
 }
 
 //rfc:5681 restart
+//rfc:6928 restart
 func TestRFC5681RestartAfterIdle(t *testing.T) { // §4.1
 	p := inEstablished(t, reno)
 	p.c.win.Cwnd = 50_000

@@ -49,6 +49,7 @@ type Conn struct {
 	quickAcks   uint8 // segments that are acknowledged at once
 	sndScale    uint8 // shift of the windows we receive
 	rcvScale    uint8 // shift of the windows we send
+	carried     bool  // segments as large as the present ones have arrived: see Carried
 	rcvMSS      uint16
 	maxMSS      uint16 // Config.MSS
 	peerMSS     uint16
@@ -248,9 +249,17 @@ func (c *Conn) takeSYN(now Instant, syn *Segment) {
 // what the peer takes, what we take, what our link and what the path carry, less
 // the options that every segment has (RFC 9293 §3.7.1, RFC 6691).
 func (c *Conn) resizeMSS() {
-	m := int(max(minSendMSS, min(c.pathTop(), c.pathMSS)))
+	m := int(max(min(minSendMSS, c.maxMSS), min(c.pathTop(), c.pathMSS)))
 	if c.timestamps {
 		m -= timestampsLen
+	}
+	c.carried = c.carried && m == c.win.MSS
+	if old := c.win.MSS; m < old {
+		// RFC 4821 §4: no more segments than before.
+		c.win.Cwnd = c.win.Cwnd / old * m
+		if c.win.Ssthresh < maxWindow {
+			c.win.Ssthresh = c.win.Ssthresh / old * m
+		}
 	}
 	c.win.MSS = m
 	c.win.Cwnd, c.win.Ssthresh = max(c.win.Cwnd, m), max(c.win.Ssthresh, 2*m)
@@ -293,11 +302,15 @@ func (c *Conn) setState(now Instant, s State) {
 // end enters CLOSED with err, nil after an orderly close. Text that arrived in
 // order stays readable.
 func (c *Conn) end(err error) {
+	if c.fast != nil && c.fast.over && err != ErrRefused {
+		c.fastOpenUnanswered()
+	}
 	c.enter(Closed)
 	if c.err == nil {
 		c.err = err
 	}
-	c.rtxAt, c.ackAt, c.keepAt, c.waitAt, c.cork, c.pace, c.tail = 0, 0, 0, 0, nil, nil, tailProbe{}
+	c.rtxAt, c.ackAt, c.keepAt, c.waitAt, c.cork, c.tail = 0, 0, 0, 0, nil, tailProbe{}
+	c.stopPacing()
 	c.synDue, c.ackDue, c.probeDue, c.keepDue, c.rtxHead = false, 0, false, false, false
 	c.sndq.drop(c.pool)
 	c.forgetFlight()
@@ -318,8 +331,15 @@ func (c *Conn) finSeq() Seq { return c.sndq.end() }
 // finAcked reports whether the peer has acknowledged our FIN.
 func (c *Conn) finAcked() bool { return c.closing && c.sndUna.After(c.finSeq()) }
 
-// sndEdge returns the right edge of the peer's window.
-func (c *Conn) sndEdge() Seq { return c.sndUna.Add(int(c.sndWnd)) }
+// sndEdge returns the right edge of the peer's window. That of a SYN begins behind
+// our own, which the peer will have received when it sees text.
+func (c *Conn) sndEdge() Seq {
+	edge := c.sndUna.Add(int(c.sndWnd))
+	if c.state == SynReceived && c.sndUna == c.iss {
+		edge = edge.Add(1)
+	}
+	return edge
+}
 
 // flight returns the octets sent and not acknowledged.
 func (c *Conn) flight() int { return c.sndNxt.Sub(c.sndUna) }

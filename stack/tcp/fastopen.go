@@ -37,10 +37,14 @@ type FastOpenResult struct {
 	MSS      uint16         // announced by the server
 	Tried    bool           // the SYN carried text
 	Accepted bool           // and the server took some of it
-	// Blocked: the SYN with the option was not answered, or with a reset, and a
-	// plain one was, with neither cookie nor text taken: something on the path may
-	// be in the way of Fast Open (RFC 7413 §7.1).
+	// Blocked: the SYN with the option was not answered and a plain one was, with
+	// neither cookie nor text taken: something on the path may be in the way of Fast
+	// Open (RFC 7413 §7.1).
 	Blocked bool
+	// Unanswered: nor was a plain one, or an ICMP error was the answer. Something
+	// on the path may shut a connection out for good that has tried Fast Open
+	// (RFC 7413 §4.1.3.1). Blocked is set, too.
+	Unanswered bool
 }
 
 // fastOpen is the state of Fast Open during a handshake.
@@ -149,21 +153,6 @@ func (c *Conn) synTextLeft() bool {
 	return c.fast != nil && c.fast.result.Tried && c.sndq.end().BeforeEq(c.fast.end)
 }
 
-// fastOpenReset takes a reset that answers a SYN with a cookie for the doing of
-// something on the path: the next SYN is a plain one. It reports false when
-// the SYN was plain.
-func (c *Conn) fastOpenReset() bool {
-	f := c.fast
-	if f == nil || f.over || !f.early() {
-		return false
-	}
-	c.plainSyn()
-	return true
-}
-
-// plainSyn has the SYN sent again, at once and without option and text.
-func (c *Conn) plainSyn() { c.fast.over, c.synDue, c.rttAt = true, true, 0 }
-
 // synTooBig reports whether a SYN is under way with more text than the path, as it
 // is known now, carries.
 func (c *Conn) synTooBig() bool {
@@ -194,8 +183,16 @@ func (c *Conn) fastOpenAnswered(seg *Segment) {
 	f.known = true
 }
 
+// fastOpenUnanswered notes that the SYN with the option has had no answer, nor one
+// without, or an ICMP error.
+func (c *Conn) fastOpenUnanswered() {
+	if f := c.fast; c.state == SynSent && f != nil && !f.big && c.sndMax != c.iss {
+		f.result.Blocked, f.result.Unanswered, f.known = true, true, true
+	}
+}
+
 // FastOpenResult returns, once, what an active connection has learned of Fast
-// Open when its SYN is answered.
+// Open when its SYN is answered, or has failed.
 func (c *Conn) FastOpenResult() (r FastOpenResult, ok bool) {
 	if c.fast == nil || !c.fast.known {
 		return r, false

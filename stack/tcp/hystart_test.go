@@ -148,3 +148,20 @@ func TestRFC9406OnlyInitialSlowStart(t *testing.T) { // §4.3
 		}
 	}
 }
+
+// A large acknowledgment counts whole, also of text that is paced.
+//
+//rfc:9406 paced
+func TestRFC9406LargeAcknowledgment(t *testing.T) { // §4.3
+	p := inEstablished(t, config(func(c *Config) { c.MaxPacingRate = 100 << 20 }))
+	p.c.win.Cwnd = 40_000
+	p.write(40_000)
+	p.after(time.Millisecond)
+	if p.c.flight() != 40_000 {
+		t.Fatalf("%d octets in flight", p.c.flight())
+	}
+	p.recv(ACK, 1, 40_001, 0)
+	if p.c.win.Cwnd != 80_000 {
+		t.Errorf("the window is %d", p.c.win.Cwnd)
+	}
+}

@@ -57,7 +57,7 @@ func (c *Conn) arriveSynSent(now Instant, seg *Segment) {
 	}
 	// Second, check the RST bit: only with an acceptable ACK (RFC 5961 §3.2).
 	if seg.Flags&RST != 0 {
-		if hasACK && !c.fastOpenReset() {
+		if hasACK {
 			c.end(ErrRefused)
 		}
 		return

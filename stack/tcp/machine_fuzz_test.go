@@ -145,7 +145,7 @@ func fuzzUser(p *script, op int) {
 	case 7:
 		p.c.HardError(ErrRefused)
 	case 8:
-		_, _ = p.c.Reopens(&Segment{Flags: SYN, Seq: p.c.rcvNxt})
+		_, _ = p.c.Reopens(&Segment{Flags: SYN, Seq: p.c.rcvNxt}, true)
 	case 9:
 		_ = p.c.Info()
 	}

@@ -211,7 +211,7 @@ func (c *Conn) ackSeq() Seq {
 // it, this is the override timeout of §3.8.6.2.1: what fits is sent.
 func (c *Conn) sendWindowProbe(t *transmitter) bool {
 	text := c.sndq.end().Sub(c.sndNxt)
-	if usable := int(c.sndWnd) - c.flight(); usable > 0 && text > 0 {
+	if usable := c.sndEdge().Sub(c.sndNxt); usable > 0 && text > 0 {
 		c.stopPersist()
 		mss, _ := c.segLimit(t)
 		n := min(text, usable, mss)
@@ -228,6 +228,9 @@ func (c *Conn) sendWindowProbe(t *transmitter) bool {
 	c.pool.Counters.WindowProbes++
 	c.probeDue = false
 	c.backoff = min(c.backoff+1, maxBackoff)
+	for c.backoff > 0 && c.rto() > c.userTimeout.duration()/2 {
+		c.backoff-- // a peer that lives is asked before the user timeout ends
+	}
 	c.armRetransmit(t.now)
 	return true
 }

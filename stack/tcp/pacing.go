@@ -39,6 +39,13 @@ func (c *Conn) SetMaxPacingRate(rate uint64) {
 	}
 }
 
+// stopPacing forgets that text waits; the bound stays known.
+func (c *Conn) stopPacing() {
+	if c.pace != nil {
+		c.pace.at, c.pace.waiting = 0, false
+	}
+}
+
 func (c *Conn) maxPacingRate() uint64 {
 	if c.pace == nil {
 		return 0

@@ -172,3 +172,20 @@ func TestPacingOfRetransmission(t *testing.T) {
 		t.Errorf("%+v", n)
 	}
 }
+
+// A retransmission that waits for its time does not outlast the user timeout.
+func TestPacingUserTimeout(t *testing.T) {
+	p := inEstablished(t, config(func(c *Config) { c.NoDelay, c.MaxPacingRate, c.UserTimeout = true, 10, 30*time.Second }))
+	p.write(2000) // in 200 s
+	from := p.now
+	for p.c.State() != Closed {
+		p.now = max(p.now, p.c.Deadline())
+		p.flush()
+	}
+	if took := p.now.Sub(from); took != 30*time.Second || p.c.Err() != ErrTimeout {
+		t.Errorf("given up after %v with %v", took, p.c.Err())
+	}
+	if i := p.c.Info(); i.MaxPacingRate != 10 {
+		t.Errorf("a bound of %d after the end", i.MaxPacingRate)
+	}
+}

@@ -18,6 +18,7 @@ type pairUser struct {
 	last    bool // its calls are over
 	closed  bool
 	deaf    bool // does not read any more
+	hurry   bool // has a user timeout that brings window probes closer together
 }
 
 // reads is the part of the user that reads as text comes.
@@ -101,7 +102,7 @@ func (u *pairUser) call() {
 		e.buffer(1000 + p.rng.IntN(200_000))
 		c.SetSendBuffer(1000 + p.rng.IntN(200_000))
 	case 14:
-		c.SetPathMSS(e.clock(), 88+p.rng.IntN(1400))
+		c.SetPathMSS(e.clock(), 48+p.rng.IntN(1440))
 		e.check.Hint()
 	case 15:
 		if !u.wild && !e.pairIdle() {
@@ -155,7 +156,9 @@ func (u *pairUser) harm() {
 		c.CloseRead(e.clock())
 		u.deaf = true
 	case 4:
-		c.SetUserTimeout(e.clock(), time.Millisecond+p.upTo(5*time.Minute))
+		d := time.Millisecond + p.upTo(5*time.Minute)
+		u.hurry = u.hurry || d < 2*tcp.DefaultMaxRTO
+		c.SetUserTimeout(e.clock(), d)
 	case 5:
 		c.HardError(tcp.ErrRefused)
 		e.check.Hint()

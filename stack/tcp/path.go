@@ -10,6 +10,7 @@ func (c *Conn) SoftError(err error) { c.softErr = err }
 // attackers forge these messages (RFC 5927 §5.2).
 func (c *Conn) HardError(err error) {
 	if c.state == SynSent || c.state == SynReceived {
+		c.fastOpenUnanswered()
 		c.end(err)
 		return
 	}
@@ -24,7 +25,7 @@ func (c *Conn) Outstanding(seq Seq) bool {
 
 // SetPathMSS tells the largest payload that the path carries: path MTU less
 // fixed headers (RFC 1191 §6, RFC 8201 §5). It never exceeds Config.MSS nor
-// goes below 88. When it falls, what was in flight is sent again in smaller
+// goes below 48. When it falls, what was in flight is sent again in smaller
 // segments, without a penalty: the loss says nothing about congestion. Ten minutes
 // later the connection tries by itself whether the path carries more (RFC 1191
 // §6.3).
@@ -35,7 +36,7 @@ func (c *Conn) SetPathMSS(now Instant, mss int) {
 }
 
 // SetLinkMSS tells the largest payload that our own link takes: its MTU less
-// fixed headers. It never exceeds Config.MSS nor goes below 88. Unlike what an
+// fixed headers. It never exceeds Config.MSS nor goes below 48. Unlike what an
 // ICMP message says this is certain: segments, and probes for what the path
 // carries, stay below it until it is told anew, and may be larger at once when
 // it rises. When it falls, what was in flight is sent again as by SetPathMSS.
@@ -64,8 +65,7 @@ func (c *Conn) boundMSS(mss int) uint16 { return uint16(min(max(mss, minSendMSS)
 func (c *Conn) resized(now Instant, old int) {
 	c.resizeMSS()
 	if c.synTooBig() {
-		c.fast.big = true
-		c.plainSyn()
+		c.fast.big, c.fast.over, c.synDue, c.rttAt = true, true, true, 0
 	}
 	if c.win.MSS >= old || !c.state.Synchronized() || c.state == TimeWait {
 		return

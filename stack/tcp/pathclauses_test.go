@@ -1,6 +1,9 @@
 package tcp
 
-import "testing"
+import (
+	"testing"
+	"time"
+)
 
 // Only a path that turns out to carry less has text sent again: not the same news
 // twice, which every oversized segment of a flight brings, and not better news.
@@ -31,5 +34,46 @@ func TestRFC1191AnnouncesWhatTheLinkTakes(t *testing.T) { // §3.1
 	p.flush()
 	if m := p.last().Options.MSS; m != 8960 {
 		t.Errorf("%d", m)
+	}
+}
+
+// What has not left the host goes again when the owner says so, whatever it is, and
+// nothing does where nothing is outstanding.
+func TestSendAgain(t *testing.T) {
+	again := func(p *script, want ...string) {
+		t.Helper()
+		p.out = nil
+		p.c.SendAgain(p.now)
+		p.flush()
+		p.expect(want...)
+	}
+	p, _ := inSynSent(t)
+	again(p, "[S] 0 ack 0")
+	p.after(1100 * time.Millisecond)
+	p.expect("[S] 0 ack 0") // by the timer, which began anew
+
+	again(inSynReceived(t), "[S.] 0 ack 1")
+	again(inEstablished(t))
+	again(inFinWait1(t), "[F.] 1 ack 1")
+	again(inFinWait2(t))
+	again(inTimeWait(t))
+
+	p = inEstablished(t)
+	p.win = 0
+	p.recv(ACK, 1, 1, 0)
+	p.write(10)
+	again(p, "[P.] 1+1 ack 1")
+
+	p = inEstablished(t)
+	p.c.win.Cwnd = 30_000
+	p.write(30_000)
+	p.out = nil
+	p.c.SendAgain(p.now)
+	p.flush()
+	if n := len(p.out); n != 10 || p.out[0] != "[.] 1+1000 ack 1" {
+		t.Errorf("%q, want an initial window (RFC 6928)", p.out)
+	}
+	if n := p.c.pool.Counters.Timeouts; n != 0 || p.c.backoff != 0 {
+		t.Errorf("%d timeouts", n)
 	}
 }

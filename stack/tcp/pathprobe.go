@@ -33,7 +33,23 @@ type pathProbe struct {
 	news       bool   // for PathNews
 	start, end Seq    // of the probe
 	at         Instant
+	wait       Instant // nothing is tried before: a probe was lost, and its loss forgiven
+	raised     pathRaise
 }
+
+// pathRaise is what a segment size is judged by that a probe has found
+// (RFC 4821 §7.8): where several ways lead to the peer, some may not carry it.
+type pathRaise struct {
+	from        uint16  // the size before; 0 when the new one is judged
+	at          Instant // it is judged then
+	sent, again uint32  // segments with text, and those sent again, until the raise
+}
+
+// Numbers of pathRaise, RFC 4821's suggestions.
+const (
+	raiseTimeouts = 4  // retransmission timeouts that a new size is watched for
+	raiseLoss     = 10 // it is wrong if one in as many segments, or more, was sent again
+)
 
 // pathTop is the largest size that both ends and our own link take.
 func (c *Conn) pathTop() uint16 { return min(c.peerMSS, c.maxMSS, c.linkMSS) }
@@ -58,7 +74,7 @@ func (c *Conn) blackHole() {
 	if c.pmtu == nil {
 		c.pmtu = new(pathProbe)
 	}
-	*c.pmtu = pathProbe{low: size, high: max(c.pmtu.high, min(c.pathTop(), c.pathMSS)), top: true}
+	*c.pmtu = pathProbe{low: size, high: max(c.pmtu.high, min(c.pathTop(), c.pathMSS)), top: true, wait: c.pmtu.wait}
 	c.pathMSS = size
 	c.resizeMSS()
 	c.pool.Counters.BlackHoles++
@@ -99,7 +115,7 @@ func (c *Conn) pathKnown(size uint16, until Instant) {
 // could not be told from congestion: if the path still carries no more, the router
 // says so again.
 func (c *Conn) raisePath(now Instant) {
-	if p := c.pmtu; !c.sack && p.told && now >= p.at && c.loss == lossNone && c.dupAcks == 0 {
+	if p := c.pmtu; !c.sack && p.told && now >= p.at && c.loss == lossNone && c.dupAcks == 0 && c.win.Cwnd >= int(c.pathTop()) {
 		c.pmtu, c.pathMSS = nil, c.maxMSS
 		c.resizeMSS()
 	}
@@ -107,7 +123,7 @@ func (c *Conn) raisePath(now Instant) {
 
 // next returns the size to try, 0 for none.
 func (p *pathProbe) next(now Instant, top uint16) uint16 {
-	if now < p.at || !p.verified {
+	if now < p.at || now < p.wait || !p.verified || p.raised.from != 0 {
 		return 0
 	}
 	if p.at != 0 {
@@ -131,6 +147,7 @@ func (p *pathProbe) next(now Instant, top uint16) uint16 {
 func (c *Conn) sendPathProbe(t *transmitter) (on, ok bool) {
 	if c.pmtu != nil {
 		c.raisePath(t.now)
+		c.judgeRaise(t.now)
 	}
 	p := c.pmtu
 	if p == nil || p.size != 0 || !c.sack || c.paceClosed(t.now) || c.loss != lossNone || !c.board.empty() || c.urging() {
@@ -177,10 +194,49 @@ func (c *Conn) pathAcked() {
 	if p.size == 0 || c.sndUna.Before(p.end) {
 		return
 	}
-	p.low, p.news = p.size, true
-	p.size, p.failed, p.top = 0, 0, false
+	size := p.size
+	p.size = 0
+	if c.win.Cwnd < int(size) {
+		return // one such segment would be more than the window: try again
+	}
+	p.raised = pathRaise{from: p.low, at: c.progressAt.Add(raiseTimeouts * c.rto()), sent: c.traffic.dataSegsOut, again: c.retransmits}
+	p.low, p.news = size, true
+	p.failed, p.top = 0, false
 	c.pathMSS = p.low
 	c.resizeMSS()
+	c.carried = true
+}
+
+// judgeRaise goes back to smaller segments where those that a probe has found get
+// lost again and again.
+func (c *Conn) judgeRaise(now Instant) {
+	p := c.pmtu
+	if p == nil || p.raised.from == 0 || now < p.raised.at {
+		return
+	}
+	r := p.raised
+	p.raised = pathRaise{}
+	if sent, again := c.traffic.dataSegsOut-r.sent, c.retransmits-r.again; p.low <= r.from || again == 0 || again*raiseLoss < sent {
+		return
+	}
+	p.high, p.low, p.news = max(r.from, p.low-1), r.from, true
+	c.pathMSS = p.low
+	c.resizeMSS()
+}
+
+// pathHeadway is how long no probe follows one whose loss was not taken for
+// congestion: a round trip for each segment that may be in flight, and thus longer
+// than congestion control would take to lose one itself (RFC 4821 §4, §7.6.2).
+func (c *Conn) pathHeadway() time.Duration {
+	return c.srtt * time.Duration(min(c.win.Cwnd, int(c.sndWnd))/c.win.MSS+1)
+}
+
+// pathTimedOut has the search rest when a probe is under way as everything times
+// out, longer than after one that is lost alone (RFC 4821 §7.6.3).
+func (c *Conn) pathTimedOut(now Instant) {
+	if p := c.pmtu; p != nil && p.size != 0 {
+		p.size, p.wait = 0, now.Add(5*c.pathHeadway())
+	}
 }
 
 // pathProbeLost reports whether a probe is lost and nothing else: then it was too
@@ -192,6 +248,7 @@ func (c *Conn) pathProbeLost(now Instant) bool {
 		return false
 	}
 	c.pool.Counters.PathProbesLost++
+	p.wait = now.Add(c.pathHeadway())
 	if p.failed++; p.failed >= pathTries {
 		p.high, p.top, p.failed = max(p.low, p.size-1), false, 0
 	}

@@ -123,7 +123,8 @@ func (c *Conn) enoughSacked() bool {
 
 // detectLoss is step 5 of RFC 8985 §6.2: what was sent long enough before the
 // latest segment that has arrived is lost, what was not will be when the timer
-// runs out. It reports whether a retransmission is among the lost.
+// runs out. It reports whether a retransmission is among the lost that is a sign
+// of congestion: one that left after the window was last lowered for another.
 func (c *Conn) detectLoss(now Instant) (again bool) {
 	k := &c.rack
 	k.timer = 0
@@ -153,7 +154,7 @@ func (c *Conn) detectLoss(now Instant) (again bool) {
 		}
 		before := c.lost.octets
 		c.markLost(from, to)
-		again = again || p.again && c.lost.octets > before
+		again = again || p.again && c.lost.octets > before && (c.send == nil || p.at >= c.send.relostAt)
 	}
 	return again
 }

@@ -350,7 +350,7 @@ func TestSentList(t *testing.T) {
 		for now := Instant(1); now < 120; now++ {
 			switch n := rng.IntN(30) + 1; rng.IntN(4) {
 			case 0, 1:
-				l.add(&pool, base.Add(nxt), base.Add(nxt+n), now)
+				l.add(&pool, base.Add(nxt), base.Add(nxt+n), uint32(n), now)
 				for range n {
 					want[nxt] = octet{at: l.clock}
 					nxt++
@@ -359,7 +359,7 @@ func TestSentList(t *testing.T) {
 				if nxt > una {
 					from := una + rng.IntN(nxt-una)
 					to := min(nxt, from+n)
-					l.resent(base.Add(from), base.Add(to), now)
+					l.resent(base.Add(from), base.Add(to), uint32(to-from), now)
 					for i := from; i < to; i++ {
 						want[i] = octet{l.clock, true}
 					}
@@ -373,6 +373,9 @@ func TestSentList(t *testing.T) {
 			}
 			if nxt == una && l.list != nil {
 				t.Fatalf("seed %d: memory is held for nothing", seed)
+			}
+			if n := int(l.segsIn(base.Add(una), base.Add(nxt))); n != nxt-una {
+				t.Fatalf("seed %d: %d segments of an octet in [%d, %d)", seed, n, una, nxt)
 			}
 			for i := una; i < nxt; i++ {
 				p := l.list[l.search(base.Add(i))]

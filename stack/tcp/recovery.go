@@ -16,7 +16,9 @@ const dupThresh = 3 // RFC 6675 §2
 // delivery is what one acknowledgment tells about text in flight.
 type delivery struct {
 	acked    int           // octets by which SND.UNA has advanced
+	since    int           // of these, those beyond the recovery point
 	octets   int           // octets that arrived, cumulatively acknowledged or SACKed, each counted once
+	segments uint32        // and segments
 	lost     bool          // and what it says is lost that was not known
 	original bool          // some of those before the recovery point were transmitted only once
 	fack     Seq           // RACK.fack before
@@ -50,6 +52,7 @@ func (c *Conn) arrived(now Instant, seg *Segment, from, end Seq, d *delivery) {
 			return
 		}
 		d.octets += b.Sub(a)
+		d.segments += c.sent.segsIn(a, b)
 		if c.sack {
 			c.rackArrived(now, seg, a, b, d)
 		}
@@ -70,8 +73,10 @@ func (c *Conn) recoverLoss(now Instant, d *delivery, duplicate bool) {
 		return
 	}
 	if c.loss != lossNone && c.sndUna.AfterEq(c.recover) {
+		// It does not grow the window by what recovery was about: what was sent
+		// since was sent within the new one.
+		d.acked = d.since
 		c.leaveRecovery()
-		d.acked = 0 // it ends the recovery and does not grow the window
 	}
 	relost := false
 	if c.sack {
@@ -92,7 +97,8 @@ func (c *Conn) recoverLoss(now Instant, d *delivery, duplicate bool) {
 			c.newReno(d, duplicate)
 		case relost:
 			// RFC 5681 §4.3: the loss of a retransmission is a second sign of
-			// congestion.
+			// congestion, one for those of a window (RFC 8985 §9.3).
+			c.ofSending().relostAt = now
 			c.win.Cwnd = c.reducedFrom()
 			c.cc.Lost(&c.win, now, min(c.flight(), c.win.Cwnd))
 			c.beginPRR(d)
@@ -143,6 +149,7 @@ func (c *Conn) enterRecovery(now Instant, d *delivery) {
 		flight = min(flight, c.win.Cwnd)
 	}
 	c.pool.Counters.Recoveries++
+	c.lossSeen()
 	c.loss, c.recover = lossRecovery, c.sndNxt
 	c.rtxHead, c.inflate, c.rttAt, c.tail = true, 0, 0, tailProbe{}
 	c.cc.Lost(&c.win, now, flight)
@@ -205,7 +212,10 @@ func (c *Conn) timedOut(now Instant) {
 		c.board.clear()
 	}
 	c.pool.Counters.Timeouts++
+	c.lossSeen()
 	c.beginFRTO()
+	c.pathClaimTimedOut(now)
+	c.pathTimedOut(now)
 	c.blackHole()
 	if c.backoff == 0 {
 		// The flight counts what is SACKed, and recovery stretches it beyond
@@ -231,6 +241,24 @@ func (c *Conn) resend(now Instant) {
 	c.frto = frtoNone
 	c.markLost(c.sndUna, c.sndNxt)
 	c.startResend(now)
+}
+
+// SendAgain has the SYN, what is in flight, or the window probe go again at once:
+// the owner knows that it has not left the host, and that now it would. That says
+// nothing about congestion, but what follows begins like after a pause
+// (RFC 5681 §4.1). Timeouts stay as long as they have become.
+func (c *Conn) SendAgain(now Instant) {
+	switch {
+	case c.state == SynSent || c.state == SynReceived:
+		if c.sndMax != c.iss {
+			c.synDue, c.rttAt = true, 0
+		}
+	case c.persist:
+		c.probeDue = true
+	case c.state.Synchronized() && c.state != TimeWait && c.flight() > 0:
+		c.win.Cwnd = min(c.win.Cwnd, initialWindow(c.win.MSS))
+		c.resend(now)
+	}
 }
 
 func (c *Conn) startResend(now Instant) {

@@ -16,7 +16,7 @@ func TestRFC5681DeflatesAtTheEnd(t *testing.T) { // §3.2 step 6
 	for range 9 {
 		p.recv(ACK, 1, 1, 0)
 	}
-	p.recv(ACK, 1, p.c.sndNxt.Sub(ourISS), 0)
+	p.recv(ACK, 1, p.c.recover.Sub(ourISS), 0) // and nothing that was sent since
 	if p.c.loss != lossNone || p.c.inflate != 0 || p.c.flight() > p.c.win.Ssthresh {
 		t.Errorf("%v, inflated by %d, %d in flight, threshold %d", p.c.loss, p.c.inflate, p.c.flight(), p.c.win.Ssthresh)
 	}

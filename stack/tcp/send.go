@@ -91,18 +91,20 @@ func (c *Conn) resendRange(t *transmitter, from, to Seq) bool {
 	if to.AfterEq(c.sndq.end()) && n > 0 {
 		flags |= PSH
 	}
+	before := c.traffic.segsOut
 	n, ok := c.emitPart(t, from, n, flags)
 	if !ok {
 		return false
 	}
 	to = from.Add(n)
-	c.retransmits++
+	segs := c.traffic.segsOut - before
+	c.retransmits += segs
 	c.traffic.bytesAgain += uint64(n)
 	c.rttAt = 0 // Karn's algorithm
 	c.reduce.out += uint32(n)
 	c.lost.remove(from, to)
 	c.pathResent(from, to)
-	c.sent.resent(from, to, t.now)
+	c.sent.resent(from, to, segs, t.now)
 	if c.rtxAt == 0 || c.loss == lossTimeout || from == c.sndUna {
 		c.armRetransmit(t.now)
 	}
@@ -194,7 +196,7 @@ func (c *Conn) worthSending(n, mss int, last, fin bool, usable int) int {
 // sendNext emits n octets from SND.NXT on and moves it.
 func (c *Conn) sendNext(t *transmitter, n int, last, fin bool, mss int) bool {
 	flags := Flags(0)
-	if last && n > 0 {
+	if n > 0 && (last || c.fillsWindow(n, mss)) {
 		flags |= PSH
 	}
 	if fin {
@@ -204,6 +206,7 @@ func (c *Conn) sendNext(t *transmitter, n int, last, fin bool, mss int) bool {
 	if c.ecn.reduced && n > 0 {
 		flags |= CWR
 	}
+	before := c.traffic.segsOut
 	sent, ok := c.emitPart(t, from, n, flags)
 	if !ok {
 		return false
@@ -211,7 +214,7 @@ func (c *Conn) sendNext(t *transmitter, n int, last, fin bool, mss int) bool {
 	c.ecn.reduced = c.ecn.reduced && n == 0
 	idle := c.flight() == 0
 	c.sndNxt = from.Add(sent)
-	c.sent.add(c.pool, from, c.sndNxt, t.now)
+	c.sent.add(c.pool, from, c.sndNxt, c.traffic.segsOut-before, t.now)
 	c.reduce.out += uint32(sent)
 	c.sndMax = maxSeq(c.sndMax, c.sndNxt)
 	c.lastSend = t.now

@@ -8,6 +8,7 @@ const maxSent = 2048
 // sent is a piece of the sequence space that was last transmitted at one time.
 type sent struct {
 	end   Seq     // it begins where the piece before it ends
+	segs  uint32  // segments that it left as; all are of one size, but the last
 	at    Instant // of the last transmission (RFC 8985 §5.2, Segment.xmit_ts)
 	again bool    // it was retransmitted
 }
@@ -32,9 +33,9 @@ func (l *sentList) end() Seq {
 	return l.start
 }
 
-// add notes that [from, to) was transmitted for the first time. Pieces come in
-// order.
-func (l *sentList) add(p *Pool, from, to Seq, now Instant) {
+// add notes that [from, to) was transmitted for the first time, as segs segments.
+// Pieces come in order.
+func (l *sentList) add(p *Pool, from, to Seq, segs uint32, now Instant) {
 	l.clock = max(l.clock, now)
 	now = l.clock
 	if len(l.list) == 0 {
@@ -43,10 +44,11 @@ func (l *sentList) add(p *Pool, from, to Seq, now Instant) {
 	if n := len(l.list); n > 0 {
 		if last := &l.list[n-1]; !last.again && last.at == now || n-int(l.first) >= maxSent {
 			last.end, last.at = to, now
+			last.segs += segs
 			return
 		}
 	}
-	l.list = append(l.list, sent{end: to, at: now})
+	l.list = append(l.list, sent{end: to, segs: segs, at: now})
 }
 
 // search returns the index of the piece that holds seq, or len(l.list).
@@ -77,14 +79,31 @@ func (l *sentList) cut(seq Seq) int {
 	if i == len(l.list) || l.begin(i) == seq {
 		return i
 	}
+	n := l.segsBefore(i, seq)
 	l.list = append(l.list, sent{})
 	copy(l.list[i+1:], l.list[i:])
-	l.list[i].end = seq
+	l.list[i].end, l.list[i].segs = seq, n
+	l.list[i+1].segs -= n
 	return i + 1
 }
 
-// resent notes that [from, to) was transmitted once more.
-func (l *sentList) resent(from, to Seq, now Instant) {
+// segsBefore returns how many segments of piece i end at or before seq, which lies
+// within it.
+func (l *sentList) segsBefore(i int, seq Seq) uint32 {
+	from, p := l.begin(i), &l.list[i]
+	return uint32(uint64(p.segs) * uint64(seq.Sub(from)) / uint64(p.end.Sub(from)))
+}
+
+// segsIn returns how many segments end in [from, to).
+func (l *sentList) segsIn(from, to Seq) (n uint32) {
+	for i := l.search(from); i < len(l.list) && l.begin(i).Before(to); i++ {
+		n += l.segsBefore(i, minSeq(to, l.list[i].end)) - l.segsBefore(i, maxSeq(from, l.begin(i)))
+	}
+	return n
+}
+
+// resent notes that [from, to) was transmitted once more, as segs segments.
+func (l *sentList) resent(from, to Seq, segs uint32, now Instant) {
 	l.clock = max(l.clock, now) + 1
 	now = l.clock
 	from, to = maxSeq(from, l.start), minSeq(to, l.end())
@@ -93,7 +112,7 @@ func (l *sentList) resent(from, to Seq, now Instant) {
 	}
 	i := l.cut(from)
 	j := l.cut(to)
-	l.list[i] = sent{end: to, at: now, again: true}
+	l.list[i] = sent{end: to, segs: segs, at: now, again: true}
 	l.list = append(l.list[:i+1], l.list[j:]...)
 }
 
@@ -120,6 +139,7 @@ func (l *sentList) trim(p *Pool, seq Seq) {
 		l.start = seq
 		return
 	}
+	l.list[i].segs -= l.segsBefore(i, seq)
 	l.first, l.start = int32(i), seq
 	if 2*i > len(l.list) {
 		l.list, l.first = append(l.list[:0], l.list[i:]...), 0

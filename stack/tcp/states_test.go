@@ -422,26 +422,35 @@ func TestTimeWaitAcksRetransmittedFinAndRestarts(t *testing.T) {
 }
 
 //rfc:9293 MAY-2 SHLD-4
-//rfc:6191 newer-timestamp older-timestamp newer-sequence
-func TestRFC6191Reopens(t *testing.T) {
-	syn := func(rel int, ts uint32) *Segment {
-		return &Segment{Flags: SYN, Seq: peerISS.Add(rel), Options: Options{HasTimestamps: ts != 0, TSVal: ts}}
-	}
-	p := inTimeWait(t)
-	if iss, ok := p.c.Reopens(syn(100, 0)); !ok || !iss.After(p.c.sndMax) {
-		t.Fatalf("newer number: %d, %v", iss, ok)
-	}
-	if _, ok := p.c.Reopens(syn(1, 0)); ok {
-		t.Fatal("an old SYN reopens")
-	}
-	q := inTimeWait(t, withTimestamps)
-	if _, ok := q.c.Reopens(syn(-1000, 101)); !ok {
-		t.Fatal("newer timestamp does not reopen")
-	}
-	if _, ok := q.c.Reopens(syn(1000, 99)); ok {
-		t.Fatal("older timestamp reopens")
-	}
-	if _, ok := inEstablished(t).c.Reopens(syn(1000, 0)); ok {
-		t.Fatal("ESTABLISHED reopens")
+//rfc:6191 newer-timestamp older-timestamp newer-sequence same-timestamp first-timestamps
+func TestRFC6191Reopens(t *testing.T) { // §2
+	plain, stamped := inTimeWait(t), inTimeWait(t, withTimestamps) // the last timestamp is 100
+	for _, tc := range []struct {
+		name string
+		old  *script
+		seq  int // of the SYN; the last of the old connection is 1
+		ts   uint32
+		take bool // the option would be agreed on, if the SYN has it
+		want bool
+	}{
+		{"newer number", plain, 100, 0, true, true},
+		{"old number", plain, 1, 0, true, false},
+		{"newer timestamp", stamped, -1000, 101, true, true},
+		{"older timestamp", stamped, 1000, 99, true, false},
+		{"same timestamp, newer number", stamped, 1000, 100, true, true},
+		{"same timestamp, old number", stamped, 1, 100, true, false},
+		{"no timestamp any more, newer number", stamped, 1000, 0, true, true},
+		{"no timestamp any more, old number", stamped, 1, 0, true, false},
+		{"older timestamp that is not taken, newer number", stamped, 1000, 99, false, true},
+		{"newer timestamp that is not taken, old number", stamped, 1, 101, false, false},
+		{"a timestamp for the first time", plain, -1000, 5, true, true},
+		{"one that is not taken", plain, -1000, 5, false, false},
+		{"not in TIME-WAIT", inEstablished(t), 1000, 0, true, false},
+	} {
+		syn := &Segment{Flags: SYN, Seq: peerISS.Add(tc.seq), Options: Options{HasTimestamps: tc.ts != 0, TSVal: tc.ts}}
+		iss, ok := tc.old.c.Reopens(syn, tc.take)
+		if ok != tc.want || ok && !iss.After(tc.old.c.sndMax) {
+			t.Errorf("%s: %v with number %d", tc.name, ok, iss)
+		}
 	}
 }

@@ -27,23 +27,25 @@ const tailAckDelay = 200 * time.Millisecond
 // there is no need of a probe: time decides what is lost. A single segment may
 // be waiting for the peer's delayed acknowledgment. The probe goes in the
 // retransmission timeout's place when that would come first, unless what it
-// would send again has just left.
+// would send again has just left. In recovery, where probesRecovery allows one, the
+// timeout keeps its place.
 func (c *Conn) armTailProbe(now Instant) {
 	c.tail.at = 0
-	if !c.sack || c.loss != lossNone || c.backoff > 0 || c.srtt == 0 || !c.state.Synchronized() {
+	recovers := c.probesRecovery()
+	if !c.sack || c.loss != lossNone && !recovers || c.backoff > 0 || c.srtt == 0 || !c.state.Synchronized() {
 		return
 	}
-	if !c.board.empty() || c.tail.open || c.flight() == 0 {
+	if !c.board.empty() && !recovers || c.tail.open || c.flight() == 0 {
 		return
 	}
 	wait := 2*c.srtt + tailSlack
-	if c.flight() <= c.win.MSS {
+	if c.flight() <= c.win.MSS && !recovers {
 		wait += tailAckDelay
 	}
 	switch at := now.Add(wait); {
 	case c.rtxAt == 0 || at <= c.rtxAt:
 		c.tail.at = at
-	case c.rtxAt.Sub(c.lastSend) >= c.srtt:
+	case c.rtxAt.Sub(c.lastSend) >= c.srtt && !recovers:
 		c.tail.at = c.rtxAt
 	}
 }
@@ -54,7 +56,7 @@ func (c *Conn) armTailProbe(now Instant) {
 // probed too early for ever: between two of them there is a measurement.
 func (c *Conn) tailProbeTimer(now Instant) {
 	c.tail.at = 0
-	if now.Sub(c.progressAt) < c.userTimeout.duration() && c.loss == lossNone && c.flight() > 0 && c.sndNxt.BeforeEq(c.sndEdge()) { // else the peer would not take it
+	if now.Sub(c.progressAt) < c.userTimeout.duration() && (c.loss == lossNone || c.probesRecovery()) && c.flight() > 0 && c.sndNxt.BeforeEq(c.sndEdge()) { // else the peer would not take it
 		c.tail.due = c.rack.measured
 		c.armRetransmit(now)
 	}
@@ -68,6 +70,10 @@ func (c *Conn) sendTailProbe(t *transmitter) bool {
 	text := c.sndq.end().Sub(c.sndNxt)
 	usable := c.sndEdge().Sub(c.sndNxt)
 	resent := text <= 0 || usable < min(mss, text)
+	if resent && c.loss != lossNone {
+		c.tail.due = false
+		return true
+	}
 	if resent {
 		from := maxSeq(c.sndUna, c.sndNxt.Add(-mss))
 		if !c.resendRange(t, c.sndq.lastRecord(from, c.sndNxt), c.sndNxt) {

@@ -49,7 +49,7 @@ func (c *Conn) text(now Instant, seg *Segment) {
 		}
 		return
 	}
-	if n := int(min(len(p), int(c.maxMSS))); n > int(c.rcvMSS) {
+	if n := min(len(p), c.mostText()); n > int(c.rcvMSS) {
 		c.rcvMSS = uint16(n)
 	}
 	if p = c.affordable(seq, p); len(p) == 0 {
@@ -145,4 +145,13 @@ func (c *Conn) reportOverlap(start, end Seq) {
 			return
 		}
 	}
+}
+
+// mostText returns how many octets of text a segment of the peer's carries at most:
+// a super-segment is cut into such ones.
+func (c *Conn) mostText() int {
+	if c.timestamps {
+		return int(c.maxMSS) - timestampsLen
+	}
+	return int(c.maxMSS)
 }

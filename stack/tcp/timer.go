@@ -61,7 +61,7 @@ const clockJump = 10 * time.Second
 // retransmitTimer runs when rtxAt has passed: a timeout of the handshake, of
 // data, or the next window probe.
 func (c *Conn) retransmitTimer(now Instant) {
-	late := now.Sub(c.rtxAt)
+	late, cut := now.Sub(c.rtxAt), c.cutShort()
 	c.rtxAt = 0
 	if c.state == SynSent || c.state == SynReceived {
 		c.backoff = min(c.backoff+1, maxBackoff)
@@ -83,6 +83,10 @@ func (c *Conn) retransmitTimer(now Instant) {
 		return
 	}
 	if c.persist {
+		if cut {
+			c.armRetransmit(now)
+			return
+		}
 		c.probeDue = true
 		return
 	}
@@ -90,7 +94,7 @@ func (c *Conn) retransmitTimer(now Instant) {
 		return
 	}
 	if c.paceAt() != 0 && (c.rtxHead || !c.lost.empty()) {
-		c.rtxAt = c.pace.at.Add(c.rto()) // what is lost has not left again yet
+		c.rtxAt = c.boundRetransmit(now, c.pace.at.Add(c.rto())) // what is lost has not left again yet
 		return
 	}
 	c.timedOut(now)
@@ -99,11 +103,22 @@ func (c *Conn) retransmitTimer(now Instant) {
 // armRetransmit starts the retransmission timer anew. It never overshoots the
 // user timeout.
 func (c *Conn) armRetransmit(now Instant) {
-	at := now.Add(c.rto())
+	c.rtxAt = now.Add(c.rto())
 	if c.state.Synchronized() {
-		at = min(at, max(c.progressAt.Add(c.userTimeout.duration()), now+1))
+		c.rtxAt = c.boundRetransmit(now, c.rtxAt)
 	}
-	c.rtxAt = at
+}
+
+// boundRetransmit returns at, or when the user timeout ends if that is sooner.
+func (c *Conn) boundRetransmit(now, at Instant) Instant {
+	return min(at, max(c.progressAt.Add(c.userTimeout.duration()), now+1))
+}
+
+// cutShort reports whether the timer runs to the end of the user timeout, which
+// comes before the next probe is due but would not if it began now.
+func (c *Conn) cutShort() bool {
+	user := c.userTimeout.duration()
+	return c.rtxAt.Sub(c.progressAt) >= user && c.rto() < user
 }
 
 // startPersist starts the persist timer (RFC 9293 §3.8.6.1): there is something

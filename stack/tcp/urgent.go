@@ -129,6 +129,27 @@ func (c *Conn) toMark(p []byte) []byte {
 	return p
 }
 
+// ahead returns where in the queue that which follows the next n octets begins, and
+// how many octets a Read would give there: it stops at the mark, and leaves the
+// urgent octet out that is kept apart.
+func (c *Conn) ahead(n int) (from, octets int) {
+	u := c.urg
+	if u == nil || !u.ahead {
+		return n, c.rcvq.n - n
+	}
+	switch mark := u.rcvUp.Sub(c.rcvq.rd) - 1; {
+	case mark > 0:
+		return n, min(c.rcvq.n, mark) - n
+	case mark == 0 && c.urgentApart:
+		n++
+	}
+	return n, c.rcvq.n - n
+}
+
+// UrgentUnread reports whether urgent text is ahead whose last octet ReadUrgent has
+// not returned (POLLPRI).
+func (c *Conn) UrgentUnread() bool { return c.Urgent() > 0 && !c.urg.taken }
+
 // point marks a segment that is sent before the end of urgent text. A pointer
 // that does not fit says as much as it can.
 func (c *Conn) point(s *Segment) {

@@ -136,6 +136,42 @@ func TestRFC9293UrgentIgnored(t *testing.T) { // §3.10.7.4, sixth
 	}
 }
 
+// Peek goes where Read goes: to the mark, then past the octet that is apart. A queue
+// that holds nothing but that octet is not readable.
+func TestPeekAtTheMark(t *testing.T) {
+	for _, apart := range []bool{true, false} {
+		p := inEstablished(t)
+		p.c.SetUrgentInline(!apart)
+		p.recv(ACK|URG, 1, 1, 10, pointing(4)) // the fourth is urgent
+		b := make([]byte, 20)
+		if n, err := p.c.Peek(b, 0); n != 3 || err != nil || !bytes.Equal(b[:n], text(1, 3)) {
+			t.Errorf("to the mark: %v, %v", b[:n], err)
+		}
+		if n, err := p.c.Peek(b, 3); n != 0 || err != ErrWouldBlock {
+			t.Errorf("from the mark on: %d, %v", n, err)
+		}
+		p.read1(1, 3)
+		want := text(4, 7)
+		if apart {
+			want = want[1:]
+		}
+		for range 2 {
+			if n, err := p.c.Peek(b, 0); err != nil || !bytes.Equal(b[:n], want) || !p.c.AtMark() {
+				t.Errorf("at the mark: %v, %v", b[:n], err)
+			}
+		}
+		if n, err := p.c.Peek(b, 2); err != nil || !bytes.Equal(b[:n], want[2:]) {
+			t.Errorf("further on: %v, %v", b[:n], err)
+		}
+		p.read(11-len(want), len(want))
+		p.recv(ACK|URG, 11, 1, 1, pointing(1))
+		_, err := p.c.Peek(b, 0)
+		if p.c.Readable() == apart || (err == ErrWouldBlock) != apart || p.c.Urgent() != 1 {
+			t.Errorf("apart %v: readable %v, %v", apart, p.c.Readable(), err)
+		}
+	}
+}
+
 // Out of band in BSD's sense: the last octet is apart, and Read stops where it
 // was.
 func TestUrgentApart(t *testing.T) {

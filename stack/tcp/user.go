@@ -19,26 +19,31 @@ func (c *Conn) Read(p []byte) (int, error) {
 			return c.rcvq.read(c.pool, p), nil
 		}
 	}
+	return 0, c.readErr()
+}
+
+// readErr returns what Read does when there is nothing to read.
+func (c *Conn) readErr() error {
 	switch {
 	case c.noReader, c.finDone():
-		return 0, io.EOF
+		return io.EOF
 	case c.err != nil:
-		return 0, c.err
+		return c.err
 	case c.state == Closed:
-		return 0, io.EOF
+		return io.EOF
 	}
-	return 0, ErrWouldBlock
+	return ErrWouldBlock
 }
 
 // Peek is Read that leaves the octets where they are, from the n-th on.
 func (c *Conn) Peek(p []byte, n int) (int, error) {
-	if have := c.rcvq.n - n; have > 0 && !c.noReader {
-		return c.rcvq.peek(p, n), nil
+	if from, most := c.ahead(n); most > 0 && !c.noReader {
+		return c.rcvq.peek(p[:min(len(p), most)], from), nil
 	}
 	if n > 0 {
 		return 0, ErrWouldBlock
 	}
-	return c.Read(nil)
+	return 0, c.readErr()
 }
 
 // finDone reports whether the peer's FIN and all text before it have arrived.
@@ -52,7 +57,8 @@ func (c *Conn) PeerClosed() bool { return c.finDone() }
 
 // Readable reports whether Read would return something else than ErrWouldBlock.
 func (c *Conn) Readable() bool {
-	return c.rcvq.n > 0 || c.noReader || c.err != nil || c.state == Closed || c.finDone()
+	_, text := c.ahead(0)
+	return text > 0 || c.noReader || c.err != nil || c.state == Closed || c.finDone()
 }
 
 // Buffered returns how many octets Read can give at once.
@@ -94,7 +100,9 @@ func (c *Conn) Write(p []byte) (int, error) {
 // acknowledged or the connection is over. release must not call the Conn; nil
 // is allowed. When n is 0 (after an error, or for an empty p) it is not called.
 func (c *Conn) WriteRef(p []byte, release func()) (int, error) {
-	if err := c.writeErr(); err != nil {
+	err := c.writeErr()
+	c.noteWish(err != ErrWouldBlock)
+	if err != nil {
 		return 0, err
 	}
 	n := min(len(p), maxBuffer)
@@ -181,7 +189,8 @@ func (c *Conn) SetConnectTimeout(d time.Duration) {
 	}
 }
 
-// SetUserTimeout changes Config.UserTimeout; zero means the default.
+// SetUserTimeout changes Config.UserTimeout; zero means the default. It is a
+// millisecond at least and 49 days at most (RFC 5482 §3 wants bounds).
 func (c *Conn) SetUserTimeout(now Instant, d time.Duration) {
 	was := c.progressAt.Add(c.userTimeout.duration())
 	c.userTimeout = inMillis(or(d, defaultUserTimeout))
@@ -190,7 +199,7 @@ func (c *Conn) SetUserTimeout(now Instant, d time.Duration) {
 	case c.rtxAt == was:
 		c.armRetransmit(now) // the old one had cut it short
 	default:
-		c.rtxAt = min(c.rtxAt, max(c.progressAt.Add(c.userTimeout.duration()), now+1))
+		c.rtxAt = c.boundRetransmit(now, c.rtxAt)
 	}
 }
 

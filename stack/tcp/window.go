@@ -37,13 +37,18 @@ func (c *Conn) windowUpdateDue() bool {
 	return edge.Sub(c.rcvAdv) >= c.windowStep() && edge.Sub(c.rcvNxt) >= 2*left
 }
 
-// maxSACK returns how many blocks fit beside the other options.
+// maxSACK returns how many blocks fit beside the other options, and on a very narrow
+// link beside eight octets of text.
 func (c *Conn) maxSACK() int {
+	most := 4
 	if c.timestamps {
-		return 3
+		most = 3
 	}
-	return 4
+	return min(most, max(0, (c.win.MSS-leastText-4)/8)) // as sackLen counts
 }
+
+// leastText is how much text a segment has room for, whatever its options.
+const leastText = 8
 
 // sackOctets returns the option octets that fillSACK will take.
 func (c *Conn) sackOctets() int {
@@ -58,7 +63,7 @@ func (c *Conn) sackOctets() int {
 // spans that arrived last, newest first (RFC 2018 §4).
 func (c *Conn) fillSACK(o *Options) {
 	most := uint8(c.maxSACK())
-	if c.hasDSACK {
+	if c.hasDSACK && most > 0 {
 		o.SACK[0], o.NSACK = c.dsack, 1
 	}
 	spans := c.rcvq.early.s

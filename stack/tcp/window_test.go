@@ -84,6 +84,22 @@ func TestSuperSegmentGetsOneAck(t *testing.T) {
 	p.expect("[.] 1 ack 9001")
 }
 
+// What a super-segment was cut into carried timestamps: behind one, every second
+// segment is acknowledged as before.
+func TestFullSegmentsBehindASuperSegment(t *testing.T) {
+	p := inEstablished(t, withTimestamps)
+	full := p.c.mostText()
+	p.recv(ACK, 1, 1, 3*full)
+	p.expect(fmt.Sprint("[.] 1 ack ", 1+3*full))
+	if got := p.c.Info().RcvMSS; got != int(p.c.maxMSS)-timestampsLen {
+		t.Errorf("segments carry %d octets, our MSS is %d", got, p.c.maxMSS)
+	}
+	p.recv(ACK, 1+3*full, 1, full)
+	p.expect()
+	p.recv(ACK, 1+4*full, 1, full)
+	p.expect(fmt.Sprint("[.] 1 ack ", 1+5*full))
+}
+
 //rfc:9293 SHLD-31 MAY-13
 //rfc:5681 early-acked gap-acked one-ack
 func TestOutOfOrderAckedAtOnce(t *testing.T) { // RFC 5681 §4.2
@@ -239,9 +255,10 @@ func TestRFC7323WindowScale(t *testing.T) {
 
 //rfc:9293 MUST-14 MUST-15 MUST-16
 //rfc:7323 room
+//rfc:6691 default
 func TestRFC9293MSS(t *testing.T) { // §3.7.1
 	for _, tc := range []struct{ ours, peers, want uint16 }{
-		{1460, 0, 536}, {1460, 1000, 1000}, {1000, 1460, 1000}, {1460, 10, minSendMSS}, {0, 1460, 536}, {65000, 9000, 9000},
+		{1460, 0, 536}, {1460, 1000, 1000}, {1000, 1460, 1000}, {1460, 10, minSendMSS}, {1460, 64, 64}, {0, 1460, 536}, {65000, 9000, 9000},
 	} {
 		p := inEstablished(t, withMSS(tc.peers), config(func(c *Config) { c.MSS = tc.ours }))
 		p.c.SetNoDelay(true)
@@ -258,6 +275,7 @@ func TestRFC9293MSS(t *testing.T) { // §3.7.1
 //rfc:9293 MUST-38
 //rfc:7323 within
 //rfc:9937 within
+//rfc:9406 window
 func TestSenderStaysInWindow(t *testing.T) {
 	p := inEstablished(t)
 	p.recv(ACK, 1, 1, 0, window(2500))
@@ -361,6 +379,40 @@ func TestZeroWindowGivesUpOnSilentPeer(t *testing.T) {
 	p.write(500)
 	p.after(61 * time.Second)
 	p.failed(ErrTimeout)
+}
+
+// A user timeout that is shorter than the time between probes would become has no
+// probe go early, be the answer to one lost or not, and ends no connection whose
+// peer answers.
+//
+//rfc:9293 MUST-37
+func TestZeroWindowProbesWithinTheUserTimeout(t *testing.T) {
+	for i := range 18 {
+		lost, user := i/2, []time.Duration{900 * time.Millisecond, 1500 * time.Millisecond}[i%2]
+		p := inEstablished(t, config(func(c *Config) { c.UserTimeout = user }))
+		p.recv(ACK, 1, 1, 0, window(0))
+		p.write(500)
+		var gaps []time.Duration
+		last := p.now
+		for n := range 20 {
+			sent := p.c.pool.Counters.WindowProbes
+			for p.c.pool.Counters.WindowProbes == sent {
+				if p.c.state != Established {
+					t.Fatalf("%v after probes after %v, answer %d is lost", p.c.state, gaps, lost)
+				}
+				p.now = p.c.Deadline()
+				p.flush()
+			}
+			gaps, last = append(gaps, p.now.Sub(last)), p.now
+			if n > 0 && gaps[n] < gaps[n-1]-roundTrip { // a wait may begin anew with an answer
+				t.Fatalf("%v: probes after %v, answer %d is lost", user, gaps, lost)
+			}
+			if n != lost {
+				p.now = p.now.Add(roundTrip)
+				p.recv(ACK, 1, 1, 0, window(0))
+			}
+		}
+	}
 }
 
 func TestZeroWindowFinProbes(t *testing.T) {

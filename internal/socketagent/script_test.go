@@ -15,6 +15,9 @@ type script struct {
 	self netip.Addr
 	log  []string
 	fds  map[string]int32
+
+	after []func() // see later
+	where string   // begins each line
 }
 
 // do makes a call on the descriptor with a name. show picks what of the answer is
@@ -31,14 +34,14 @@ func (s *script) do(what string, op uint32, data []byte, args ...int32) []byte {
 	if errno != 0 {
 		line = fmt.Sprintf("%s: %s", what, errnoName(errno))
 	}
-	s.log = append(s.log, line)
+	s.log = append(s.log, s.where+line)
 	return out
 }
 
 func errnoName(e syscall.Errno) string { return fmt.Sprintf("errno %d (%v)", int(e), e) }
 
 func (s *script) note(format string, args ...any) {
-	s.log = append(s.log, fmt.Sprintf(format, args...))
+	s.log = append(s.log, s.where+fmt.Sprintf(format, args...))
 }
 
 func (s *script) socket(name string, typ int32) {
