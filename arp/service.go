@@ -26,10 +26,10 @@ type Service struct {
 	engine    *Engine // nil until AttachLink
 	transmit  func(dst ethernet.Addr, t ethernet.EtherType, payload []byte) error
 	free      []*batch
-	news      []Action  // for the Table, in the engine's order
+	news      *news     // for the Table
 	telling   bool      // somebody is telling the Table
+	underway  *news     // of what; read without mu by whoever does, and empty else
 	told      sync.Cond // of mu: some of news, or all, has been told
-	spare     []Action  // the empty half of news
 	waiters   map[netip.Addr][]waiter
 	callbacks []func()  // for the goroutine to call
 	armed     time.Time // the deadline that the goroutine sleeps for
@@ -50,6 +50,8 @@ type waiter func(netip.Addr, ethernet.Addr, error)
 func NewService(cfg Config) *Service {
 	s := &Service{
 		cfg:       cfg.withDefaults(),
+		news:      &news{bound: make(map[netip.Addr]Binding)},
+		underway:  &news{bound: make(map[netip.Addr]Binding)},
 		waiters:   make(map[netip.Addr][]waiter),
 		conflicts: make(map[netip.Addr]func(netip.Addr, ethernet.Addr)),
 		owned:     make(map[netip.Addr]chan struct{}),
@@ -127,10 +129,7 @@ func (s *Service) resolve(addr netip.Addr, done waiter) (ethernet.Addr, bool) {
 // it, unless the binding is the one that except claims anyway. mu is held, and
 // given up meanwhile; false means that the Service was closed in that time.
 func (s *Service) recall(now time.Time, addr netip.Addr, except ethernet.Addr) bool {
-	k := s.engine.key(addr)
-	s.mu.Unlock()
-	b, ok := s.cfg.Table.Get(k)
-	s.mu.Lock()
+	b, ok := s.binding(addr)
 	if ok && b.MAC != except && !s.closed && !s.engine.Knows(addr) {
 		s.engine.Seed(now, addr, b)
 	}

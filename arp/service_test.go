@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -209,6 +210,50 @@ func TestResolveOvertakenByClose(t *testing.T) {
 		s.Resolve(aIP, func(_ netip.Addr, _ ethernet.Addr, err error) { errs <- err })
 		if err := <-errs; err != ErrClosed {
 			t.Error(err)
+		}
+	})
+}
+
+// busy is a Table whose Put takes its time.
+type busy struct {
+	*recording
+	done chan struct{} // closed: no longer
+}
+
+func (b busy) Put(c Change) {
+	<-b.done
+	b.recording.Put(c)
+}
+
+// A claim against a binding that the Table has yet to be told of, and that the cache
+// has forgotten, is a claim all the same.
+func TestClaimBeforeTheTableKnows(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tab := busy{&recording{MemTable: NewMemTable(), begun: map[uint64]bool{}, t: t}, make(chan struct{})}
+		s := NewService(Config{Table: tab})
+		defer s.Close()
+		s.AttachLink("eth0", meMAC, ethernet.VLAN{}, 1500, discard)
+		s.AddressAdded(netip.PrefixFrom(meIP, 24), nil)
+		hear := func(mac ethernet.Addr) {
+			p := Packet{OpReply, mac, aIP, meMAC, meIP}
+			s.HandleFrame(ethernet.Header{Dst: meMAC, Src: mac, Type: ethernet.TypeARP}, p.AppendTo(nil), time.Time{})
+		}
+		got := make(chan ethernet.Addr, 1)
+		s.Resolve(aIP, func(_ netip.Addr, mac ethernet.Addr, _ error) { got <- mac })
+		go hear(aMAC)
+		if mac := <-got; mac != aMAC {
+			t.Fatal(mac)
+		}
+		s.Flush()
+		hear(xMAC)
+		hear(aMAC)
+		close(tab.done)
+		synctest.Wait()
+		if n := s.Stats().Refused; n != 1 || !slices.Equal(tab.heard, []ChangeOp{OpLearned, OpRefused}) {
+			t.Errorf("%d refused, the Table heard of %v", n, tab.heard)
+		}
+		if b, ok := tab.Get(Key{Domain: DefaultDomain, Addr: aIP}); !ok || b.MAC != aMAC {
+			t.Errorf("the Table has %v", b.MAC)
 		}
 	})
 }

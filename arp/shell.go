@@ -22,12 +22,10 @@ func (s *Service) run() {
 	b.acts = s.engine.Drain(b.acts)
 	for i := range b.acts {
 		s.notify(&b.acts[i])
-		if forTable(b.acts[i].Kind) {
-			s.news = append(s.news, b.acts[i])
-		}
+		s.news.add(&b.acts[i])
 	}
 	if s.telling {
-		for s.telling && len(s.news) > maxNews {
+		for s.telling && len(s.news.acts) > maxNews {
 			s.told.Wait()
 		}
 	} else {
@@ -50,31 +48,6 @@ func (s *Service) run() {
 	s.poke()
 }
 
-// maxNews bounds what waits for a Table that is slow. Beyond it whoever brings
-// more waits too, without the lock.
-const maxNews = 4096
-
-// tell hands the news to the Table, one goroutine at a time, so that it hears
-// of the changes in their order. It is called with mu held, gives it up
-// meanwhile, and returns with mu held and nothing left.
-func (s *Service) tell() {
-	s.telling = true
-	for len(s.news) > 0 {
-		news := s.news
-		s.news = s.spare
-		s.mu.Unlock()
-		for i := range news {
-			s.record(&news[i])
-		}
-		clear(news)
-		s.mu.Lock()
-		s.spare = news[:0]
-		s.told.Broadcast()
-	}
-	s.telling = false
-	s.told.Broadcast()
-}
-
 // batch is what one call of run works with, kept for the next one.
 type batch struct {
 	acts  []Action
@@ -89,15 +62,6 @@ func (s *Service) batch() *batch {
 		return b
 	}
 	return new(batch)
-}
-
-// forTable reports whether an action concerns the Table.
-func forTable(k ActionKind) bool {
-	switch k {
-	case ActPut, ActExpire, ActRecord, ActBegin, ActEnd:
-		return true
-	}
-	return false
 }
 
 // notify turns what people wait for into callbacks; mu is held.
@@ -124,28 +88,6 @@ func (s *Service) notify(a *Action) {
 		if c := s.owned[a.Addr]; c != nil {
 			close(c)
 			delete(s.owned, a.Addr)
-		}
-	}
-}
-
-// record tells the Table; mu is not held.
-func (s *Service) record(a *Action) {
-	switch a.Kind {
-	case ActPut:
-		s.cfg.Table.Put(a.Change)
-	case ActExpire:
-		s.cfg.Table.Expire(a.Change)
-	case ActRecord:
-		if r, ok := s.cfg.Table.(Recorder); ok {
-			r.Record(a.Change)
-		}
-	case ActBegin:
-		if t, ok := s.cfg.Table.(Tracker); ok {
-			t.Begin(a.Work)
-		}
-	case ActEnd:
-		if t, ok := s.cfg.Table.(Tracker); ok {
-			t.End(a.Work, a.Outcome)
 		}
 	}
 }
