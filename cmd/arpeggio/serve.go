@@ -49,7 +49,7 @@ type serveCmd struct {
 	Sink        string        `placeholder:"PATH" help:"Accept any POST to this path and throw it away (to measure uploads)."`
 	Inetd       bool          `help:"Also run echo, discard, daytime, chargen and the dial command, for tests of the stack from outside. Never on a network of others."`
 	SocketAgent string        `placeholder:"PATH" help:"Also execute socket calls that come over the Unix socket PATH, for test suites: who reaches it can do all that the stack can."`
-	NoOffload   bool          `help:"Do without checksum and segmentation offload."`
+	Offload     *bool         `negatable:"" help:"Leave checksums and segmentation to the device. Default: yes, but not with --inetd, so that what a test sees on the TAP are segments as on a wire."`
 	Verbose     bool          `short:"v" help:"Log more."`
 
 	recordFlags
@@ -235,9 +235,19 @@ func checkServers(dns []netip.Addr, ntp []string) error {
 	return nil
 }
 
+// offload reports whether the device computes checksums and cuts segments. A test
+// that looks at the TAP with a packet socket would see frames for which that is
+// still to be done: partial checksums and up to 64 KiB in one segment.
+func (c *serveCmd) offload() bool {
+	if c.Offload != nil {
+		return *c.Offload
+	}
+	return !c.Inetd
+}
+
 // openDevice opens the TAP and gives the host's end its address.
 func (c *serveCmd) openDevice() (*tuntap.TAP, error) {
-	tap, err := tuntap.OpenTAP(tuntap.TAPConfig{Name: c.TAP, Offload: !c.NoOffload, Up: true})
+	tap, err := tuntap.OpenTAP(tuntap.TAPConfig{Name: c.TAP, Offload: c.offload(), Up: true})
 	if err != nil {
 		return nil, err
 	}

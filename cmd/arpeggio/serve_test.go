@@ -155,6 +155,26 @@ func TestServeAddressTaken(t *testing.T) {
 		append(ns, bin, "serve", "--tap", "tap0", "--ip", "10.9.0.2/24", "--probe", "standard")...)
 }
 
+// TestServeOffload: what a test sees on the TAP are whole segments, unless it asks
+// for the other.
+func TestServeOffload(t *testing.T) {
+	yes, no := true, false
+	for _, c := range []struct {
+		cmd  serveCmd
+		want bool
+	}{
+		{serveCmd{}, true},
+		{serveCmd{Offload: &no}, false},
+		{serveCmd{Inetd: true}, false},
+		{serveCmd{Inetd: true, Offload: &yes}, true},
+		{serveCmd{Inetd: true, Offload: &no}, false},
+	} {
+		if got := c.cmd.offload(); got != c.want {
+			t.Errorf("--inetd %t --offload %v: offload %t", c.cmd.Inetd, c.cmd.Offload, got)
+		}
+	}
+}
+
 // TestVMTAP boots the machine on a TAP of its own, whose other end is the kernel.
 func TestVMTAP(t *testing.T) {
 	need(t, "curl", "ping", "arping")

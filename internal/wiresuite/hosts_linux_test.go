@@ -65,8 +65,8 @@ func TestWire(t *testing.T) {
 // long reports whether cases that take minutes are to be judged as well.
 func long() bool { return os.Getenv("SOAK") != "" }
 
-// judgeArpeggio judges the program. No MUST may fail, and no SHOULD without a
-// reason.
+// judgeArpeggio judges the program, started as the brief of a suite that looks at
+// the TAP would have it. No MUST may fail, and no SHOULD without a reason.
 func judgeArpeggio(t *testing.T) {
 	ns := namespace(t)
 	if err := errors.Join(ns.IP("tuntap", "add", "wire", "mode", "tap"),
@@ -77,7 +77,7 @@ func judgeArpeggio(t *testing.T) {
 	if err := ns.Do(func() (err error) { w, err = openCable("wire"); return err }); err != nil {
 		t.Fatal(err)
 	}
-	judgeBinary(t, ns, w, "--no-offload")
+	judgeBinary(t, ns, w)
 }
 
 // judgeOffload judges it with checksums and segmentation left to the device: a
@@ -95,7 +95,7 @@ func judgeOffload(t *testing.T) {
 	if err = errors.Join(err, ns.IP("link", "set", "middle", "up")); err != nil {
 		t.Fatal(err)
 	}
-	judgeBinary(t, ns, w)
+	judgeBinary(t, ns, w, "--offload")
 }
 
 // judgeBinary starts the program at the TAP wire of a namespace; w is the other
