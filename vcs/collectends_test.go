@@ -40,9 +40,9 @@ func TestCollectEndsBesideAWriter(t *testing.T) {
 		time.Sleep(time.Millisecond)
 	}
 	for range 2 {
-		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 		if _, err := r.Store().Collect(ctx); err != nil || ctx.Err() != nil {
-			t.Errorf("twenty seconds were not enough: %v, %v", err, ctx.Err())
+			t.Errorf("two minutes were not enough: %v, %v", err, ctx.Err())
 		}
 		cancel()
 	}

@@ -87,6 +87,7 @@ func TestSixAttackFramesBesideTheKernel(t *testing.T) {
 	ended := make(chan struct{})
 	go func() { defer close(ended); g.run() }()
 
+	attempts := uint64(0)
 	for i, a := range attacks {
 		gw := netip.AddrFrom4([4]byte{10, 9, 0, byte(200 + i)})
 		got := make(chan ethernet.Addr, 1)
@@ -109,8 +110,11 @@ func TestSixAttackFramesBesideTheKernel(t *testing.T) {
 			if n == 0 {
 				time.Sleep(time.Until(start.Add(a.after)))
 			} else {
-				time.Sleep(a.after) // at least: attempts that come together are one
+				time.Sleep(a.after)
+				// Attempts that come together are one.
+				k.eventually("the attempt before is judged", func() bool { return g.svc.Stats().Refused == attempts })
 			}
+			attempts++
 			g.wire(a.bytes(gw, netip.MustParseAddr("10.9.0.1"), kernelMAC))
 			g.hand(a.bytes(gw, me, us))
 		}
@@ -118,7 +122,7 @@ func TestSixAttackFramesBesideTheKernel(t *testing.T) {
 		neigh := k.run("ip", "neigh", "show", gw.String())
 		t.Logf("%-45s Linux: taken %v (6.18: %v)", a.name, strings.Contains(neigh, attackerMAC.String()), a.linux)
 	}
-	time.Sleep(2500 * time.Millisecond) // the last verification is over
+	k.eventually("the attempts are judged", func() bool { return g.svc.Stats().Refused == attempts })
 	for i, a := range attacks {
 		gw := netip.AddrFrom4([4]byte{10, 9, 0, byte(200 + i)})
 		got := make(chan ethernet.Addr, 1)

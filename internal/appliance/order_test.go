@@ -117,7 +117,7 @@ func TestOrdersFromGit(t *testing.T) {
 	before, after, other := newCard(t, sw, 0x0a, seven), newCard(t, sw, 0x0b, seven), newCard(t, sw, 0x0c, nine)
 	until := func(what string, ok func() bool) {
 		t.Helper()
-		for end := time.Now().Add(20 * time.Second); !ok(); time.Sleep(10 * time.Millisecond) {
+		for end := time.Now().Add(2 * time.Minute); !ok(); time.Sleep(10 * time.Millisecond) {
 			if time.Now().After(end) {
 				t.Fatalf("%s: the table has %+v", what, a.node.ARP.Neighbors())
 			}

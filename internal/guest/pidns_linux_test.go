@@ -27,7 +27,7 @@ func TestFirstOfAContainer(t *testing.T) {
 	}
 	for r := range roles {
 		t.Run(r, func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 			defer cancel()
 			cmd := exec.CommandContext(ctx, os.Args[0], "-test.run=^TestFirstOfAContainer$")
 			cmd.Env = append(os.Environ(), role+"="+r)
@@ -65,7 +65,7 @@ var roles = map[string]func() error{
 		if _, err := syscall.ForkExec(sh, []string{"sh", "-c", orphans}, &syscall.ProcAttr{}); err != nil {
 			return err
 		}
-		for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 			var info unix.Siginfo
 			err := unix.Waitid(unix.P_ALL, 0, &info, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil)
 			if errors.Is(err, unix.ECHILD) {
@@ -83,7 +83,7 @@ var roles = map[string]func() error{
 		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(10 * time.Second):
+		case <-time.After(time.Minute):
 			return errors.New("SIGTERM does not stop it")
 		}
 		if c := context.Cause(ctx).Error(); c != "signal terminated" {

@@ -12,6 +12,9 @@ import (
 	"time"
 )
 
+// patience is how long a test waits, on a busy machine, for what must come.
+const patience = time.Minute
+
 // start forwards a loopback port to dial and returns its address and a function
 // that ends it and waits.
 func start(t *testing.T, dial func(context.Context) (net.Conn, error)) (addr string, end func()) {
@@ -30,7 +33,7 @@ func start(t *testing.T, dial func(context.Context) (net.Conn, error)) (addr str
 		cancel()
 		select {
 		case <-done:
-		case <-time.After(10 * time.Second):
+		case <-time.After(patience):
 			t.Error("Serve does not return when its context ends")
 		}
 	}
@@ -72,7 +75,7 @@ func TestHalfCloseTravels(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	c.SetDeadline(time.Now().Add(10 * time.Second))
+	c.SetDeadline(time.Now().Add(patience))
 	io.WriteString(c, "hello")
 	c.(*net.TCPConn).CloseWrite()
 	if b, err := io.ReadAll(c); err != nil || string(b) != "hello" {
@@ -85,7 +88,7 @@ func TestFailedDialIsAReset(t *testing.T) {
 	c, err := net.Dial("tcp", addr)
 	if err == nil { // else the reset was faster than connect(2)
 		defer c.Close()
-		c.SetDeadline(time.Now().Add(10 * time.Second))
+		c.SetDeadline(time.Now().Add(patience))
 		_, err = c.Read(make([]byte, 1))
 	}
 	if !errors.Is(err, syscall.ECONNRESET) {
@@ -104,7 +107,7 @@ func TestEndClosesIdleConnections(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	c.SetDeadline(time.Now().Add(10 * time.Second))
+	c.SetDeadline(time.Now().Add(patience))
 	<-dialled // it is being copied now
 	end()
 	if _, err := io.ReadAll(c); errors.Is(err, os.ErrDeadlineExceeded) {
