@@ -202,7 +202,7 @@ func fragmentCases() []testCase {
 				p.fail("the error quotes %v (%v)", q, err)
 			}
 		}},
-		{level: should, clause: clause, name: "wait for fragments for at least 60 s", when: minutes, kernel: "waits for 30 s", ours: "30 s, as in other hosts of today, so that floods of fragments keep less memory; it can be configured", run: func(p *peer) {
+		{level: should, clause: clause, name: "wait for fragments for at least 60 s", when: minutes, kernel: "waits for 30 s", run: func(p *peer) {
 			m, _ := p.pingWith(text(48))
 			f := fragments(ip{proto: protoICMP, id: 701, payload: m}, 32)
 			p.send(f[0])

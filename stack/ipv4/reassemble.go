@@ -9,7 +9,7 @@ import (
 
 // What a Reassembler does unless its Config says otherwise.
 const (
-	DefaultReassemblyTimeout = 30 * time.Second // RFC 1122 §3.3.2 asks for 60 to 120 s; Linux's 30 s frees memory sooner
+	DefaultReassemblyTimeout = 60 * time.Second // RFC 1122 §3.3.2: 60 to 120 s; what floods take is bounded by the caps, not by time
 	DefaultMaxBytes          = 4 << 20
 	DefaultMaxBytesPerSource = 1 << 20
 	DefaultMaxDatagrams      = 1024

@@ -296,6 +296,20 @@ func TestReassembleTimeout(t *testing.T) {
 	}
 }
 
+// What is missing has a minute to come (RFC 1122 §3.3.2), and no more than two.
+//
+//rfc:1122 reassembly-minute
+func TestReassembleWaitsAMinute(t *testing.T) {
+	frags := cut(t, plain(), nil, pattern(2000), 1500)
+	for wait, complete := range map[time.Duration]bool{time.Minute - time.Nanosecond: true, 2 * time.Minute: false} {
+		r := NewReassembler(ReassemblerConfig{})
+		feed(r, t0, frags[0])
+		if w, _, _ := feed(r, t0.Add(wait), frags[1]); (w != nil) != complete {
+			t.Errorf("after %v: complete %t, want %t", wait, w != nil, complete)
+		}
+	}
+}
+
 // A fragment that comes when the time is up but before Expire ran starts anew.
 func TestReassembleLateFragment(t *testing.T) {
 	frags := cut(t, plain(), nil, pattern(2000), 1500)
