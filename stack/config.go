@@ -54,6 +54,13 @@ type Config struct {
 	// ReservedPorts are never drawn: those of services that may start later.
 	ReservedPorts []PortRange
 
+	// StrongHost takes an address of ours for ours on its own interface only, in
+	// both directions (the strong end-system model, RFC 1122 §3.3.4.2): packets for
+	// it that arrive elsewhere are dropped, and what it sends leaves by its own
+	// interface or, where no route leads that way, not at all. For hosts whose
+	// networks must not reach each other's addresses. The default is the weak model.
+	StrongHost bool
+
 	// KeepAlive of new TCP connections; off when Idle is zero, as RFC 9293
 	// §3.8.4 (MUST-25) wants it. Programs switch it on for a connection, too.
 	KeepAlive tcp.KeepAlive

@@ -143,7 +143,8 @@ func (s *Stack) receive(in *Interface, packet []byte, a arrival) {
 // admit decides whether a packet from the wire is for us (RFC 1122 §3.2.1.3):
 // martians, spoofed own addresses and source routes are dropped, other hosts'
 // packets go to the forward hook. An address of ours is ours on every
-// interface (the weak end-system model, RFC 1122 §3.3.4.2).
+// interface (the weak end-system model, RFC 1122 §3.3.4.2), unless
+// Config.StrongHost has it otherwise.
 func (s *Stack) admit(in *Interface, h *ipv4.Header, opts, payload, packet []byte, a arrival) bool {
 	toBroadcast := in.isBroadcast(h.Dst)
 	switch {
@@ -176,8 +177,12 @@ func (s *Stack) admit(in *Interface, h *ipv4.Header, opts, payload, packet []byt
 	}
 	switch {
 	case s.own[h.Dst] != nil:
-		if a.group { // RFC 1122 §3.3.6
+		switch {
+		case a.group: // RFC 1122 §3.3.6
 			s.stats.IP.GroupFrame++
+			return false
+		case s.cfg.StrongHost && s.own[h.Dst] != in:
+			s.stats.IP.OtherInterface++
 			return false
 		}
 		return true

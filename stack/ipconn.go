@@ -116,7 +116,7 @@ func (s *Stack) newIP(n ipNetwork, local, remote netip.Addr, lc *ListenConfig) (
 	}
 	c := &IPConn{s: s, network: n.family, proto: n.proto, local: local, remote: remote, via: lc.Interface, inbox: inbox{max: lc.ReadBuffer}}
 	if remote.IsValid() {
-		via, ok := s.lookup(remote, c.via)
+		via, ok := s.lookupFrom(remote, c.via, local)
 		if !ok {
 			return nil, errNetUnreach
 		}

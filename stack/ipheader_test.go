@@ -4,8 +4,43 @@ import (
 	"testing"
 
 	"arpeggio/stack"
+	"arpeggio/stack/ipv4"
 	"arpeggio/stack/tcp"
 )
+
+// RFC 9293 §3.9.1.9: a program learns what type of service its peer's segments have.
+//
+//rfc:9293 MAY-9
+func TestPeerTOS(t *testing.T) {
+	rawTest(t, "each segment's", func(t *testing.T, r *raw) {
+		ln := r.listen()
+		r.tcp(tcp.Segment{SrcPort: 1000, DstPort: 80, Flags: tcp.SYN, Seq: 100, Window: 1000})
+		_, answer := r.one()
+		segment := func(tos uint8, text string) {
+			packet := tcpPacket(addr(9), addr(1), nil, tcp.Segment{SrcPort: 1000, DstPort: 80, Flags: tcp.ACK, Seq: 101, Ack: answer.Seq + 1, Window: 1000, Payload: []byte(text)})
+			h, _, body, err := ipv4.Parse(packet)
+			if err != nil {
+				t.Fatal(err)
+			}
+			h.TOS = tos
+			r.ip(h, nil, body)
+		}
+		segment(0xb8, "")
+		c, err := ln.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		conn := c.(*stack.TCPConn)
+		if tos := conn.PeerTOS(); tos != 0xb8 {
+			t.Errorf("%#x after the handshake", tos)
+		}
+		segment(0x28, "x")
+		if tos := conn.PeerTOS(); tos != 0x28 {
+			t.Errorf("%#x after text", tos)
+		}
+	})
+}
 
 // Type of service and time to live of a connection, from its first packet on;
 // the bits of ECN are not the user's.

@@ -222,7 +222,7 @@ func (u *UDPConn) Connect(remote netip.AddrPort) error {
 	if !remote.Addr().Is4() || remote.Port() == 0 || remote.Addr().IsUnspecified() {
 		return fail(errInvalid)
 	}
-	via, ok := s.lookup(remote.Addr(), u.via)
+	via, ok := s.lookupFrom(remote.Addr(), u.via, u.local.Addr())
 	switch {
 	case !ok:
 		return fail(errNetUnreach)

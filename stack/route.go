@@ -112,11 +112,17 @@ func (s *Stack) lookup(dst netip.Addr, via *Interface) (h hop, ok bool) {
 }
 
 // lookupFrom is lookup for a packet whose source address is known when it is
-// valid: of several ways the one over the interface that has it is taken
-// (RFC 1122 §3.3.4.2). h.src is the route's all the same.
+// valid: of several ways the one over the interface that has it is taken, and with
+// Config.StrongHost no other (RFC 1122 §3.3.4.2). h.src is the route's all the same.
 func (s *Stack) lookupFrom(dst netip.Addr, via *Interface, src netip.Addr) (h hop, ok bool) {
 	if s.local(dst) {
 		return hop{next: dst, src: dst}, true
+	}
+	if home := s.own[src]; s.cfg.StrongHost && home != nil && via != home {
+		if via != nil || !s.reaches(dst, home) {
+			return hop{}, false
+		}
+		via = home
 	}
 	if !isUnicast(dst) && !dst.IsMulticast() && dst != limitedBroadcast {
 		return hop{}, false // class E and 0.0.0.0/8 are no destinations (RFC 1122 §3.2.1.3)
@@ -153,6 +159,12 @@ func (s *Stack) lookupFrom(dst netip.Addr, via *Interface, src netip.Addr) (h ho
 	}
 	h.broadcast = direct && r.Interface.isBroadcast(dst)
 	return h, true
+}
+
+// reaches reports whether dst can be reached over i: by a route, or as what is on
+// every link.
+func (s *Stack) reaches(dst netip.Addr, i *Interface) bool {
+	return dst == limitedBroadcast || dst.IsMulticast() || dst.IsLinkLocalUnicast() || s.bestRoute(dst, i, netip.Addr{}) != nil
 }
 
 // bestRoute returns the route that AddRoute's order prefers for dst, nil when

@@ -47,7 +47,7 @@ type IPStats struct {
 	InReceives      uint64 `mib:"ipSystemStatsHCInReceives"`    // all, those in error included
 	InOctets        uint64 `mib:"ipSystemStatsHCInOctets"`      // of InReceives
 	InHdrErrors     uint64 `mib:"ipSystemStatsInHdrErrors"`     // Short, BadVersion, BadHeaderLen, BadChecksum, BadOptions, SourceRoute
-	InAddrErrors    uint64 `mib:"ipSystemStatsInAddrErrors"`    // Martians, Spoofed, GroupFrame, and Foreign that nobody forwards
+	InAddrErrors    uint64 `mib:"ipSystemStatsInAddrErrors"`    // Martians, Spoofed, GroupFrame, OtherInterface, and Foreign that nobody forwards
 	InTruncatedPkts uint64 `mib:"ipSystemStatsInTruncatedPkts"` // total length beyond the packet, or below its header's
 	InUnknownProtos uint64 `mib:"ipSystemStatsInUnknownProtos"`
 	InForwDatagrams uint64 `mib:"ipSystemStatsHCInForwDatagrams"` // given to Config.Forward
@@ -67,16 +67,17 @@ type IPStats struct {
 	OutFragFails   uint64 `mib:"ipSystemStatsOutFragFails"`   // DF, or too long
 	OutFragCreates uint64 `mib:"ipSystemStatsOutFragCreates"` // fragments made
 
-	Short        uint64 // shorter than a header
-	BadVersion   uint64
-	BadHeaderLen uint64 // below five words, or beyond the packet
-	BadChecksum  uint64
-	BadOptions   uint64
-	SourceRoute  uint64 // refused
-	Martians     uint64 // impossible source or destination
-	Spoofed      uint64 // from an address of ours
-	GroupFrame   uint64 // our address in a link-layer broadcast
-	Foreign      uint64 // for another host: given to Config.Forward or dropped
+	Short          uint64 // shorter than a header
+	BadVersion     uint64
+	BadHeaderLen   uint64 // below five words, or beyond the packet
+	BadChecksum    uint64
+	BadOptions     uint64
+	SourceRoute    uint64 // refused
+	Martians       uint64 // impossible source or destination
+	Spoofed        uint64 // from an address of ours
+	GroupFrame     uint64 // our address in a link-layer broadcast
+	OtherInterface uint64 // for the address of another interface than the one it came to (Config.StrongHost)
+	Foreign        uint64 // for another host: given to Config.Forward or dropped
 
 	RawQueueFull uint64 // copies that found the queue of an IPConn full
 
@@ -119,12 +120,13 @@ type IGMPStats struct {
 type UDPStats struct {
 	InDatagrams  uint64 `mib:"udpHCInDatagrams"` // queued for a reader; one for a group counts for each
 	NoPorts      uint64 `mib:"udpNoPorts"`
-	InErrors     uint64 `mib:"udpInErrors"` // Short, BadLength, BadChecksum, QueueFull
+	InErrors     uint64 `mib:"udpInErrors"` // Short, BadLength, BadChecksum, Unsummed, QueueFull
 	OutDatagrams uint64 `mib:"udpHCOutDatagrams"`
 
 	Short       uint64 // shorter than a header
 	BadLength   uint64 // length field below 8 or beyond the packet
 	BadChecksum uint64
+	Unsummed    uint64 // without a checksum, for a socket that wants one (UDPConn.SetNeedChecksum)
 	QueueFull   uint64
 }
 
@@ -176,11 +178,11 @@ func (s *Stack) Stats() Stats {
 func (st *Stats) sum() {
 	ip, ic, u, t := &st.IP, &st.ICMP, &st.UDP, &st.TCP
 	ip.InHdrErrors = ip.Short + ip.BadVersion + ip.BadHeaderLen + ip.BadChecksum + ip.BadOptions + ip.SourceRoute
-	ip.InAddrErrors = ip.Martians + ip.Spoofed + ip.GroupFrame + ip.Foreign - ip.InForwDatagrams
+	ip.InAddrErrors = ip.Martians + ip.Spoofed + ip.GroupFrame + ip.OtherInterface + ip.Foreign - ip.InForwDatagrams
 	ip.ReasmFails = ip.FragmentErrors + ip.FragmentOverlaps + ip.FragmentEvicted + ip.FragmentTimeouts
 	ic.InErrors = ic.Short + ic.BadChecksum + ic.BadQuote
 	ic.OutErrors = ic.Limited
-	u.InErrors = u.Short + u.BadLength + u.BadChecksum + u.QueueFull
+	u.InErrors = u.Short + u.BadLength + u.BadChecksum + u.Unsummed + u.QueueFull
 	t.InErrs = t.Short + t.BadDataOffset + t.BadPort + t.BadChecksum
 }
 

@@ -24,6 +24,7 @@ type TCPConn struct {
 	place    *list.Element // in its opening or, at the end, in s.timeWait
 
 	header     IPHeader
+	tos        uint8 // of the segment that came last
 	dirty      bool  // in s.dirty
 	dead       bool  // not in the tables any more
 	timeWait   bool  // in s.timeWait

@@ -65,6 +65,7 @@ func (s *Stack) receiveTCP(h *ipv4.Header, payload []byte, a arrival) {
 			}
 		}
 	}
+	c.tos = h.TOS
 	c.m.Input(a.now, &seg)
 	c.announce()
 	if c.listener != nil && c.m.State().Synchronized() {

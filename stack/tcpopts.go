@@ -69,6 +69,15 @@ func (c *TCPConn) SetIPHeader(h IPHeader) error {
 	return c.control("set", func(tcp.Instant) { c.header = h })
 }
 
+// PeerTOS returns the type of service, its ECN bits included, of the segment that
+// came last (RFC 9293 §3.9.1.9), whether or not the connection took anything of it:
+// whose traffic class a server would answer in, for one.
+func (c *TCPConn) PeerTOS() uint8 {
+	c.s.mu.Lock()
+	defer c.s.mu.Unlock()
+	return c.tos
+}
+
 // SetIPHeader changes the fields for connections that begin from now on.
 func (l *TCPListener) SetIPHeader(h IPHeader) {
 	l.s.mu.Lock()

@@ -32,6 +32,8 @@ type UDPConn struct {
 	probing  bool     // and sent whatever is known of the path
 	forced   *bigSent // what was not to be fragmented for want of identifications
 	tellAll  bool     // report errors without a peer too
+	unsummed bool     // send no checksums
+	needSum  bool     // and take nothing without one
 	ttl, tos uint8
 	opts     []byte
 	mcast    multicast
@@ -83,7 +85,7 @@ func (s *Stack) newUDP(local, remote netip.AddrPort, lc *ListenConfig) (*UDPConn
 	}
 	u := &UDPConn{s: s, local: local, remote: remote, via: lc.Interface, inbox: inbox{max: lc.ReadBuffer}, reuse: lc.ReuseAddr}
 	if connected {
-		via, ok := s.lookup(remote.Addr(), u.via)
+		via, ok := s.lookupFrom(remote.Addr(), u.via, local.Addr())
 		if !ok {
 			return nil, errNetUnreach
 		}

@@ -171,6 +171,60 @@ func TestUDPChecksum(t *testing.T) {
 	})
 }
 
+// RFC 1122 §4.1.3.4: a program may send datagrams without a checksum, and refuse
+// those that come without. One that is refused is no port unreachable: somebody is
+// there.
+//
+//rfc:1122 udp-no-checksum udp-want-checksum
+func TestUDPWithoutChecksum(t *testing.T) {
+	rawTest(t, "sent", func(t *testing.T, r *raw) {
+		u := listenUDP(t, r.stacks[0], ":9")
+		for _, without := range []bool{true, false} {
+			if err := u.SetNoChecksum(without); err != nil {
+				t.Fatal(err)
+			}
+			u.WriteToAddrPort([]byte("text"), addrPort(9, 9))
+			got := r.got()
+			if len(got) != 1 || string(got[0].body[8:]) != "text" || got[0].body[5] != 12 || (got[0].body[6]|got[0].body[7] == 0) != without {
+				t.Errorf("without %t: %+v", without, got)
+			}
+		}
+		u.Close()
+		wantErrno(t, u.SetNoChecksum(true), "set", net.ErrClosed)
+	})
+	rawTest(t, "received", func(t *testing.T, r *raw) {
+		for _, dst := range []string{"10.0.0.1:9", "10.0.0.255:9"} {
+			u, other := listenUDP(t, r.stacks[0], ":9"), addrPort(9, 1)
+			if err := u.SetNeedChecksum(true); err != nil {
+				t.Fatal(err)
+			}
+			before := r.stats().UDP
+			h, without := udpPacket(other, netip.MustParseAddrPort(dst), []byte("without"))
+			without[6], without[7] = 0, 0
+			r.ip(h, nil, without)
+			h, with := udpPacket(other, netip.MustParseAddrPort(dst), []byte("with"))
+			r.ip(h, nil, with)
+			buf := make([]byte, 10)
+			if n, d, err := u.ReadDatagram(buf); err != nil || string(buf[:n]) != "with" || d.NoChecksum {
+				t.Errorf("%s: %q, %+v, %v", dst, buf[:n], d, err)
+			}
+			u.SetNeedChecksum(false)
+			r.ip(h, nil, without)
+			if n, d, err := u.ReadDatagram(buf); err != nil || string(buf[:n]) != "without" || !d.NoChecksum {
+				t.Errorf("%s: %q, %+v, %v", dst, buf[:n], d, err)
+			}
+			st := r.stats().UDP
+			if n, e := st.Unsummed-before.Unsummed, st.InErrors-before.InErrors; n != 1 || e != 1 {
+				t.Errorf("%s: %d counted, %d errors", dst, n, e)
+			}
+			if got := r.got(); len(got) > 0 {
+				t.Errorf("%s: answered: %+v", dst, got)
+			}
+			u.Close()
+		}
+	})
+}
+
 // What DHCP needs: from 0.0.0.0 to 255.255.255.255 before there is an address,
 // and the answer by broadcast.
 func TestUnconfiguredInterface(t *testing.T) {

@@ -16,6 +16,7 @@ func (u *UDPConn) Inherit(from *UDPConn) error {
 	}
 	now := s.now()
 	u.mute, u.tellAll, u.ttl, u.tos, u.opts, u.mcast = from.mute, from.tellAll, from.ttl, from.tos, from.opts, from.mcast
+	u.unsummed, u.needSum = from.unsummed, from.needSum
 	u.whole, u.probing = nil, from.probing
 	if from.whole != nil {
 		u.whole = new(bigSent)

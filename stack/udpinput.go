@@ -22,6 +22,8 @@ type Datagram struct {
 	Len       int        // octets, of which Read gives no more than fit
 	TTL, TOS  uint8      // of the IP header
 	Options   []byte     // of the IP header (RFC 1122 §4.1.3.2)
+	// NoChecksum says that the sender of a UDP datagram has computed none.
+	NoChecksum bool
 }
 
 // socketError is an ICMP error about what a socket sent to a peer.
@@ -71,7 +73,7 @@ func (s *Stack) receiveUDP(in *Interface, h *ipv4.Header, opts, payload []byte, 
 		s.stats.UDP.BadChecksum++
 		return
 	}
-	d := Datagram{From: netip.AddrPortFrom(h.Src, uh.SrcPort), Dst: h.Dst, Interface: in, Len: len(data), TTL: h.TTL, TOS: h.TOS, Options: opts}
+	d := Datagram{From: netip.AddrPortFrom(h.Src, uh.SrcPort), Dst: h.Dst, Interface: in, Len: len(data), TTL: h.TTL, TOS: h.TOS, Options: opts, NoChecksum: !summed(whole)}
 	unicast := s.local(h.Dst)
 	var best *UDPConn
 	score := 0
@@ -96,8 +98,12 @@ func (s *Stack) receiveUDP(in *Interface, h *ipv4.Header, opts, payload []byte, 
 	}
 }
 
-// push queues a copy of a datagram for the reader.
+// push queues a copy of a datagram for the reader, unless the socket refuses it.
 func (u *UDPConn) push(d Datagram, data []byte) {
+	if d.NoChecksum && u.needSum {
+		u.s.stats.UDP.Unsummed++
+		return
+	}
 	if !u.put(d, data) {
 		u.s.stats.UDP.QueueFull++
 		return

@@ -5,7 +5,6 @@ import (
 	"net/netip"
 	"time"
 
-	"arpeggio/stack/checksum"
 	"arpeggio/stack/ipv4"
 	"arpeggio/stack/udp"
 )
@@ -64,7 +63,7 @@ func (u *UDPConn) sendLocked(p []byte, src netip.Addr, to netip.AddrPort) error 
 		return errMsgSize
 	}
 	uh := udp.Header{SrcPort: u.local.Port(), DstPort: to.Port()}
-	body := uh.AppendTo(make([]byte, 0, n), p, checksum.Pseudo(src, to.Addr(), uint8(ipv4.ProtoUDP), n))
+	body := u.datagram(uh, &h, p, n)
 	if h.DF && total > minPathMTU {
 		u.whole.note(s.seed, to, body)
 	}

@@ -152,6 +152,17 @@ var likeKernelIP = map[string]func(s *script){
 		s.set("a", solSocket, soBroadcast, 0)
 		s.sendTo("a", all, "a", "x")
 	},
+	"no checksums": func(s *script) {
+		s.socket("a", syscall.SOCK_DGRAM)
+		s.set("a", solSocket, soNoCheck, 7)
+		s.get("a", solSocket, soNoCheck, 4)
+		s.bind("a", 0)
+		s.socket("b", syscall.SOCK_DGRAM)
+		s.bind("b", 0)
+		s.sendTo("a", s.self, "b", "without")
+		time.Sleep(settle)
+		s.recv("b", 10, syscall.MSG_DONTWAIT)
+	},
 	"a port for several": func(s *script) {
 		for _, n := range []string{"a", "b", "c"} {
 			s.socket(n, syscall.SOCK_DGRAM)

@@ -27,7 +27,7 @@ var likeKernelOptions = map[string]func(s *script){
 					s.get(fd, solTCP, tcpMaxSeg, 4)
 				}
 			}
-			for _, o := range []int32{soKeepAlive, soReuseAddr, soOOBInline, soBroadcast, soRcvLowat, soPriority} {
+			for _, o := range []int32{soKeepAlive, soReuseAddr, soOOBInline, soBroadcast, soNoCheck, soRcvLowat, soPriority} {
 				for _, v := range []int32{-1, 0, 1, 2, 6} {
 					if fd == "a" && o == soReuseAddr || v < 0 && (o == soRcvLowat || o == soPriority) {
 						continue // not ours to know: what half a buffer is, and who may

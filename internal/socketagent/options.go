@@ -26,6 +26,7 @@ const (
 	soRcvBuf     = 8
 	soKeepAlive  = 9
 	soOOBInline  = 10
+	soNoCheck    = 11
 	soPriority   = 12
 	soLinger     = 13
 	soReusePort  = 15
@@ -41,7 +42,7 @@ const (
 type options struct {
 	datagram                               datagramOptions
 	reuse, broadcast, keepAlive, oobInline bool
-	noDelay, cork                          bool
+	noDelay, cork, noCheck                 bool
 	lingerOn                               bool
 	linger                                 int32 // seconds
 	rcvBuf, sndBuf                         int   // 0 is the stack's default
@@ -241,6 +242,10 @@ func (s *sock) setSocket(name int32, v []byte) error {
 		if o.broadcast = n != 0; s.udp != nil {
 			_ = s.udp.SetBroadcast(o.broadcast)
 		}
+	case soNoCheck: // of no account for a stream
+		if o.noCheck = n != 0; s.udp != nil {
+			_ = s.udp.SetNoChecksum(o.noCheck)
+		}
 	case soSndBuf:
 		o.sndBuf = max(bufferSize(n), minSndBuf)
 		if s.conn != nil {
@@ -320,6 +325,8 @@ func (a *Agent) getSocket(s *sock, name, length int32) []byte {
 		return int32s(0)
 	case soBroadcast:
 		return flag(o.broadcast)
+	case soNoCheck:
+		return flag(o.noCheck)
 	case soSndBuf:
 		snd, _ := s.buffers()
 		return int32s(int32(snd))

@@ -67,6 +67,7 @@ func (s *sock) configure() {
 	}
 	o := &s.opt
 	_ = s.udp.SetBroadcast(o.broadcast)
+	_ = s.udp.SetNoChecksum(o.noCheck)
 	_ = s.udp.SetTOS(int(o.header.TOS))
 	_ = s.udp.SetTTL(int(o.header.TTL))
 }

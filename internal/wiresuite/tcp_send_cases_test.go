@@ -132,7 +132,7 @@ func tcpSendCases() []testCase {
 
 func tcpTimerCases() []testCase {
 	return []testCase{
-		{level: should, clause: "RFC 6298 §2.4", name: "wait a second at least before text goes again", timed: true, when: slow, kernel: "waits 200 ms", ours: "the floor is 200 ms over the round trip, as in other hosts of today; Config.MinRTO sets it", run: func(p *peer) {
+		{level: should, clause: "RFC 6298 §2.4", name: "wait a second at least before text goes again", timed: true, when: slow, kernel: "waits 200 ms", ours: "the timeout is the smoothed round trip and 200 ms at least: RFC 8961 (BCP 233) §5, which is later, asks for no floor, as smaller ones have done no harm, and F-RTO takes back a timeout that was for nothing; Config.MinRTO sets another", run: func(p *peer) {
 			c := p.open(echo)
 			for range 10 {
 				c.alive()
