@@ -117,6 +117,7 @@ func (c *TCPConn) reroute(now tcp.Instant) {
 	}
 	if h != c.route {
 		c.m.SetLinkMSS(now, linkMTU(h)-ipv4.MinHeaderLen-tcp.HeaderLen)
+		c.m.PathChanged()
 		c.route = h
 	}
 	if back {

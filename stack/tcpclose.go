@@ -7,7 +7,8 @@ import (
 )
 
 // Close implements net.Conn: what is queued is still sent, unless SetLinger(0)
-// was called or received data are unread; then the connection is reset.
+// was called or received data are unread, be it after CloseRead; then the
+// connection is reset.
 func (c *TCPConn) Close() error {
 	s := c.s
 	s.mu.Lock()
@@ -77,9 +78,12 @@ func (c *TCPConn) CloseWrite() error {
 	return c.shutdown(func(now tcp.Instant) { c.m.CloseWrite(now) })
 }
 
-// CloseRead discards what arrives from now on; Read returns io.EOF.
+// CloseRead has Read wait for nothing any more, as net.TCPConn's does on Linux: it
+// returns what has arrived, and io.EOF when that is read. The peer is not told. What
+// it sends later can be read, too, and fills the read buffer otherwise; after
+// CloseWrite it resets the connection.
 func (c *TCPConn) CloseRead() error {
-	return c.shutdown(func(now tcp.Instant) { c.m.CloseRead(now); c.rd.wake() })
+	return c.shutdown(func(tcp.Instant) { c.m.CloseRead(); c.rd.wake() })
 }
 
 // shutdown is control for one direction; it fails with ENOTCONN when the connection

@@ -111,7 +111,7 @@ func (p *script) anyCall(r *rand.Rand) {
 	case 1:
 		c.CloseWrite(p.now)
 	case 2:
-		c.CloseRead(p.now)
+		c.CloseRead()
 	case 3, 4, 5:
 		_, _ = c.Read(make([]byte, r.IntN(4000)))
 	case 6, 7, 8:

@@ -4,9 +4,10 @@ import "time"
 
 // sending is what few connections need to know about what they send.
 type sending struct {
-	before   struct{ cwnd, ssthresh uint32 } // the timeout that frto is about
-	relostAt Instant                         // when the window was last lowered for a lost retransmission
-	losses   uint8                           // see lossy
+	before   Window  // the timeout that frto is about
+	relostAt Instant // when the window was last lowered for a lost retransmission
+	losses   uint8   // see lossy
+	lossAt   uint32  // segments with text that had been sent when the last was counted
 	claim    pathClaim
 
 	counting  bool // CountSending was called

@@ -18,15 +18,12 @@ func (c *Conn) CloseWrite(now Instant) {
 	c.closing = true
 }
 
-// CloseRead discards what has been received and what will be: Read returns
-// io.EOF. The peer is not told; its data are acknowledged.
-func (c *Conn) CloseRead(now Instant) {
-	c.noReader = true
-	c.rcvq.discard(c.pool)
-	if u := c.urg; u != nil {
-		u.ahead, u.kept = false, false // it was discarded, too
-	}
-}
+// CloseRead says that nobody waits for text any more, as shutdown(2) with SHUT_RD
+// on Linux: Read returns what has arrived and then, in the place of ErrWouldBlock,
+// io.EOF. The peer is not told; what it sends later is acknowledged and can be read,
+// until it fills the receive buffer. After CloseWrite, too, it resets the connection:
+// the user has closed both directions (RFC 9293 §3.6.1).
+func (c *Conn) CloseRead() { c.noReader = true }
 
 // Close closes both directions for good. Data that wait to be sent still are.
 // Data that nobody has read, or that arrive later, reset the connection, so
@@ -37,12 +34,12 @@ func (c *Conn) Close(now Instant) {
 	case c.state == SynSent:
 		c.end(ErrAborted)
 		return
-	case c.rcvq.n > 0 && !c.noReader && c.state != Closed:
+	case c.rcvq.n > 0 && c.state != Closed:
 		c.abort(ErrAborted)
 		return
 	}
 	c.orphan = true
-	c.CloseRead(now)
+	c.CloseRead()
 	c.CloseWrite(now)
 	if c.state == FinWait2 {
 		c.setState(now, FinWait2)

@@ -15,7 +15,8 @@ type Config struct {
 	// MSS is the largest payload that fits a packet of the path's first hop:
 	// its MTU less the fixed IP and TCP headers (RFC 9293 §3.7.1). It is
 	// announced to the peer and bounds what is sent. Zero means 536 (IPv4's
-	// minimum, MUST-15).
+	// minimum, MUST-15), and less than 28 means 28: every link carries packets of
+	// 68 octets (RFC 791 §3.2).
 	MSS uint16
 
 	// PathMSS is the largest payload, like MSS, that the path is known to carry
@@ -128,7 +129,8 @@ const (
 	defaultKeepInterval   = 75 * time.Second
 	defaultKeepProbes     = 9
 	maxDelayedAck         = 499 * time.Millisecond // RFC 9293 §3.8.6.3 MUST-40: less than half a second
-	minSendMSS            = 48                     // least payload bound that a peer or a path may impose, as Linux has it; less is a denial of service
+	leastMSS              = 68 - 40
+	minSendMSS            = 48 // least payload bound that a peer or a path may impose, as Linux has it; less is a denial of service
 )
 
 // or returns v when it was set to something that makes sense, else def.

@@ -26,6 +26,14 @@ type Window struct {
 	Ssthresh int // slow start threshold
 }
 
+// shrink has the window let out as many segments of m octets as of old ones before.
+func (w *Window) shrink(old, m int) {
+	w.Cwnd = w.Cwnd / old * m
+	if w.Ssthresh < maxWindow {
+		w.Ssthresh = w.Ssthresh / old * m
+	}
+}
+
 // SlowStart reports whether the window grows by slow start.
 func (w *Window) SlowStart() bool { return w.Cwnd < w.Ssthresh }
 

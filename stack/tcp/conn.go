@@ -21,7 +21,7 @@ type Conn struct {
 
 	passive     bool // began with NewPassive
 	closing     bool // a FIN is queued behind the send queue
-	noReader    bool // CloseRead: received text is discarded
+	noReader    bool // CloseRead: nobody waits for text
 	orphan      bool // Close: received text resets the connection
 	noDelay     bool
 	timestamps  bool // agreed on; in SYN-SENT: offered
@@ -147,7 +147,7 @@ func newConn(cfg *Config, now Instant) *Conn {
 		pool: cfg.Pool, cc: cfg.CongestionControl,
 		noDelay:    cfg.NoDelay,
 		timestamps: !cfg.NoTimestamps, sack: !cfg.NoSACK, scaling: !cfg.NoWindowScale,
-		maxMSS: or(cfg.MSS, defaultMSS), peerMSS: defaultMSS,
+		maxMSS: max(or(cfg.MSS, defaultMSS), leastMSS), peerMSS: defaultMSS,
 		iss: cfg.ISS, sndUna: cfg.ISS, sndNxt: cfg.ISS, sndMax: cfg.ISS,
 		sndBuf: int32(min(or(cfg.SndBuf, DefaultBuffer), maxBuffer)), rcvBuf: int32(min(or(cfg.RcvBuf, DefaultBuffer), maxBuffer)),
 		sndAuto: cfg.SndBuf <= 0, rcvAuto: cfg.RcvBuf <= 0,
@@ -249,16 +249,16 @@ func (c *Conn) takeSYN(now Instant, syn *Segment) {
 // what the peer takes, what we take, what our link and what the path carry, less
 // the options that every segment has (RFC 9293 §3.7.1, RFC 6691).
 func (c *Conn) resizeMSS() {
-	m := int(max(min(minSendMSS, c.maxMSS), min(c.pathTop(), c.pathMSS)))
+	m := int(max(min(minSendMSS, c.maxMSS, c.linkMSS), min(c.pathTop(), c.pathMSS)))
 	if c.timestamps {
 		m -= timestampsLen
 	}
 	c.carried = c.carried && m == c.win.MSS
 	if old := c.win.MSS; m < old {
 		// RFC 4821 §4: no more segments than before.
-		c.win.Cwnd = c.win.Cwnd / old * m
-		if c.win.Ssthresh < maxWindow {
-			c.win.Ssthresh = c.win.Ssthresh / old * m
+		c.win.shrink(old, m)
+		if c.frto != frtoNone {
+			c.send.before.shrink(old, m)
 		}
 	}
 	c.win.MSS = m

@@ -124,14 +124,19 @@ func TestClosedForRepeatedText(t *testing.T) {
 	}
 }
 
-// Urgent text that CloseRead has discarded is gone.
-func TestNoUrgentAfterCloseRead(t *testing.T) {
+// Urgent text outlives CloseRead as other text does.
+func TestUrgentAfterCloseRead(t *testing.T) {
 	p := inEstablished(t)
 	p.c.SetUrgentInline(false)
 	p.recv(ACK|URG, 1, 1, 10, func(s *Segment) { s.Urgent = 10 })
-	p.c.CloseRead(p.now)
-	if b, err := p.c.ReadUrgent(false); !errors.Is(err, ErrNoUrgent) || p.c.Urgent() != 0 {
+	p.c.CloseRead()
+	p.recv(ACK|URG, 11, 1, 10, func(s *Segment) { s.Urgent = 10 })
+	if b, err := p.c.ReadUrgent(false); err != nil || b != text(1, 20)[19] {
 		t.Errorf("%d, %v", b, err)
+	}
+	p.read(1, 19)
+	if b, err := p.c.ReadUrgent(false); !errors.Is(err, ErrNoUrgent) {
+		t.Errorf("again: %d, %v", b, err)
 	}
 }
 

@@ -18,8 +18,7 @@ func (c *Conn) beginFRTO() {
 		return
 	}
 	c.frto = frtoHead
-	s := c.ofSending()
-	s.before.cwnd, s.before.ssthresh = uint32(c.win.Cwnd), uint32(c.win.Ssthresh)
+	c.ofSending().before = c.win
 }
 
 // checkTimeout takes the next step of the test, and reports whether the timeout
@@ -49,6 +48,6 @@ func (c *Conn) newTextFits() bool {
 func (c *Conn) undoTimeout() {
 	c.pool.Counters.SpuriousTimeouts++
 	c.loss, c.frto, c.rtxHead, c.dupAcks, c.inflate = lossNone, frtoNone, false, 0, 0
-	c.win.Cwnd, c.win.Ssthresh = int(c.send.before.cwnd), int(c.send.before.ssthresh)
+	c.win.Cwnd, c.win.Ssthresh = max(c.send.before.Cwnd, c.win.MSS), c.send.before.Ssthresh
 	c.lost.clear()
 }

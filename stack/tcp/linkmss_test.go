@@ -79,3 +79,38 @@ func TestFastOpenCountsTextOnce(t *testing.T) {
 		t.Errorf("%d octets sent, tried %v, want 100", n, c.fast.result.Tried)
 	}
 }
+
+// Our own link bounds segments however narrow it is; what messages say of a path does so
+// down to 48 octets only. The least link carries 68 (RFC 791 §3.2).
+func TestNarrowLink(t *testing.T) {
+	for _, tc := range []struct{ link, path, want int }{{47, 0, 47}, {28, 0, 28}, {1, 0, 28}, {1000, 10, 48}, {28, 10, 28}} {
+		for _, ts := range []bool{false, true} {
+			opts := []option{withSACK}
+			if ts {
+				opts = append(opts, withTimestamps)
+				tc.want -= timestampsLen
+			}
+			p := inEstablished(t, opts...)
+			p.c.SetLinkMSS(p.now, tc.link)
+			if tc.path > 0 {
+				p.c.SetPathMSS(p.now, tc.path)
+			}
+			p.write(3 * tc.want)
+			if got := p.c.Info().SndMSS; got != tc.want || len(p.last().Payload) != tc.want {
+				t.Errorf("link %d, path %d, timestamps %v: segments of %d, %d octets sent, want %d", tc.link, tc.path, ts, got, len(p.last().Payload), tc.want)
+			}
+		}
+	}
+}
+
+// A configuration that leaves no room for text counts as the least link.
+func TestLeastMSS(t *testing.T) {
+	for _, mss := range []uint16{1, 12, 27, 28} {
+		p := inEstablished(t, config(func(c *Config) { c.MSS = mss }), withTimestamps, withSACK)
+		p.mss = leastMSS // for the checks of the script
+		p.write(96)
+		if n := len(p.last().Payload); n != 28-timestampsLen || p.segs[0].Options.MSS != 28 {
+			t.Errorf("MSS %d: %d octets, announced %d", mss, n, p.segs[0].Options.MSS)
+		}
+	}
+}

@@ -9,6 +9,9 @@ package tcp
 
 const (
 	manyLosses = 3 // recoveries and timeouts that show such a path
+	// lossRun is how many segments with text are sent after the last loss until it is
+	// such a path no longer: one that loses a segment in a hundred loses one of those.
+	lossRun = 1000
 	// smallWindow is, in segments, below what a window has few acknowledgments.
 	smallWindow = 16
 )
@@ -16,11 +19,16 @@ const (
 // lossSeen counts a recovery or a timeout.
 func (c *Conn) lossSeen() {
 	s := c.ofSending()
-	s.losses = min(s.losses+1, manyLosses)
+	if c.traffic.dataSegsOut-s.lossAt >= lossRun {
+		s.losses = 0
+	}
+	s.losses, s.lossAt = min(s.losses+1, manyLosses), c.traffic.dataSegsOut
 }
 
 // lossy reports whether this path is known to lose much.
-func (c *Conn) lossy() bool { return c.send != nil && c.send.losses >= manyLosses }
+func (c *Conn) lossy() bool {
+	return c.send != nil && c.send.losses >= manyLosses && c.traffic.dataSegsOut-c.send.lossAt < lossRun
+}
 
 // fillsWindow reports whether n octets of new text are the last that a small
 // window lets out on a lossy path. They are pushed: the receiver has no reason to

@@ -81,6 +81,32 @@ func TestLossyPathIsSeen(t *testing.T) {
 	}
 }
 
+// A path on which a thousand segments went without a loss since is lossy no longer,
+// nor is another one.
+func TestLossyPathIsForgotten(t *testing.T) {
+	p := inFlight(t, 5)
+	for range manyLosses {
+		p.c.timedOut(p.now)
+	}
+	p.c.traffic.dataSegsOut += lossRun - 1
+	if !p.c.lossy() {
+		t.Error("it is forgotten too early")
+	}
+	p.c.traffic.dataSegsOut++
+	if p.c.lossy() {
+		t.Error("it is remembered for ever")
+	}
+	if p.c.timedOut(p.now); p.c.lossy() || p.c.send.losses != 1 {
+		t.Errorf("%d losses", p.c.send.losses)
+	}
+	for range manyLosses {
+		p.c.timedOut(p.now)
+	}
+	if p.c.PathChanged(); p.c.lossy() {
+		t.Error("the losses of another path count")
+	}
+}
+
 // The acknowledgment that ends a recovery counts as far as it is about text that
 // was sent since: that was within the new window (RFC 5681 §3.1).
 func TestAckThatEndsRecoveryGrowsTheWindowByTheRest(t *testing.T) {

@@ -131,7 +131,7 @@ func fuzzUser(p *script, op int) {
 	case 0:
 		p.c.CloseWrite(p.now)
 	case 1:
-		p.c.CloseRead(p.now)
+		p.c.CloseRead()
 	case 2:
 		p.c.Close(p.now)
 	case 3:

@@ -153,7 +153,7 @@ func (u *pairUser) harm() {
 			}
 		}})
 	case 3:
-		c.CloseRead(e.clock())
+		c.CloseRead()
 		u.deaf = true
 	case 4:
 		d := time.Millisecond + p.upTo(5*time.Minute)

@@ -36,17 +36,25 @@ func (c *Conn) SetPathMSS(now Instant, mss int) {
 }
 
 // SetLinkMSS tells the largest payload that our own link takes: its MTU less
-// fixed headers. It never exceeds Config.MSS nor goes below 48. Unlike what an
+// fixed headers. It never exceeds Config.MSS nor goes below 28. Unlike what an
 // ICMP message says this is certain: segments, and probes for what the path
 // carries, stay below it until it is told anew, and may be larger at once when
 // it rises. When it falls, what was in flight is sent again as by SetPathMSS.
 func (c *Conn) SetLinkMSS(now Instant, mss int) {
 	old := c.win.MSS
-	c.linkMSS = c.boundMSS(mss)
+	c.linkMSS = uint16(min(max(mss, leastMSS), int(c.maxMSS)))
 	if p := c.pmtu; p != nil && p.size > c.linkMSS {
 		p.size = 0 // what becomes of the probe says nothing now
 	}
 	c.resized(now, old)
+}
+
+// PathChanged tells that what is sent takes another way from now on: what the old
+// one has lost says nothing about it.
+func (c *Conn) PathChanged() {
+	if c.send != nil {
+		c.send.losses = 0
+	}
 }
 
 // PathLimit returns the largest payload, as in SetPathMSS, that the path may carry

@@ -103,3 +103,20 @@ func TestRFC5927InitialDiscoveryIsQuick(t *testing.T) { // §7.2
 	p.claim(1201, 600, true)
 	p.pathIs(600)
 }
+
+// A timeout that proves a claim and is found spurious brings back as many segments as
+// there were, not as many octets (RFC 4821 §4).
+func TestSpuriousTimeoutAfterClaim(t *testing.T) {
+	p := carried(t, 8, withSACK)
+	before := p.c.win
+	p.claim(2001, 500, false)
+	p.after(300 * time.Millisecond)
+	p.pathIs(500)
+	p.recv(ACK, 1, 2001, 0, sacking([2]int{3001, 5001})) // the originals, only late
+	if n := p.c.pool.Counters.SpuriousTimeouts; n != 1 {
+		t.Fatalf("%d spurious timeouts: %+v", n, p.c.win)
+	}
+	if got, most := p.c.win.Cwnd/p.c.win.MSS, before.Cwnd/before.MSS; got > most+4 || got < most {
+		t.Errorf("%d segments, %d before", got, most)
+	}
+}

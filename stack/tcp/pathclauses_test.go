@@ -52,6 +52,23 @@ func TestSendAgain(t *testing.T) {
 	p.after(1100 * time.Millisecond)
 	p.expect("[S] 0 ack 0") // by the timer, which began anew
 
+	// A SYN that had not left is no retransmission (RFC 6298 §5.7, RFC 5681 §3.1).
+	p, _ = inSynSent(t)
+	again(p, "[S] 0 ack 0")
+	p.now = p.now.Add(roundTrip)
+	p.recv(SYN|ACK, 0, 1, 0)
+	if i := p.c.Info(); p.c.win.Cwnd != initialWindow(p.c.win.MSS) || i.RTO >= time.Second || i.SRTT != roundTrip || i.Retransmits != 0 {
+		t.Errorf("window %d, RTO %v, round trip %v, %d retransmissions", p.c.win.Cwnd, i.RTO, i.SRTT, i.Retransmits)
+	}
+	// One that timed out before that may be under way.
+	p, _ = inSynSent(t)
+	p.after(1100 * time.Millisecond)
+	again(p, "[S] 0 ack 0")
+	p.recv(SYN|ACK, 0, 1, 0)
+	if i := p.c.Info(); p.c.win.Cwnd != p.c.win.MSS || i.RTO != 3*time.Second {
+		t.Errorf("window %d, RTO %v", p.c.win.Cwnd, i.RTO)
+	}
+
 	again(inSynReceived(t), "[S.] 0 ack 1")
 	again(inEstablished(t))
 	again(inFinWait1(t), "[F.] 1 ack 1")

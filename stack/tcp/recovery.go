@@ -246,12 +246,17 @@ func (c *Conn) resend(now Instant) {
 // SendAgain has the SYN, what is in flight, or the window probe go again at once:
 // the owner knows that it has not left the host, and that now it would. That says
 // nothing about congestion, but what follows begins like after a pause
-// (RFC 5681 §4.1). Timeouts stay as long as they have become.
+// (RFC 5681 §4.1). Timeouts stay as long as they have become; a SYN that has only
+// now left was not lost, and begins with the window and the timeout of every
+// connection (RFC 6298 §5.7 is about a timer that expires).
 func (c *Conn) SendAgain(now Instant) {
 	switch {
 	case c.state == SynSent || c.state == SynReceived:
-		if c.sndMax != c.iss {
-			c.synDue, c.rttAt = true, 0
+		if c.sndMax == c.iss {
+			return
+		}
+		if c.synDue, c.rttAt = true, 0; !c.synAgain && (c.state == SynSent || c.sndMax == c.iss.Add(1)) {
+			c.sndNxt, c.sndMax = c.iss, c.iss // this one is the first
 		}
 	case c.persist:
 		c.probeDue = true

@@ -130,9 +130,6 @@ func (q *recvQueue) at(seq Seq) byte {
 	return c.buf[seq.Sub(c.pos)]
 }
 
-// discard drops what is in order.
-func (q *recvQueue) discard(pool *Pool) { q.consume(pool, q.n) }
-
 // consume moves rd on by k octets and frees the chunks before it.
 func (q *recvQueue) consume(pool *Pool, k int) {
 	q.rd, q.n = q.rd.Add(k), q.n-k

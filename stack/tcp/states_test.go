@@ -313,18 +313,66 @@ func TestRFC9293CloseWithUnreadDataResets(t *testing.T) {
 	p.failed(ErrAborted)
 }
 
-func TestCloseReadDiscards(t *testing.T) {
+// After CloseRead, what has come and what comes is read as ever, but not waited for.
+func TestCloseReadWaitsForNothing(t *testing.T) {
 	p := inEstablished(t)
+	end := func() {
+		t.Helper()
+		if n, err := p.c.Read(make([]byte, 9)); n != 0 || err != io.EOF || !p.c.Readable() {
+			t.Fatalf("Read: %d, %v", n, err)
+		}
+		if n, err := p.c.Peek(make([]byte, 9), 0); n != 0 || err != io.EOF {
+			t.Fatalf("Peek: %d, %v", n, err)
+		}
+	}
 	p.recv(ACK, 1, 1, 10)
-	p.c.CloseRead(p.now)
+	p.c.CloseRead()
+	p.read(1, 10)
+	end()
 	p.recv(ACK, 11, 1, 2000)
 	p.expect("[.] 1 ack 2011")
-	if n, err := p.c.Read(make([]byte, 9)); n != 0 || err != io.EOF {
+	p.read(11, 2000)
+	end()
+	p.recv(RST, 2011, 0, 0)
+	if n, err := p.c.Read(make([]byte, 9)); n != 0 || err != ErrReset {
 		t.Fatalf("Read: %d, %v", n, err)
 	}
-	if w := p.last().Window; w != 10000 {
-		t.Fatalf("window %d: discarded text fills the buffer", w)
+}
+
+// Who has closed both directions with CloseRead and CloseWrite resets text that comes
+// then, and learns of it.
+//
+//rfc:9293 SHLD-3
+func TestRFC9293TextAfterBothDirectionsAreClosed(t *testing.T) { // §3.6.1
+	for name, make := range map[string]func(*testing.T, ...option) *script{"FIN-WAIT-1": inFinWait1, "FIN-WAIT-2": inFinWait2} {
+		p := make(t)
+		una := p.c.sndUna.Sub(ourISS)
+		p.c.CloseRead()
+		p.recv(ACK, 1, una, 10)
+		if len(p.out) != 1 || p.last().Flags&RST == 0 {
+			t.Errorf("%s: %q", name, p.out)
+		}
+		p.failed(ErrReset)
+		p = make(t)
+		p.c.CloseRead()
+		p.recv(FIN|ACK, 1, una, 0)
+		if p.last().Flags&RST != 0 {
+			t.Errorf("%s: a FIN is reset", name)
+		}
 	}
+}
+
+// Text that waits for a reader resets the connection on Close, be it after CloseRead.
+//
+//rfc:9293 SHLD-3
+func TestRFC9293CloseWithUnreadDataAfterCloseRead(t *testing.T) {
+	p := inEstablished(t)
+	p.recv(ACK, 1, 1, 10)
+	p.c.CloseRead()
+	p.c.Close(p.now)
+	p.flush()
+	p.expect("[R.] 1 ack 11")
+	p.failed(ErrAborted)
 }
 
 func TestRFC9293Abort(t *testing.T) { // §3.10.5

@@ -11,12 +11,16 @@ func (c *Conn) text(now Instant, seg *Segment) {
 	if len(p) == 0 || c.state == Closed {
 		return
 	}
-	if c.orphan && seq.Add(len(p)).After(c.rcvNxt) {
+	if (c.orphan || c.noReader && c.closing) && seq.Add(len(p)).After(c.rcvNxt) {
 		c.pool.Counters.LateText++
 		// §3.6.1: nobody will ever read it; the peer must know. The reset has
 		// the number that the peer waits for, which a FIN under way may have
 		// passed: another one would only be challenged (RFC 5961 §3.2).
-		c.end(ErrAborted)
+		err := ErrAborted
+		if !c.orphan {
+			err = ErrReset // the user is still there, and learns of it as on Linux
+		}
+		c.end(err)
 		if r, ok := ResetFor(seg); ok {
 			c.reply = resetReply{true, false, r.Flags, r.Seq, r.Ack}
 		}
@@ -71,9 +75,6 @@ func (c *Conn) text(now Instant, seg *Segment) {
 	c.rcvNxt = c.rcvq.nxt()
 	if inOrder {
 		c.seeRTT(now, seg)
-	}
-	if c.noReader {
-		c.rcvq.discard(c.pool)
 	}
 	c.scheduleAck(now, inOrder, gaps, due)
 }

@@ -61,19 +61,18 @@ const clockJump = 10 * time.Second
 // retransmitTimer runs when rtxAt has passed: a timeout of the handshake, of
 // data, or the next window probe.
 func (c *Conn) retransmitTimer(now Instant) {
-	late, cut := now.Sub(c.rtxAt), c.cutShort()
+	late := now.Sub(c.rtxAt)
 	c.rtxAt = 0
 	if c.state == SynSent || c.state == SynReceived {
 		c.backoff = min(c.backoff+1, maxBackoff)
 		c.synDue, c.synAgain, c.rttAt = true, true, 0
 		return
 	}
-	// A peer that has closed its window over data in flight is being probed,
-	// not timed out, as long as it answers.
-	if c.sndWnd == 0 && c.lastRecv > c.progressAt {
-		c.progressAt = c.lastRecv
-	}
-	if late > clockJump {
+	// A peer that has closed its window is being probed, not timed out, as long
+	// as it answers: what leaves now is the first that it may not answer.
+	if c.answered() {
+		c.progressAt = now
+	} else if late > clockJump {
 		c.progressAt = c.progressAt.Add(late)
 	}
 	if now.Sub(c.progressAt) >= c.userTimeout.duration() {
@@ -83,10 +82,6 @@ func (c *Conn) retransmitTimer(now Instant) {
 		return
 	}
 	if c.persist {
-		if cut {
-			c.armRetransmit(now)
-			return
-		}
 		c.probeDue = true
 		return
 	}
@@ -109,8 +104,18 @@ func (c *Conn) armRetransmit(now Instant) {
 	}
 }
 
+// answered reports whether nothing that was sent into a closed window, or as a probe
+// of one, waits for the peer's answer. The user timeout does not run then: no progress
+// is what the peer has asked for (RFC 9293 §3.8.6.1, MUST-37).
+func (c *Conn) answered() bool {
+	return (c.persist || c.sndWnd == 0) && c.lastRecv >= c.progressAt
+}
+
 // boundRetransmit returns at, or when the user timeout ends if that is sooner.
 func (c *Conn) boundRetransmit(now, at Instant) Instant {
+	if c.answered() {
+		return at
+	}
 	return min(at, max(c.progressAt.Add(c.userTimeout.duration()), now+1))
 }
 
@@ -127,7 +132,7 @@ func (c *Conn) startPersist(now Instant) {
 	if c.persist {
 		return
 	}
-	c.persist, c.backoff, c.progressAt = true, 0, now
+	c.persist, c.backoff, c.progressAt = true, 0, c.lastRecv
 	c.armRetransmit(now)
 }
 

@@ -93,7 +93,7 @@ func (c *Conn) urgentState() *urgent {
 // arriveUrgent is the sixth step of RFC 9293 §3.10.7.4: RCV.UP goes up, never
 // down.
 func (c *Conn) arriveUrgent(seg *Segment) {
-	if seg.Flags&URG == 0 || c.noReader {
+	if seg.Flags&URG == 0 || c.orphan {
 		return
 	}
 	up := seg.Seq.Add(int(seg.Urgent))

@@ -7,14 +7,14 @@ import (
 )
 
 // Read moves received octets to p. It returns ErrWouldBlock when there are
-// none, io.EOF after the peer's FIN and after CloseRead, and the connection's
+// none, io.EOF in its place after the peer's FIN and after CloseRead, and the connection's
 // error when that is all there is; data that arrived before come first, and so
 // does a FIN: a reset that follows a whole stream (the answer to a keep-alive
 // probe when the peer has long forgotten the connection) takes nothing from it.
 // RFC 9293 §3.10.7.4 would flush what is queued; Linux keeps it, too.
 // Reading opens the window: call Output.
 func (c *Conn) Read(p []byte) (int, error) {
-	if c.rcvq.n > 0 && !c.noReader {
+	if c.rcvq.n > 0 {
 		if p = c.toMark(p); c.rcvq.n > 0 {
 			return c.rcvq.read(c.pool, p), nil
 		}
@@ -25,11 +25,11 @@ func (c *Conn) Read(p []byte) (int, error) {
 // readErr returns what Read does when there is nothing to read.
 func (c *Conn) readErr() error {
 	switch {
-	case c.noReader, c.finDone():
+	case c.finDone():
 		return io.EOF
 	case c.err != nil:
 		return c.err
-	case c.state == Closed:
+	case c.noReader, c.state == Closed:
 		return io.EOF
 	}
 	return ErrWouldBlock
@@ -37,7 +37,7 @@ func (c *Conn) readErr() error {
 
 // Peek is Read that leaves the octets where they are, from the n-th on.
 func (c *Conn) Peek(p []byte, n int) (int, error) {
-	if from, most := c.ahead(n); most > 0 && !c.noReader {
+	if from, most := c.ahead(n); most > 0 {
 		return c.rcvq.peek(p[:min(len(p), most)], from), nil
 	}
 	if n > 0 {
@@ -190,12 +190,17 @@ func (c *Conn) SetConnectTimeout(d time.Duration) {
 }
 
 // SetUserTimeout changes Config.UserTimeout; zero means the default. It is a
-// millisecond at least and 49 days at most (RFC 5482 §3 wants bounds).
+// millisecond at least and 49 days at most (RFC 5482 §3 wants bounds). What has gone
+// unanswered for longer than that already ends the connection. A closed window that
+// the peer still answers for is no such silence: the next probe leaves within the new
+// timeout, and it runs from there.
 func (c *Conn) SetUserTimeout(now Instant, d time.Duration) {
 	was := c.progressAt.Add(c.userTimeout.duration())
 	c.userTimeout = inMillis(or(d, defaultUserTimeout))
 	switch {
 	case c.rtxAt == 0 || !c.state.Synchronized():
+	case c.answered():
+		c.rtxAt = min(c.rtxAt, now.Add(c.userTimeout.duration()))
 	case c.rtxAt == was:
 		c.armRetransmit(now) // the old one had cut it short
 	default:

@@ -415,6 +415,93 @@ func TestZeroWindowProbesWithinTheUserTimeout(t *testing.T) {
 	}
 }
 
+// A shorter user timeout ends nothing whose peer has answered all that it was asked:
+// the next probe leaves within it, and it runs from there. What the peer has left
+// unanswered counts in full.
+//
+//rfc:9293 MUST-37
+func TestZeroWindowUserTimeoutIsLowered(t *testing.T) {
+	const user = 5 * time.Second
+	for _, inFlight := range []bool{false, true} {
+		start := func() *script {
+			p := inEstablished(t)
+			if inFlight {
+				p.write(1000)
+				p.recv(ACK, 1, 1, 0, window(0))
+			} else {
+				p.recv(ACK, 1, 1, 0, window(0))
+				p.write(1000)
+			}
+			for range 8 { // until half a minute lies between them
+				p.now = p.c.Deadline()
+				p.flush()
+				p.recv(ACK, 1, 1, 0, window(0))
+			}
+			p.out = nil
+			return p
+		}
+		p := start()
+		p.after(20 * time.Second) // of silence, for nothing was sent
+		p.expect()
+		p.c.SetUserTimeout(p.now, user)
+		p.flush()
+		p.expect()
+		for range 5 {
+			p.state(Established)
+			asked := p.now
+			if p.now = p.c.Deadline(); p.now.Sub(asked) > user {
+				t.Fatalf("in flight %v: %v until the next probe", inFlight, p.now.Sub(asked))
+			}
+			p.flush()
+			if len(p.out) != 1 {
+				t.Fatalf("in flight %v: %q", inFlight, p.out)
+			}
+			p.recv(ACK, 1, 1, 0, window(0))
+			p.out = nil
+		}
+		p.now = p.c.Deadline()
+		asked := p.now
+		for p.c.State() == Established {
+			p.flush()
+			p.now = max(p.now, p.c.Deadline())
+		}
+		if d := p.now.Sub(asked); d != user {
+			t.Errorf("in flight %v: ended %v after the first probe without an answer", inFlight, d)
+		}
+		p.failed(ErrTimeout)
+
+		p = start()
+		p.now = p.c.Deadline()
+		p.flush()
+		p.now = p.now.Add(20 * time.Second) // of silence, in which it should have answered
+		p.c.SetUserTimeout(p.now, user)
+		p.after(time.Millisecond)
+		p.failed(ErrTimeout)
+	}
+}
+
+// The first probe leaves however short the user timeout is: it has to be asked before it
+// can stay silent.
+func TestZeroWindowProbeBeforeTheUserTimeout(t *testing.T) {
+	p := inEstablished(t, config(func(c *Config) { c.UserTimeout = 50 * time.Millisecond }))
+	p.recv(ACK, 1, 1, 0, window(0))
+	p.now = p.now.Add(time.Hour)
+	p.write(500)
+	if d := p.c.Deadline().Sub(p.now); d != p.c.Info().RTO || d < 50*time.Millisecond {
+		t.Errorf("probed after %v", d)
+	}
+	p.now = p.c.Deadline()
+	p.flush()
+	p.expect("[P.] 1+1 ack 1")
+	asked := p.now
+	p.now = p.c.Deadline()
+	p.flush()
+	if d := p.now.Sub(asked); d != 50*time.Millisecond {
+		t.Errorf("ended after %v", d)
+	}
+	p.failed(ErrTimeout)
+}
+
 func TestZeroWindowFinProbes(t *testing.T) {
 	p := inEstablished(t)
 	p.recv(ACK, 1, 1, 0, window(0))
