@@ -3,6 +3,8 @@ package stack_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"net"
 	"syscall"
 	"testing"
@@ -286,6 +288,63 @@ var misuses = []misuse{
 	{"read end", func(tb *table) error { c, s := tb.pair(); _ = s.Close(); return second(c.Read(make([]byte, 1))) }},
 	{"read nothing at the end", func(tb *table) error { c, s := tb.pair(); _ = s.Close(); return second(c.Read(nil)) }},
 	{"read after close read", func(tb *table) error { c, _ := tb.pair(); _ = c.CloseRead(); return second(c.Read(make([]byte, 1))) }},
+	{"read what waited at close read", func(tb *table) error {
+		c, s := tb.pair()
+		_, _ = s.Write([]byte("xyz"))
+		_, _ = c.Read(make([]byte, 1)) // the others came along
+		_ = c.CloseRead()
+		n, err := c.Read(make([]byte, 9))
+		m, end := c.Read(make([]byte, 9))
+		return fmt.Errorf("%d, %w, then %d, %w", n, err, m, end)
+	}},
+	{"read what came after close read", func(tb *table) error {
+		c, s := tb.pair()
+		_ = c.CloseRead()
+		_, _ = s.Write([]byte("xyz"))
+		for {
+			if n, err := c.Read(make([]byte, 9)); n > 0 || err != io.EOF {
+				m, end := c.Read(make([]byte, 9))
+				return fmt.Errorf("%d, %w, then %d, %w", n, err, m, end)
+			}
+			time.Sleep(time.Millisecond)
+		}
+	}},
+	{"read reset after close read", func(tb *table) error {
+		c, s := tb.pair()
+		_ = c.CloseRead()
+		_ = s.SetLinger(0)
+		_ = s.Close()
+		for {
+			if n, err := c.Read(make([]byte, 9)); n > 0 || err != io.EOF {
+				return err
+			}
+			time.Sleep(time.Millisecond)
+		}
+	}},
+	{"write to who has closed both directions", func(tb *table) error {
+		c, s := tb.pair()
+		_ = s.CloseRead()
+		_ = s.CloseWrite()
+		_, _ = c.Read(make([]byte, 1))
+		for {
+			if _, err := c.Write([]byte("x")); err != nil {
+				return err
+			}
+			time.Sleep(time.Millisecond)
+		}
+	}},
+	{"read after both directions are closed", func(tb *table) error {
+		c, s := tb.pair()
+		_ = s.CloseRead()
+		_ = s.CloseWrite()
+		_, _ = c.Write([]byte("x"))
+		for {
+			if n, err := s.Read(make([]byte, 9)); n > 0 || err != io.EOF {
+				return err
+			}
+			time.Sleep(time.Millisecond)
+		}
+	}},
 	{"write after close write", func(tb *table) error { c, _ := tb.pair(); _ = c.CloseWrite(); return second(c.Write([]byte("x"))) }},
 	{"write until reset", func(tb *table) error {
 		c, s := tb.pair()
