@@ -39,7 +39,9 @@ func TestBlackHole(t *testing.T) {
 		}
 		first, second := upload(4<<20), upload(4<<20)
 		t.Logf("%v, then %v", first, second)
-		if first > 8*time.Second || second > first-time.Second {
+		// How long the text itself takes depends on how the reader's turns fall, in
+		// both uploads alike; the search is what the first one takes beyond that.
+		if search := first - second; search > 3*time.Second || search < time.Second {
 			t.Errorf("%v, then %v", first, second)
 		}
 		if n := l.stacks[0].Stats().TCP.BlackHoles; n != 1 {
