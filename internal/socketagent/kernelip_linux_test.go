@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/netip"
 	"syscall"
-	"time"
 )
 
 var group = netip.MustParseAddr("239.1.2.3")
@@ -124,7 +123,7 @@ var likeKernelIP = map[string]func(s *script){
 		send := func(what string) {
 			s.note("%s", what)
 			s.sendTo("a", group, "r", what)
-			time.Sleep(settle)
+			s.settle()
 			s.recv("r", 100, syscall.MSG_DONTWAIT)
 		}
 		send("joined")
@@ -177,21 +176,21 @@ var likeKernelIP = map[string]func(s *script){
 		s.set("c", solSocket, soReuseAddr, 1)
 		s.bind("c", "a")
 		s.sendTo("b", s.self, "a", "x")
-		time.Sleep(settle)
+		s.settle()
 		s.recv("a", 10, syscall.MSG_DONTWAIT)
 		s.recv("c", 10, syscall.MSG_DONTWAIT)
 	},
 	"errors without a peer": func(s *script) {
-		s.socket("x", syscall.SOCK_DGRAM)
-		s.bind("x", 0)
-		s.socket("a", syscall.SOCK_DGRAM)
-		s.bind("a", 0)
+		for _, n := range []string{"a", "x", "y"} {
+			s.socket(n, syscall.SOCK_DGRAM)
+			s.bind(n, 0)
+		}
 		gone := s.at("x")
-		s.close("x")
+		s.connect("x", "y") // nobody else can have the port now, and it is closed for "a"
 		for _, on := range []int32{0, 1} {
 			s.set("a", ipprotoIP, ipRecvErr, on)
 			s.do("sendto", opSendto, append(gone[:6:6], 'x'), s.fds["a"], 0)
-			time.Sleep(settle)
+			s.settle()
 			s.recv("a", 10, syscall.MSG_DONTWAIT)
 			s.recv("a", 10, syscall.MSG_DONTWAIT)
 		}

@@ -3,7 +3,6 @@ package socketagent
 import (
 	"fmt"
 	"syscall"
-	"time"
 )
 
 // likeKernelOptions are the scripts about socket options and urgent data.
@@ -63,7 +62,7 @@ var likeKernelOptions = map[string]func(s *script){
 		s.send("a", "abc", 0)
 		s.send("a", "deX", syscall.MSG_OOB)
 		s.send("a", "fgh", 0)
-		time.Sleep(settle)
+		s.settle()
 		s.poll("b", 0)
 		s.ioctl("b", siocAtMark)
 		s.recv("b", 100, 0)
@@ -74,7 +73,7 @@ var likeKernelOptions = map[string]func(s *script){
 		s.ioctl("b", siocAtMark)
 		s.set("b", solSocket, soOOBInline, 1)
 		s.send("a", "Y", syscall.MSG_OOB)
-		time.Sleep(settle)
+		s.settle()
 		s.recv("b", 1, syscall.MSG_OOB)
 		s.ioctl("b", siocAtMark)
 		s.recv("b", 100, 0)
@@ -92,7 +91,7 @@ var likeKernelOptions = map[string]func(s *script){
 				s.note("--- inline %d, then %q", inline, after)
 				s.send("a", "abcX", syscall.MSG_OOB)
 				s.send("a", after, 0)
-				time.Sleep(settle)
+				s.settle()
 				look()
 				s.recv("b", 10, syscall.MSG_PEEK)
 				s.recv("b", 10, 0)
@@ -106,14 +105,14 @@ var likeKernelOptions = map[string]func(s *script){
 				s.recv("b", 10, syscall.MSG_DONTWAIT)
 				look()
 				s.send("a", "more", 0)
-				time.Sleep(settle)
+				s.settle()
 				look()
 				s.recv("b", 10, 0)
 				look()
 			}
 			s.send("a", "Y", syscall.MSG_OOB)
 			s.shutdown("a", 1)
-			time.Sleep(settle)
+			s.settle()
 			look()
 			s.recv("b", 10, 0)
 			s.recv("b", 10, 0)

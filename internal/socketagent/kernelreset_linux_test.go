@@ -2,7 +2,6 @@ package socketagent
 
 import (
 	"syscall"
-	"time"
 )
 
 // resetAfterEnd makes a pair of which "a" has sent text and its end, and then a
@@ -11,10 +10,10 @@ func (s *script) resetAfterEnd() {
 	s.pair()
 	s.send("a", "text", 0)
 	s.shutdown("a", 1)
-	time.Sleep(settle)
+	s.settle()
 	s.set("a", solSocket, soLinger, 1, 0)
 	s.close("a")
-	time.Sleep(settle)
+	s.settle()
 }
 
 func (s *script) disconnect(name string) { s.do("disconnect "+name, opConnect, nil, s.fds[name]) }
@@ -25,7 +24,7 @@ var likeKernelReset = map[string]func(s *script){
 		s.pair()
 		s.set("a", solSocket, soLinger, 1, 0)
 		s.close("a")
-		time.Sleep(settle)
+		s.settle()
 		s.poll("b", 0)
 		s.recv("b", 10, 0)
 		s.recv("b", 10, 0)
@@ -39,7 +38,7 @@ var likeKernelReset = map[string]func(s *script){
 		s.pair()
 		s.set("a", solSocket, soLinger, 1, 0)
 		s.close("a")
-		time.Sleep(settle)
+		s.settle()
 		s.send("b", "x", 0)
 		s.send("b", "x", 0)
 		s.recv("b", 10, 0)
@@ -48,7 +47,7 @@ var likeKernelReset = map[string]func(s *script){
 		s.pair()
 		s.set("a", solSocket, soLinger, 1, 0)
 		s.close("a")
-		time.Sleep(settle)
+		s.settle()
 		s.get("b", solSocket, soError, 4)
 		s.get("b", solSocket, soError, 4)
 		s.recv("b", 10, 0)
@@ -57,9 +56,9 @@ var likeKernelReset = map[string]func(s *script){
 	"unread data reset": func(s *script) {
 		s.pair()
 		s.send("a", "unread", 0)
-		time.Sleep(settle)
+		s.settle()
 		s.close("b")
-		time.Sleep(settle)
+		s.settle()
 		s.recv("a", 10, 0)
 		s.recv("a", 10, 0)
 	},
@@ -91,13 +90,13 @@ var likeKernelReset = map[string]func(s *script){
 	"disconnect": func(s *script) {
 		s.pair()
 		s.send("a", "text", 0)
-		time.Sleep(settle)
+		s.settle()
 		s.disconnect("a")
 		s.poll("a", 0)
 		s.send("a", "x", 0)
 		s.recv("a", 1, 0)
 		s.do("getpeername", opGetpeername, nil, s.fds["a"])
-		time.Sleep(settle)
+		s.settle()
 		s.recv("b", 10, 0)
 		s.recv("b", 10, 0)
 		s.connect("a", "l")

@@ -299,10 +299,12 @@ func everyCallInEveryState(s *script) {
 		}
 	}
 	time.Sleep(10 * settle)
+	s.settle()
 	for _, f := range s.after {
 		f()
 	}
 	time.Sleep(10 * settle)
+	s.settle()
 	for _, state := range socketStates {
 		for _, call := range socketCalls {
 			name := state.name + ", " + call.name

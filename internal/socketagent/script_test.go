@@ -136,3 +136,13 @@ func (s *script) closing(name string) {
 }
 
 const settle = 30 * time.Millisecond // what is sent arrives
+
+// settle waits until what has been sent has arrived, and what answers it.
+func (s *script) settle() {
+	time.Sleep(settle)
+	if k, ok := s.caller.(interface{ delivered() error }); ok {
+		if err := k.delivered(); err != nil {
+			s.note("delivered: %v", err)
+		}
+	}
+}
