@@ -90,7 +90,7 @@ func TestLostTag(t *testing.T) {
 func TestNoted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		file, r, w, dev := recorder(t, capture.RecorderConfig{Noted: func(f []byte) bool { return f[0] == 'n' }})
-		receive(w, dev, "n1 0 2000", "x 0 2000")
+		receive(w, dev, "x 0 2000", "n1 0 2000") // x holds up what is known of the others
 		first := time.Now()
 		time.Sleep(100 * time.Millisecond)
 		receive(w, dev, "n1 0 2000")
@@ -100,7 +100,7 @@ func TestNoted(t *testing.T) {
 		r.NoteFrame([]byte("n1"), first.Add(-time.Second), "before all")
 		time.Sleep(3 * time.Second)
 		r.NoteFrame([]byte("n1"), time.Now(), "too late")
-		want := []string{"n1; first; before all", "x", "n1; second"}
+		want := []string{"x", "n1; first; before all", "n1; second"}
 		if got := comments(t, file.bytes()); !slices.Equal(got, want) {
 			t.Errorf("comments %q\n   want %q", got, want)
 		}
