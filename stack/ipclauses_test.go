@@ -117,6 +117,7 @@ func TestRFC1122EchoSource(t *testing.T) { // §3.2.2.6
 // A socket that is bound to a broadcast address sends from the host's own.
 //
 //rfc:1122 broadcast-source udp-own-source
+//rfc:2644 source
 func TestRFC1122SourceIsOwn(t *testing.T) { // §3.2.1.3, §4.1.3.6
 	rawTest(t, "bound to a broadcast address", func(t *testing.T, r *raw) {
 		u := listenUDP(t, r.stacks[0], "10.0.0.255:9")

@@ -375,6 +375,7 @@ func TestReassemblyByInterface(t *testing.T) {
 // forward hook either.
 //
 //rfc:3927 not-forwarded
+//rfc:2644 not-passed-on
 func TestForwardable(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var seen []netip.Addr

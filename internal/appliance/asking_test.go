@@ -34,6 +34,8 @@ func serveTime(pc net.PacketConn, ahead time.Duration) {
 
 // The lease says whom to ask for names and for the time, unless the configuration
 // does; and the clock is left alone unless it is ours to set.
+//
+//rfc:3397 configured
 func TestWhomToAsk(t *testing.T) {
 	fixed := netip.MustParseAddr("10.9.0.99")
 	for name, c := range map[string]struct {

@@ -150,6 +150,50 @@ func TestSameIdentifierAlways(t *testing.T) {
 	}
 }
 
+// RFC 6842 §3: an answer says for whom it is where the question did, and one for
+// somebody else is not taken.
+//
+//rfc:6842 compared
+func TestAnswersForAnotherClient(t *testing.T) {
+	for id, taken := range map[string]bool{"": true, "\x01" + string(clientHW[:]): true, "\x01" + string(clientHW[:5]): false, "other": false} {
+		e := testEngine()
+		e.tick(epoch)
+		m := good(e, offer)
+		m.clientID = id
+		e.input(epoch, m.encode(false))
+		if got := e.state == stateRequesting; got != taken || (e.refused["for another client"] == 0) != taken {
+			t.Errorf("%q: taken %t, want %t; refused %v", id, got, taken, e.refused)
+		}
+	}
+}
+
+// The server's half: it returns the identifier as it came, or none.
+//
+//rfc:6842 returned absent
+func TestServerReturnsTheIdentifier(t *testing.T) {
+	for _, id := range []string{"", "\x00node 7", "\xff\x00\x00\x00\x01\x00\x03\x00\x01\x02\x03\x04\x05\x06\x07"} {
+		s, err := newServerEngine(DHCPServerConfig{Addr: netip.PrefixFrom(serverIP, 24)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for kind, want := range map[messageType]messageType{discover: offer, request: nak} {
+			q := message{kind: kind, xid: [4]byte{1}, mac: clientHW, clientID: id, requested: netip.MustParseAddr("192.0.2.9"), bits: -1}
+			if kind == request {
+				q.server = serverIP
+			}
+			s.input(epoch, q.encode(false))
+			o, ok := s.emit()
+			if !ok {
+				t.Fatalf("%q: no answer to %v", id, kind)
+			}
+			got, has := options(o.msg)[61]
+			if m, err := parse(o.msg); err != nil || m.kind != want || string(got) != id || has != (id != "") {
+				t.Errorf("%q: %v has %q, %v", id, m.kind, got, err)
+			}
+		}
+	}
+}
+
 // RFC 2131 §4.1: transaction ids and waits are random.
 //
 //rfc:2131 random-xid random-backoff

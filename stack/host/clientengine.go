@@ -245,6 +245,8 @@ func (e *clientEngine) input(now time.Time, b []byte) {
 	switch {
 	case err != nil:
 		e.refused["malformed"]++
+	case m.clientID != "" && m.clientID != e.clientID: // RFC 6842 §3
+		e.refused["for another client"]++
 	case m.kind == offer && e.state == stateSelecting:
 		l, why := leaseFrom(m, now)
 		if why != "" {

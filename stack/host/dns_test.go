@@ -161,6 +161,7 @@ func TestDialSharesTheTime(t *testing.T) {
 	})
 }
 
+//rfc:3397 dots
 func TestSearch(t *testing.T) {
 	ns := &nameServer{zone: zone("printer.corp.test.", "10.0.0.30", "a.b.", "10.0.0.31", "c.d.lan.test.", "10.0.0.32", "bare.", "10.0.0.33")}
 	dnsTest(t, []*nameServer{ns}, func(t *testing.T, n *dnsNet) {

@@ -22,6 +22,7 @@ func packed(t testing.TB, h dnsmessage.Header, name string) []byte {
 
 //rfc:5452 id name type-class
 //rfc:1035 case response match malformed name-error
+//rfc:4343 insensitive ascii
 func TestJudge(t *testing.T) {
 	query := packed(t, dnsmessage.Header{ID: 7, RecursionDesired: true}, "x.test.")
 	for _, tc := range []struct {
@@ -47,6 +48,10 @@ func TestJudge(t *testing.T) {
 	// The Kelvin sign is a k for Unicode, not for the DNS.
 	if judge(packed(t, dnsmessage.Header{ID: 7}, "k.test."), packed(t, dnsmessage.Header{ID: 7, Response: true}, "\u212a.test.")) != answerForeign {
 		t.Error("a Kelvin sign is taken for a k")
+	}
+	// Nor are other octets the same that differ as letters do.
+	if judge(packed(t, dnsmessage.Header{ID: 7}, "[.test."), packed(t, dnsmessage.Header{ID: 7, Response: true}, "{.test.")) != answerForeign {
+		t.Error("a brace is taken for a bracket")
 	}
 	other := packed(t, dnsmessage.Header{ID: 7, Response: true}, "x.test.")
 	if judge(query, other[:len(other)-5]) != answerForeign {

@@ -44,6 +44,7 @@ func TestNTPRequest(t *testing.T) {
 }
 
 //rfc:4330 mode origin leap stratum zero
+//rfc:5905 no-time distance
 func TestNTPReply(t *testing.T) {
 	r, err := parseNTPReply(goodReply(epoch), testNonce)
 	if err != nil || r.stratum != 2 || !r.received.Equal(epoch) || !r.sent.Equal(epoch) || r.distance != 250*time.Millisecond {

@@ -113,6 +113,7 @@ func TestClasslessRoutes(t *testing.T) {
 
 //rfc:3442 order both
 //rfc:2132 request-order
+//rfc:3397 compressed incomplete
 func TestOtherOptions(t *testing.T) {
 	m := good(testEngine(), ack)
 	for mtu, want := range map[int]int{0: 0, 68: 0, 575: 0, 576: 576, 1400: 1400, 9000: 9000} {
@@ -275,6 +276,7 @@ func TestT1T2(t *testing.T) {
 //
 //rfc:3396 split unsplit together
 //rfc:3442 concatenated
+//rfc:3397 long
 func TestLongOptions(t *testing.T) {
 	m := good(testEngine(), ack)
 	m.hostname = "guest"

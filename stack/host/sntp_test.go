@@ -266,6 +266,7 @@ func TestSNTPRefuses(t *testing.T) {
 // whoever says RATE half as often, for good.
 //
 //rfc:4330 kiss
+//rfc:5905 kisses deny rate unknown
 func TestSNTPKissOfDeath(t *testing.T) {
 	for _, code := range []string{"DENY", "RSTR"} {
 		t.Run(code, func(t *testing.T) {
@@ -282,6 +283,21 @@ func TestSNTPKissOfDeath(t *testing.T) {
 				n.c.SetServers(nil) // another server is another matter
 				n.c.SetServers([]string{"10.0.0.1"})
 				synctest.Wait()
+			})
+		})
+	}
+	for _, code := range []string{"XFUN", "INIT"} { // nothing that a client would know what to do about
+		t.Run(code, func(t *testing.T) {
+			ts := &timeServer{ahead: time.Minute, edit: kiss(code)}
+			timeTest(t, host.SNTPConfig{Poll: 64 * time.Second}, []*timeServer{ts}, func(t *testing.T, n *timeNet) {
+				time.Sleep(20 * time.Second)
+				synctest.Wait()
+				ts.set(func() { ts.edit = nil })
+				time.Sleep(200 * time.Second)
+				synctest.Wait()
+				if at := ts.at(n); len(at) < 5 || len(n.moved()) == 0 {
+					t.Errorf("asked at %v, moved by %v", at, n.moved())
+				}
 			})
 		})
 	}

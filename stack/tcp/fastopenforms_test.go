@@ -75,6 +75,64 @@ func TestFastOpenOldForm(t *testing.T) {
 	}
 }
 
+// The form of the experiments is an option 254 with Fast Open's identifier: with
+// another one it is not ours, and where it stands nothing else says the same
+// (RFC 6994).
+//
+//rfc:6994 identifier others in-syn never-both
+func TestExperimentalOption(t *testing.T) {
+	cookie := string(biscuit.Bytes())
+	for b, ours := range map[string]bool{
+		"\xfe\x0c\xf9\x89" + cookie: true, "\xfe\x0c\xf9\x8a" + cookie: false, "\xfe\x0c\x00\x00" + cookie: false,
+		"\xfd\x0c\xf9\x89" + cookie: false, "\xfe\x04\xf9\x89": true, "\xfe\x03\xf9\x89": false, "\xfe\x02": false,
+	} {
+		if o := parseOptions([]byte(b + "\x01\x01\x01\x01")); o.FastOpen != ours || o.FastOpenOld != ours {
+			t.Errorf("%x: %+v", b, o)
+		}
+	}
+	p, cfg, syn := newScript(t, []option{fastOpening(FastOpen{Cookie: biscuit, Old: true})})
+	syn.FastOpen, syn.FastOpenOld = true, true
+	p.c = NewPassive(cfg, &Segment{Seq: peerISS, Flags: SYN, Window: p.win, Options: syn}, p.now)
+	p.flush()
+	p.expect("[S.] 0 ack 1")
+	synAck := p.last().Options
+	if got := kinds(t, synAck.appendTo(nil)); got[optExperiment] != "\xf9\x89"+cookie || got[optFastOpen] != "" {
+		t.Errorf("SYN-ACK: %q", got)
+	}
+	p.recv(ACK, 1, 1, 0)
+	p.write(10)
+	p.expect("[P.] 1+10 ack 1")
+	text := p.last().Options
+	if got := kinds(t, text.appendTo(nil)); got[optExperiment]+got[optFastOpen] != "" {
+		t.Errorf("text: %q", got)
+	}
+}
+
+// kinds returns the values of options by their kind, each of which stands there
+// once.
+func kinds(t *testing.T, b []byte) map[byte]string {
+	t.Helper()
+	out := map[byte]string{}
+	for len(b) > 0 {
+		if b[0] == optNop {
+			b = b[1:]
+			continue
+		}
+		if len(b) < 2 || int(b[1]) > len(b) || b[1] < 2 {
+			t.Fatalf("options end in %x", b)
+		}
+		if _, twice := out[b[0]]; twice {
+			t.Errorf("kind %d stands there twice", b[0])
+		}
+		out[b[0]] = string(b[2:b[1]])
+		if b[1] == 2 {
+			out[b[0]] = "empty"
+		}
+		b = b[b[1]:]
+	}
+	return out
+}
+
 // A client that needs no cookie sends its text with a bare SYN, and is refused as
 // with one; a cookie that nobody asked for is not kept.
 func TestFastOpenNoCookie(t *testing.T) {

@@ -13,6 +13,7 @@ import (
 func pointing(n uint16) func(*Segment) { return func(s *Segment) { s.Urgent = n } }
 
 //rfc:9293 MUST-30 MUST-62
+//rfc:6093 support pointer
 func TestRFC9293UrgentSender(t *testing.T) { // §3.8.5, MUST-30
 	p := inEstablished(t)
 	if n, err := p.c.WriteUrgent([]byte("urgent")); n != 6 || err != nil {
@@ -34,6 +35,7 @@ func TestRFC9293UrgentSender(t *testing.T) { // §3.8.5, MUST-30
 // far as a pointer reaches, and none is cut by somebody who would not move it.
 //
 //rfc:9293 MUST-31
+//rfc:6093 any-length
 func TestRFC9293UrgentIsLong(t *testing.T) {
 	p := inEstablished(t, config(func(c *Config) { c.SndBuf = 200_000 }))
 	p.c.win.Cwnd, p.gso = 100_000, 60_000
@@ -85,6 +87,7 @@ func TestRFC9293UrgentIsNotKeptBack(t *testing.T) {
 // (MUST-32), and can ask how much is left (MUST-33).
 //
 //rfc:9293 MUST-32 MUST-33
+//rfc:6093 told
 func TestRFC9293UrgentReceiver(t *testing.T) {
 	for _, make := range []func(*testing.T, ...option) *script{inEstablished, inFinWait1, inFinWait2} {
 		p := make(t)
