@@ -166,6 +166,59 @@ func TestInterfaceErrors(t *testing.T) {
 	add(t, s, stack.InterfaceConfig{Device: p, Resolver: r, Addresses: []netip.Prefix{prefix("10.0.0.1/31")}})
 }
 
+// A network of two addresses has two hosts, neither of which is everybody
+// (RFC 3021).
+//
+//rfc:3021 hosts limited
+func TestPointToPoint(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sw := vnet.New(vnet.Config{})
+		defer sw.Close()
+		resolver := stack.StaticResolver{}
+		var stacks []*stack.Stack
+		var conns []*stack.UDPConn
+		for n := range 2 {
+			p := port(t, sw, vnet.PortConfig{Name: fmt.Sprint("end", n)})
+			a := netip.AddrFrom4([4]byte{10, 0, 0, byte(n)})
+			resolver[a] = p.Info().Addr
+			s := stack.New(stack.Config{})
+			defer s.Close()
+			add(t, s, stack.InterfaceConfig{Device: p, Resolver: resolver, Addresses: []netip.Prefix{netip.PrefixFrom(a, 31)}})
+			stacks, conns = append(stacks, s), append(conns, listenUDP(t, s, ":9"))
+		}
+		var broadcasts int
+		stop := sw.Monitor(func(_ string, f []byte, _ time.Time) {
+			if ethernet.Addr(f[:6]) == ethernet.Broadcast {
+				broadcasts++
+			}
+		})
+		defer stop()
+		for n, s := range stacks {
+			to := netip.AddrFrom4([4]byte{10, 0, 0, byte(1 - n)})
+			if _, err := s.Ping(t.Context(), to, 10); err != nil {
+				t.Errorf("%d: %v", n, err)
+			}
+			for _, dst := range []netip.Addr{to, netip.MustParseAddr("255.255.255.255")} {
+				broadcasts = 0
+				if _, err := conns[n].WriteToAddrPort([]byte("x"), netip.AddrPortFrom(dst, 9)); err != nil {
+					t.Errorf("%d to %v: %v", n, dst, err)
+				}
+				other := conns[1-n]
+				other.SetReadDeadline(time.Now().Add(time.Second))
+				_, d, err := other.ReadDatagram(make([]byte, 9))
+				if err != nil || d.Dst != dst || d.From.Addr() != netip.AddrFrom4([4]byte{10, 0, 0, byte(n)}) {
+					t.Errorf("%d to %v: %+v, %v", n, dst, d, err)
+				}
+				if want := dst != to; (broadcasts > 0) != want {
+					t.Errorf("%d to %v: %d broadcasts", n, dst, broadcasts)
+				}
+				conns[n].SetReadDeadline(time.Now().Add(time.Millisecond))
+				conns[n].ReadDatagram(make([]byte, 9)) // a broadcast reaches its sender, too
+			}
+		}
+	})
+}
+
 // A device that fails takes its connections with it, with a reason, and
 // nothing else.
 func TestDeviceFails(t *testing.T) {

@@ -51,14 +51,14 @@ func run(mutants bool, only string) error {
 	if err != nil {
 		return fmt.Errorf("-only: %w", err)
 	}
-	docs, err := load(".")
+	docs, cited, err := load(".")
 	if err != nil {
 		return err
 	}
 	if mutants {
 		return runMutants(docs, pattern, os.Stdout)
 	}
-	page := render(docs)
+	page := render(docs, cited)
 	if old, err := os.ReadFile(docFile); err == nil && bytes.Equal(old, page) {
 		fmt.Println(docFile, "is up to date")
 		return nil
@@ -70,12 +70,12 @@ func run(mutants bool, only string) error {
 	return nil
 }
 
-// load reads the clauses and marks below root and checks them against each
-// other and against the sources. The error joins everything that is wrong.
-func load(root string) ([]*document, error) {
+// load reads the clauses, the marks and citedFile below root and checks them against
+// each other and against the sources. The error joins everything that is wrong.
+func load(root string) ([]*document, []citation, error) {
 	files, err := filepath.Glob(filepath.Join(root, clauseDir, "*.txt"))
 	if err != nil || len(files) == 0 {
-		return nil, fmt.Errorf("no clauses in %s: run this from the root of the module (%w)", clauseDir, err)
+		return nil, nil, fmt.Errorf("no clauses in %s: run this from the root of the module (%w)", clauseDir, err)
 	}
 	var docs []*document
 	var all []error
@@ -88,10 +88,14 @@ func load(root string) ([]*document, error) {
 		docs = append(docs, d)
 	}
 	if all != nil {
-		return nil, errors.Join(all...)
+		return nil, nil, errors.Join(all...)
 	}
 	sortDocuments(docs)
 	marks, err := findMarks(root)
 	all = append(all, err, attach(docs, marks), checkStatus(docs), checkKeywords(docs), checkEdits(root, docs))
-	return docs, errors.Join(all...)
+	cited, err := readCited(root)
+	all = append(all, err)
+	found, err := findCitations(root)
+	all = append(all, err, checkCited(docs, cited, found))
+	return docs, cited, errors.Join(all...)
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -13,7 +14,7 @@ import (
 
 // The real clauses, marks and sources fit each other, and the page says so.
 func TestPageIsUpToDate(t *testing.T) {
-	docs, err := load("../..")
+	docs, cited, err := load("../..")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -21,7 +22,7 @@ func TestPageIsUpToDate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !bytes.Equal(page, render(docs)) {
+	if !bytes.Equal(page, render(docs, cited)) {
 		t.Errorf("%s is not what clauses and marks say: run `make rfc-coverage` and commit it", docFile)
 	}
 }
@@ -100,11 +101,11 @@ func module(t *testing.T, clauses, tests string) {
 
 func TestLoadAndRender(t *testing.T) {
 	module(t, small, smallTests)
-	docs, err := load(".")
+	docs, cited, err := load(".")
 	if err != nil {
 		t.Fatal(err)
 	}
-	page := string(render(docs))
+	page := string(render(docs, cited))
 	for _, want := range []string{
 		"It is whole as well for RFC 7.",
 		"| [RFC 7](#rfc-7) Sums | 4 | 2 of 2 (1) | 1 of 1 | 0 of 1 |",
@@ -158,7 +159,7 @@ func TestLoadRefuses(t *testing.T) {
 			clauses := strings.Replace(small, tc.old, tc.new, 1)
 			tests := strings.Replace(smallTests, tc.oldTest, tc.newTest, 1)
 			module(t, clauses, tests)
-			if _, err := load("."); err == nil || !strings.Contains(err.Error(), tc.want) {
+			if _, _, err := load("."); err == nil || !strings.Contains(err.Error(), tc.want) {
 				t.Errorf("%v, want %q", err, tc.want)
 			}
 		})
@@ -177,7 +178,7 @@ func TestRenderCounts(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		page := string(render([]*document{d}))
+		page := string(render([]*document{d}, nil))
 		for _, want := range []string{tc.row, tc.intro} {
 			if !strings.Contains(page, want) {
 				t.Errorf("%q is missing in\n%s", want, page)
@@ -209,7 +210,7 @@ func TestApply(t *testing.T) {
 // A clause whose test fails without it counts, another is named.
 func TestMutants(t *testing.T) {
 	module(t, small, smallTests)
-	docs, err := load(".")
+	docs, _, err := load(".")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -237,7 +238,7 @@ func TestMutantsWantRunningTests(t *testing.T) {
 	for name, body := range map[string]string{"skipped": `t.Skip("no")`, "failing": `t.Error("no")`} {
 		t.Run(name, func(t *testing.T) {
 			module(t, small, strings.Replace(smallTests, "Sum(1, 2) }", body+" }", 1))
-			docs, err := load(".")
+			docs, _, err := load(".")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -246,6 +247,30 @@ func TestMutantsWantRunningTests(t *testing.T) {
 				t.Errorf("%v", err)
 			}
 		})
+	}
+}
+
+// What sources cite has a list or a reason, and what nobody cites has none.
+func TestCited(t *testing.T) {
+	for _, tc := range []struct{ source, file, want string }{
+		{"// As RFC 777 says.\n", "# only these\n\nRFC 777 Products: is not done here\n", "| RFC 777 Products | is not done here |"},
+		{"// As RFC 777 says.\n", "", "b.go cites RFC 777, of which internal/rfc/clauses has no list: make one, or say in internal/rfc/cited.txt why there is none"},
+		{"", "RFC 777 Products: is not done here\n", "no source cites RFC 777 any more"},
+		{"// As RFC 777 says.\n", "RFC 7 Sums: is done\nRFC 777 Products: is not\n", "RFC 7 has a list: take it out"},
+		{"// As RFC 777 says.\n", "RFC 777 Products\n", `internal/rfc/cited.txt:1: want "RFC NUMBER TITLE: REASON"`},
+		{"// As RFC 777 and RFC 776 say.\n", "RFC 777 Products: no\nRFC 776 Quotients: no\n", "RFC 776 stands behind RFC 777"},
+	} {
+		module(t, small, smallTests)
+		write(t, "b.go", "package a\n\n"+tc.source)
+		write(t, filepath.FromSlash(citedFile), tc.file)
+		docs, cited, err := load(".")
+		text := fmt.Sprint(err)
+		if err == nil {
+			text = string(render(docs, cited))
+		}
+		if tc.want != "" && !strings.Contains(text, tc.want) {
+			t.Errorf("%q, %q: %q is missing in %s", tc.source, tc.file, tc.want, text)
+		}
 	}
 }
 

@@ -33,31 +33,42 @@ const directive = "//rfc:"
 func findMarks(root string) ([]mark, error) {
 	var marks []mark
 	var all []error
-	err := filepath.WalkDir(root, func(path string, e fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		switch name := e.Name(); {
-		case e.IsDir() && path != root && (name == "testdata" || strings.HasPrefix(name, ".") || name == "build"):
-			return fs.SkipDir
-		case e.IsDir() || !strings.HasSuffix(name, "_test.go"):
+	err := walkSources(root, func(path string, src []byte) error {
+		if !strings.HasSuffix(path, "_test.go") || !bytes.Contains(src, []byte(directive)) {
 			return nil
 		}
-		src, err := os.ReadFile(path)
-		if err != nil || !bytes.Contains(src, []byte(directive)) {
-			return err
-		}
-		rel, err := filepath.Rel(root, path)
-		if err != nil {
-			return err
-		}
-		found, err := marksOf(filepath.ToSlash(rel), src)
+		found, err := marksOf(path, src)
 		marks = append(marks, found...)
 		all = append(all, err)
 		return nil
 	})
 	slices.SortFunc(marks, func(a, b mark) int { return cmp.Or(cmp.Compare(a.dir, b.dir), cmp.Compare(a.test, b.test)) })
 	return marks, errors.Join(append(all, err)...)
+}
+
+// walkSources calls f for each Go file below root that belongs to the module, with
+// its path below root.
+func walkSources(root string, f func(path string, src []byte) error) error {
+	return filepath.WalkDir(root, func(path string, e fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		switch name := e.Name(); {
+		case e.IsDir() && path != root && (name == "testdata" || strings.HasPrefix(name, ".") || name == "build"):
+			return fs.SkipDir
+		case e.IsDir() || !strings.HasSuffix(name, ".go"):
+			return nil
+		}
+		src, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(root, path)
+		if err != nil {
+			return err
+		}
+		return f(filepath.ToSlash(rel), src)
+	})
 }
 
 // marksOf returns the marks of one file.

@@ -8,7 +8,7 @@ import (
 )
 
 // render writes docs/rfc-coverage.md.
-func render(docs []*document) []byte {
+func render(docs []*document, cited []citation) []byte {
 	var b bytes.Buffer
 	b.WriteString(`# What the RFCs ask for, and which test proves it
 
@@ -50,6 +50,7 @@ in our words; below § stands the RFC's section.
 			fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", c.title(), c.place(), cell(c.text), c.status())
 		}
 	}
+	b.WriteString(citedSection(cited))
 	return b.Bytes()
 }
 

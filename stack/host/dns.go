@@ -117,7 +117,10 @@ func (r *Resolver) LookupNetIP(ctx context.Context, network, host string) ([]net
 	if host == "" { // the root, which has no address; a search domain is not meant
 		return nil, &net.DNSError{Err: "no such host", IsNotFound: true}
 	}
-	if isLocal(host) {
+	if isUnder(host, "invalid") { // RFC 6761 §6.4
+		return nil, &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}
+	}
+	if isUnder(host, "localhost") { // the machine itself, RFC 6761 §6.3
 		if network == "ip6" {
 			return []netip.Addr{netip.IPv6Loopback()}, nil
 		}
@@ -155,11 +158,11 @@ func (r *Resolver) LookupNetIP(ctx context.Context, network, host string) ([]net
 	return nil, first
 }
 
-// isLocal reports whether host is the machine itself, which nobody is asked for
-// (RFC 6761 §6.3).
-func isLocal(host string) bool {
+// isUnder reports whether host is the special name top or ends in it: nobody is
+// asked for those (RFC 6761).
+func isUnder(host, top string) bool {
 	host = strings.ToLower(strings.TrimSuffix(host, "."))
-	return host == "localhost" || strings.HasSuffix(host, ".localhost")
+	return host == top || strings.HasSuffix(host, "."+top)
 }
 
 // deadlineKey is where dial finds the deadline of the caller's context: package

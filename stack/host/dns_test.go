@@ -88,6 +88,7 @@ func wantDNSError(t *testing.T, err error, name string, notFound, timeout bool) 
 	}
 }
 
+//rfc:6761 ordinary
 func TestDialByName(t *testing.T) {
 	ns := &nameServer{zone: zone("www.example.test.", "10.0.0.9 10.0.0.1")}
 	dnsTest(t, []*nameServer{ns}, func(t *testing.T, n *dnsNet) {
@@ -162,6 +163,7 @@ func TestDialSharesTheTime(t *testing.T) {
 }
 
 //rfc:3397 dots
+//rfc:6761 localhost invalid
 func TestSearch(t *testing.T) {
 	ns := &nameServer{zone: zone("printer.corp.test.", "10.0.0.30", "a.b.", "10.0.0.31", "c.d.lan.test.", "10.0.0.32", "bare.", "10.0.0.33")}
 	dnsTest(t, []*nameServer{ns}, func(t *testing.T, n *dnsNet) {
@@ -180,6 +182,10 @@ func TestSearch(t *testing.T) {
 		n.lookup(t, "x.localhost", "[127.0.0.1]")
 		n.lookup(t, "LocalHost.", "[127.0.0.1]")
 		n.lookup(t, "X.LOCALHOST", "[127.0.0.1]")
+		for _, name := range []string{"invalid", "x.invalid", "X.Invalid."} {
+			_, err := n.r.LookupNetIP(t.Context(), "ip4", name)
+			wantDNSError(t, err, name, true, false)
+		}
 		for network, literal := range map[string]string{"ip4": "::1", "ip6": "10.0.0.1"} {
 			got, err := n.r.LookupNetIP(t.Context(), network, literal)
 			if len(got) != 0 {

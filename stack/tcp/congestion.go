@@ -54,10 +54,10 @@ const maxWindow = 1 << 30 // RFC 7323 §2.3: the largest window there is
 func initialWindow(mss int) int { return min(10*mss, max(2*mss, 14600)) }
 
 // slowStart grows the window by the octets acknowledged (RFC 5681 §3.1). The
-// bound of one SMSS per acknowledgment is left out, as RFC 3465 argues for
-// counting octets: peers acknowledge super-segments of 64 KiB at once, and
-// nobody gains by splitting acknowledgments. It returns the octets left when
-// the threshold is reached.
+// bound of one SMSS per acknowledgment is left out: peers acknowledge
+// super-segments of 64 KiB at once, and as octets are counted nobody gains by
+// splitting acknowledgments. It returns the octets left when the threshold is
+// reached.
 func (w *Window) slowStart(acked int) int {
 	grow := min(acked, w.Ssthresh-w.Cwnd)
 	w.Cwnd = min(w.Cwnd+grow, maxWindow)

@@ -54,6 +54,7 @@ func TestRFC5681OneSegmentAfterLostSyn(t *testing.T) {
 //rfc:9293 MUST-18
 //rfc:6298 first next each-round-trip order update
 //rfc:9406 each-round-trip
+//rfc:8961 several each-round-trip other
 func TestRFC6298Estimator(t *testing.T) { // §2.2, §2.3
 	p, syn := inSynSent(t)
 	step := func(d time.Duration, seq int, want time.Duration) {
@@ -75,6 +76,7 @@ func TestRFC6298Estimator(t *testing.T) { // §2.2, §2.3
 
 //rfc:9293 MUST-18 MUST-19
 //rfc:6298 karn expire start
+//rfc:8961 unambiguous back-off back-off-ends
 func TestRFC6298BackoffAndKarn(t *testing.T) { // §5.5, §5.7
 	p := sentSegments(t, 1)
 	at := p.times(7 * time.Second)
@@ -107,6 +109,7 @@ func TestRFC7323TimestampSamplesRetransmissions(t *testing.T) { // §4.1
 
 //rfc:5681 timeout-window timeout-ssthresh
 //rfc:6298 stop
+//rfc:8961 congestion
 func TestRFC5681TimeoutCollapsesWindow(t *testing.T) { // §3.1
 	p := sentSegments(t, 8)
 	p.after(300 * time.Millisecond)

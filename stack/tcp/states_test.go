@@ -141,6 +141,7 @@ func TestLostSynAckKeepsAgreement(t *testing.T) {
 
 //rfc:9293 MUST-22 MUST-23 SHLD-25
 //rfc:6298 initial
+//rfc:8961 initial
 func TestRFC9293ConnectTimeout(t *testing.T) {
 	p, _ := inSynSent(t)
 	p.c.SoftError(syscall.EHOSTUNREACH) // MUST-56: does not end it, but says why

@@ -308,6 +308,7 @@ func TestSillyWindowOverride(t *testing.T) { // §3.8.6.2.1 (4)
 
 //rfc:9293 MUST-36 MUST-37 SHLD-30
 //rfc:6298 most
+//rfc:8961 most
 func TestRFC9293ZeroWindowProbesWithoutEnd(t *testing.T) { // §3.8.6.1 MUST-36, MUST-37
 	p := inEstablished(t)
 	p.recv(ACK, 1, 1, 0, window(0))
