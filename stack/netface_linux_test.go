@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -254,6 +256,18 @@ var misuses = []misuse{
 	{"keep alive config closed", func(tb *table) error {
 		c, _ := tb.pair()
 		return closed(c).SetKeepAliveConfig(net.KeepAliveConfig{Enable: true})
+	}},
+	{"keep alive out of range", func(tb *table) error {
+		c, _ := tb.pair()
+		var errs []string
+		for _, k := range []net.KeepAliveConfig{
+			{Idle: 32767 * time.Second}, {Idle: 32767*time.Second + 1}, {Interval: 32767 * time.Second}, {Interval: 32767*time.Second + 1},
+			{Idle: 1}, {Interval: 1}, {Count: 127}, {Count: 128}, {Count: 1 << 40}, {Idle: -1, Interval: -1, Count: -1}, {Idle: math.MaxInt64},
+		} {
+			errs = append(errs, shape(c.SetKeepAliveConfig(k)))
+		}
+		errs = append(errs, shape(c.SetKeepAlivePeriod(32768*time.Second)), shape(c.SetKeepAlivePeriod(0)), shape(c.SetKeepAlivePeriod(-1)))
+		return errors.New(strings.Join(errs, "\n"))
 	}},
 	{"read buffer closed", func(tb *table) error { c, _ := tb.pair(); return closed(c).SetReadBuffer(4096) }},
 	{"write buffer closed", func(tb *table) error { c, _ := tb.pair(); return closed(c).SetWriteBuffer(4096) }},

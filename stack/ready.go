@@ -204,7 +204,10 @@ func (u *UDPConn) ReceiveNow(peek bool) (data []byte, from netip.AddrPort, err e
 }
 
 // Connect gives the socket a peer, another one, or none (the zero AddrPort), as
-// connect(2) does on a datagram socket.
+// connect(2) does on a datagram socket. Without a peer it has no more than what it was
+// opened with: an address and a port that the stack chose are given back, and the port
+// is drawn anew when something is sent, or with the next peer. Until then nothing
+// arrives; what has arrived stays.
 func (u *UDPConn) Connect(remote netip.AddrPort) error {
 	s := u.s
 	s.mu.Lock()
@@ -213,7 +216,7 @@ func (u *UDPConn) Connect(remote netip.AddrPort) error {
 		return u.fail("connect", errClosed)
 	}
 	if !remote.IsValid() {
-		u.remote = netip.AddrPort{}
+		u.disconnect()
 		return nil
 	}
 	fail := func(err error) error {
@@ -229,9 +232,26 @@ func (u *UDPConn) Connect(remote netip.AddrPort) error {
 	case via.broadcast && u.mute:
 		return fail(errAccess)
 	}
-	if u.local.Addr().IsUnspecified() {
-		u.local = netip.AddrPortFrom(via.src, u.local.Port())
+	if err := u.autobind(); err != nil {
+		return fail(err)
 	}
-	u.remote = remote
+	local := u.local
+	if local.Addr().IsUnspecified() {
+		local = netip.AddrPortFrom(via.src, local.Port())
+	}
+	u.name(local, remote)
 	return nil
+}
+
+// disconnect takes the peer away, and what nobody has asked for.
+func (u *UDPConn) disconnect() {
+	to := u.local
+	if u.anyAddr {
+		to = netip.AddrPortFrom(netip.IPv4Unspecified(), to.Port())
+	}
+	if u.anyPort {
+		to = netip.AddrPortFrom(to.Addr(), 0)
+	}
+	u.remote = netip.AddrPort{}
+	u.move(to)
 }

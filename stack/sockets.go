@@ -52,13 +52,17 @@ type ListenerInfo struct {
 	Backlog int // bound of both together
 }
 
-// PacketConns returns a snapshot of all UDP sockets, sorted by address.
+// PacketConns returns a snapshot of all UDP sockets that have a port, sorted by
+// address.
 func (s *Stack) PacketConns() []PacketInfo {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var out []PacketInfo
 	for _, us := range s.udp {
 		for _, u := range us {
+			if u.local.Port() == 0 {
+				continue
+			}
 			i := PacketInfo{Local: u.local, Remote: u.remote, Queued: len(u.queue), RecvQueue: u.bytes, RecvMax: u.max, Dropped: u.dropped}
 			if u.via != nil {
 				i.Interface = u.via.name

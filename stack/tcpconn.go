@@ -40,6 +40,7 @@ type TCPConn struct {
 
 	rd, wr    waiter
 	keepAlive tcp.KeepAlive
+	probing   bool            // keepAlive is on
 	urgent    chan<- struct{} // see NotifyUrgent
 	notify    chan<- struct{} // see Notify
 	soft      *softErrors     // see NotifyErrors
@@ -51,7 +52,7 @@ var _ net.Conn = (*TCPConn)(nil)
 func (s *Stack) newConn(m *tcp.Conn, route hop) *TCPConn {
 	c := &TCPConn{
 		s: s, m: m, key: keyOf(m.Local(), m.Remote()), route: route, timerIndex: -1, linger: -1,
-		keepAlive: s.cfg.KeepAlive,
+		keepAlive: s.cfg.KeepAlive, probing: s.cfg.KeepAlive.Idle > 0,
 	}
 	c.rd.init(&s.mu)
 	c.wr.init(&s.mu)

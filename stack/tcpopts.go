@@ -97,17 +97,33 @@ func (c *TCPConn) SetKeepAlive(on bool) error {
 	return c.SetKeepAliveConfig(net.KeepAliveConfig{Enable: on, Idle: -1, Interval: -1, Count: -1})
 }
 
-// SetKeepAlivePeriod sets both the silence before the first probe and the time
-// between probes.
+// SetKeepAlivePeriod sets the silence before the first probe, of keep-alive that is
+// on or will be, as Idle of SetKeepAliveConfig does.
 func (c *TCPConn) SetKeepAlivePeriod(d time.Duration) error {
-	return c.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: d, Interval: d, Count: -1})
+	return c.configureKeepAlive(net.KeepAliveConfig{Idle: d, Interval: -1, Count: -1}, func() bool { return c.probing })
 }
+
+// Bounds of Linux's: TCP_KEEPIDLE and TCP_KEEPINTVL in whole seconds, TCP_KEEPCNT.
+const (
+	maxKeepAlive  = 32767 * time.Second
+	maxKeepProbes = 127
+)
 
 // SetKeepAliveConfig configures keep-alive as net.TCPConn's does: zero means
 // the default (DefaultKeepAlive, then every 75 s, nine times), below zero leaves
-// a value as it is.
+// a value as it is. A time of more than 32,767 s, or more than 127 probes, is EINVAL,
+// and changes nothing.
 func (c *TCPConn) SetKeepAliveConfig(k net.KeepAliveConfig) error {
-	return c.control("set", func(now tcp.Instant) {
+	return c.configureKeepAlive(k, func() bool { return k.Enable })
+}
+
+// configureKeepAlive is SetKeepAliveConfig that asks whether to enable under the lock.
+func (c *TCPConn) configureKeepAlive(k net.KeepAliveConfig, enable func() bool) error {
+	bad := max(k.Idle, k.Interval) > maxKeepAlive || k.Count > maxKeepProbes
+	err := c.control("set", func(now tcp.Instant) {
+		if bad {
+			return
+		}
 		pick := func(v, def, old time.Duration) time.Duration {
 			switch {
 			case v == 0, v < 0 && old == 0:
@@ -123,12 +139,16 @@ func (c *TCPConn) SetKeepAliveConfig(k net.KeepAliveConfig) error {
 			Interval: pick(k.Interval, 0, old.Interval),
 			Probes:   int(pick(time.Duration(k.Count), 0, time.Duration(old.Probes))),
 		}
-		if k.Enable {
+		if c.probing = enable(); c.probing {
 			c.m.SetKeepAlive(now, c.keepAlive)
 		} else {
 			c.m.SetKeepAlive(now, tcp.KeepAlive{})
 		}
 	})
+	if err == nil && bad {
+		err = c.wrap("set", called("setsockopt", errInvalid))
+	}
+	return err
 }
 
 // SetCongestionControl changes what decides the congestion window; cc serves

@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"arpeggio/stack/tcp"
@@ -14,12 +15,15 @@ import (
 // without further ado, and sent unless SetBroadcast forbids it, as with the
 // sockets of package net.
 type UDPConn struct {
-	s      *Stack
-	local  netip.AddrPort
-	remote netip.AddrPort // valid when connected
-	via    *Interface     // bound to
-	reuse  bool           // shares its address with others that do
-	rd     waiter
+	s       *Stack
+	local   netip.AddrPort // of port 0 after Connect has given it back
+	remote  netip.AddrPort // valid when connected
+	names   atomic.Pointer[udpNames]
+	via     *Interface // bound to
+	reuse   bool       // shares its address with others that do
+	anyAddr bool       // the address was chosen by the stack
+	anyPort bool       // likewise the port
+	rd      waiter
 	inbox
 	sendBy time.Time     // write deadline: sends never wait, but may come too late
 	errs   []socketError // ICMP errors to report, each once
@@ -44,6 +48,15 @@ var (
 	_ net.PacketConn = (*UDPConn)(nil)
 	_ net.Conn       = (*UDPConn)(nil)
 )
+
+// udpNames are the ends of a packet connection for who does not hold the lock.
+type udpNames struct{ local, remote netip.AddrPort }
+
+// name gives the connection its ends.
+func (u *UDPConn) name(local, remote netip.AddrPort) {
+	u.local, u.remote = local, remote
+	u.names.Store(&udpNames{local, remote})
+}
 
 // DialUDP opens a connection that sends to and receives from remote only. The
 // zero local address and port are chosen by the stack.
@@ -84,6 +97,7 @@ func (s *Stack) newUDP(local, remote netip.AddrPort, lc *ListenConfig) (*UDPConn
 		return nil, errClosed
 	}
 	u := &UDPConn{s: s, local: local, remote: remote, via: lc.Interface, inbox: inbox{max: lc.ReadBuffer}, reuse: lc.ReuseAddr}
+	u.anyAddr, u.anyPort = local.Addr().IsUnspecified(), local.Port() == 0
 	if connected {
 		via, ok := s.lookupFrom(remote.Addr(), u.via, local.Addr())
 		if !ok {
@@ -99,18 +113,54 @@ func (s *Stack) newUDP(local, remote netip.AddrPort, lc *ListenConfig) (*UDPConn
 	}
 	port := u.local.Port()
 	if port == 0 {
-		port = s.randomPort(func(p uint16) bool { return len(s.udp[p]) == 0 })
+		port = s.udpPort()
 	}
 	if port == 0 || slices.ContainsFunc(s.udp[port], u.conflicts) {
 		return nil, errAddrInUse
 	}
-	u.local = netip.AddrPortFrom(a, port)
 	if u.max <= 0 {
 		u.max = s.cfg.UDPRcvBuf
 	}
 	u.rd.init(&s.mu)
+	u.name(netip.AddrPortFrom(a, port), remote)
 	s.udp[port] = append(s.udp[port], u)
 	return u, nil
+}
+
+// udpPort draws a port that no packet connection has, 0 when there is none.
+func (s *Stack) udpPort() uint16 {
+	return s.randomPort(func(p uint16) bool { return len(s.udp[p]) == 0 })
+}
+
+// move gives u another address and port; nobody else has them both.
+func (u *UDPConn) move(to netip.AddrPort) {
+	s := u.s
+	if u.local.Port() != to.Port() {
+		s.leavePort(u)
+		s.udp[to.Port()] = append(s.udp[to.Port()], u)
+	}
+	u.name(to, u.remote)
+}
+
+// autobind gives u a port when Connect has given its own back.
+func (u *UDPConn) autobind() error {
+	if u.local.Port() != 0 {
+		return nil
+	}
+	port := u.s.udpPort()
+	if port == 0 {
+		return errAgain // as Linux
+	}
+	u.move(netip.AddrPortFrom(u.local.Addr(), port))
+	return nil
+}
+
+// leavePort takes u out of the table.
+func (s *Stack) leavePort(u *UDPConn) {
+	port := u.local.Port()
+	if s.udp[port] = slices.DeleteFunc(s.udp[port], func(o *UDPConn) bool { return o == u }); len(s.udp[port]) == 0 {
+		delete(s.udp, port)
+	}
 }
 
 // bindable reports whether a packet connection can receive what is sent to a: an
@@ -144,11 +194,9 @@ func (u *UDPConn) Close() error {
 }
 
 func (u *UDPConn) closeLocked(now tcp.Instant) {
-	s, port := u.s, u.local.Port()
+	s := u.s
 	u.closed = true
-	if s.udp[port] = slices.DeleteFunc(s.udp[port], func(o *UDPConn) bool { return o == u }); len(s.udp[port]) == 0 {
-		delete(s.udp, port)
-	}
+	s.leavePort(u)
 	for len(u.members) > 0 {
 		s.leave(u.members[0], now)
 	}

@@ -18,7 +18,7 @@ const maxErrors = 16
 type Datagram struct {
 	From      netip.AddrPort
 	Dst       netip.Addr // the address it was sent to: ours, a broadcast's or a group's (RFC 1122 §4.1.3.5)
-	Interface *Interface // where it arrived; nil when it came from this host
+	Interface *Interface // where it arrived; nil when this host sent it to itself. A broadcast or a group's that it hears itself has that by which it left.
 	Len       int        // octets, of which Read gives no more than fit
 	TTL, TOS  uint8      // of the IP header
 	Options   []byte     // of the IP header (RFC 1122 §4.1.3.2)
@@ -34,6 +34,9 @@ type socketError struct {
 
 // match says how well u fits a datagram; 0 is not at all.
 func (u *UDPConn) match(in *Interface, dst netip.Addr, from netip.AddrPort) (score int) {
+	if u.local.Port() == 0 {
+		return 0 // it has none at present
+	}
 	score = 1
 	if u.via != nil {
 		if u.via != in {

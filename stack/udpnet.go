@@ -85,7 +85,7 @@ func (u *UDPConn) WriteAnonymous(p []byte, to netip.AddrPort) (int, error) {
 // writeTo sends to somebody who is named, from src where that is valid.
 func (u *UDPConn) writeTo(p []byte, src netip.Addr, to netip.AddrPort) (int, error) {
 	err := net.ErrWriteToConnected
-	if !u.remote.IsValid() {
+	if !u.names.Load().remote.IsValid() {
 		err = u.send(p, src, to)
 	}
 	return u.sent(p, to, err)
@@ -101,20 +101,21 @@ func (u *UDPConn) sent(p []byte, to netip.AddrPort, err error) (int, error) {
 
 // Write implements net.Conn. It fails with EDESTADDRREQ when u has no peer.
 func (u *UDPConn) Write(p []byte) (int, error) {
-	if !u.remote.IsValid() {
+	peer := u.names.Load().remote
+	if !peer.IsValid() {
 		return 0, u.fail("write", errDestRequired)
 	}
-	if err := u.send(p, netip.Addr{}, u.remote); err != nil {
+	if err := u.send(p, netip.Addr{}, peer); err != nil {
 		return 0, u.fail("write", err)
 	}
 	return len(p), nil
 }
 
 // LocalAddr implements net.Conn; the result is a *net.UDPAddr.
-func (u *UDPConn) LocalAddr() net.Addr { return net.UDPAddrFromAddrPort(u.local) }
+func (u *UDPConn) LocalAddr() net.Addr { return net.UDPAddrFromAddrPort(u.names.Load().local) }
 
 // RemoteAddr implements net.Conn; the result is a *net.UDPAddr or nil.
-func (u *UDPConn) RemoteAddr() net.Addr { return udpAddr(u.remote) }
+func (u *UDPConn) RemoteAddr() net.Addr { return udpAddr(u.names.Load().remote) }
 
 // SetDeadline implements net.Conn.
 func (u *UDPConn) SetDeadline(t time.Time) error { return u.setDeadline(t, true, true) }

@@ -36,6 +36,9 @@ func (u *UDPConn) sendLocked(p []byte, src netip.Addr, to netip.AddrPort) error 
 	if e, ok := u.takeErr(); ok {
 		return e.err
 	}
+	if err := u.autobind(); err != nil {
+		return err
+	}
 	via, ok := s.lookupFrom(to.Addr(), u.exit(to.Addr()), u.local.Addr())
 	if !ok {
 		return errNetUnreach

@@ -100,12 +100,15 @@ func (a *Agent) bind(s *sock, data []byte) reply {
 	addr, err := parseAddr(data)
 	switch {
 	case err != nil:
-	case s.bound != nil || s.udp != nil || s.conn != nil && !s.over():
+	case s.bound != nil || s.udp != nil && s.name().Port() != 0 || s.conn != nil && !s.over():
 		err = syscall.EINVAL
 	case s.stream:
 		s.chosen = addr.Port() == 0
 		s.bound, err = a.stack.BindTCP(addr, s.opt.reuse)
 	default:
+		if s.udp != nil { // connect has given its port back
+			s.standIn, s.udp = s.udp, nil
+		}
 		err = a.openUDP(s, addr)
 	}
 	return reply{err: err}

@@ -1,6 +1,7 @@
 package socketagent
 
 import (
+	"net/netip"
 	"syscall"
 )
 
@@ -86,6 +87,60 @@ var likeKernelReset = map[string]func(s *script){
 		s.shutdown("b", 1)
 		s.send("b", "x", 0)
 		s.send("b", "x", 0)
+	},
+	"datagrams: connect gives back what bind did not ask for": func(s *script) {
+		s.socket("v", syscall.SOCK_DGRAM)
+		s.bind("v", 0)
+		for _, bound := range []string{"", "address", "port", "both"} {
+			s.where = bound + ": "
+			s.socket("u", syscall.SOCK_DGRAM)
+			port := s.freePort()
+			switch bound {
+			case "address":
+				s.bind("u", 0)
+			case "port":
+				s.do("bind", opBind, appendAddr(nil, netip.AddrPortFrom(netip.IPv4Unspecified(), uint16(port))), s.fds["u"])
+			case "both":
+				s.bind("u", port)
+			}
+			named := func() (same bool) {
+				_, _, out := s.call(opGetsockname, nil, s.fds["u"])
+				at, err := parseAddr(out)
+				s.note("%v: %v, port %v, asked for %v", err, at.Addr() == s.self, at.Port() != 0, int(at.Port()) == port)
+				return at.Port() != 0
+			}
+			named()
+			s.set("u", ipprotoIP, ipTTL, 7)
+			s.connect("u", "v")
+			named()
+			s.sendTo("v", s.self, "u", "waits")
+			time.Sleep(settle)
+			s.disconnect("u")
+			if named() {
+				s.sendTo("v", s.self, "u", "bound")
+				time.Sleep(settle)
+			}
+			s.disconnect("u")
+			s.recv("u", 9, syscall.MSG_DONTWAIT)
+			s.recv("u", 9, syscall.MSG_DONTWAIT)
+			s.send("u", "nobody", 0)
+			s.sendTo("u", s.self, "v", "x") // it has a port again
+			named()
+			time.Sleep(settle)
+			s.recv("v", 9, syscall.MSG_DONTWAIT)
+			s.sendTo("v", s.self, "u", "answer")
+			time.Sleep(settle)
+			s.recv("u", 9, syscall.MSG_DONTWAIT)
+			s.disconnect("u")
+			named()
+			s.connect("u", "v")
+			named()
+			s.disconnect("u")
+			s.bind("u", port)
+			named()
+			s.get("u", ipprotoIP, ipTTL, 4)
+			s.close("u")
+		}
 	},
 	"disconnect": func(s *script) {
 		s.pair()

@@ -66,6 +66,15 @@ func (s *script) at(port any) []byte {
 }
 
 func (s *script) bind(name string, port any) { s.do("bind "+name, opBind, s.at(port), s.fds[name]) }
+
+// freePort returns a port that no datagram socket has.
+func (s *script) freePort() int {
+	s.socket("free", syscall.SOCK_DGRAM)
+	s.bind("free", 0)
+	out := s.at("free")
+	s.close("free")
+	return int(binary.BigEndian.Uint16(out[4:]))
+}
 func (s *script) listen(name string, n int32) {
 	s.do("listen "+name, opListen, nil, s.fds[name], n)
 }

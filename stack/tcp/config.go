@@ -94,11 +94,12 @@ type Config struct {
 	Pool *Pool
 }
 
-// KeepAlive says when an idle connection is probed (RFC 9293 §3.8.4).
+// KeepAlive says when an idle connection is probed (RFC 9293 §3.8.4). Times count in
+// milliseconds, up to 49 days.
 type KeepAlive struct {
 	Idle     time.Duration // silence before the first probe; 0 switches keep-alive off
 	Interval time.Duration // between probes; 0 means 75 s
-	Probes   int           // unanswered probes that end the connection; 0 means 9
+	Probes   int           // unanswered probes that end the connection; 0 means 9, 255 is the most
 }
 
 // Defaults of Config.
