@@ -159,7 +159,7 @@ var likeKernelIP = map[string]func(s *script){
 		s.socket("b", syscall.SOCK_DGRAM)
 		s.bind("b", 0)
 		s.sendTo("a", s.self, "b", "without")
-		time.Sleep(settle)
+		s.settle()
 		s.recv("b", 10, syscall.MSG_DONTWAIT)
 	},
 	"a port for several": func(s *script) {
