@@ -134,7 +134,7 @@ func (c *serveCmd) Run(ctx context.Context) error {
 	}
 	a, err := appliance.Start(ctx, cfg)
 	if taken := new(appliance.TakenError); errors.As(err, &taken) {
-		return withHint(err, "give the appliance another address with --ip, or take this one from that station")
+		return withHint(err, "give the appliance another address with --ip, or take this one from that station; --probe never does not ask")
 	}
 	if err != nil {
 		return err

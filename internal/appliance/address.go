@@ -59,14 +59,35 @@ func (a *Appliance) claim(ctx context.Context) error {
 		return err
 	}
 	if a.cfg.Probing != ProbeNever {
-		switch mac, err := n.ARP.Check(ctx, p.Addr()); {
+		mac, err := n.ARP.Check(ctx, p.Addr())
+		all := false
+		if err == nil && !mac.IsZero() && a.cfg.Inetd {
+			all, err = a.answersForAll(ctx, mac)
+		}
+		switch {
 		case err != nil:
 			return fmt.Errorf("ask whether %v is free on %s: %w", p.Addr(), n.Interface.Name(), err)
+		case all:
+			a.log.Warn("a station answers for every address, so ours is used though it answers for that too", "address", p.Addr(), "mac", mac)
 		case !mac.IsZero():
 			return &TakenError{p.Addr(), mac, n.Interface.Name()}
 		}
 	}
 	return n.Interface.AddAddress(p)
+}
+
+// answersForAll reports whether a station answers even for the number of the
+// network, which no station has (RFC 1122 §3.2.1.3): then its answer for another
+// address says nothing. Simple programs that test a host from its wire are like
+// that, which is why it is asked for beside the test services; on other networks
+// each answer counts (RFC 5227 §2.1.1).
+func (a *Appliance) answersForAll(ctx context.Context, mac ethernet.Addr) (bool, error) {
+	p := a.cfg.Address.Masked()
+	if p.Bits() > 30 {
+		return false, nil // such networks have no number of their own (RFC 3021)
+	}
+	other, err := a.node.ARP.Check(ctx, p.Addr())
+	return other == mac, err
 }
 
 // reserved returns the ports that nothing is to be sent from by chance: those of

@@ -75,6 +75,46 @@ func TestFixedAddressIsAskedFor(t *testing.T) {
 	})
 }
 
+// A station that answers for every address, as simple test programs do, takes
+// none away from a host under test; elsewhere its answer counts like any other's.
+func TestFixedAddressAmongAnswersForAll(t *testing.T) {
+	network := netip.PrefixFrom(ownNet.Masked().Addr(), 32)
+	for name, c := range map[string]struct {
+		has  []netip.Prefix
+		cfg  Config
+		used bool
+	}{
+		"answers for all":               {[]netip.Prefix{ownNet, network}, Config{Inetd: true}, true},
+		"answers for all, no test":      {[]netip.Prefix{ownNet, network}, Config{}, false},
+		"has the address":               {[]netip.Prefix{ownNet}, Config{Inetd: true}, false},
+		"has the address, small net":    {[]netip.Prefix{ownNet}, Config{Inetd: true, Address: netip.PrefixFrom(ownNet.Addr(), 31)}, false},
+		"answers for the network alone": {[]netip.Prefix{network}, Config{Inetd: true}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBench(t)
+				for _, p := range c.has {
+					if err := b.peer.Interface.AddAddress(p); err != nil {
+						t.Fatal(err)
+					}
+				}
+				time.Sleep(time.Minute)
+				c.cfg.Device = b.port
+				if !c.cfg.Address.IsValid() {
+					c.cfg.Address = ownNet
+				}
+				a, err := Start(t.Context(), c.cfg)
+				if err == nil {
+					defer a.Close(t.Context())
+				}
+				if taken := new(TakenError); c.used && err != nil || !c.used && !errors.As(err, &taken) {
+					t.Errorf("error %v, want the address used: %t", err, c.used)
+				}
+			})
+		})
+	}
+}
+
 // The ports of the appliance's services, of those that begin late too, are never
 // drawn for what it sends, and others can be kept free like that.
 func TestServicePortsAreNotDrawn(t *testing.T) {
