@@ -225,6 +225,23 @@ func fragmentCases() []testCase {
 			q.try(0, anyIP)
 			reassembled(2000, 1480, nil)(q)
 		}},
+		{level: should, clause: "RFC 1122 §3.3.2", name: "reassemble several packets at once while fragments flood", when: alone, kernel: "takes no fragment until the old ones time out", run: func(p *peer) {
+			for i := range 3000 {
+				p.send(ip{src: ip4{10, 9, byte(100 + i%50), byte(i)}, proto: protoUDP, id: uint16(i + 1), flags: moreFragments, payload: text(64)})
+			}
+			p.fence()
+			q := p.another()
+			q.fence()
+			q.try(0, anyIP)
+			m, _ := q.pingWith(text(300))
+			a := fragments(ip{proto: protoICMP, id: 801, payload: m}, 200)
+			b := fragments(ip{proto: protoICMP, id: 802, payload: m}, 200)
+			for _, h := range []ip{a[0], b[0], a[1], b[1]} {
+				q.send(h)
+			}
+			q.expectEcho(text(300))
+			q.expectEcho(text(300))
+		}},
 	}
 }
 

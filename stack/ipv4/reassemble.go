@@ -27,6 +27,11 @@ const (
 // time, and backwards, cost the processor much more than the sender.
 const maxParts = (MaxLen - MinHeaderLen + 47) / 48
 
+// fairShare is the part of MaxDatagrams, one in so many, below which a source
+// does not make room for itself: under a flood from invented sources, which fills
+// the table, one that sends several datagrams at a time would lose them all.
+const fairShare = 16
+
 // ReassemblerConfig bounds a Reassembler. The zero value takes the defaults.
 type ReassemblerConfig struct {
 	Timeout           time.Duration // from the first fragment to arrive
@@ -42,16 +47,20 @@ type ReassemblerConfig struct {
 // Overlaps are handled as RFC 5722 §4 demands for IPv6: the whole datagram is
 // dropped, and so is whatever else arrives of it before the time-out. Exact
 // duplicates are harmless and ignored. At a cap the oldest incomplete datagram
-// (of that source first, else of all) makes room.
+// makes room: of the source that asks for it when that has much already, so that
+// a flood displaces itself first, else of all.
 type Reassembler struct {
 	cfg     ReassemblerConfig
 	table   map[key]*datagram
-	sources map[netip.Addr]int // memory by source
+	sources map[netip.Addr]usage
 	bytes   int
 	head    *datagram // oldest first, hence also in the order of deadlines
 	tail    *datagram
 	evicted uint64
 }
+
+// usage is what the incomplete datagrams of one source take.
+type usage struct{ bytes, datagrams int }
 
 type key struct {
 	link     uint32
@@ -117,7 +126,7 @@ func NewReassembler(cfg ReassemblerConfig) *Reassembler {
 	setDefault(&cfg.MaxBytes, DefaultMaxBytes)
 	setDefault(&cfg.MaxBytesPerSource, min(DefaultMaxBytesPerSource, cfg.MaxBytes))
 	setDefault(&cfg.MaxDatagrams, DefaultMaxDatagrams)
-	return &Reassembler{cfg: cfg, table: map[key]*datagram{}, sources: map[netip.Addr]int{}}
+	return &Reassembler{cfg: cfg, table: map[key]*datagram{}, sources: map[netip.Addr]usage{}}
 }
 
 func setDefault[T ~int | ~int64](v *T, def T) {
@@ -265,14 +274,14 @@ func (r *Reassembler) add(k key, now time.Time) *datagram {
 	}
 	r.tail = d
 	r.table[k] = d
-	r.account(d, datagramCost)
+	r.account(d, datagramCost, 1)
 	return d
 }
 
-// victim returns the oldest datagram of src or, when src has none, of all: a
-// flood displaces itself first.
+// victim returns the oldest datagram of src when src has its fair share of them,
+// else that of all.
 func (r *Reassembler) victim(src netip.Addr) *datagram {
-	if r.sources[src] > 0 {
+	if r.sources[src].datagrams >= max(1, r.cfg.MaxDatagrams/fairShare) {
 		for d := r.head; d != nil; d = d.next {
 			if d.key.src == src {
 				return d
@@ -289,7 +298,7 @@ func (r *Reassembler) charge(d *datagram, n int) bool {
 		r.evict(d)
 		return false
 	}
-	for o := r.head; o != nil && r.sources[d.key.src]+n > r.cfg.MaxBytesPerSource; {
+	for o := r.head; o != nil && r.sources[d.key.src].bytes+n > r.cfg.MaxBytesPerSource; {
 		next := o.next
 		if o != d && o.key.src == d.key.src {
 			r.evict(o)
@@ -303,16 +312,21 @@ func (r *Reassembler) charge(d *datagram, n int) bool {
 		}
 		o = next
 	}
-	r.account(d, n)
+	r.account(d, n, 0)
 	return true
 }
 
-func (r *Reassembler) account(d *datagram, n int) {
+// account notes n octets more or less for d, and datagrams more or less.
+func (r *Reassembler) account(d *datagram, n, datagrams int) {
 	d.cost += n
 	r.bytes += n
-	if r.sources[d.key.src] += n; r.sources[d.key.src] <= 0 {
+	u := r.sources[d.key.src]
+	u.bytes, u.datagrams = u.bytes+n, u.datagrams+datagrams
+	if u.datagrams == 0 {
 		delete(r.sources, d.key.src)
+		return
 	}
+	r.sources[d.key.src] = u
 }
 
 func (r *Reassembler) evict(d *datagram) {
@@ -323,12 +337,12 @@ func (r *Reassembler) evict(d *datagram) {
 // kill drops what has arrived of d and keeps only the memory of the offence.
 func (r *Reassembler) kill(d *datagram) {
 	d.dead, d.parts, d.opts, d.have = true, nil, nil, 0
-	r.account(d, datagramCost-d.cost)
+	r.account(d, datagramCost-d.cost, 0)
 }
 
 func (r *Reassembler) remove(d *datagram) {
 	delete(r.table, d.key)
-	r.account(d, -d.cost)
+	r.account(d, -d.cost, -1)
 	if d.prev != nil {
 		d.prev.next = d.next
 	} else {

@@ -331,7 +331,7 @@ func TestReassemblerCaps(t *testing.T) {
 	r.Input(t0, 1, victim, nil, pattern(8))
 	for id := range uint16(2000) {
 		r.Input(t0, 1, from("192.0.2.66", id), nil, pattern(8192))
-		if r.Bytes() > 100_000 || r.sources[netip.MustParseAddr("192.0.2.66")] > 40_000+datagramCost || r.Len() > 50 {
+		if r.Bytes() > 100_000 || r.sources[netip.MustParseAddr("192.0.2.66")].bytes > 40_000+datagramCost || r.Len() > 50 {
 			t.Fatalf("%d octets in %d datagrams", r.Bytes(), r.Len())
 		}
 	}
@@ -355,6 +355,41 @@ func TestReassemblerCaps(t *testing.T) {
 	r.Expire(t0.Add(time.Hour), func(Expired) {})
 	if r.Bytes() != 0 || len(r.sources) != 0 {
 		t.Errorf("%d octets and %d sources leak", r.Bytes(), len(r.sources))
+	}
+}
+
+// A flood from invented sources fills the table; a host that sends several
+// datagrams at a time, in pieces that cross, is still heard.
+func TestReassembleUnderFlood(t *testing.T) {
+	r := NewReassembler(ReassemblerConfig{})
+	flood := func(n int) {
+		for i := range n {
+			h := plain()
+			h.Src, h.MF = netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), true
+			r.Input(t0, 1, h, nil, pattern(8))
+		}
+	}
+	flood(2 * DefaultMaxDatagrams)
+	var frags [8][]frag
+	for i := range frags {
+		h := plain()
+		h.ID = uint16(100 + i)
+		frags[i] = cut(t, h, nil, pattern(2000), 1500)
+		feed(r, t0, frags[i][1])
+		flood(10)
+	}
+	for i := range frags {
+		if w, _, err := feed(r, t0, frags[i][0]); len(w) != 2000 {
+			t.Errorf("datagram %d: %d octets, %v", i, len(w), err)
+		}
+	}
+	h := plain()
+	h.MF = true
+	for h.ID = 0; h.ID < 2*DefaultMaxDatagrams; h.ID++ { // one source, which gets no more than its share
+		r.Input(t0, 1, h, nil, pattern(8))
+	}
+	if n, share := r.sources[h.Src].datagrams, DefaultMaxDatagrams/fairShare; n != share || r.Len() != DefaultMaxDatagrams {
+		t.Errorf("one source has %d datagrams, not %d, of %d", n, share, r.Len())
 	}
 }
 
