@@ -1,7 +1,10 @@
 package stack_test
 
 import (
+	"context"
+	"errors"
 	"net/netip"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -35,6 +38,37 @@ func TestUnderAttack(t *testing.T) {
 		a.told(t, func(st *stack.Stats) map[string]uint64 {
 			return map[string]uint64{"no room": st.TCP.BacklogFull + st.TCP.CookiesSent}
 		})
+	})
+	underAttack(t, "peers that vanish", stack.Config{MaxConns: 300}, 2*mega+50*(64<<10), func(t *testing.T, a *attack) {
+		for i := range 299 {
+			c, ok := a.open(uint16(2000+i), echoPort, 1000)
+			if !ok {
+				t.Fatal("not opened")
+			}
+			a.tcp(addr(9), tcp.Segment{SrcPort: c.port, DstPort: c.to, Seq: c.snd, Ack: c.rcv, Flags: tcp.FIN | tcp.ACK, Window: 1000})
+		} // nobody answers our FINs
+		a.discard()
+		for i := range 50 {
+			c, ok := a.open(uint16(5000+i), echoPort, 1000)
+			if !ok {
+				t.Fatal("no room for a peer that exists")
+			}
+			c.send(0, 0, 1000, []byte("x")) // the answer to a cookie may have been lost
+			if echoed := a.segments(); len(echoed) == 0 || string(echoed[len(echoed)-1].Payload) != "x" {
+				t.Fatalf("peer %d is not served: %v", i, echoed)
+			}
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if _, err := a.s.DialContext(ctx, "tcp", "10.0.0.9:80"); errors.Is(err, syscall.ENOBUFS) {
+			t.Error("no room for a connection of our own")
+		}
+		if n := len(a.s.Conns()); n > 300 {
+			t.Errorf("%d connections, 300 are allowed", n)
+		}
+		if n := a.s.Stats().TCP.OrphansReset; n != 51 {
+			t.Errorf("%d connections made room, not 51", n)
+		}
 	})
 	underAttack(t, "slow readers", small, 4*mega+200*(8<<10)+2*mega, func(t *testing.T, a *attack) {
 		for i := range 200 {

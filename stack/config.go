@@ -29,7 +29,9 @@ type Config struct {
 	// Backlog bounds the connections of a listener that are being opened or
 	// wait for Accept (default 4096).
 	Backlog int
-	// MaxConns bounds the TCP connections before TIME-WAIT (default 65536).
+	// MaxConns bounds the TCP connections before TIME-WAIT (default 65536). At the
+	// bound a new one takes the place of the one that its user has closed for
+	// longest, if there is any: peers that vanish would fill it for minutes.
 	MaxConns int
 
 	// RcvBuf and SndBuf bound the octets that a TCP connection queues. Zero

@@ -156,9 +156,6 @@ func (s *Stack) connectLocked(d *Dialer, local, remote netip.AddrPort, now tcp.I
 	if !s.local(src) {
 		return nil, errAddrNotAvail
 	}
-	if s.busy() >= s.cfg.MaxConns {
-		return nil, errNoBufs
-	}
 	free := func(port uint16) bool {
 		self := src == dst && port == remote.Port()
 		return s.conns[keyOf(netip.AddrPortFrom(src, port), remote)] == nil && !self
@@ -173,6 +170,9 @@ func (s *Stack) connectLocked(d *Dialer, local, remote netip.AddrPort, now tcp.I
 		}
 	} else if !free(port) || s.boundByOther(d.Binding, src, port) || d.Binding == nil && s.listens(src, port) {
 		return nil, errAddrInUse
+	}
+	if !s.makeRoom(now) {
+		return nil, errNoBufs
 	}
 	local = netip.AddrPortFrom(src, port)
 	cfg := s.connConfig(local, remote, route, now)

@@ -55,6 +55,7 @@ type Stack struct {
 	dirty     []*TCPConn              // wait for Output
 	stalled   []*TCPConn              // found the transmit queue full
 	timeWait  list.List               // of *TCPConn, oldest first
+	orphans   list.List               // of *TCPConn that their users have closed, oldest first
 	timers    timerHeap
 	udp       map[uint16][]*UDPConn
 	raw       map[ipv4.Proto][]*IPConn

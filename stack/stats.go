@@ -143,6 +143,7 @@ type TCPStats struct {
 	NoListener    uint64 // answered with a reset, unless it is one
 	Unasked       uint64 // to a listener, and neither a SYN nor an answer to one
 	BacklogFull   uint64 // SYNs and third segments that found no room
+	OrphansReset  uint64 // connections that their users had closed, which made room for new ones
 	CookiesSent   uint64 // SYN cookies (RFC 4987)
 	CookiesUsed   uint64 // connections made of them
 	CookiesBad    uint64 // acknowledgments that answer no cookie of ours

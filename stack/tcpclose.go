@@ -23,6 +23,9 @@ func (c *TCPConn) Close() error {
 	} else {
 		c.m.Close(now)
 	}
+	if c.linger < 0 {
+		s.orphaned(c)
+	}
 	c.rd.stop()
 	c.wr.stop()
 	c.changed()
@@ -47,6 +50,7 @@ func (c *TCPConn) drain() {
 		c.wr.wait()
 	}
 	c.wr.stop()
+	s.orphaned(c)
 }
 
 // tell notes that the user learns what ended the connection, and reports whether

@@ -21,12 +21,13 @@ type TCPConn struct {
 	route    hop
 	listener *TCPListener  // until the handshake is complete
 	early    *TCPListener  // the same when it has taken the text of its SYN (Fast Open)
-	place    *list.Element // in its opening or, at the end, in s.timeWait
+	place    *list.Element // in its opening or, at the end, in s.orphans or s.timeWait
 
 	header     IPHeader
 	tos        uint8 // of the segment that came last
 	dirty      bool  // in s.dirty
 	dead       bool  // not in the tables any more
+	orphan     bool  // in s.orphans
 	timeWait   bool  // in s.timeWait
 	stranded   bool  // no route leads to the peer any more
 	wasted     bool  // and something was sent nevertheless
@@ -72,8 +73,11 @@ func (s *Stack) remove(c *TCPConn) {
 	if s.tcpPorts[c.key.lport]--; s.tcpPorts[c.key.lport] == 0 {
 		delete(s.tcpPorts, c.key.lport)
 	}
-	if c.timeWait {
+	switch {
+	case c.timeWait:
 		s.timeWait.Remove(c.place)
+	case c.orphan:
+		s.orphans.Remove(c.place)
 	}
 	s.disarm(c)
 	s.empty.Broadcast()
@@ -153,7 +157,10 @@ const maxTimeWait = 16384
 
 // lingers notes that c has only TIME-WAIT before it.
 func (s *Stack) lingers(c *TCPConn, now tcp.Instant) {
-	c.timeWait = true
+	if c.orphan {
+		s.orphans.Remove(c.place)
+	}
+	c.orphan, c.timeWait = false, true
 	c.place = s.timeWait.PushBack(c)
 	if s.timeWait.Len() > maxTimeWait {
 		old := s.timeWait.Front().Value.(*TCPConn)
@@ -161,6 +168,32 @@ func (s *Stack) lingers(c *TCPConn, now tcp.Instant) {
 		s.remove(old)
 	}
 	s.empty.Broadcast()
+}
+
+// orphaned notes that the user of c has closed it, which sends what is queued.
+func (s *Stack) orphaned(c *TCPConn) {
+	if !c.dead && !c.timeWait {
+		c.orphan, c.place = true, s.orphans.PushBack(c)
+	}
+}
+
+// makeRoom reports whether there is room for one more connection, whose peer
+// exists or which this host opens. Where there is none, the one that its user has
+// closed for longest is reset.
+func (s *Stack) makeRoom(now tcp.Instant) bool {
+	if s.busy() < s.cfg.MaxConns {
+		return true
+	}
+	oldest := s.orphans.Front()
+	if oldest == nil {
+		return false
+	}
+	c := oldest.Value.(*TCPConn)
+	s.stats.TCP.OrphansReset++
+	c.m.Abort(now)
+	s.output(c, now)
+	s.remove(c)
+	return true
 }
 
 // busy returns how many connections count against Config.MaxConns.

@@ -96,7 +96,7 @@ func (s *Stack) listen(local, remote netip.AddrPort, seg *tcp.Segment, iss tcp.S
 		s.stats.TCP.Unasked++
 		return
 	}
-	if len(l.ready) >= l.backlog || s.busy() >= s.cfg.MaxConns && l.opening.Len() == 0 {
+	if len(l.ready) >= l.backlog || s.busy() >= s.cfg.MaxConns && l.opening.Len() == 0 && s.orphans.Len() == 0 {
 		s.stats.TCP.BacklogFull++
 		return
 	}
@@ -145,7 +145,7 @@ func (s *Stack) openCookie(l *TCPListener, local, remote netip.AddrPort, seg *tc
 	if s.busy() >= s.cfg.MaxConns && l.opening.Len() > 0 {
 		l.evict(now) // this peer exists, that one may not
 	}
-	if len(l.ready) >= l.backlog || s.busy() >= s.cfg.MaxConns {
+	if len(l.ready) >= l.backlog || !s.makeRoom(now) {
 		s.stats.TCP.BacklogFull++ // it comes again with the peer's first text
 		return true
 	}
