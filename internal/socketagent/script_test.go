@@ -67,14 +67,22 @@ func (s *script) at(port any) []byte {
 
 func (s *script) bind(name string, port any) { s.do("bind "+name, opBind, s.at(port), s.fds[name]) }
 
-// freePort returns a port that no datagram socket has.
-func (s *script) freePort() int {
-	s.socket("free", syscall.SOCK_DGRAM)
-	s.bind("free", 0)
-	out := s.at("free")
-	s.close("free")
-	return int(binary.BigEndian.Uint16(out[4:]))
+// bindFree binds a datagram socket to a port by its number, which it returns: one that
+// nobody had a moment ago, and another one if somebody was quicker.
+func (s *script) bindFree(name string, to netip.Addr) int {
+	for {
+		s.socket("free", syscall.SOCK_DGRAM)
+		_, _, _ = s.call(opBind, s.at(0), s.fds["free"])
+		port := binary.BigEndian.Uint16(s.at("free")[4:])
+		_, _, _ = s.call(opClose, nil, s.fds["free"])
+		_, errno, _ := s.call(opBind, appendAddr(nil, netip.AddrPortFrom(to, port)), s.fds[name])
+		if errno != syscall.EADDRINUSE {
+			s.note("bind %s to a number: %v", name, errno)
+			return int(port)
+		}
+	}
 }
+
 func (s *script) listen(name string, n int32) {
 	s.do("listen "+name, opListen, nil, s.fds[name], n)
 }
