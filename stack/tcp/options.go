@@ -133,39 +133,38 @@ func sackLen(n int) int {
 	return 4 + 8*n
 }
 
-// appendTo writes each option in whole 32-bit words, as most senders do.
+// appendTo writes each option in whole 32-bit words, in Linux's order and with
+// its padding, which every middlebox has seen: a host is told apart by less.
 // SACK-permitted takes the place of the two NOPs before the timestamps.
 func (o *Options) appendTo(b []byte) []byte {
 	if o.MSS != 0 {
 		b = append(b, optMSS, 4, byte(o.MSS>>8), byte(o.MSS))
 	}
-	switch {
-	case o.SACKPermitted:
-		b = append(b, optSACKPermitted, 2)
-	case o.HasTimestamps:
+	if o.SACKPermitted != o.HasTimestamps {
 		b = append(b, optNop, optNop)
+	}
+	if o.SACKPermitted {
+		b = append(b, optSACKPermitted, 2)
 	}
 	if o.HasTimestamps {
 		b = append(b, optTimestamps, 10)
 		b = binary.BigEndian.AppendUint32(b, o.TSVal)
 		b = binary.BigEndian.AppendUint32(b, o.TSEcr)
-	} else if o.SACKPermitted {
-		b = append(b, optNop, optNop)
 	}
 	if o.HasWindowScale {
 		b = append(b, optNop, optWindowScale, 3, o.WindowScale)
 	}
 	if o.FastOpen {
 		n := o.fastOpenLen()
-		for pad := n; pad%4 != 0; pad++ {
-			b = append(b, optNop)
-		}
 		if o.FastOpenOld {
 			b = binary.BigEndian.AppendUint16(append(b, optExperiment, byte(n)), expFastOpen)
 		} else {
 			b = append(b, optFastOpen, byte(n))
 		}
 		b = append(b, o.Cookie.Bytes()...)
+		for pad := n; pad%4 != 0; pad++ {
+			b = append(b, optNop)
+		}
 	}
 	if o.NSACK > 0 {
 		b = append(b, optNop, optNop, optSACK, 2+8*o.NSACK)
