@@ -136,7 +136,7 @@ func TestRFC3168Sender(t *testing.T) { // §6.1.2
 	p := inECN(t)
 	p.c.win.Cwnd, p.gso = 10_000, 20_000
 	p.write(30_000)
-	p.expect("[.] 1+10000 ack 1")
+	p.expect("[P.] 1+10000 ack 1")
 	p.recv(ACK|ECE, 1, 2001, 0)
 	if i := p.c.Info(); i.Cwnd != 5000 || i.Ssthresh != 5000 || i.Marks != 1 {
 		t.Fatalf("%+v", i)
@@ -147,7 +147,7 @@ func TestRFC3168Sender(t *testing.T) { // §6.1.2
 	}
 	p.expect()
 	p.recv(ACK|ECE, 1, 8001, 0)
-	if len(p.out) != 2 || p.out[0] != "[.W] 10001+1000 ack 1" || p.out[1] != "[.] 11001+2000 ack 1" { // CWR on one segment
+	if len(p.out) != 2 || p.out[0] != "[.W] 10001+1000 ack 1" || p.out[1] != "[P.] 11001+2000 ack 1" { // CWR on one segment
 		t.Fatalf("%q", p.out)
 	}
 	p.out = nil

@@ -114,8 +114,9 @@ func (c *Conn) arriveSynReceived(now Instant, seg *Segment) {
 			return
 		}
 		// Simultaneous open: the SYN was processed, its ACK was not. The peer may
-		// not know that we have its SYN.
+		// not know that we have its SYN, which has come twice.
 		c.ackDue = max(c.ackDue, 1)
+		c.reportDuplicate(c.irs, c.irs.Add(1))
 		rest := *seg
 		rest.Seq, rest.Flags = seg.Seq.Add(1), seg.Flags&^SYN
 		seg = &rest

@@ -120,6 +120,11 @@ func (c *Conn) recoverNone(now Instant, d *delivery, duplicate bool) {
 			c.enterRecovery(now, d)
 		}
 	case d.acked > 0:
+		// What was reported before its turn came has made no room then, and makes
+		// none now: limited transmit has sent for it.
+		if d.acked = max(0, d.acked-int(c.inflate)); c.sack {
+			d.acked = min(d.acked, d.octets)
+		}
 		c.dupAcks, c.inflate = 0, 0
 		c.cc.Acked(&c.win, c.ackOf(now, d, c.limited()))
 	case duplicate:

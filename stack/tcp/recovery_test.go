@@ -401,7 +401,7 @@ func TestSuperSegments(t *testing.T) {
 	p := inEstablished(t)
 	p.gso = 4500
 	p.write(10500)
-	p.expect("[.] 1+4000 ack 1", "[.] 4001+4000 ack 1", "[.] 8001+2000 ack 1")
+	p.expect("[P.] 1+4000 ack 1", "[P.] 4001+4000 ack 1", "[P.] 8001+2000 ack 1")
 	if g := p.segs[2].GSOSize; g != 1000 {
 		t.Fatalf("cut every %d", g)
 	}

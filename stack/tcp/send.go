@@ -133,6 +133,9 @@ func (c *Conn) sendNew(t *transmitter) bool {
 		record, whole := c.sndq.record(c.sndNxt, text)
 		n := min(record, usable, most)
 		room := c.win.Cwnd - c.pipe()
+		if c.openEarly() {
+			room++ // our SYN is no text
+		}
 		if c.frto == frtoNew { // RFC 5682 §2.1 step 2b: two segments
 			room = max(room, c.recover.Add(2*mss).Sub(c.sndNxt))
 		}
@@ -207,6 +210,7 @@ func (c *Conn) sendNext(t *transmitter, n int, last, fin bool, mss int) bool {
 		flags |= CWR
 	}
 	before := c.traffic.segsOut
+	first := c.ackDue > 0 && c.lastText == 0 && from != c.iss.Add(1) // behind a SYN's text, with the handshake's acknowledgment
 	sent, ok := c.emitPart(t, from, n, flags)
 	if !ok {
 		return false
@@ -224,7 +228,7 @@ func (c *Conn) sendNext(t *transmitter, n int, last, fin bool, mss int) bool {
 	if k := c.cork; last && k != nil {
 		k.at, k.due = 0, false
 	}
-	if n > 0 && c.lastText != 0 && t.now.Sub(c.lastText) < c.ackDelay.duration() {
+	if n > 0 && (first || c.lastText != 0 && t.now.Sub(c.lastText) < c.ackDelay.duration()) {
 		c.quickAcks = 0 // a conversation: acknowledgments find company
 	}
 	c.timeSegment(t.now, from.Add(min(sent, mss)))
@@ -290,6 +294,9 @@ func (c *Conn) emitPart(t *transmitter, seq Seq, n int, flags Flags) (sent int, 
 	}
 	if mss := c.win.MSS - sackLen(int(s.Options.NSACK)); n > mss && !c.isPathProbe(seq, n) {
 		s.GSOSize = uint16(mss)
+		if c.loss == lossNone { // on the last piece: a receiver that joins them again need not wait for more
+			s.Flags |= PSH
+		}
 	}
 	took := c.put(t, s)
 	clear(s.Data) // do not keep the user's buffers alive
