@@ -278,13 +278,13 @@ func (w *StreamWire) Wake() {
 // Close implements link.Device. It closes the connection and returns when both
 // goroutines have ended.
 func (w *StreamWire) Close() error {
-	w.rmu.Lock()
-	w.closed = true
-	ring(w.bell)
-	w.rmu.Unlock()
+	// Both directions end at once: who learns it from one finds the other closed.
 	w.wmu.Lock()
-	w.finish = true
+	w.rmu.Lock()
+	w.closed, w.finish = true, true
+	ring(w.bell)
 	ring(w.push)
+	w.rmu.Unlock()
 	w.wmu.Unlock()
 	err := w.conn.Close()
 	w.wg.Wait()
