@@ -231,10 +231,7 @@ func TestUnusableAddress(t *testing.T) {
 		taken := netip.MustParsePrefix("10.0.0.50/32")
 		l := newLAN(t, host.DHCPServerConfig{Reserved: map[ethernet.Addr]netip.Addr{mac(1): taken.Addr()}})
 		defer l.close()
-		c := l.client(1, host.DHCPClientConfig{})
-		if err := c.i.AddAddress(taken); err != nil {
-			t.Fatal(err)
-		}
+		c := l.clientWith(1, host.DHCPClientConfig{}, taken)
 		time.Sleep(time.Minute)
 		c.stop()
 		synctest.Wait()

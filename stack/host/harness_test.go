@@ -131,8 +131,14 @@ type client struct {
 
 func (l *lan) client(n int, cfg host.DHCPClientConfig) *client {
 	l.t.Helper()
+	return l.clientWith(n, cfg)
+}
+
+// clientWith is client for a station that has addresses already.
+func (l *lan) clientWith(n int, cfg host.DHCPClientConfig, addrs ...netip.Prefix) *client {
+	l.t.Helper()
 	c := &client{}
-	c.s, c.i = l.station(mac(n))
+	c.s, c.i = l.station(mac(n), addrs...)
 	cfg.Stack, cfg.Interface, cfg.Rand = c.s, c.i, rand.New(rand.NewPCG(uint64(n), 1))
 	cfg.Changed = func(old, new host.Lease) {
 		c.changes = append(c.changes, fmt.Sprint(old.Addr, " -> ", new.Addr))
