@@ -46,6 +46,7 @@ func TestPeerTOS(t *testing.T) {
 // the bits of ECN are not the user's.
 //
 //rfc:9293 MUST-48 SHLD-21 SHLD-22
+//rfc:1123 tos
 func TestIPHeader(t *testing.T) {
 	rawTest(t, "dialled", func(t *testing.T, r *raw) {
 		d := stack.Dialer{Header: stack.IPHeader{TOS: 0x23, TTL: 7}}

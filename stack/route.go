@@ -209,6 +209,13 @@ func (s *Stack) firstInterface(dst netip.Addr) (h hop, ok bool) {
 // never leaves the host and is never believed from the wire (RFC 1122 §3.2.1.3 (g)).
 func (s *Stack) local(a netip.Addr) bool { return s.own[a] != nil || a.IsLoopback() }
 
+// isOwn is local for who does not hold the lock.
+func (s *Stack) isOwn(a netip.Addr) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.local(a)
+}
+
 // wayBack finds the way to who sent something to from, an address of ours, and
 // counts when there is none.
 func (s *Stack) wayBack(to, from netip.Addr) (h hop, ok bool) {

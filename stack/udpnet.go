@@ -82,6 +82,17 @@ func (u *UDPConn) WriteAnonymous(p []byte, to netip.AddrPort) (int, error) {
 	return u.writeTo(p, netip.IPv4Unspecified(), to)
 }
 
+// Answer is WriteToAddrPort to who has sent d, from the address of ours that d was
+// sent to (RFC 1123 §2.3): somebody who has asked one of our addresses knows of no
+// other. Where d was for everybody or for a group, the stack chooses.
+func (u *UDPConn) Answer(d Datagram, p []byte) (int, error) {
+	src := netip.Addr{}
+	if u.s.isOwn(d.Dst) {
+		src = d.Dst
+	}
+	return u.writeTo(p, src, d.From)
+}
+
 // writeTo sends to somebody who is named, from src where that is valid.
 func (u *UDPConn) writeTo(p []byte, src netip.Addr, to netip.AddrPort) (int, error) {
 	err := net.ErrWriteToConnected

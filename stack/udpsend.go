@@ -39,7 +39,11 @@ func (u *UDPConn) sendLocked(p []byte, src netip.Addr, to netip.AddrPort) error 
 	if err := u.autobind(); err != nil {
 		return err
 	}
-	via, ok := s.lookupFrom(to.Addr(), u.exit(to.Addr()), u.local.Addr())
+	from := u.local.Addr()
+	if s.own[src] != nil {
+		from = src
+	}
+	via, ok := s.lookupFrom(to.Addr(), u.exit(to.Addr()), from)
 	if !ok {
 		return errNetUnreach
 	}

@@ -36,7 +36,7 @@ type ResolverConfig struct {
 
 // Resolver asks name servers through a stack, by UDP and, for what does not fit a
 // datagram, by TCP. It is a stack.NameResolver; for records other than addresses
-// see Net. It keeps no cache. Its methods are safe for concurrent use.
+// see Query and Net. It keeps no cache. Its methods are safe for concurrent use.
 //
 // The protocol is package net's own. So is the habit of reading /etc/hosts first
 // where that exists; the machine's name servers and search domains are not used.
@@ -103,8 +103,8 @@ func (r *Resolver) Net() *net.Resolver { return r.net }
 // errNoServers is what a lookup says before anybody has named a server.
 var errNoServers = errors.New("no name server is known")
 
-// LookupNetIP returns the addresses of host; network is "ip4", "ip6", or "ip" for
-// both. A name without a dot is completed by the search domains before it
+// LookupNetIP returns the addresses of host, those on our own networks first; network
+// is "ip4", "ip6", or "ip" for both. A name without a dot is completed by the search domains before it
 // is asked for as it is, one with a dot afterwards, and one that ends in a dot not
 // at all. The error is a *net.DNSError.
 func (r *Resolver) LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error) {
@@ -137,7 +137,7 @@ func (r *Resolver) LookupNetIP(ctx context.Context, network, host string) ([]net
 	for _, name := range r.names(host) {
 		addrs, err := r.net.LookupNetIP(ctx, network, name)
 		if err == nil {
-			return addrs, nil
+			return r.nearest(addrs), nil
 		}
 		var de *net.DNSError
 		if errors.As(err, &de) {

@@ -89,6 +89,7 @@ func wantDNSError(t *testing.T, err error, name string, notFound, timeout bool) 
 }
 
 //rfc:6761 ordinary
+//rfc:1123 by-name several
 func TestDialByName(t *testing.T) {
 	ns := &nameServer{zone: zone("www.example.test.", "10.0.0.9 10.0.0.1")}
 	dnsTest(t, []*nameServer{ns}, func(t *testing.T, n *dnsNet) {
@@ -164,6 +165,7 @@ func TestDialSharesTheTime(t *testing.T) {
 
 //rfc:3397 dots
 //rfc:6761 localhost invalid
+//rfc:1123 either final-dot once dots
 func TestSearch(t *testing.T) {
 	ns := &nameServer{zone: zone("printer.corp.test.", "10.0.0.30", "a.b.", "10.0.0.31", "c.d.lan.test.", "10.0.0.32", "bare.", "10.0.0.33")}
 	dnsTest(t, []*nameServer{ns}, func(t *testing.T, n *dnsNet) {
@@ -211,6 +213,7 @@ func TestSearch(t *testing.T) {
 // then on.
 //
 //rfc:1035 next-server
+//rfc:1123 redundant
 func TestSeveralServers(t *testing.T) {
 	first, second := &nameServer{silent: true}, &nameServer{zone: zone("x.test.", "10.0.0.40")}
 	dnsTest(t, []*nameServer{first, second}, func(t *testing.T, n *dnsNet) {
@@ -242,6 +245,7 @@ func TestSeveralServers(t *testing.T) {
 // refuses or fails says so; the next one is asked at once.
 //
 //rfc:1035 server-failure
+//rfc:1123 partition
 func TestServersThatCannot(t *testing.T) {
 	for name, bad := range map[string]*nameServer{
 		"no server": nil, "SERVFAIL": {rcode: dnsmessage.RCodeServerFailure}, "REFUSED": {rcode: dnsmessage.RCodeRefused},
@@ -271,6 +275,7 @@ func TestServersThatCannot(t *testing.T) {
 }
 
 //rfc:1035 udp tcp port
+//rfc:1123 resolver udp tcp
 func TestTruncatedGoesByTCP(t *testing.T) {
 	var many []string
 	for i := range 100 {
@@ -351,6 +356,7 @@ func TestForgedAnswers(t *testing.T) {
 }
 
 //rfc:1035 bounded
+//rfc:1123 given-up controlled
 func TestSilence(t *testing.T) {
 	ns := &nameServer{silent: true}
 	dnsTest(t, []*nameServer{ns}, func(t *testing.T, n *dnsNet) {

@@ -28,12 +28,20 @@ type nameServer struct {
 	mu    sync.Mutex
 	asked []string   // names, with "tcp " before those that came that way
 	from  []net.Addr // by UDP
+	query []byte     // the last one
 }
 
 func (ns *nameServer) log() []string {
 	ns.mu.Lock()
 	defer ns.mu.Unlock()
 	return slices.Clone(ns.asked)
+}
+
+// last returns the last query.
+func (ns *nameServer) last() []byte {
+	ns.mu.Lock()
+	defer ns.mu.Unlock()
+	return ns.query
 }
 
 // serve answers on port 53 until the stack closes.
@@ -109,6 +117,7 @@ func (ns *nameServer) answer(t *testing.T, way string, query []byte) []byte {
 	name := strings.ToLower(q.Name.String())
 	ns.mu.Lock()
 	ns.asked = append(ns.asked, way+name)
+	ns.query = slices.Clone(query)
 	ns.mu.Unlock()
 
 	addrs, known := ns.zone[name]
@@ -127,6 +136,13 @@ func (ns *nameServer) answer(t *testing.T, way string, query []byte) []byte {
 			m.Answers = append(m.Answers, dnsmessage.Resource{
 				Header: dnsmessage.ResourceHeader{Name: q.Name, Type: q.Type, Class: q.Class, TTL: 60},
 				Body:   &dnsmessage.AResource{A: a.As4()},
+			})
+		}
+	case q.Type == 4242: // of which nobody knows the form
+		for k := range len(addrs) {
+			m.Answers = append(m.Answers, dnsmessage.Resource{
+				Header: dnsmessage.ResourceHeader{Name: q.Name, Type: q.Type, Class: q.Class, TTL: 0},
+				Body:   &dnsmessage.UnknownResource{Type: q.Type, Data: []byte{byte(k), byte(q.Class)}},
 			})
 		}
 	case q.Type == dnsmessage.TypeTXT:

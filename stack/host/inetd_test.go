@@ -85,6 +85,38 @@ func TestEchoDatagram(t *testing.T) {
 	})
 }
 
+// RFC 1123 §2.3: an answer comes from the address that was asked, also where the host
+// has several, for whoever asked hears nobody else. What was for everybody has the
+// interface's first.
+//
+//rfc:1123 answer-source
+func TestAnswersFromTheAddressAsked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLAN(t, host.DHCPServerConfig{})
+		defer l.close()
+		s, _ := l.station(mac(7), netip.MustParsePrefix("10.0.0.7/24"), netip.MustParsePrefix("10.0.0.9/24"))
+		peer, _ := l.station(mac(8), netip.MustParsePrefix("10.0.0.8/24"))
+		d, err := host.StartInetd(host.InetdConfig{Stack: s})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer d.Close()
+		for asked, want := range map[string]string{"10.0.0.7": "10.0.0.7", "10.0.0.9": "10.0.0.9", "10.0.0.255": "10.0.0.7"} {
+			c, err := peer.ListenPacket("udp4", ":0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			u := c.(*stack.UDPConn)
+			_, _ = u.WriteToAddrPort([]byte("x"), netip.AddrPortFrom(netip.MustParseAddr(asked), host.EchoPort))
+			_ = u.SetReadDeadline(time.Now().Add(time.Second))
+			if _, from, err := u.ReadFromAddrPort(make([]byte, 9)); err != nil || from.Addr().String() != want {
+				t.Errorf("%s: answer from %v, %v; want %s", asked, from, err, want)
+			}
+			u.Close()
+		}
+	})
+}
+
 //rfc:863 tcp
 func TestDiscard(t *testing.T) {
 	withServices(t, func(t *testing.T, peer *stack.Stack, _ *host.Inetd) {

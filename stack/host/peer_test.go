@@ -11,6 +11,8 @@ import (
 )
 
 // One rule says which addresses are a host's, and everybody who takes some asks it.
+//
+//rfc:1123 first-digit long
 func TestCheckServer(t *testing.T) {
 	label := strings.Repeat("a", 63)
 	long := strings.Join([]string{label, label, label, strings.Repeat("b", 61)}, ".") // 253 octets

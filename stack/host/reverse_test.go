@@ -12,6 +12,7 @@ import (
 // RFC 3927 §1.4: no name server is asked for the name of a link-local address.
 //
 //rfc:3927 dns-question
+//rfc:1123 reverse
 func TestNoQuestionForLinkLocalNames(t *testing.T) {
 	ns := &nameServer{zone: zone("a.test.", "192.0.2.1")}
 	dnsTest(t, []*nameServer{ns}, func(t *testing.T, n *dnsNet) {

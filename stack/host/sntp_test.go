@@ -204,6 +204,7 @@ func TestSNTPSetsTheClock(t *testing.T) {
 // A silent server is asked ever more seldom, another one meanwhile.
 //
 //rfc:4330 interval backoff
+//rfc:1123 soft
 func TestSNTPBackoff(t *testing.T) {
 	silent, second := &timeServer{silent: true}, &timeServer{silent: true}
 	timeTest(t, host.SNTPConfig{}, []*timeServer{silent, second}, func(t *testing.T, n *timeNet) {

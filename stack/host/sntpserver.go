@@ -47,7 +47,7 @@ func (s *SNTPServer) Run(ctx context.Context) error {
 	defer stop()
 	buf := make([]byte, 512)
 	for {
-		n, from, err := u.ReadFromAddrPort(buf)
+		n, d, err := u.ReadDatagram(buf)
 		if ctx.Err() != nil {
 			return nil
 		}
@@ -56,7 +56,7 @@ func (s *SNTPServer) Run(ctx context.Context) error {
 		}
 		received := s.cfg.Now()
 		if reply := ntpAnswer(buf[:n], received, s.cfg.Now); reply != nil {
-			_, _ = u.WriteToAddrPort(reply, from) // as one that is lost on the way
+			_, _ = u.Answer(d, reply) // as one that is lost on the way
 		}
 	}
 }
