@@ -47,6 +47,7 @@ func TestPeerTOS(t *testing.T) {
 //
 //rfc:9293 MUST-48 SHLD-21 SHLD-22
 //rfc:1123 tos
+//rfc:1122 link-tos
 func TestIPHeader(t *testing.T) {
 	rawTest(t, "dialled", func(t *testing.T, r *raw) {
 		d := stack.Dialer{Header: stack.IPHeader{TOS: 0x23, TTL: 7}}

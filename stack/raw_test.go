@@ -104,7 +104,7 @@ func rawTest(t *testing.T, name string, f func(t *testing.T, r *raw)) {
 	})
 }
 
-//rfc:1122 link-tos ttl-not-zero echo-server echo-data echo-broadcast
+//rfc:1122 ttl-not-zero echo-server echo-data echo-broadcast
 //rfc:792 echo
 func TestEcho(t *testing.T) {
 	echo := func(n int) []byte { m := icmp.NewEcho(5, 6, make([]byte, n)); return m.AppendTo(nil) }

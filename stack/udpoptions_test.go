@@ -17,7 +17,7 @@ import (
 // RFC 1122 §4.1.3 and §4.1.4: what a program may say of the packets of its
 // datagrams, and what it learns of those received.
 //
-//rfc:1122 send-tos ttl-set send-options udp-options-up udp-options-down udp-destination udp-ttl-tos udp-tos-up source-route-originate
+//rfc:1122 link-tos send-tos ttl-set send-options udp-options-up udp-options-down udp-destination udp-ttl-tos udp-tos-up source-route-originate
 //rfc:9293 MUST-51
 func TestUDPPacketOptions(t *testing.T) {
 	rawTest(t, "sent", func(t *testing.T, r *raw) {
