@@ -30,6 +30,9 @@ func (r *Resolver) Query(ctx context.Context, name string, typ dnsmessage.Type, 
 	soft := func(why string, timeout bool) error {
 		return &net.DNSError{Err: why, Name: name, IsTemporary: true, IsTimeout: timeout}
 	}
+	if err := ctx.Err(); err != nil {
+		return nil, soft(err.Error(), err == context.DeadlineExceeded)
+	}
 	query, err := question(name, typ, class)
 	if err != nil {
 		return nil, &net.DNSError{Err: err.Error(), Name: name}
