@@ -16,6 +16,9 @@ type TAP struct{ link.Device }
 // Stats returns how many frames could not be moved.
 func (*TAP) Stats() Stats { return Stats{} }
 
+// Obstacle knows of none.
+func (*TAP) Obstacle() string { return "" }
+
 // Packet is a network card; it exists on Linux only.
 type Packet struct{ link.Device }
 

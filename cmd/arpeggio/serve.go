@@ -132,7 +132,14 @@ func (c *serveCmd) Run(ctx context.Context) error {
 	if cfg.Probing == appliance.ProbeStandard {
 		note("asking for four to seven seconds whether another station has %v (RFC 5227)", c.IP.Addr())
 	}
+	if why := dev.Obstacle(); why != "" && c.IP.IsValid() && cfg.Probing != appliance.ProbeNever {
+		note("%s %s: a station that has %v may not hear the question and is noticed later only; start again when frames pass", c.TAP, why, c.IP.Addr())
+	}
 	a, err := appliance.Start(ctx, cfg)
+	if stopped(ctx, err) {
+		note("stopped before the address was taken into use")
+		return nil
+	}
 	if taken := new(appliance.TakenError); errors.As(err, &taken) {
 		return withHint(err, "give the appliance another address with --ip, or take this one from that station; --probe never does not ask")
 	}
@@ -163,6 +170,11 @@ func (c *serveCmd) Run(ctx context.Context) error {
 		a.Close(context.Background())
 		return err
 	}
+}
+
+// stopped reports whether err says no more than that the user has stopped the command.
+func stopped(ctx context.Context, err error) bool {
+	return err != nil && ctx.Err() != nil && (errors.Is(err, ctx.Err()) || errors.Is(err, context.Cause(ctx)))
 }
 
 // check refuses what cannot work and fills in defaults.

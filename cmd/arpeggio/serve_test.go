@@ -155,6 +155,24 @@ func TestServeAddressTaken(t *testing.T) {
 		append(ns, bin, "serve", "--tap", "tap0", "--ip", "10.9.0.2/24", "--probe", "standard")...)
 }
 
+// TestServeStoppedWhileItAsks: Ctrl-C before the address is in use is no failure. The
+// bridge's spanning tree keeps the question from everybody, which it says.
+func TestServeStoppedWhileItAsks(t *testing.T) {
+	ns, bin := netns(t), binary(t)
+	must(t, append(ns, "ip", "link", "add", "br0", "type", "bridge", "stp_state", "1")...)
+	must(t, append(ns, "ip", "link", "set", "br0", "up")...)
+	must(t, append(ns, "ip", "tuntap", "add", "tap0", "mode", "tap")...)
+	must(t, append(ns, "ip", "link", "set", "tap0", "master", "br0", "up")...)
+	p := spawn(t, append(ns, "sh", "-c", `exec "$0" "$@" 2>&1`, bin, "serve", "--tap", "tap0", "--ip", "10.9.0.2/24", "--probe", "standard")...)
+	p.expect(`^arpeggio: asking for four to seven seconds`)
+	p.expect(`^arpeggio: tap0 is a port of the bridge br0 that does not forward yet`)
+	p.cmd.Process.Signal(os.Interrupt)
+	<-p.done
+	if out := p.stdout.String(); p.err != nil || strings.Contains(out, "context") || !strings.Contains(out, "stopped before") {
+		t.Errorf("%v", p.err)
+	}
+}
+
 // TestServeOffload: what a test sees on the TAP are whole segments, unless it asks
 // for the other.
 func TestServeOffload(t *testing.T) {
