@@ -190,6 +190,12 @@ func (c *serveCmd) check(cfg *appliance.Config) error {
 			if !c.IP.Contains(g) {
 				return usagef("--gateway %v is not on the network %v of --ip", g, c.IP.Masked())
 			}
+			if g == c.IP.Addr() {
+				return usagef("--gateway %v is the appliance's own address; give that of a router on %v", g, c.IP.Masked())
+			}
+			if stack.CheckAddress(netip.PrefixFrom(g, c.IP.Bits())) != nil {
+				return usagef("--gateway %v is the network's or the broadcast address of %v; give that of a router on it", g, c.IP.Masked())
+			}
 		}
 	} else if len(c.Gateway) > 0 {
 		return usagef("--gateway goes with --ip: without it, DHCP gives both")
