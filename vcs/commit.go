@@ -103,8 +103,15 @@ func ParseCommit(content []byte) (*Commit, error) {
 		if err != nil || line == nil {
 			return false
 		}
-		k, v, _ := bytes.Cut(line, []byte(" "))
-		key, line = string(k), v
+		end := bytes.IndexAny(line, " \n")
+		switch {
+		case end < 0:
+			key, line = string(line), nil
+		case line[end] == ' ':
+			key, line = string(line[:end]), line[end+1:]
+		default: // a name alone, with continuation lines
+			key, line = string(line[:end]), line[end:]
+		}
 		return true
 	}
 	fail := func(what string) (*Commit, error) {

@@ -188,6 +188,8 @@ func TestRefuseWhatFsckRefuses(t *testing.T) {
 func FuzzParseCommit(f *testing.F) {
 	c := vcs.Commit{Tree: vcs.EmptyTree, Parents: []vcs.ID{vcs.EmptyTree}, Author: ada, Committer: bob, Extra: []vcs.Header{{Key: "x", Value: "a\nb"}}, Message: "m\n"}
 	f.Add(c.Encode(nil))
+	c.Extra, c.Message = nil, "" // and a header that has no value on its first line
+	f.Add(append(bytes.TrimSuffix(c.Encode(nil), []byte("\n")), "x\n y\n"...))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		c, err := vcs.ParseCommit(b)
 		if err != nil {
