@@ -125,3 +125,27 @@ func TestTextWithHandshakeDelaysAcks(t *testing.T) {
 		}
 	}
 }
+
+// A tail loss probe is the last segment as it was cut: a FIN that went alone goes
+// alone, and a short segment is not filled up with the text before it.
+func TestTailProbeIsTheLastSegment(t *testing.T) {
+	for name, tc := range map[string]struct {
+		send func(p *script)
+		want string
+	}{
+		"FIN":           {func(p *script) { p.c.Close(p.now); p.flush() }, "[F.] 4001 ack 1"},
+		"short segment": {func(p *script) { p.c.SetNoDelay(true); p.write(300) }, "[P.] 4001+300 ack 1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := inFlight(t, 3)
+			p.c.win.Cwnd = 10_000
+			p.now = p.now.Add(time.Millisecond)
+			tc.send(p)
+			p.out = nil
+			p.after(3 * roundTrip)
+			if p.c.pool.Counters.TailProbes != 1 || p.out[0] != tc.want {
+				t.Errorf("%q after %d probes, want %s", p.out, p.c.pool.Counters.TailProbes, tc.want)
+			}
+		})
+	}
+}

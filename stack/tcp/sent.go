@@ -102,6 +102,20 @@ func (l *sentList) segsIn(from, to Seq) (n uint32) {
 	return n
 }
 
+// lastSegment returns where the last segment begins, of those of mss octets that
+// the last piece left as.
+func (l *sentList) lastSegment(mss int) Seq {
+	if len(l.list) == 0 {
+		return l.start
+	}
+	i := len(l.list) - 1
+	from, p := l.begin(i), &l.list[i]
+	if at := from.Add(int(p.segs-1) * mss); p.segs > 0 && at.Before(p.end) {
+		return at
+	}
+	return from
+}
+
 // resent notes that [from, to) was transmitted once more, as segs segments.
 func (l *sentList) resent(from, to Seq, segs uint32, now Instant) {
 	l.clock = max(l.clock, now) + 1

@@ -75,7 +75,7 @@ func (c *Conn) sendTailProbe(t *transmitter) bool {
 		return true
 	}
 	if resent {
-		from := maxSeq(c.sndUna, c.sndNxt.Add(-mss))
+		from := maxSeq(c.sndUna, maxSeq(c.sndNxt.Add(-mss), c.sent.lastSegment(mss)))
 		if !c.resendRange(t, c.sndq.lastRecord(from, c.sndNxt), c.sndNxt) {
 			return false
 		}
