@@ -71,7 +71,7 @@ func (s *Stack) receiveTCP(h *ipv4.Header, payload []byte, a arrival) {
 	if c.listener != nil && c.m.State().Synchronized() {
 		c.listener.opened(c) // at once: the next segment may ask for its place
 	}
-	if c.m.Disordered() {
+	if c.m.Disordered() || c.m.Hurried() {
 		s.output(c, a.now) // not after the batch
 		return
 	}

@@ -10,7 +10,7 @@ func (c *Conn) ack(now Instant, seg *Segment) bool {
 	}
 	wnd := int(seg.Window) << c.sndScale
 	flight := c.flight()
-	d := delivery{fack: c.rack.fack, echo: c.ecn.ok && seg.Flags&ECE != 0}
+	d := delivery{fack: c.rack.fack, echo: c.ecn.ok && seg.Flags&ECE != 0, answers: seg.Options.TSEcr}
 	if seg.Ack.Before(c.sndUna) { // an old one, but its SACK blocks may be news
 		if c.sack && seg.Options.NSACK > 0 {
 			c.updateBoard(now, seg, &d)
@@ -34,6 +34,7 @@ func (c *Conn) ack(now Instant, seg *Segment) bool {
 	}
 	if c.sack && seg.reportsDuplicate() && !probed {
 		c.rackDoubled()
+		c.undoDoubled(seg.Options.SACK[0])
 	}
 	c.countDelivered(d.segments)
 	c.recoverLoss(now, &d, duplicate)

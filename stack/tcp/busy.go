@@ -4,7 +4,7 @@ import "time"
 
 // sending is what few connections need to know about what they send.
 type sending struct {
-	before   Window  // the timeout that frto is about
+	before   undo    // the last reduction that may be undone
 	relostAt Instant // when the window was last lowered for a lost retransmission
 	losses   uint8   // see lossy
 	lossAt   uint32  // segments with text that had been sent when the last was counted

@@ -92,6 +92,7 @@ func (c *Conn) ackUnacceptable(now Instant, seg *Segment) {
 	}
 	if n := seg.DataLen(); n > 0 && seg.Seq.Add(n).BeforeEq(c.rcvNxt) {
 		c.reportDuplicate(seg.Seq, seg.Seq.Add(n))
+		c.hurry()
 		// Echo the retransmission's timestamp, not that of the original: else
 		// the sender would take the time since the lost acknowledgment for a
 		// round trip. A window's worth behind is as hard to hit for an attacker

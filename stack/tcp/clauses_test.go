@@ -146,7 +146,7 @@ func TestRFC9293WindowShrunkToZeroIsProbed(t *testing.T) { // §3.8.6
 func TestRFC9293ReceiverDoesNotShrinkTheWindow(t *testing.T) { // §3.8.6
 	pool := new(Pool)
 	p := inEstablished(t, config(func(c *Config) { c.Pool, c.RcvBuf = pool, 60000 }))
-	p.recv(ACK, 1, 1, 1000)
+	p.recv(ACK|PSH, 1, 1, 1000)
 	pool.Limit = 1
 	p.recv(ACK, 1001, 1, 1000)
 	p.expect("[.] 1 ack 2001")

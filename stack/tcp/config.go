@@ -67,8 +67,9 @@ type Config struct {
 	DelayedAck time.Duration
 
 	// QuickAcks is how many of the first segments with text are acknowledged
-	// at once, before text of ours goes out: it hurries a peer's slow start at
-	// the price of packets. Linux takes up to 16. Zero delays from the start.
+	// at once, before text of ours goes out. Linux takes up to 16. Zero leaves it
+	// to what comes: the first full segments that are not pushed, and those behind
+	// a loss or a silence, are acknowledged at once, too.
 	QuickAcks int
 
 	// NoWindowScale, NoTimestamps and NoSACK leave the option out of the

@@ -257,7 +257,7 @@ func (c *Conn) resizeMSS() {
 	if old := c.win.MSS; m < old {
 		// RFC 4821 §4: no more segments than before.
 		c.win.shrink(old, m)
-		if c.frto != frtoNone {
+		if c.frto != frtoNone || c.undoable() != nil {
 			c.send.before.shrink(old, m)
 		}
 	}

@@ -42,17 +42,18 @@ type Counters struct {
 	BuffersDenied uint64 // times a buffer was not let grow
 
 	// Recovery and probing.
-	Timeouts         uint64 // retransmission timeouts (RFC 6298 §5.4)
-	SpuriousTimeouts uint64 // of these, undone (RFC 5682)
-	Recoveries       uint64 // fast recoveries (RFC 6675, RFC 6582)
-	TailProbes       uint64 // RFC 8985 §7
-	WindowProbes     uint64 // RFC 9293 §3.8.6.1
-	BlackHoles       uint64 // times segments were made smaller because large ones got no answer (RFC 4821 §7.7)
-	PathProbes       uint64 // segments sent to see whether the path carries their size (RFC 4821)
-	PathProbesLost   uint64 // of these, lost
-	KeepAliveProbes  uint64 // RFC 9293 §3.8.4
-	ChallengeAcks    uint64 // RFC 5961 §7
-	ChallengesSpared uint64 // of these, not sent: the limit was reached
+	Timeouts           uint64 // retransmission timeouts (RFC 6298 §5.4)
+	SpuriousTimeouts   uint64 // of these, undone (RFC 5682)
+	Recoveries         uint64 // fast recoveries (RFC 6675, RFC 6582)
+	SpuriousRecoveries uint64 // of these, undone: nothing was lost (RFC 9438 §4.9.2)
+	TailProbes         uint64 // RFC 8985 §7
+	WindowProbes       uint64 // RFC 9293 §3.8.6.1
+	BlackHoles         uint64 // times segments were made smaller because large ones got no answer (RFC 4821 §7.7)
+	PathProbes         uint64 // segments sent to see whether the path carries their size (RFC 4821)
+	PathProbesLost     uint64 // of these, lost
+	KeepAliveProbes    uint64 // RFC 9293 §3.8.4
+	ChallengeAcks      uint64 // RFC 5961 §7
+	ChallengesSpared   uint64 // of these, not sent: the limit was reached
 }
 
 // opened reports whether the TCP-MIB counts the state in tcpCurrEstab.

@@ -12,6 +12,13 @@ const (
 // Cubic is the congestion control of RFC 9438, the default. The zero value is
 // ready. Windows inside are in segments and times in seconds, as in the RFC.
 type Cubic struct {
+	curve
+	before *curve // ahead of the last reduction; nil until there is one
+	start  hyStart
+}
+
+// curve is what the growth of the window depends on.
+type curve struct {
 	wMax  float64 // window before the last reduction, or less (fast convergence)
 	prior float64 // window before the last reduction: cwnd_prior
 	k     float64 // time in which the curve reaches wMax
@@ -19,7 +26,6 @@ type Cubic struct {
 	epoch Instant // start of the present congestion avoidance stage; 0 when none
 	last  Instant // the last acknowledgment of this epoch that counted
 	frac  float64 // part of an octet not yet added to Cwnd
-	start hyStart
 }
 
 // Name returns "cubic".
@@ -95,7 +101,18 @@ func (c *Cubic) TimedOut(w *Window, now Instant, flight int) {
 	c.wMax = 0
 }
 
+// Undo takes back the last reduction (§4.9): the curve goes on.
+func (c *Cubic) Undo() {
+	if c.before != nil {
+		c.curve = *c.before
+	}
+}
+
 func (c *Cubic) reduce(w *Window, flight int) {
+	if c.before == nil {
+		c.before = new(curve)
+	}
+	*c.before = c.curve
 	cwnd := float64(w.Cwnd) / float64(w.MSS)
 	c.prior = cwnd
 	if cwnd < c.wMax {

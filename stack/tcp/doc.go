@@ -12,7 +12,7 @@
 // After every call that changes something (Input, Read, Write, the Close
 // family, the setters) the owner calls Output, at once or after a batch of
 // such calls; acknowledgments, window updates and data go out together there.
-// While a connection is Disordered it does so after each Input.
+// While a connection is Disordered, or Hurried, it does so after each Input.
 //
 // The machine is family-neutral: it knows addresses only as netip.AddrPort and
 // leaves checksums, and the pseudo-header they include, to its owner.
@@ -23,7 +23,8 @@
 // SACK (RFC 2018, sending D-SACK by RFC 2883), loss detection by time with tail
 // loss probes (RACK-TLP, RFC 8985), on which the recovery of RFC 6675 rests, or,
 // without SACK, that of RFC 6582 with limited transmit (RFC 3042), proportional
-// rate reduction (RFC 9937), detection of spurious timeouts (F-RTO, RFC 5682),
+// rate reduction (RFC 9937), detection of spurious timeouts (F-RTO, RFC 5682) and
+// of spurious recoveries (RFC 3522, RFC 3708), which are undone,
 // RTO by RFC 6298, initial window by RFC 6928, Reno (RFC 5681) and CUBIC
 // (RFC 9438) with HyStart++ (RFC 9406), defence against blind attacks (RFC 5961,
 // RFC 5927), TIME-WAIT reuse (RFC 6191), congestion notification (ECN, RFC 3168),

@@ -18,7 +18,7 @@ func (c *Conn) beginFRTO() {
 		return
 	}
 	c.frto = frtoHead
-	c.ofSending().before = c.win
+	c.saveWindow(false)
 }
 
 // checkTimeout takes the next step of the test, and reports whether the timeout
@@ -48,6 +48,6 @@ func (c *Conn) newTextFits() bool {
 func (c *Conn) undoTimeout() {
 	c.pool.Counters.SpuriousTimeouts++
 	c.loss, c.frto, c.rtxHead, c.dupAcks, c.inflate = lossNone, frtoNone, false, 0, 0
-	c.win.Cwnd, c.win.Ssthresh = max(c.send.before.Cwnd, c.win.MSS), c.send.before.Ssthresh
+	c.restoreWindow()
 	c.lost.clear()
 }

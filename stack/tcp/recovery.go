@@ -24,6 +24,7 @@ type delivery struct {
 	fack     Seq           // RACK.fack before
 	late     bool          // a segment was overtaken and arrived
 	echo     bool          // of a mark: the window does not grow with it (RFC 3168 §6.1.2)
+	answers  uint32        // the timestamp that it echoes; 0 when there is none
 	rtt      time.Duration // of the newest segment that arrived, if it was transmitted only once; 0 without SACK
 }
 
@@ -76,7 +77,11 @@ func (c *Conn) recoverLoss(now Instant, d *delivery, duplicate bool) {
 		// It does not grow the window by what recovery was about: what was sent
 		// since was sent within the new one.
 		d.acked = d.since
+		undo := c.loss == lossRecovery && c.recoveredForNothing(d)
 		c.leaveRecovery()
+		if undo {
+			c.undoRecovery()
+		}
 	}
 	relost := false
 	if c.sack {
@@ -99,6 +104,7 @@ func (c *Conn) recoverLoss(now Instant, d *delivery, duplicate bool) {
 			// RFC 5681 §4.3: the loss of a retransmission is a second sign of
 			// congestion, one for those of a window (RFC 8985 §9.3).
 			c.ofSending().relostAt = now
+			c.keepReduction()
 			c.win.Cwnd = c.reducedFrom()
 			c.cc.Lost(&c.win, now, min(c.flight(), c.win.Cwnd))
 			c.beginPRR(d)
@@ -157,6 +163,7 @@ func (c *Conn) enterRecovery(now Instant, d *delivery) {
 	c.lossSeen()
 	c.loss, c.recover = lossRecovery, c.sndNxt
 	c.rtxHead, c.inflate, c.rttAt, c.tail = true, 0, 0, tailProbe{}
+	c.saveWindow(true)
 	c.cc.Lost(&c.win, now, flight)
 	c.ecnReduced()
 	if c.sack {
@@ -218,6 +225,7 @@ func (c *Conn) timedOut(now Instant) {
 	}
 	c.pool.Counters.Timeouts++
 	c.lossSeen()
+	c.keepReduction()
 	c.beginFRTO()
 	c.pathClaimTimedOut(now)
 	c.pathTimedOut(now)

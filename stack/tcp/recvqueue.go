@@ -7,6 +7,7 @@ package tcp
 type recvQueue struct {
 	head, tail, cur *chunk // sorted by pos
 	rd              Seq    // the next octet that the user reads
+	hurried         bool   // see Conn.Hurried; it has room here
 	n               int    // octets in order
 	lent            int    // chunks
 	early           spanSet

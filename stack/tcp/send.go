@@ -104,6 +104,7 @@ func (c *Conn) resendRange(t *transmitter, from, to Seq) bool {
 	c.reduce.out += uint32(n)
 	c.lost.remove(from, to)
 	c.pathResent(from, to)
+	c.undoResent(t.now, from, to)
 	c.sent.resent(from, to, segs, t.now)
 	if c.rtxAt == 0 || c.loss == lossTimeout || from == c.sndUna {
 		c.armRetransmit(t.now)
@@ -229,7 +230,7 @@ func (c *Conn) sendNext(t *transmitter, n int, last, fin bool, mss int) bool {
 		k.at, k.due = 0, false
 	}
 	if n > 0 && (first || c.lastText != 0 && t.now.Sub(c.lastText) < c.ackDelay.duration()) {
-		c.quickAcks = 0 // a conversation: acknowledgments find company
+		c.quickAcks, c.rcvq.hurried = 0, false // a conversation: acknowledgments find company
 	}
 	c.timeSegment(t.now, from.Add(min(sent, mss)))
 	if idle {

@@ -2,7 +2,7 @@ package tcp
 
 // maxSpans bounds a spanSet: what a receiver holds out of order and what a
 // sender remembers of the other's reports (RFC 2018 leaves both open).
-const maxSpans = 256
+const maxSpans = 512
 
 // span is the range [start, end) of sequence numbers.
 type span struct {

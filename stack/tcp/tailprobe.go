@@ -104,6 +104,7 @@ func (c *Conn) tailProbeAcked(now Instant, seg *Segment) {
 	case seg.Ack.After(c.tail.end):
 		c.tail.open = false
 		if c.loss == lossNone {
+			c.keepReduction()
 			c.cc.Lost(&c.win, now, min(c.flight(), c.win.Cwnd))
 		}
 	case seg.Ack == c.sndUna && seg.Len() == 0 && seg.Options.NSACK == 0:

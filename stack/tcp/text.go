@@ -34,6 +34,7 @@ func (c *Conn) text(now Instant, seg *Segment) {
 		dup := min(old, len(p))
 		c.reportDuplicate(seq, seq.Add(dup))
 		c.ackDue = max(c.ackDue, 1)
+		c.hurry()
 		p, seq = p[dup:], seq.Add(dup)
 	}
 	// What lies beyond the window is cut off, and with it what lies beyond
@@ -71,6 +72,12 @@ func (c *Conn) text(now Instant, seg *Segment) {
 	}
 	c.rcvUnacked += int32(c.rcvq.nxt().Sub(c.rcvNxt))
 	c.traffic.bytesIn += uint64(c.rcvq.nxt().Sub(c.rcvNxt))
+	switch {
+	case !inOrder:
+		c.hurry()
+	case c.opensRun(now, seg, len(p)):
+		c.quickAcks = max(c.quickAcks, quickAckRun)
+	}
 	c.lastText = now
 	c.rcvNxt = c.rcvq.nxt()
 	if inOrder {
@@ -81,17 +88,16 @@ func (c *Conn) text(now Instant, seg *Segment) {
 
 // scheduleAck decides when the text that just came is acknowledged: at once
 // when it is out of order or fills a gap (RFC 5681 §4.2), at once for every
-// second full segment, else within the delay (RFC 9293 §3.8.6.3). A peer
-// without SACK counts acknowledgments, so each early segment gets its own, one
-// more than were due before it.
+// second full segment, and for each while the peer waits for them (quickack.go),
+// else within the delay (RFC 9293 §3.8.6.3). A peer without SACK counts
+// acknowledgments, so each early segment gets its own, one more than were due
+// before it.
 func (c *Conn) scheduleAck(now Instant, inOrder, gaps bool, due uint8) {
+	quick := inOrder && !gaps && c.countQuickAck()
 	switch {
 	case !inOrder && !c.sack:
 		c.ackDue = min(due+1, maxAcksDue)
-	case c.quickAcks > 0:
-		c.quickAcks--
-		c.ackDue = max(c.ackDue, 1)
-	case !inOrder || gaps, c.rcvUnacked >= 2*int32(c.rcvMSS):
+	case !inOrder || gaps, c.rcvUnacked >= 2*int32(c.rcvMSS), quick:
 		c.ackDue = max(c.ackDue, 1)
 	case c.ackAt == 0:
 		c.ackAt = now.Add(c.ackDelay.duration())

@@ -155,7 +155,7 @@ func (c *Conn) SetCongestionControl(cc CongestionControl) { c.cc = cc }
 // SetQuickAck acknowledges at once what waits for its acknowledgment and the
 // next segments (on), or delays as usual (TCP_QUICKACK).
 func (c *Conn) SetQuickAck(on bool) {
-	c.quickAcks = 0
+	c.quickAcks, c.rcvq.hurried = 0, false
 	if on {
 		c.quickAcks = quickAckRun
 		if c.ackAt != 0 {
@@ -163,9 +163,6 @@ func (c *Conn) SetQuickAck(on bool) {
 		}
 	}
 }
-
-// quickAckRun is how many segments SetQuickAck has acknowledged at once.
-const quickAckRun = 16
 
 // SetFinWait2 changes Config.FinWait2, from the next close on.
 func (c *Conn) SetFinWait2(d time.Duration) { c.finWait2 = inMillis(or(d, DefaultFinWait2)) }

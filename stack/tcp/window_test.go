@@ -59,7 +59,7 @@ func TestRFC9293NoDelay(t *testing.T) {
 //rfc:5681 delayed-ack
 func TestDelayedAck(t *testing.T) { // RFC 9293 §3.8.6.3
 	p := inEstablished(t)
-	p.recv(ACK, 1, 1, 1000)
+	p.recv(ACK|PSH, 1, 1, 1000)
 	p.expect()
 	p.recv(ACK, 1001, 1, 1000)
 	p.expect("[.] 1 ack 2001") // every second full segment
@@ -68,11 +68,14 @@ func TestDelayedAck(t *testing.T) { // RFC 9293 §3.8.6.3
 	if at := p.times(time.Second); !slices.Equal(at, []time.Duration{DefaultDelayedAck}) {
 		t.Fatalf("acknowledged after %v", at)
 	}
-	p.recv(ACK, 2011, 1, 10)
+	p.recv(ACK|PSH, 2011, 1, 10) // behind a long silence
+	p.expect("[.] 1 ack 2021")
+	p.c.SetQuickAck(false)
+	p.recv(ACK|PSH, 2021, 1, 10)
 	p.expect()
 	p.write(5) // carries it
-	p.expect("[P.] 1+5 ack 2021")
-	p.recv(ACK, 2021, 6, 0)
+	p.expect("[P.] 1+5 ack 2031")
+	p.recv(ACK, 2031, 6, 0)
 	if p.c.Deadline() != 0 {
 		t.Fatal("a delayed acknowledgment is left")
 	}
@@ -89,7 +92,7 @@ func TestSuperSegmentGetsOneAck(t *testing.T) {
 func TestFullSegmentsBehindASuperSegment(t *testing.T) {
 	p := inEstablished(t, withTimestamps)
 	full := p.c.mostText()
-	p.recv(ACK, 1, 1, 3*full)
+	p.recv(ACK|PSH, 1, 1, 3*full)
 	p.expect(fmt.Sprint("[.] 1 ack ", 1+3*full))
 	if got := p.c.Info().RcvMSS; got != int(p.c.maxMSS)-timestampsLen {
 		t.Errorf("segments carry %d octets, our MSS is %d", got, p.c.maxMSS)
