@@ -1,7 +1,6 @@
 package badger
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -17,7 +16,7 @@ const (
 
 // emptyDiscard reports whether that is what a file of statistics holds.
 func emptyDiscard(b []byte) bool {
-	return len(b) == discardSize && len(bytes.TrimRight(b, "\x00")) == 0
+	return len(b) == discardSize && len(trimZeros(b)) == 0
 }
 
 // prepare does, just before badger does it, what badger ends the process over

@@ -1,7 +1,6 @@
 package badger
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -101,7 +100,7 @@ func (r *repair) aside(name string) error {
 	}
 	if err == nil {
 		// Not a link: the original may be cut off next.
-		err = os.WriteFile(to, bytes.TrimRight(b, "\x00"), 0o600)
+		err = os.WriteFile(to, trimZeros(b), 0o600)
 	}
 	if err != nil {
 		return fmt.Errorf("badger: set %s aside: %w", name, err)
@@ -134,7 +133,7 @@ func (r *repair) small() error {
 	}
 	for _, name := range logs {
 		clean[name] = func(b []byte) bool {
-			return len(b) >= walHeader && len(bytes.TrimRight(b[:walKey], "\x00"))+len(bytes.TrimRight(b[walHeader:], "\x00")) == 0
+			return len(b) >= walHeader && len(trimZeros(b[:walKey]))+len(trimZeros(b[walHeader:])) == 0
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(clean)) {

@@ -78,7 +78,7 @@ func walEntryShape(b []byte) (at, keyLen, size int, ok bool) {
 // readWAL goes through a log as badger does when it opens.
 func readWAL(name string, b []byte) wal {
 	w := wal{name: name, size: int64(len(b)), end: walHeader}
-	used := len(bytes.TrimRight(b, "\x00"))
+	used := len(trimZeros(b))
 	if len(b) < walHeader {
 		w.end, w.tail = 0, used
 		return w

@@ -55,7 +55,7 @@ func readFiles(dir string, earlier Files) (Files, error) {
 		}
 		name, err := filepath.Rel(dir, path)
 		name = filepath.ToSlash(name)
-		f := File{bytes.TrimRight(data, "\x00"), int64(len(data))}
+		f := File{trimZeros(data), int64(len(data))}
 		if old, ok := earlier[name]; ok && old.equal(f) {
 			f = old
 		} else {
@@ -65,6 +65,16 @@ func readFiles(dir string, earlier Files) (Files, error) {
 		return err
 	})
 	return all, err
+}
+
+// trimZeros returns b without the zeros at its end, of which files of a database may
+// have megabytes.
+func trimZeros(b []byte) []byte {
+	var zeros [4096]byte
+	for len(b) >= len(zeros) && bytes.Equal(b[len(b)-len(zeros):], zeros[:]) {
+		b = b[:len(b)-len(zeros)]
+	}
+	return bytes.TrimRight(b, "\x00")
 }
 
 func (f File) equal(g File) bool { return f.Size == g.Size && bytes.Equal(f.Data, g.Data) }
