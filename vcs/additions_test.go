@@ -191,7 +191,7 @@ func TestAdditionsKnownUnsaved(t *testing.T) {
 	defer release()
 	known := must(r.Set(t.Context(), "primary", "k", "2", vcs.CommitInfo{}))(t)
 	s := r.Store()
-	soon, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	soon, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	if a := must(s.Additions(soon, []vcs.ID{old}, []vcs.ID{{1}}, nil))(t); a.Commits() != 1 {
 		t.Errorf("%d commits for somebody who has none, want 1", a.Commits())

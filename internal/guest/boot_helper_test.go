@@ -23,7 +23,7 @@ import (
 
 // bootLimit is how long one machine may take to be ready. It needs 5 s of
 // processor time under TCG.
-const bootLimit = 2 * time.Minute
+const bootLimit = 4 * time.Minute
 
 // image is what the boot tests share: it is built once.
 type image struct {
