@@ -38,7 +38,7 @@ type ResolverConfig struct {
 // datagram, by TCP. It is a stack.NameResolver; for records other than addresses
 // see Query and Net. It keeps no cache. Its methods are safe for concurrent use.
 //
-// The protocol is package net's own. So is the habit of reading /etc/hosts first
+// The protocol is package net's own, but for Query. So is the habit of reading /etc/hosts first
 // where that exists; the machine's name servers and search domains are not used.
 type Resolver struct {
 	stack   *stack.Stack
@@ -104,9 +104,9 @@ func (r *Resolver) Net() *net.Resolver { return r.net }
 var errNoServers = errors.New("no name server is known")
 
 // LookupNetIP returns the addresses of host, those on our own networks first; network
-// is "ip4", "ip6", or "ip" for both. A name without a dot is completed by the search domains before it
-// is asked for as it is, one with a dot afterwards, and one that ends in a dot not
-// at all. The error is a *net.DNSError.
+// is "ip4", "ip6", or "ip" for both. A name without a dot is completed by the search
+// domains before it is asked for as it is, one with a dot afterwards, and one that
+// ends in a dot not at all. The error is a *net.DNSError.
 func (r *Resolver) LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error) {
 	if a, err := netip.ParseAddr(host); err == nil {
 		if network == "ip4" && !a.Unmap().Is4() || network == "ip6" && a.Is4() {

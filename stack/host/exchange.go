@@ -6,7 +6,6 @@ import (
 	"net/netip"
 	"os"
 	"slices"
-	"strings"
 	"time"
 
 	"golang.org/x/net/dns/dnsmessage"
@@ -120,11 +119,14 @@ func (x *exchange) hangUp() {
 	}
 }
 
-// errLinkLocalName is why a question is not asked.
-var errLinkLocalName = errors.New("the name of a link-local address means something on its own link only, and no name server is asked for it (RFC 3927 §1.4)")
+// errLocalName and errLinkLocalName are why a question is not asked.
+var (
+	errLocalName     = errors.New("no name server is asked for names under localhost and invalid (RFC 6761 §6.3, §6.4)")
+	errLinkLocalName = errors.New("the name of a link-local address means something on its own link only, and no name server is asked for it (RFC 3927 §1.4)")
+)
 
 // linkLocalNames is the domain in which link-local addresses would have names.
-const linkLocalNames = "254.169.in-addr.arpa."
+const linkLocalNames = "254.169.in-addr.arpa"
 
 // askable returns why a question must not leave the host. What cannot be read is
 // left to the server.
@@ -137,8 +139,11 @@ func askable(query []byte) error {
 	if err != nil {
 		return nil
 	}
-	if name := strings.ToLower(question.Name.String()); name == linkLocalNames || strings.HasSuffix(name, "."+linkLocalNames) {
+	switch name := question.Name.String(); {
+	case isUnder(name, linkLocalNames):
 		return errLinkLocalName
+	case isUnder(name, "localhost"), isUnder(name, "invalid"):
+		return errLocalName
 	}
 	return nil
 }

@@ -174,15 +174,15 @@ func (d *Inetd) packets(port uint16, answer func(p []byte, from netip.AddrPort) 
 	d.running.Go(func() {
 		buf := make([]byte, 65535)
 		for {
-			n, d, err := u.ReadDatagram(buf)
+			n, q, err := u.ReadDatagram(buf)
 			switch {
 			case errors.Is(err, net.ErrClosed):
 				return
 			case err != nil:
 				continue // an ICMP error about an answer
 			}
-			if reply := answer(buf[:n], d.From); reply != nil {
-				_, _ = u.Answer(d, reply) // lost, as datagrams may be
+			if reply := answer(buf[:n], q.From); reply != nil {
+				_, _ = u.Answer(q, reply) // lost, as datagrams may be
 			}
 		}
 	})

@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/binary"
+	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/netip"
@@ -24,24 +26,29 @@ const maxUDPAnswer = 4096
 // are a dnsmessage.UnknownResource. A name without such records has none and is no
 // error.
 //
-// The error is a *net.DNSError: IsNotFound when there is no such name, IsTemporary
-// when no server could say, IsTimeout as well when time ran out.
+// The error is a *net.DNSError: IsNotFound when there is no such name, or none that
+// servers are asked for, IsTemporary when no server could say, IsTimeout as well when
+// time ran out, and none of them for what is no domain name. It wraps the cause.
 func (r *Resolver) Query(ctx context.Context, name string, typ dnsmessage.Type, class dnsmessage.Class) ([]dnsmessage.Resource, error) {
-	soft := func(why string, timeout bool) error {
-		return &net.DNSError{Err: why, Name: name, IsTemporary: true, IsTimeout: timeout}
+	soft := func(err error) error {
+		var t interface{ Timeout() bool }
+		return &net.DNSError{UnwrapErr: err, Err: err.Error(), Name: name, IsTemporary: true, IsTimeout: errors.As(err, &t) && t.Timeout()}
 	}
 	if err := ctx.Err(); err != nil {
-		return nil, soft(err.Error(), err == context.DeadlineExceeded)
+		return nil, soft(err)
 	}
 	query, err := question(name, typ, class)
 	if err != nil {
 		return nil, &net.DNSError{Err: err.Error(), Name: name}
 	}
+	if isUnder(name, "localhost") {
+		return loopback(query), nil
+	}
 	if err := askable(query); err != nil {
 		return nil, &net.DNSError{Err: err.Error(), Name: name, IsNotFound: true}
 	}
 	if len(r.Servers()) == 0 {
-		return nil, soft(errNoServers.Error(), false)
+		return nil, soft(errNoServers)
 	}
 	type result struct {
 		m   dnsmessage.Message
@@ -56,19 +63,15 @@ func (r *Resolver) Query(ctx context.Context, name string, typ dnsmessage.Type, 
 	select {
 	case got = <-done:
 	case <-ctx.Done():
-		return nil, soft(ctx.Err().Error(), ctx.Err() == context.DeadlineExceeded)
+		return nil, soft(ctx.Err())
 	}
 	switch {
 	case got.err != nil:
-		timeout := false
-		if t, ok := got.err.(interface{ Timeout() bool }); ok {
-			timeout = t.Timeout()
-		}
-		return nil, soft(got.err.Error(), timeout)
+		return nil, soft(got.err)
 	case got.m.RCode == dnsmessage.RCodeNameError:
 		return nil, &net.DNSError{Err: "no such host", Name: name, IsNotFound: true}
 	case got.m.RCode != dnsmessage.RCodeSuccess:
-		return nil, soft("no name server has an answer ("+strings.TrimPrefix(got.m.RCode.String(), "RCode")+")", false)
+		return nil, soft(fmt.Errorf("%w (%s)", errNoAnswer, strings.TrimPrefix(got.m.RCode.String(), "RCode")))
 	}
 	return got.m.Answers, nil
 }
@@ -97,14 +100,39 @@ func (r *Resolver) roundTrip(ctx context.Context, query []byte) (m dnsmessage.Me
 		return m, err
 	}
 	b := make([]byte, maxUDPAnswer)
-	n, err := x.Read(b)
-	if err != nil {
-		return m, err
+	for {
+		n, err := x.Read(b)
+		if err != nil {
+			return m, err
+		}
+		err = m.Unpack(b[:n])
+		switch {
+		case m.Truncated: // perhaps amid a record, which cannot be read then
+			return r.byTCP(ctx, query)
+		case err == nil:
+			return m, nil
+		} // what cannot be read is no answer; another one may come
 	}
-	if err = m.Unpack(b[:n]); err != nil || !m.Truncated {
-		return m, err
+}
+
+// loopback answers a question about the machine itself: it has addresses and
+// nothing else (RFC 6761 §6.3).
+func loopback(query []byte) []dnsmessage.Resource {
+	var m dnsmessage.Message
+	_ = m.Unpack(query) // ours
+	q := m.Questions[0]
+	r := dnsmessage.Resource{Header: dnsmessage.ResourceHeader{Name: q.Name, Type: q.Type, Class: q.Class}}
+	switch {
+	case q.Class != dnsmessage.ClassINET:
+		return nil
+	case q.Type == dnsmessage.TypeA:
+		r.Body = &dnsmessage.AResource{A: [4]byte{127, 0, 0, 1}}
+	case q.Type == dnsmessage.TypeAAAA:
+		r.Body = &dnsmessage.AAAAResource{AAAA: netip.IPv6Loopback().As16()}
+	default:
+		return nil
 	}
-	return r.byTCP(ctx, query)
+	return []dnsmessage.Resource{r}
 }
 
 // byTCP asks by TCP.
