@@ -1,6 +1,7 @@
 package stack_test
 
 import (
+	"net"
 	"testing"
 
 	"arpeggio/stack"
@@ -12,33 +13,61 @@ import (
 //
 //rfc:9293 MAY-9
 func TestPeerTOS(t *testing.T) {
-	rawTest(t, "each segment's", func(t *testing.T, r *raw) {
-		ln := r.listen()
-		r.tcp(tcp.Segment{SrcPort: 1000, DstPort: 80, Flags: tcp.SYN, Seq: 100, Window: 1000})
-		_, answer := r.one()
-		segment := func(tos uint8, text string) {
-			packet := tcpPacket(addr(9), addr(1), nil, tcp.Segment{SrcPort: 1000, DstPort: 80, Flags: tcp.ACK, Seq: 101, Ack: answer.Seq + 1, Window: 1000, Payload: []byte(text)})
-			h, _, body, err := ipv4.Parse(packet)
-			if err != nil {
-				t.Fatal(err)
-			}
-			h.TOS = tos
-			r.ip(h, nil, body)
+	send := func(t *testing.T, r *raw, tos uint8, seg tcp.Segment) {
+		t.Helper()
+		seg.SrcPort, seg.DstPort, seg.Window = 1000, 80, 1000
+		h, _, body, err := ipv4.Parse(tcpPacket(addr(9), addr(1), nil, seg))
+		if err != nil {
+			t.Fatal(err)
 		}
-		segment(0xb8, "")
+		h.TOS = tos
+		r.ip(h, nil, body)
+	}
+	accepted := func(t *testing.T, ln net.Listener, want uint8) *stack.TCPConn {
+		t.Helper()
 		c, err := ln.Accept()
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer c.Close()
-		conn := c.(*stack.TCPConn)
-		if tos := conn.PeerTOS(); tos != 0xb8 {
-			t.Errorf("%#x after the handshake", tos)
+		if tos := c.(*stack.TCPConn).PeerTOS(); tos != want {
+			t.Errorf("%#x at first, want %#x", tos, want)
 		}
-		segment(0x28, "x")
-		if tos := conn.PeerTOS(); tos != 0x28 {
+		return c.(*stack.TCPConn)
+	}
+	rawTest(t, "each segment's", func(t *testing.T, r *raw) {
+		ln := r.listen()
+		send(t, r, 0, tcp.Segment{Flags: tcp.SYN, Seq: 100})
+		_, answer := r.one()
+		send(t, r, 0xb8, tcp.Segment{Flags: tcp.ACK, Seq: 101, Ack: answer.Seq + 1})
+		c := accepted(t, ln, 0xb8)
+		defer c.Close()
+		send(t, r, 0x28, tcp.Segment{Flags: tcp.ACK, Seq: 101, Ack: answer.Seq + 1, Payload: []byte("x")})
+		if tos := c.PeerTOS(); tos != 0x28 {
 			t.Errorf("%#x after text", tos)
 		}
+	})
+	rawTest(t, "that of a cookie's answer", func(t *testing.T, r *raw) {
+		ln, err := (&stack.ListenConfig{Backlog: 1}).Listen(r.stacks[0], "tcp", ":80")
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.tcp(tcp.Segment{SrcPort: 999, DstPort: 80, Flags: tcp.SYN, Seq: 1, Window: 1000}) // has the only place
+		r.one()
+		send(t, r, 0, tcp.Segment{Flags: tcp.SYN, Seq: 100})
+		_, answer := r.one()
+		send(t, r, 0xb8, tcp.Segment{Flags: tcp.ACK, Seq: 101, Ack: answer.Seq + 1})
+		defer accepted(t, ln, 0xb8).Close()
+		if n := r.stats().TCP.CookiesUsed; n != 1 {
+			t.Errorf("%d cookies used", n)
+		}
+	})
+	rawTest(t, "that of a SYN with text", func(t *testing.T, r *raw) {
+		ln, err := (&stack.ListenConfig{FastOpen: 1, FastOpenNoCookie: true}).Listen(r.stacks[0], "tcp", ":80")
+		if err != nil {
+			t.Fatal(err)
+		}
+		send(t, r, 0xb8, tcp.Segment{Flags: tcp.SYN, Seq: 100, Payload: []byte("x")})
+		defer accepted(t, ln, 0xb8).Close()
 	})
 }
 

@@ -52,6 +52,7 @@ func (s *Stack) receiveTCP(h *ipv4.Header, payload []byte, a arrival) {
 	}
 	if c == nil {
 		s.listen(local, remote, &seg, 0, false, a.now)
+		s.began(k, h.TOS)
 		return
 	}
 	if seg.Flags.Has(tcp.SYN) && c.m.State() == tcp.TimeWait {
@@ -61,6 +62,7 @@ func (s *Stack) receiveTCP(h *ipv4.Header, payload []byte, a arrival) {
 				s.output(c, a.now) // its last acknowledgment, if any, before the new SYN-ACK
 				s.remove(c)
 				s.listen(local, remote, &seg, iss, true, a.now)
+				s.began(k, h.TOS)
 				return
 			}
 		}
@@ -125,6 +127,14 @@ func (s *Stack) listen(local, remote netip.AddrPort, seg *tcp.Segment, iss tcp.S
 		l.early(c)
 	}
 	c.changed()
+}
+
+// began notes the type of service of the segment that a connection began with, if
+// one did.
+func (s *Stack) began(k connKey, tos uint8) {
+	if c := s.conns[k]; c != nil {
+		c.tos = tos
+	}
 }
 
 // openCookie handles an acknowledgment without a connection as the answer to a
