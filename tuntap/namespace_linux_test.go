@@ -7,15 +7,11 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"arpeggio/internal/netns"
 )
 
 var namespaces atomic.Int32
-
-// patience is how long a test waits, on a busy machine, for what must come.
-const patience = time.Minute
 
 // namespace is a network namespace that the test made and that vanishes with
 // it.

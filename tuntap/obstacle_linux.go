@@ -11,7 +11,8 @@ import (
 // Obstacle says, in words that follow the interface's name, why frames do not pass it
 // at present: it is down, it has no carrier, or it is a port of a bridge whose spanning
 // tree does not forward yet. It is empty when nothing is known to be in the way. The
-// calling thread is in the interface's network namespace.
+// calling thread, and the /sys it sees, are of the interface's network namespace. It is
+// safe for concurrent use.
 func (t *TAP) Obstacle() string {
 	n, err := openNetif(t.info.Name)
 	if err != nil {

@@ -52,6 +52,24 @@ func TestTAPTalksToTheKernel(t *testing.T) {
 	})
 }
 
+// An interface that is down says so, and one that is up has nothing in the way.
+func TestTAPObstacle(t *testing.T) {
+	tap, ns := openTAP(t, tuntap.TAPConfig{Name: "tap-test"})
+	obstacle := func() (why string) {
+		ns.do(func() { why = tap.Obstacle() })
+		return why
+	}
+	if why := obstacle(); why != "is down" {
+		t.Errorf("down: %q", why)
+	}
+	ns.ip("link", "set", "tap-test", "up")
+	for end := time.Now().Add(patience); obstacle() != ""; time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("up: %q", obstacle())
+		}
+	}
+}
+
 // A frame to a station that is not ours, an unknown EtherType, a frame of the
 // shortest length: none of them may end the reading (gVisor's fdbased endpoint
 // stops for good at the first).

@@ -13,6 +13,9 @@ import (
 	"arpeggio/tuntap"
 )
 
+// patience is how long a test waits, on a busy machine, for what must come.
+const patience = time.Minute
+
 // A QEMU without a machine joins two wires by a hub of its own, so that each
 // frame passes its framing code in both directions. What is under way at a time
 // stays below 32 KiB: with its socket full, QEMU 7.2 lets frames overtake each

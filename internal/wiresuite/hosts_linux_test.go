@@ -65,8 +65,8 @@ func TestWire(t *testing.T) {
 // long reports whether cases that take minutes are to be judged as well.
 func long() bool { return os.Getenv("SOAK") != "" }
 
-// judgeArpeggio judges the program, started as the brief of a suite that looks at
-// the TAP would have it. No MUST may fail, and no SHOULD without a reason.
+// judgeArpeggio judges the program, started as a suite that looks at the TAP would
+// start it. No MUST may fail, and no SHOULD without a reason.
 func judgeArpeggio(t *testing.T) {
 	ns := namespace(t)
 	if err := errors.Join(ns.IP("tuntap", "add", "wire", "mode", "tap"),
