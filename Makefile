@@ -59,13 +59,11 @@ image: $(BUILD)/arpeggio
 	@$(BUILD)/arpeggio image build --init $(BUILD)/arpeggio.guest --out $(BUILD)/image $(if $(SITE),--site $(SITE)) \
 		--kernel "$$($(GO) list -m -f '{{.Dir}}' github.com/gokrazy/kernel.amd64)/vmlinuz"
 
-# Half as many packages again as there are processors: some of them wait, for
-# machines, for kernels, for the seconds of a protocol. lint has vetted them.
-PACKAGES ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2) * 3 / 2)))
+# lint has vetted them.
 test: lint
 	@sh scripts/ensure.sh
 	@rm -rf test_results
-	@$(GO) test -race -vet=off -p $(PACKAGES) -timeout 12m -json ./... 2>&1 | $(GO) run ./internal/testsummary $(if $(CI),-expected .ci/expected-skips)
+	@$(GO) test -race -vet=off -timeout 12m -json ./... 2>&1 | $(GO) run ./internal/testsummary $(if $(CI),-expected .ci/expected-skips)
 
 # As the binary is built that ships, and that tests run: one compilation serves all.
 GOFLAGS_LINT := -trimpath -buildvcs=false

@@ -81,6 +81,8 @@ var emulatorSymptoms = []symptom{
 	{"kernel file", ErrEmulator, "check that the kernel is a readable bzImage"},
 	{"kernel too old", ErrEmulator, "check that the kernel is a readable bzImage"},
 	{"could not load kernel", ErrEmulator, "check that the kernel is a readable bzImage"},
+	{"failed to set MSR", ErrAccelerator, "start it with TCG"},
+	{"kvm", ErrAccelerator, "start it with TCG"}, // whatever else it says of it, an assertion in kvm.c for one
 	{"Machine type", ErrEmulator, "this QEMU emulates no q35 machine; install qemu-system-x86_64"},
 }
 

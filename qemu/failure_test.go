@@ -19,6 +19,8 @@ func TestEmulatorFailure(t *testing.T) {
 		{"warning: nothing\nqemu: -device virtio-blk-pci: Failed to get \"write\" lock\nIs another process using the image [x]?", ErrDiskInUse, "another disk"},
 		{"qemu-system-x86_64: cannot set up guest memory 'pc.ram': Cannot allocate memory", ErrMemory, "less memory"},
 		{"Could not access KVM kernel module: Permission denied", ErrAccelerator, "TCG"},
+		{"qemu-system-x86_64: error: failed to set MSR 0x10a to 0x69\nqemu-system-x86_64: ../kvm.c:1: kvm_buf_set_msrs: Assertion", ErrAccelerator, "MSR 0x10a"},
+		{"error: kvm run failed Bad address", ErrAccelerator, "TCG"},
 		{"could not configure /dev/net/tun (tap0): Operation not permitted", ErrEmulator, "ip tuntap add"},
 		{"-netdev stream,id=net: Parameter 'type' does not accept value 'stream'", ErrEmulator, "7.2"},
 		{"something new", ErrEmulator, "something new"},

@@ -87,7 +87,7 @@ func TestVM(t *testing.T) {
 	if got := get(t, liveURL+"healthz"); got != "ok\n" {
 		t.Errorf("healthz: %q", got)
 	}
-	if out := must(t, bin, "ss", "-tanH"); !regexp.MustCompile(`(?m)^LISTEN +0 +\d+ +0\.0\.0\.0:80 `).MatchString(out) || !regexp.MustCompile(`10\.9\.0\.\d+:80 +10\.9\.0\.1:\d+`).MatchString(out) {
+	if out := must(t, bin, "ss", "-tanH"); !regexp.MustCompile(`(?m)^LISTEN +\d+ +\d+ +0\.0\.0\.0:80 `).MatchString(out) || !regexp.MustCompile(`10\.9\.0\.\d+:80 +10\.9\.0\.1:\d+`).MatchString(out) {
 		t.Errorf("the machine's sockets:\n%s", out)
 	}
 	if out := must(t, bin, "ss", "-s"); !regexp.MustCompile(`(?m)^Recording\.Frames +[1-9]`).MatchString(out) || !regexp.MustCompile(`(?m)^Recording\.Notes +[1-9]`).MatchString(out) {
