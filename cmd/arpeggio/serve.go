@@ -141,7 +141,7 @@ func (c *serveCmd) Run(ctx context.Context) error {
 		return nil
 	}
 	if taken := new(appliance.TakenError); errors.As(err, &taken) {
-		return withHint(err, "give the appliance another address with --ip, or take this one from that station; --probe never does not ask")
+		return withHint(err, "give the appliance another address with --ip, take this one from that station, or do not ask: --probe never")
 	}
 	if err != nil {
 		return err

@@ -169,7 +169,7 @@ func TestServeStoppedWhileItAsks(t *testing.T) {
 	p.cmd.Process.Signal(os.Interrupt)
 	<-p.done
 	if out := p.stdout.String(); p.err != nil || strings.Contains(out, "context") || !strings.Contains(out, "stopped before") {
-		t.Errorf("%v", p.err)
+		t.Errorf("%v:\n%s", p.err, out)
 	}
 }
 
