@@ -26,7 +26,6 @@ help:
 	@echo 'make run     build the binary and the VM image, boot it, print the URLs (Ctrl-C stops it)'
 	@echo '             NET=lan|user|tap  SITE=DIR  HTTP=$(HTTP)  MANAGE=$(MANAGE)  DISK=FILE'
 	@echo 'make test    everything: format, vet, staticcheck, import policy, all tests with the race detector'
-	@echo '             PACKAGES=N  so many packages at a time; else half as many again as there are processors'
 	@echo 'make demo    ten nodes on one switch in one process; leaves ten repositories in demo_results/'
 	@echo 'make cover   coverage by package'
 	@echo 'make bench   the store beside go-git and stock git, the observer beside arpwatch, with the bars they have to reach;'
