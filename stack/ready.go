@@ -206,8 +206,8 @@ func (u *UDPConn) ReceiveNow(peek bool) (data []byte, from netip.AddrPort, err e
 // Connect gives the socket a peer, another one, or none (the zero AddrPort), as
 // connect(2) does on a datagram socket. Without a peer it has no more than what it was
 // opened with: an address and a port that the stack chose are given back, and the port
-// is drawn anew when something is sent, or with the next peer. Until then nothing
-// arrives; what has arrived stays.
+// is drawn anew when something is sent, or with the next peer; that fails with EAGAIN
+// when none is free. Until then nothing arrives; what has arrived stays.
 func (u *UDPConn) Connect(remote netip.AddrPort) error {
 	s := u.s
 	s.mu.Lock()

@@ -84,7 +84,8 @@ func (u *UDPConn) WriteAnonymous(p []byte, to netip.AddrPort) (int, error) {
 
 // Answer is WriteToAddrPort to who has sent d, from the address of ours that d was
 // sent to (RFC 1123 §2.3): somebody who has asked one of our addresses knows of no
-// other. Where d was for everybody or for a group, the stack chooses.
+// other. Where d was for everybody or for a group, or the address is ours no more, the
+// stack chooses. It fails with net.ErrWriteToConnected when u has a peer.
 func (u *UDPConn) Answer(d Datagram, p []byte) (int, error) {
 	src := netip.Addr{}
 	if u.s.isOwn(d.Dst) {
