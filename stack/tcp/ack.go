@@ -11,6 +11,9 @@ func (c *Conn) ack(now Instant, seg *Segment) bool {
 	wnd := int(seg.Window) << c.sndScale
 	flight := c.flight()
 	d := delivery{fack: c.rack.fack, echo: c.ecn.ok && seg.Flags&ECE != 0, answers: seg.Options.TSEcr}
+	if d.echo {
+		c.keepReduction() // for the mark, which asks for one as well (RFC 3168 §6.1.2)
+	}
 	if seg.Ack.Before(c.sndUna) { // an old one, but its SACK blocks may be news
 		if c.sack && seg.Options.NSACK > 0 {
 			c.updateBoard(now, seg, &d)

@@ -86,7 +86,6 @@ func (c *Conn) ecnEcho(now Instant, seg *Segment, flight int) {
 	}
 	if c.loss == lossNone {
 		was := c.win.Cwnd
-		c.keepReduction()
 		c.cc.Lost(&c.win, now, min(flight, was))
 		if was <= 2*c.win.MSS {
 			c.win.Cwnd = max(was/2, c.win.MSS)

@@ -83,6 +83,9 @@ func (c *Conn) recoverLoss(now Instant, d *delivery, duplicate bool) {
 			c.undoRecovery()
 		}
 	}
+	if c.loss == lossNone {
+		c.settleReduction()
+	}
 	relost := false
 	if c.sack {
 		room, known := c.win.Cwnd-c.pipe(), c.lost.octets
@@ -209,6 +212,9 @@ func (c *Conn) leaveRecovery() {
 			c.win.Cwnd = min(c.win.Ssthresh, max(c.flight(), c.win.MSS)+c.win.MSS)
 		}
 	}
+	if u := c.undoable(); u != nil {
+		u.end = c.sndNxt
+	}
 	c.loss, c.frto, c.dupAcks, c.inflate = lossNone, frtoNone, 0, 0
 	c.rackRecovered()
 }
@@ -312,6 +318,8 @@ func (c *Conn) nextLost() (from, to Seq, ok bool) {
 // cumulative acknowledgment, or within the second block (RFC 2883 §4).
 func (s *Segment) reportsDuplicate() bool {
 	b := &s.Options.SACK
-	return s.Options.NSACK > 0 && b[0].Start.Before(s.Ack) ||
-		s.Options.NSACK > 1 && b[0].Start.AfterEq(b[1].Start) && b[0].End.BeforeEq(b[1].End)
+	if s.Options.NSACK == 0 || !b[0].Start.Before(b[0].End) {
+		return false
+	}
+	return b[0].Start.Before(s.Ack) || s.Options.NSACK > 1 && b[0].Start.AfterEq(b[1].Start) && b[0].End.BeforeEq(b[1].End)
 }

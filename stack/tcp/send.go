@@ -266,6 +266,7 @@ func (c *Conn) limited() bool {
 // timeout (RFC 5681 §4.1).
 func (c *Conn) restartAfterIdle(now Instant) {
 	if c.lastSend != 0 && now.Sub(c.lastSend) > c.rto() {
+		c.keepReduction()
 		c.win.Cwnd = min(c.win.Cwnd, initialWindow(c.win.MSS))
 	}
 }

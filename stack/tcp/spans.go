@@ -4,6 +4,9 @@ package tcp
 // sender remembers of the other's reports (RFC 2018 leaves both open).
 const maxSpans = 512
 
+// maxIdleSpans is how many of them an idle connection keeps memory for.
+const maxIdleSpans = 16
+
 // span is the range [start, end) of sequence numbers.
 type span struct {
 	start, end Seq
@@ -95,7 +98,7 @@ func (t *spanSet) remove(start, end Seq) {
 		}
 		i++
 	}
-	if len(t.s) == 0 && cap(t.s) > 16 {
+	if len(t.s) == 0 && cap(t.s) > maxIdleSpans {
 		t.s = nil
 	}
 }
@@ -109,7 +112,7 @@ func (t *spanSet) trim(seq Seq) {
 	}
 	if i == len(t.s) {
 		t.s = t.s[:0]
-		if cap(t.s) > 16 {
+		if cap(t.s) > maxIdleSpans {
 			t.s = nil
 		}
 		return

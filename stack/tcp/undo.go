@@ -11,6 +11,7 @@ type undo struct {
 	Window
 	stamp  uint32  // timestamp of the first retransmission
 	again  spanSet // sent again, and not reported as a duplicate
+	end    Seq     // SND.NXT when the recovery was over
 	open   bool    // a fast recovery may turn out to have been for nothing
 	resent bool    // something was sent again: stamp is valid
 }
@@ -59,6 +60,16 @@ func (c *Conn) undoable() *undo {
 		return nil
 	}
 	return &c.send.before
+}
+
+// settleReduction ends the doubt about a fast recovery that is over, a round trip
+// after it: every report of what was sent again in it has come by then. What is
+// never reported would otherwise keep its memory, and could be taken for numbers of
+// which half the space has passed. An idle connection keeps few spans at most.
+func (c *Conn) settleReduction() {
+	if u := c.undoable(); u != nil && (c.sndUna.After(u.end) || c.flight() == 0 && cap(u.again.s) > maxIdleSpans) {
+		c.keepReduction()
+	}
 }
 
 // undoResent notes that [from, to) was sent again.

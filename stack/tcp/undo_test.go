@@ -113,15 +113,29 @@ func TestReductionIsKept(t *testing.T) {
 		},
 		"mark": func(p *script) {
 			p.c.ecn.ok, p.c.ecn.until = true, p.c.sndUna.Add(-1)
-			p.c.ecnEcho(p.now, &Segment{Flags: ACK | ECE}, 5000)
+			p.recv(ACK|ECE, 1, 11001, 0)
 		},
 		"lost probe": func(p *script) {
 			p.c.tail = tailProbe{open: true, resent: true, end: p.c.sndUna.Add(-1)}
 			p.c.tailProbeAcked(p.now, &Segment{Flags: ACK, Ack: p.c.sndUna})
 		},
+		"round trip": func(p *script) {
+			p.write(1000)
+			p.recv(ACK, 1, 12001, 0)
+			if p.c.send.before.again.s != nil {
+				p.t.Error("it keeps memory")
+			}
+		},
+		"silence": func(p *script) {
+			p.now = p.now.Add(time.Minute)
+			p.write(1000)
+		},
 	} {
 		p, _, _ := inRecovery(t)
 		p.recv(ACK, 1, 11001, 0)
+		if p.c.undoable() == nil {
+			t.Fatal("no doubt at the end")
+		}
 		event(p)
 		w := p.c.win
 		p.c.undoDoubled(SACKBlock{ourISS.Add(1001), ourISS.Add(2001)})
@@ -138,6 +152,54 @@ func TestReductionIsKept(t *testing.T) {
 	p.now = p.now.Add(roundTrip)
 	p.recv(ACK, 1, 1001, 0, sacking([2]int{2001, p.c.sndNxt.Sub(ourISS)}))
 	p.recv(ACK, 1, p.c.sndNxt.Sub(ourISS), 0, sacking([2]int{1001, 2001}))
+	p.undone(false, before, was)
+}
+
+// A mark that is echoed in recovery asks for a reduction by itself, be it for nothing
+// that the recovery was.
+func TestReductionIsKeptForMark(t *testing.T) {
+	for _, first := range []bool{true, false} { // or on the last acknowledgment only
+		p, before, was := inRecovery(t, stamped)
+		p.c.ecn.ok, p.c.ecn.until = true, p.c.recover // as ecnReduced has it
+		last := ACK
+		if first {
+			p.recv(ACK|ECE, 1, 1001, 0, sacking([2]int{2001, 6001}))
+		} else {
+			last |= ECE
+		}
+		p.recv(last, 1, 11001, 0, p.echoing(p.now.Add(-roundTrip)))
+		p.undone(false, before, was)
+	}
+}
+
+// What was sent again at many places and is never reported takes no memory when the
+// connection is idle.
+func TestIdleAfterScatteredRecovery(t *testing.T) {
+	for _, tc := range []struct {
+		n, more int
+		want    bool
+	}{{maxIdleSpans, 0, true}, {maxIdleSpans + 1, 0, false}, {maxIdleSpans + 1, 1000, true}} {
+		p, _, _ := inRecovery(t)
+		for i := range tc.n - 1 {
+			p.c.undoResent(p.now, ourISS.Add(3001+20*i), ourISS.Add(3011+20*i))
+		}
+		p.c.win.Cwnd += tc.more
+		p.write(tc.more)
+		p.recv(ACK, 1, 11001, 0)
+		if u := p.c.undoable(); (u != nil) != tc.want || u == nil && p.c.send.before.again.s != nil {
+			t.Errorf("%d places, %d octets in flight: %+v", tc.n, p.c.flight(), p.c.send.before)
+		}
+	}
+}
+
+// A report that ends before it begins is none.
+func TestReversedDSACK(t *testing.T) {
+	p, before, was := inRecovery(t)
+	p.recv(ACK, 1, 11001, 0)
+	p.recv(ACK, 1, 11001, 0, sacking([2]int{1901, 1101}))
+	if a := &p.c.send.before.again; len(a.s) != 1 || a.octets != 1000 || p.c.rack.inRound {
+		t.Errorf("%+v, in a round: %v", a, p.c.rack.inRound)
+	}
 	p.undone(false, before, was)
 }
 
