@@ -57,6 +57,41 @@ func ExampleTCPConn() {
 	// Output: half a connection is enough <nil>
 }
 
+// Who wants to hear no more waits for nothing, and can still write.
+func ExampleTCPConn_CloseRead() {
+	alice, bob, stop := twoHosts()
+	defer stop()
+	ln, err := bob.Listen("tcp", ":9")
+	if err != nil {
+		log.Fatal(err)
+	}
+	heard := make(chan string)
+	go func() {
+		c, err := ln.Accept()
+		if err != nil {
+			log.Fatal(err)
+		}
+		defer c.Close()
+		text, _ := io.ReadAll(c)
+		heard <- string(text)
+	}()
+	conn, err := alice.Dial("tcp", "10.0.0.2:9")
+	if err != nil {
+		log.Fatal(err)
+	}
+	c := conn.(*stack.TCPConn)
+	defer c.Close()
+	c.CloseRead()
+	_, err = c.Read(make([]byte, 1))
+	fmt.Println(err)
+	fmt.Fprint(c, "writing goes on")
+	c.CloseWrite()
+	fmt.Println(<-heard)
+	// Output:
+	// EOF
+	// writing goes on
+}
+
 // Errors are those of package net on the kernel's sockets.
 func ExampleStack_DialContext_errors() {
 	alice, bob, stop := twoHosts()
