@@ -59,7 +59,7 @@ image: $(BUILD)/arpeggio
 	@$(BUILD)/arpeggio image build --init $(BUILD)/arpeggio.guest --out $(BUILD)/image $(if $(SITE),--site $(SITE)) \
 		--kernel "$$($(GO) list -m -f '{{.Dir}}' github.com/gokrazy/kernel.amd64)/vmlinuz"
 
-# lint has vetted them.
+# Without vet: lint has just run it.
 test: lint
 	@sh scripts/ensure.sh
 	@rm -rf test_results
