@@ -216,23 +216,11 @@ func fragmentCases() []testCase {
 			p.quiet(135*time.Second, "an error", anyError)
 		}},
 		{level: should, clause: "RFC 1122 §3.3.2", name: "reassemble while fragments flood", when: alone, kernel: "takes no fragment until the old ones time out", run: func(p *peer) {
-			for i := range 3000 {
-				p.send(ip{src: ip4{10, 9, byte(100 + i%50), byte(i)}, proto: protoUDP, id: uint16(i + 1), flags: moreFragments, payload: text(1400)})
-			}
-			p.fence()
-			q := p.another()
-			q.fence()
-			q.try(0, anyIP)
+			q := p.beginFragments(1400)
 			reassembled(2000, 1480, nil)(q)
 		}},
 		{level: should, clause: "RFC 1122 §3.3.2", name: "reassemble several packets at once while fragments flood", when: alone, kernel: "takes no fragment until the old ones time out", run: func(p *peer) {
-			for i := range 3000 {
-				p.send(ip{src: ip4{10, 9, byte(100 + i%50), byte(i)}, proto: protoUDP, id: uint16(i + 1), flags: moreFragments, payload: text(64)})
-			}
-			p.fence()
-			q := p.another()
-			q.fence()
-			q.try(0, anyIP)
+			q := p.beginFragments(64)
 			m, _ := q.pingWith(text(300))
 			a := fragments(ip{proto: protoICMP, id: 801, payload: m}, 200)
 			b := fragments(ip{proto: protoICMP, id: 802, payload: m}, 200)
@@ -270,4 +258,17 @@ func parseQuote(b []byte) (*ip, error) {
 	}
 	h.options, h.payload = b[20:hl], b[hl:]
 	return h, nil
+}
+
+// beginFragments sends the beginnings, of n octets each, of 3000 packets from invented
+// sources that never go on, and returns another peer.
+func (p *peer) beginFragments(n int) *peer {
+	for i := range 3000 {
+		p.send(ip{src: ip4{10, 9, byte(100 + i%50), byte(i)}, proto: protoUDP, id: uint16(i + 1), flags: moreFragments, payload: text(n)})
+	}
+	p.fence()
+	q := p.another()
+	q.fence()
+	q.try(0, anyIP)
+	return q
 }
